@@ -1,0 +1,45 @@
+# One-word commands. `make run` and `make test` are all that a newcomer needs; each sets up what is missing.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+FACEVITALS := $(VENV)/bin/facevitals
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+run: default ## the whole service for one clip: CLIP=path, or a generated clip whose truth is known
+	@$(FACEVITALS) run $(if $(CLIP),"$(CLIP)")
+
+up: default ## the service, left running for browser and curl; Ctrl-C stops all of it
+	@$(FACEVITALS) up
+
+test: dev ## unit and service tests: real broker, real workers, real video
+	@$(VENV)/bin/python -m pytest $(ARGS)
+
+check: dev ## lint, format, types, architecture contracts
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+
+format: dev ## rewrite the code in the project's format
+	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff format .
+
+bench: default ## speed, load and accuracy, measured here and now; reports in bench-out/
+	@$(FACEVITALS) bench speed
+	@$(FACEVITALS) bench load
+
+default:
+	@tools/environment.sh default
+
+dev:
+	@tools/environment.sh dev
+
+lock: dev ## write the lock files anew from pyproject.toml (UPGRADE=1 takes newer releases)
+	@tools/lock.sh
+
+clean: ## remove what the targets above made
+	rm -rf $(VENV) .facevitals bench-out artefacts .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.PHONY: help run up test check format bench default dev lock clean

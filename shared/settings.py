@@ -1,0 +1,67 @@
+"""Settings: environment variables `FACEVITALS_…`, read once into one typed object per process."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default. `FACEVITALS_PORT=9000` sets `port`."""
+
+    model_config = SettingsConfigDict(env_prefix="FACEVITALS_", frozen=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", description="address the gateway listens on")
+    port: int = Field(8000, ge=0, le=65535, description="port the gateway listens on; 0 takes a free one")
+    redis_url: str = Field("", description="Redis or Valkey, redis://…; empty: `up` and `run` start an embedded Valkey")
+    store_url: str = Field(
+        "", description="where clips lie: file:///folder or s3://bucket/prefix; empty: DATA_DIR/clips"
+    )
+    data_dir: Path = Field(
+        Path(".facevitals"), description="folder of the embedded broker, the local store and built models"
+    )
+    models_dir: Path | None = Field(None, description="folder of model files; empty: DATA_DIR/models")
+    api_keys: str = Field("", description="comma-separated keys; empty: open, for loopback only")
+    allow_open: bool = Field(False, description="let a gateway without keys listen on other addresses than loopback")
+    max_upload_mb: int = Field(50, ge=1, description="largest upload, in 10^6 bytes")
+    max_queued: int = Field(10_000, ge=1, description="jobs waiting or running before uploads are answered 429")
+    result_ttl_s: int = Field(86_400, ge=60, description="how long documents, events and waveforms are kept")
+    clip_ttl_s: int = Field(3_600, ge=60, description="how long a clip may lie at most, retained or forgotten")
+    job_deadline_s: float = Field(90, gt=1, description="seconds from upload to a final document, whatever happens")
+    branch_soft_limit_s: float = Field(40, gt=0, description="seconds after which a branch is told to stop")
+    branch_hard_limit_s: float = Field(45, gt=0, description="seconds after which a branch's process is killed")
+    max_tasks_per_child: int = Field(200, ge=1, description="jobs after which a worker process is renewed")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where models run")
+    threads: int = Field(0, ge=0, description="threads a worker process uses for models; 0: the cores over the workers")
+    age_aggregate: Literal["median", "max"] = Field(
+        "median", description="how portraits' ages become one (max: the original's)"
+    )
+    open_models_only: bool = Field(False, description="leave out every model whose licence is not an open one")
+    ollama_url: str = Field("", description="Ollama's address; empty: not used")
+    ollama_model: str = Field("llava:13b", description="vision model asked through Ollama")
+    deepface_home: Path | None = Field(None, description="folder that holds DeepFace's .deepface/weights")
+    log_format: Literal["console", "json"] = Field("console", description="how log lines look")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe log line")
+
+    @property
+    def models_path(self) -> Path:
+        """Folder of model files, absolute."""
+        return (self.models_dir or self.data_dir / "models").absolute()
+
+    @property
+    def store(self) -> str:
+        """The store's URL, never empty."""
+        return self.store_url or (self.data_dir / "clips").absolute().as_uri()
+
+    @property
+    def max_upload_bytes(self) -> int:
+        """Largest upload in bytes."""
+        return self.max_upload_mb * 1_000_000
+
+
+@lru_cache
+def settings() -> Settings:
+    """This process's settings, read at the first call."""
+    return Settings()

@@ -1,0 +1,112 @@
+"""The one table of vitals, and the closed list of reasons.
+
+Schemas, gates, documentation and the web page all read this table; a vital's minimum length of clip is written nowhere else.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Branch(StrEnum):
+    """One half of the analysis: each runs in a queue of its own and fails alone."""
+
+    VISION = "vision"
+    RPPG = "rppg"
+
+
+class Reason(StrEnum):
+    """Why a vital has no value, or a check did not pass."""
+
+    CLIP_TOO_SHORT = "clip_too_short"
+    FRAME_RATE_LOW = "frame_rate_low"
+    TIMING_GAPS = "timing_gaps"
+    NO_FACE = "no_face"
+    FACE_LOST = "face_lost"
+    MULTIPLE_FACES = "multiple_faces"
+    FACE_OBSTRUCTED = "face_obstructed"
+    FACE_TOO_SMALL = "face_too_small"
+    MOTION = "motion"
+    LOW_LIGHT = "low_light"
+    LIGHTING_UNSTABLE = "lighting_unstable"
+    NO_PULSE = "no_pulse"
+    ESTIMATORS_DISAGREE = "estimators_disagree"
+    NO_BREATHING_SIGNAL = "no_breathing_signal"
+    NOT_LIVE = "not_live"
+    MODEL_NOT_INSTALLED = "model_not_installed"
+    BRANCH_FAILED = "branch_failed"
+    BRANCH_TIMEOUT = "branch_timeout"
+    NOT_REQUESTED = "not_requested"
+
+
+@dataclass(frozen=True)
+class VitalSpec:
+    """One row of the table.
+
+    `minimum_s` is the shortest clip that can carry the vital, `preferred_s` the length from which its accuracy stops
+    being limited by length; `plausible` the range outside of which a value is refused (never clamped).
+    """
+
+    name: str
+    title: str
+    unit: str | None
+    branch: Branch
+    minimum_s: float
+    preferred_s: float
+    plausible: tuple[float, float] | None = None
+    experimental: bool = False
+
+
+HEART_RATE: Final = VitalSpec("heart_rate", "Heart rate", "/min", Branch.RPPG, 5, 10, (39, 210))
+RESPIRATION_RATE: Final = VitalSpec("respiration_rate", "Respiration rate", "/min", Branch.RPPG, 10, 30, (4, 45))
+HEART_RATE_VARIABILITY: Final = VitalSpec("heart_rate_variability", "Heart-rate variability", None, Branch.RPPG, 10, 60)
+OXYGEN_SATURATION: Final = VitalSpec(
+    "oxygen_saturation", "Oxygen saturation", "%", Branch.RPPG, 10, 10, (70, 100), experimental=True
+)
+STRESS: Final = VitalSpec("stress", "Stress", None, Branch.RPPG, 10, 60, experimental=True)
+AGE: Final = VitalSpec("age", "Age", "years", Branch.VISION, 1, 5, (0, 110))
+GENDER: Final = VitalSpec("gender", "Gender", None, Branch.VISION, 1, 5)
+BMI: Final = VitalSpec("bmi", "Body-mass index", "kg/m2", Branch.VISION, 1, 5, (10, 70), experimental=True)
+
+VITALS: Final[dict[str, VitalSpec]] = {
+    spec.name: spec
+    for spec in (
+        HEART_RATE,
+        RESPIRATION_RATE,
+        HEART_RATE_VARIABILITY,
+        OXYGEN_SATURATION,
+        STRESS,
+        AGE,
+        GENDER,
+        BMI,
+    )
+}
+
+
+@dataclass(frozen=True)
+class VariabilitySpec:
+    """One measure of heart-rate variability; below `minimum_s` it abstains, from `experimental_s` to there it is experimental."""
+
+    name: str
+    unit: str | None
+    minimum_s: float
+    preferred_s: float
+    experimental_s: float | None = None
+
+
+VARIABILITY: Final[dict[str, VariabilitySpec]] = {
+    spec.name: spec
+    for spec in (
+        VariabilitySpec("sdnn_ms", "ms", 20, 60, experimental_s=10),
+        VariabilitySpec("rmssd_ms", "ms", 20, 60, experimental_s=10),
+        VariabilitySpec("pnn50", "%", 30, 60),
+        VariabilitySpec("lf_hf", None, 55, 120),
+        VariabilitySpec("mean_ibi_ms", "ms", 10, 10),
+    )
+}
+
+#: Clips outside of these lengths are refused (seconds).
+SHORTEST_CLIP_S: Final = 1.0
+LONGEST_CLIP_S: Final = 120.0
+
+CHECKS: Final = ("face", "obstruction", "liveness", "lighting", "motion", "timing")

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Writes requirements/*.lock from pyproject.toml: every release pinned with its hashes, for Python 3.11 and 3.12 alike.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+uv=${UV:-.venv/bin/uv}
+compile() {
+    out=requirements/$1.lock; shift
+    "$uv" pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+        --override requirements/overrides.txt --no-emit-index-url --no-annotate --no-header \
+        ${UPGRADE:+--upgrade} -o "$out" "$@"
+}
+echo 'uv==0.13.9' | "$uv" pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url -o requirements/bootstrap.lock -
+compile dev --extra worker --extra dev pyproject.toml
+# The smaller environments take the very releases of the largest.
+compile default --extra worker -c requirements/dev.lock pyproject.toml requirements/build.txt
+compile gateway -c requirements/dev.lock pyproject.toml requirements/build.txt
