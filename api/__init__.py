@@ -1,0 +1,1 @@
+"""The gateway. HTTP in, job documents out. Knows no vision package."""

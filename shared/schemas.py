@@ -217,7 +217,7 @@ class BranchOutcome(Schema):
 
 
 class Wave(Schema):
-    """A sampled wave. `times_s` counts from the clip's first frame; `values` are dimensionless unless `unit` says more."""
+    """A sampled wave. `times_s` counts from the clip's first frame; `values` have no unit unless `unit` says more."""
 
     times_s: list[float]
     values: list[float]

@@ -1,6 +1,6 @@
 """The one table of vitals, and the closed list of reasons.
 
-Schemas, gates, documentation and the web page all read this table; a vital's minimum length of clip is written nowhere else.
+Schemas, gates, documentation and the web page read this table; a vital's minimum length is written nowhere else.
 """
 
 from dataclasses import dataclass
@@ -85,7 +85,7 @@ VITALS: Final[dict[str, VitalSpec]] = {
 
 @dataclass(frozen=True)
 class VariabilitySpec:
-    """One measure of heart-rate variability; below `minimum_s` it abstains, from `experimental_s` to there it is experimental."""
+    """One measure of heart-rate variability: `ok` from `minimum_s`, `experimental` from `experimental_s` to there."""
 
     name: str
     unit: str | None

@@ -1,0 +1,107 @@
+"""Branch outcomes become the job document. Pure: no store, no broker, no clock."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from shared.schemas import (
+    BranchOutcome,
+    BranchReport,
+    BranchStatus,
+    Check,
+    CheckStatus,
+    ClipFacts,
+    ErrorCode,
+    JobDocument,
+    JobState,
+    Problem,
+    Vital,
+    VitalStatus,
+)
+from shared.vitals import CHECKS, VITALS, Branch, Reason, VitalSpec
+
+#: Of two verdicts on the same thing the worse one counts; knowing nothing counts least.
+_SEVERITY: Final = {CheckStatus.UNKNOWN: 0, CheckStatus.PASS: 1, CheckStatus.WARN: 2, CheckStatus.FAIL: 3}
+
+
+def branches_for(vitals: Iterable[str] | None) -> list[Branch]:
+    """The branches that serve these vitals (all, when None)."""
+    names = VITALS if vitals is None else vitals
+    wanted = {VITALS[name].branch for name in names}
+    return [branch for branch in Branch if branch in wanted]
+
+
+def branch_reports(reports: Mapping[Branch, BranchReport]) -> dict[str, BranchReport]:
+    """Every branch by name; one that was not asked is `skipped`."""
+    return {branch.value: reports.get(branch, BranchReport(status=BranchStatus.SKIPPED)) for branch in Branch}
+
+
+def assemble(
+    *,
+    job_id: str,
+    created_at: dt.datetime,
+    finished_at: dt.datetime,
+    asked: Sequence[Branch],
+    outcomes: Mapping[Branch, BranchOutcome],
+    wanted: Sequence[str] | None,
+    versions: dict[str, str],
+) -> JobDocument:
+    """The final document: every vital named, whatever is missing said.
+
+    A job fails when its clip was rejected or when no branch gave anything; a branch that fails alone costs its vitals.
+    """
+    ended = {branch: outcomes.get(branch) or _missing(branch) for branch in asked}
+    reports = {
+        branch: BranchReport(status=outcome.status, elapsed_ms=outcome.elapsed_ms, error=outcome.error)
+        for branch, outcome in ended.items()
+    }
+    errors = [outcome.error for outcome in ended.values() if outcome.error is not None]
+    rejected = next((error for error in errors if error.code.rejects_clip), None)
+    error = rejected or (errors[0] if len(errors) == len(ended) else None)
+    return JobDocument(
+        id=job_id,
+        state=JobState.FAILED if error else JobState.SUCCEEDED,
+        created_at=created_at,
+        finished_at=finished_at,
+        clip=_facts(ended.values()),
+        branches=branch_reports(reports),
+        checks=_checks(ended.values()),
+        vitals={spec.name: _vital(spec, ended.get(spec.branch), wanted, rejected) for spec in VITALS.values()},
+        error=error,
+        versions=versions,
+    )
+
+
+def _missing(branch: Branch) -> BranchOutcome:
+    problem = Problem(code=ErrorCode.BRANCH_TIMEOUT, detail=f"The {branch} branch gave no outcome.")
+    return BranchOutcome(status=BranchStatus.TIMEOUT, elapsed_ms=0, error=problem)
+
+
+def _facts(outcomes: Iterable[BranchOutcome]) -> ClipFacts | None:
+    return next((outcome.clip for outcome in outcomes if outcome.clip is not None), None)
+
+
+def _checks(outcomes: Iterable[BranchOutcome]) -> dict[str, Check]:
+    checks = {name: Check(status=CheckStatus.UNKNOWN, detail="Not measured.") for name in CHECKS}
+    for outcome in outcomes:
+        for name, check in outcome.checks.items():
+            if _SEVERITY[check.status] >= _SEVERITY[checks[name].status]:
+                checks[name] = check
+    return checks
+
+
+def _vital(
+    spec: VitalSpec, outcome: BranchOutcome | None, wanted: Sequence[str] | None, rejected: Problem | None
+) -> Vital:
+    if outcome is None or (wanted is not None and spec.name not in wanted):
+        return Vital.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NOT_REQUESTED)
+    if spec.name in outcome.vitals:
+        return outcome.vitals[spec.name]
+    detail = outcome.error.detail if outcome.error else None
+    if rejected is not None and rejected.code is ErrorCode.CLIP_TOO_SHORT:
+        reason = Reason.CLIP_TOO_SHORT
+    elif outcome.status is BranchStatus.TIMEOUT:
+        reason = Reason.BRANCH_TIMEOUT
+    else:
+        reason = Reason.BRANCH_FAILED
+    return Vital.without_value(spec.unit, VitalStatus.ABSTAINED, reason, detail)

@@ -1,0 +1,355 @@
+"""The job record in Redis: created once, each branch's outcome written once, assembled by whoever writes the last one.
+
+Every step that decides something is one Lua script, so that two workers, two gateways or a redelivered message can't
+both win. Every key has a time to live. Layout, under `fv:`:
+
+    job:{id}            hash     state, options, owner, deadline, tries, outcomes, document
+    job:{id}:events     stream   what clients follow; the SSE id is the stream id
+    job:{id}:waves      string   waveforms
+    deadlines           zset     job id by deadline: swept, so that a missing branch becomes `branch_timeout`
+    leases              zset     "id branch" by the end of the worker's claim: swept, so that a lost try is tried again
+    ready               zset     job id by the time its last outcome came: swept, should the last writer die
+    erase               zset     clip key by the time its job ended: swept, should the eraser die
+    idem:{owner}:{key}  string   idempotency keys
+    counters            hash     finished jobs and vitals by status and reason
+"""
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
+
+from shared import scripts
+from shared.assembly import assemble, branch_reports
+from shared.schemas import (
+    BranchOutcome,
+    BranchReport,
+    BranchStatus,
+    ErrorCode,
+    JobDocument,
+    JobOptions,
+    JobState,
+    Problem,
+    Vital,
+    Waveforms,
+)
+from shared.vitals import Branch
+
+PREFIX: Final = "fv:"
+WAKE_CHANNEL: Final = f"{PREFIX}wake"
+DEADLINES: Final = f"{PREFIX}deadlines"
+LEASES: Final = f"{PREFIX}leases"
+READY: Final = f"{PREFIX}ready"
+ERASE: Final = f"{PREFIX}erase"
+COUNTERS: Final = f"{PREFIX}counters"
+
+#: A worker renews its claim on a branch every third of this; without renewal the try counts as lost.
+LEASE_S: Final = 15.0
+#: Tries of one branch; bounds a clip that kills its worker.
+MAX_TRIES: Final = 2
+#: An assembler that has not finished after this long is taken for dead.
+ASSEMBLY_GRACE_S: Final = 2.0
+
+
+class Begin(StrEnum):
+    """What a worker that took a message should do."""
+
+    GO = "go"
+    BUSY = "busy"
+    DONE = "done"
+    EXHAUSTED = "exhausted"
+    GONE = "gone"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One entry of a job's stream."""
+
+    id: str
+    name: str
+    data: str
+
+
+@dataclass(frozen=True)
+class LostTry:
+    """A branch whose worker stopped renewing its claim; `again` says whether a try is left."""
+
+    job_id: str
+    branch: Branch
+    again: bool
+
+
+def connect(url: str) -> redis.Redis:
+    """A client that rides out a broker's restart of a few seconds."""
+    return redis.Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_connect_timeout=2,
+        socket_timeout=10,
+        socket_keepalive=True,
+        health_check_interval=15,
+        retry=Retry(ExponentialWithJitterBackoff(cap=1.0, base=0.05), 6),
+        retry_on_error=[redis.ConnectionError, redis.TimeoutError],
+    )
+
+
+class JobRecords:
+    """All that happens to job records. Safe to share between threads."""
+
+    def __init__(self, client: redis.Redis, result_ttl_s: int) -> None:
+        # redis-py's types do not know `decode_responses`: every reply would be bytes or str.
+        self.redis: Any = client
+        self._ttl = result_ttl_s
+        self._scripts = {
+            name: client.register_script(source)
+            for name, source in {
+                "create": scripts.CREATE,
+                "begin": scripts.BEGIN,
+                "renew": scripts.RENEW,
+                "event": scripts.EVENT,
+                "outcome": scripts.OUTCOME,
+                "finish": scripts.FINISH,
+                "lost": scripts.LOST,
+                "lose": scripts.LOSE,
+                "delete": scripts.DELETE,
+            }.items()
+        }
+
+    @staticmethod
+    def key(job_id: str) -> str:
+        """The record's key."""
+        return f"{PREFIX}job:{job_id}"
+
+    @classmethod
+    def events_key(cls, job_id: str) -> str:
+        """The event stream's key."""
+        return f"{cls.key(job_id)}:events"
+
+    @classmethod
+    def waves_key(cls, job_id: str) -> str:
+        """The waveforms' key."""
+        return f"{cls.key(job_id)}:waves"
+
+    def _run(self, script: str, keys: list[str], *args: str | float) -> Any:  # noqa: ANN401  (Lua replies)
+        return self._scripts[script](keys=keys, args=list(args))
+
+    # --- the gateway's side
+
+    def create(
+        self, job_id: str, branches: list[Branch], options: JobOptions, *, owner: str, clip_key: str, deadline_s: float
+    ) -> None:
+        """Write a new record, with its deadline running."""
+        created = dt.datetime.now(dt.UTC).isoformat()
+        self._run(
+            "create",
+            [self.key(job_id), self.events_key(job_id), DEADLINES],
+            *(job_id, self._ttl + int(deadline_s), deadline_s, " ".join(branches)),
+            *("created_at", created, "options", options.model_dump_json(), "owner", owner, "clip_key", clip_key),
+        )
+
+    def document(self, job_id: str, *, owner: str | None = None) -> JobDocument | None:
+        """The job document as it stands, or None if unknown, expired or (with `owner`) somebody else's."""
+        record = self.redis.hgetall(self.key(job_id))
+        if not record or (owner is not None and record["owner"] != owner):
+            return None
+        if "document" in record:
+            return JobDocument.model_validate_json(record["document"])
+        state = JobState(record["state"])
+        return JobDocument(
+            id=job_id,
+            state=state,
+            created_at=dt.datetime.fromisoformat(record["created_at"]),
+            branches=branch_reports(_reports(record)),
+            versions=versions(),
+        )
+
+    def options(self, job_id: str) -> tuple[JobOptions, str] | None:
+        """What was asked for and where the clip lies; None if the job is gone."""
+        options, clip_key = self.redis.hmget(self.key(job_id), "options", "clip_key")
+        return (JobOptions.model_validate_json(options), clip_key) if options else None
+
+    def deadline(self, job_id: str) -> float | None:
+        """The job's deadline, seconds since the epoch by the broker's clock."""
+        value = self.redis.hget(self.key(job_id), "deadline")
+        return float(value) if value else None
+
+    def waveforms(self, job_id: str) -> str | None:
+        """The waveforms as JSON, or None."""
+        waves: str | None = self.redis.get(self.waves_key(job_id))
+        return waves
+
+    def events_after(self, job_id: str, last_id: str) -> list[Event]:
+        """Events after `last_id` ("0" for all), in order."""
+        start = "-" if last_id == "0" else f"({last_id}"
+        entries = self.redis.xrange(self.events_key(job_id), min=start)
+        return [Event(id=entry, name=fields["event"], data=fields["data"]) for entry, fields in entries]
+
+    def delete(self, job_id: str) -> bool:
+        """Erase record, events and waveforms, and order the clip's erasure. False if there was no such job."""
+        clip_key = self.redis.hget(self.key(job_id), "clip_key") or ""
+        keys = [self.key(job_id), self.events_key(job_id), self.waves_key(job_id), DEADLINES, READY, LEASES, ERASE]
+        return bool(self._run("delete", keys, job_id, clip_key, self._ttl, *Branch))
+
+    def active(self) -> int:
+        """Jobs that have no final document yet."""
+        return int(self.redis.zcard(DEADLINES))
+
+    def counters(self) -> dict[str, int]:
+        """Finished jobs and vitals, by status and reason."""
+        return {name: int(value) for name, value in self.redis.hgetall(COUNTERS).items()}
+
+    # --- the worker's side
+
+    def begin(self, job_id: str, branch: Branch, token: str) -> Begin:
+        """Claim a branch. Only `GO` may work on it."""
+        keys = [self.key(job_id), self.events_key(job_id), LEASES]
+        return Begin(self._run("begin", keys, job_id, branch, token, MAX_TRIES, LEASE_S, self._ttl))
+
+    def renew(self, job_id: str, branch: Branch, token: str) -> bool:
+        """Keep the claim. False: it is no longer ours, or the job is gone."""
+        return bool(self._run("renew", [self.key(job_id), LEASES], job_id, branch, token, LEASE_S))
+
+    def expire_lease(self, job_id: str, branch: Branch) -> None:
+        """The worker is known to be dead: let the sweep act at once."""
+        self.redis.zadd(LEASES, {f"{job_id} {branch}": 0}, xx=True)
+
+    def emit(self, job_id: str, name: str, data: Mapping[str, Any]) -> bool:
+        """Append an event. False: the job is over or gone, and work on it may stop."""
+        keys = [self.key(job_id), self.events_key(job_id)]
+        return bool(self._run("event", keys, job_id, name, json.dumps(data), self._ttl))
+
+    def emit_stage(self, job_id: str, branch: Branch, stage: str, elapsed_ms: int) -> bool:
+        """A stage of a branch began."""
+        return self.emit(job_id, "stage", {"branch": branch, "stage": stage, "elapsed_ms": elapsed_ms})
+
+    def emit_vital(self, job_id: str, name: str, vital: Vital) -> bool:
+        """A vital is known."""
+        return self.emit(job_id, "vital", {"name": name, "vital": vital.model_dump(mode="json")})
+
+    # --- whoever ends a branch or a job
+
+    def write_outcome(
+        self, job_id: str, branch: Branch, outcome: BranchOutcome, waveforms: Waveforms | None = None
+    ) -> tuple[bool, bool]:
+        """Write a branch's outcome, once. Returns (written, and it was the last one missing)."""
+        report = BranchReport(status=outcome.status, elapsed_ms=outcome.elapsed_ms, error=outcome.error)
+        result = self._run(
+            "outcome",
+            [self.key(job_id), self.events_key(job_id), LEASES, READY, self.waves_key(job_id)],
+            *(job_id, branch, outcome.model_dump_json(), report.model_dump_json(), self._ttl),
+            waveforms.model_dump_json() if waveforms else "",
+        )
+        return result > 0, result == 2
+
+    def finish(self, job_id: str) -> str | None:
+        """Assemble the document from the outcomes that are there and make it final.
+
+        Returns the key of the clip to erase now, if there is one and this call ended the job.
+        """
+        record = self.redis.hgetall(self.key(job_id))
+        if not record or JobState(record["state"]).is_final:
+            self.redis.zrem(DEADLINES, job_id)
+            self.redis.zrem(READY, job_id)
+            return None
+        options = JobOptions.model_validate_json(record["options"])
+        outcomes = {
+            branch: BranchOutcome.model_validate_json(record[f"outcome:{branch}"])
+            for branch in map(Branch, record["branches"].split())
+            if f"outcome:{branch}" in record
+        }
+        now = dt.datetime.now(dt.UTC)
+        document = assemble(
+            job_id=job_id,
+            created_at=dt.datetime.fromisoformat(record["created_at"]),
+            finished_at=now,
+            asked=[Branch(name) for name in record["branches"].split()],
+            outcomes=outcomes,
+            wanted=options.vitals,
+            versions=versions(),
+        )
+        erase = "" if options.retain_clip else record["clip_key"]
+        counters = [
+            f"jobs:{document.state}",
+            *(f"vitals:{n}:{v.status}:{v.reason or ''}" for n, v in document.vitals.items()),
+        ]
+        won = self._run(
+            "finish",
+            [self.key(job_id), self.events_key(job_id), DEADLINES, READY, ERASE, COUNTERS],
+            *(job_id, document.state, now.isoformat(), document.model_dump_json(), self._ttl, erase, *counters),
+        )
+        return erase if won and erase else None
+
+    def erased(self, clip_key: str) -> None:
+        """The clip is gone from the store."""
+        self.redis.zrem(ERASE, clip_key)
+
+    # --- the sweep
+
+    def _due(self, key: str, age_s: float) -> list[str]:
+        now = self.redis.time()
+        return list(self.redis.zrangebyscore(key, "-inf", now[0] + now[1] / 1e6 - age_s, start=0, num=500))
+
+    def overdue(self) -> list[str]:
+        """Jobs whose deadline passed."""
+        return self._due(DEADLINES, 0)
+
+    def unassembled(self) -> list[str]:
+        """Jobs all of whose outcomes came, but whose assembler seems dead."""
+        return self._due(READY, ASSEMBLY_GRACE_S)
+
+    def unerased(self) -> list[str]:
+        """Clips of ended jobs that are still to be erased."""
+        return self._due(ERASE, ASSEMBLY_GRACE_S)
+
+    def lost_tries(self) -> Iterator[LostTry]:
+        """Branches whose worker stopped renewing; each is handed out once per `LEASE_S`."""
+        for member in self._run("lost", [LEASES], LEASE_S):
+            job_id, branch = member.split()
+            verdict = self._run("lose", [self.key(job_id), LEASES], job_id, branch, MAX_TRIES)
+            if verdict:
+                yield LostTry(job_id, Branch(branch), again=verdict == 1)
+
+    def time_out(self, job_id: str) -> str | None:
+        """End a job whose deadline passed, with `branch_timeout` for what is missing. Returns the clip to erase."""
+        record = self.redis.hgetall(self.key(job_id))
+        for branch in map(Branch, record.get("branches", "").split()):
+            if f"outcome:{branch}" not in record:
+                began = f"try:{branch}" in record
+                detail = (
+                    f"The {branch} worker did not finish before the job's deadline. Submit the clip again."
+                    if began
+                    else f"No {branch} worker took the job in time. Start one: facevitals worker --queues {branch}"
+                )
+                self.write_outcome(
+                    job_id, branch, failed_outcome(BranchStatus.TIMEOUT, ErrorCode.BRANCH_TIMEOUT, detail)
+                )
+        return self.finish(job_id)
+
+
+def failed_outcome(status: BranchStatus, code: ErrorCode, detail: str, elapsed_ms: int = 0) -> BranchOutcome:
+    """The outcome of a branch that gave nothing."""
+    return BranchOutcome(status=status, elapsed_ms=elapsed_ms, error=Problem(code=code, detail=detail))
+
+
+def versions() -> dict[str, str]:
+    """What made the document."""
+    from shared.version import VERSION
+
+    return {"facevitals": VERSION}
+
+
+def _reports(record: Mapping[str, str]) -> dict[Branch, BranchReport]:
+    reports = {}
+    for branch in map(Branch, record["branches"].split()):
+        if outcome := record.get(f"outcome:{branch}"):
+            ended = BranchOutcome.model_validate_json(outcome)
+            reports[branch] = BranchReport(status=ended.status, elapsed_ms=ended.elapsed_ms, error=ended.error)
+        else:
+            reports[branch] = BranchReport(status=BranchStatus(record.get(f"status:{branch}", "pending")))
+    return reports

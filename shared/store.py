@@ -1,0 +1,170 @@
+"""The clip store: a folder or an object store by URL, through one interface (obstore)."""
+
+import contextlib
+import datetime as dt
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.store import LocalStore, ObjectStore, from_url
+
+CLIPS: Final = "clips"
+
+#: Buffered per upload before bytes go on. Object stores refuse parts below 5 MiB; a folder takes any.
+LOCAL_PART_BYTES: Final = 1 << 20
+REMOTE_PART_BYTES: Final = 5 << 20
+
+
+class StoreUnavailableError(Exception):
+    """The store can't be reached or refuses: check FACEVITALS_STORE_URL, its credentials, and the space left."""
+
+
+class ClipMissingError(Exception):
+    """The clip is not in the store: it was erased, or its time to live passed."""
+
+
+class ClipWriter:
+    """Takes a clip's bytes as they arrive."""
+
+    def __init__(self, writer: obstore.AsyncWritableFile) -> None:
+        self._writer = writer
+
+    async def write(self, chunk: bytes) -> None:
+        """Append `chunk`.
+
+        Raises:
+            StoreUnavailableError: the store is full or away.
+        """
+        try:
+            await self._writer.write(chunk)
+        except (OSError, obstore.exceptions.BaseError) as error:
+            raise StoreUnavailableError(str(error)) from error
+
+
+class ClipStore:
+    """Clips by server-made key; a client's file name never becomes a path."""
+
+    def __init__(self, url: str) -> None:
+        """Open the store at `url` (`file:///folder`, `s3://bucket/prefix`, …); a folder is made when missing."""
+        self.url = url
+        parts = urlsplit(url)
+        self._root: Path | None = None
+        if parts.scheme == "file":
+            self._root = Path(unquote(parts.path))
+            try:
+                self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._store: ObjectStore = LocalStore(prefix=self._root)
+            except OSError as error:
+                raise StoreUnavailableError(f"{url}: {error}") from error
+        else:
+            self._store = from_url(url)
+
+    @property
+    def root(self) -> Path | None:
+        """The folder, if the store is one."""
+        return self._root
+
+    @staticmethod
+    def key(job_id: str) -> str:
+        """Where a job's clip lies."""
+        return f"{CLIPS}/{job_id}"
+
+    @asynccontextmanager
+    async def writing(self, key: str) -> AsyncIterator[ClipWriter]:
+        """Write a clip; when the block fails, nothing stays in the store.
+
+        Raises:
+            StoreUnavailableError: the store is full or away.
+        """
+        part = LOCAL_PART_BYTES if self._root else REMOTE_PART_BYTES
+        writer = obstore.open_writer_async(self._store, key, buffer_size=part, max_concurrency=2)
+        try:
+            yield ClipWriter(writer)
+            try:
+                await writer.close()
+            except (OSError, obstore.exceptions.BaseError) as error:
+                raise StoreUnavailableError(str(error)) from error
+        except BaseException:
+            with contextlib.suppress(Exception):
+                await writer.close()
+            with contextlib.suppress(Exception):
+                await obstore.delete_async(self._store, key)
+            raise
+
+    @contextmanager
+    def local_copy(self, key: str) -> Iterator[Path]:
+        """The clip as a readable file for the length of the block.
+
+        Raises:
+            ClipMissingError: it is not there (any more).
+            StoreUnavailableError: the store is away.
+        """
+        if self._root is not None:
+            path = self._root / key
+            if not path.is_file():
+                raise ClipMissingError(key)
+            yield path
+            return
+        with tempfile.TemporaryDirectory(prefix="facevitals-") as folder:
+            path = Path(folder) / "clip"
+            try:
+                with path.open("wb") as out:
+                    for chunk in obstore.get(self._store, key):
+                        out.write(chunk)
+            except (FileNotFoundError, obstore.exceptions.NotFoundError) as error:
+                raise ClipMissingError(key) from error
+            except (OSError, obstore.exceptions.BaseError) as error:
+                raise StoreUnavailableError(str(error)) from error
+            yield path
+
+    def erase(self, key: str) -> None:
+        """Erase a clip; erasing what is not there is no error.
+
+        Raises:
+            StoreUnavailableError: the store is away; the clip may still be there.
+        """
+        try:
+            obstore.delete(self._store, key)
+        except (FileNotFoundError, obstore.exceptions.NotFoundError):
+            return
+        except (OSError, obstore.exceptions.BaseError) as error:
+            raise StoreUnavailableError(str(error)) from error
+
+    def older_than(self, age_s: float) -> list[str]:
+        """Keys of clips written more than `age_s` seconds ago, those left half-written by a crash included."""
+        limit = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=age_s)
+        keys = [
+            meta["path"]
+            for page in obstore.list(self._store, prefix=CLIPS)
+            for meta in page
+            if meta["last_modified"] < limit
+        ]
+        if self._root is not None:
+            # A folder's unfinished uploads carry a "#" and are not listed.
+            for path in (self._root / CLIPS).glob("*#*"):
+                with contextlib.suppress(FileNotFoundError):
+                    if dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC) < limit:
+                        path.unlink()
+        return keys
+
+    def check(self) -> None:
+        """See that the store answers and has room.
+
+        Raises:
+            StoreUnavailableError: it does not.
+        """
+        try:
+            if self._root is not None:
+                if not self._root.is_dir():
+                    raise StoreUnavailableError(f"{self._root} is gone")
+                if shutil.disk_usage(self._root).free < 200_000_000:
+                    raise StoreUnavailableError(f"{self._root}: less than 200 MB left on the disk")
+            else:
+                next(iter(obstore.list(self._store, prefix=CLIPS, chunk_size=1)), None)
+        except (OSError, obstore.exceptions.BaseError) as error:
+            raise StoreUnavailableError(str(error)) from error
