@@ -1,6 +1,5 @@
 """What a branch gives back, and how it tells what it is doing. Shared by the queue's tasks and by `analyze`."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from shared.schemas import Check, Vital, Waveforms
@@ -15,6 +14,9 @@ class Progress:
     def vital(self, name: str, vital: Vital) -> None:
         """A vital is known."""
 
+    def check(self, name: str, check: Check) -> None:
+        """A check on the clip is known."""
+
 
 @dataclass(frozen=True)
 class BranchResult:
@@ -23,6 +25,3 @@ class BranchResult:
     checks: dict[str, Check] = field(default_factory=dict)
     vitals: dict[str, Vital] = field(default_factory=dict)
     waveforms: Waveforms | None = None
-
-
-Stage = Callable[[str], None]

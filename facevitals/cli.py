@@ -1,0 +1,43 @@
+"""The `facevitals` command."""
+
+import typer
+
+from facevitals import service
+from facevitals.settings_help import SETTINGS_HELP
+from shared.version import VERSION
+
+app = typer.Typer(
+    name="facevitals",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Vitals from 15 seconds of webcam video, each with an interval or a reason. "
+    "Estimates for wellness and research; not a medical device.",
+    epilog=SETTINGS_HELP,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"facevitals {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: bool = typer.Option(False, "--version", help="Print the version.", callback=_version, is_eager=True),
+) -> None:
+    return
+
+
+app.command()(service.up)
+app.command()(service.run)
+app.command()(service.gateway)
+app.command()(service.worker)
+app.command()(service.submit)
+
+
+def main() -> None:
+    """Entry point."""
+    app()

@@ -1,0 +1,63 @@
+"""Child processes that never outlive us: started in a session of their own, ended in order, killed if need be."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import IO, Final
+
+_PR_SET_PDEATHSIG: Final = 1
+
+
+@dataclass
+class Child:
+    """One child process."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+
+    def stop(self, grace_s: float) -> None:
+        """Ask it to end, wait `grace_s`, then kill its whole session."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(grace_s)
+        # Its own children share its session and its process group.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def start_child(
+    name: str, command: list[str], *, env: Mapping[str, str] | None = None, log: IO[bytes] | None = None
+) -> Child:
+    """Start a process that a Ctrl-C in our terminal does not reach, and that the kernel ends if we die (Linux).
+
+    Call it from the main thread: the kernel watches the thread that started the process, not the process.
+    """
+    process = subprocess.Popen(
+        command,
+        env=None if env is None else {**os.environ, **env},
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT if log else None,
+        start_new_session=True,
+        preexec_fn=_die_with_parent() if sys.platform == "linux" else None,  # noqa: PLW1509  (no threads run at start)
+    )
+    return Child(name, process)
+
+
+def _die_with_parent() -> Callable[[], None]:
+    parent = os.getpid()
+    prctl = ctypes.CDLL(None).prctl
+
+    def ask_kernel() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask_kernel

@@ -1,0 +1,212 @@
+"""Commands that run the service: `up`, `run`, `gateway`, `worker`, `submit`."""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from facevitals.broker import BrokerNotStartedError
+from facevitals.client import Client, ServerEvent, SubmitFailedError
+from facevitals.show import print_document
+from facevitals.stack import StackFailedError, Stopped, running
+from shared.queues import QUEUES
+from shared.schemas import JobDocument, JobState
+from shared.settings import Settings, settings
+from shared.vitals import VITALS
+
+console = Console()
+errors = Console(stderr=True)
+
+
+def gateway() -> None:
+    """Run one gateway process (needs FACEVITALS_REDIS_URL)."""
+    import uvicorn
+
+    from api.app import create_app
+
+    config = settings()
+    try:
+        application = create_app(config)
+    except ValueError as error:
+        errors.print(str(error), style="red")
+        raise typer.Exit(1) from error
+    uvicorn.run(
+        application,
+        host=config.host,
+        port=config.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Open event streams would hold the process for ever.
+        timeout_graceful_shutdown=3,
+    )
+
+
+def worker(
+    queues: Annotated[str, typer.Option(help="Comma-separated queues to serve.")] = ",".join(QUEUES.values()),
+    concurrency: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 1,
+) -> None:
+    """Run one worker (needs FACEVITALS_REDIS_URL). Models are loaded once in each of its processes."""
+    from workers.process import QUEUES_VARIABLE
+
+    config = settings()
+    names = [name.strip() for name in queues.split(",") if name.strip()]
+    if not names or not set(names) <= set(QUEUES.values()):
+        errors.print(f"--queues takes a list of {', '.join(QUEUES.values())}.", style="red")
+        raise typer.Exit(2)
+    if not config.redis_url:
+        errors.print("FACEVITALS_REDIS_URL is not set: name the broker that the gateway uses.", style="red")
+        raise typer.Exit(1)
+    os.environ[QUEUES_VARIABLE] = ",".join(names)
+    command = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "--queues", ",".join(names)]
+    # CUDA can't survive a fork, so processes are spawned; time limits work in no other pool than prefork.
+    command += ["--pool", "prefork", "--pool-start-method", "spawn", "--concurrency", str(concurrency)]
+    command += ["--hostname", f"{'-'.join(names)}-{os.getpid()}@%h", "--loglevel", config.log_level]
+    command += ["--without-gossip", "--without-mingle"]
+    os.execv(sys.executable, command)  # noqa: S606  (no shell: these are our own words)
+
+
+def up(
+    workers: Annotated[int, typer.Option(help="Workers for each queue.", min=1)] = 1,
+) -> None:
+    """Broker, gateway and workers in one; Ctrl-C stops all of it."""
+    try:
+        with running(settings(), workers=workers) as stack:
+            try:
+                stack.wait_ready()
+                console.print(f"Face Vitals is up: [bold]{stack.url}[/]  (API: {stack.url}/docs, Ctrl-C stops)")
+                while True:
+                    time.sleep(0.5)
+                    for name in stack.keep_running():
+                        errors.print(f"The {name} died and was started again.", style="yellow")
+            except Stopped:
+                console.print("Stopping.")
+    except Stopped:
+        return
+    except (StackFailedError, BrokerNotStartedError) as error:
+        errors.print(str(error), style="red")
+        raise typer.Exit(1) from error
+
+
+def run(
+    clip: Annotated[Path | None, typer.Argument(help="A clip; by default one is generated.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the job document.")] = False,
+) -> None:
+    """Start the whole service, submit one clip, show its vitals, stop everything."""
+    if clip is not None and not clip.is_file():
+        errors.print(f"{clip} is not a file.", style="red")
+        raise typer.Exit(2)
+    with tempfile.TemporaryDirectory(prefix="facevitals-run-") as folder:
+        # A service of its own: it must neither meet nor disturb one that is already up.
+        config = Settings(
+            port=0, data_dir=Path(folder), models_dir=settings().models_path, host="127.0.0.1", api_keys=""
+        )
+        logs = Path(folder) / "logs"
+        try:
+            truth: dict[str, float] = {}
+            begun = time.monotonic()
+            with running(config, logs=logs) as stack:
+                if clip is None:
+                    clip, truth = _generated_clip(Path(folder))
+                with console.status("Starting gateway, workers and broker"):
+                    stack.wait_ready()
+                console.print(f"Service ready after {time.monotonic() - begun:.1f} s at {stack.url}")
+                document = _submit(stack.url, clip, None)
+        except (StackFailedError, BrokerNotStartedError, SubmitFailedError) as error:
+            errors.print(str(error), style="red", highlight=False)
+            _show_logs(logs)
+            raise typer.Exit(1) from error
+        except Stopped as stopped:
+            raise typer.Exit(130) from stopped
+        if document.state is not JobState.SUCCEEDED:
+            _show_logs(logs)
+    if as_json:
+        console.print_json(document.model_dump_json())
+    else:
+        print_document(console, document, truth)
+    raise typer.Exit(0 if document.state is JobState.SUCCEEDED else 1)
+
+
+def submit(
+    clip: Annotated[Path, typer.Argument(help="An MP4 or WebM file.")],
+    url: Annotated[str, typer.Option(help="The gateway.", envvar="FACEVITALS_URL")] = "http://127.0.0.1:8000",
+    vitals: Annotated[str | None, typer.Option(help=f"Comma-separated subset of: {', '.join(VITALS)}.")] = None,
+    api_key: Annotated[str | None, typer.Option(help="API key.", envvar="FACEVITALS_API_KEY")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the job document.")] = False,
+) -> None:
+    """Upload a clip to a gateway, follow its events, print the result. Exit 0 analysed, 2 clip rejected, 1 failure."""
+    try:
+        document = _submit(url, clip, vitals, api_key, quiet=as_json)
+    except SubmitFailedError as error:
+        errors.print(str(error), style="red", highlight=False)
+        raise typer.Exit(1) from error
+    if as_json:
+        print(document.model_dump_json())
+    else:
+        print_document(console, document)
+    raise typer.Exit(exit_code(document))
+
+
+def exit_code(document: JobDocument) -> int:
+    """0 analysed, 2 the clip was rejected, 1 anything else."""
+    if document.state is JobState.SUCCEEDED:
+        return 0
+    return 2 if document.error and document.error.code.rejects_clip else 1
+
+
+def _submit(
+    url: str, clip: Path, vitals: str | None, api_key: str | None = None, *, quiet: bool = False
+) -> JobDocument:
+    client = Client(url, api_key)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(pulse_style="cyan"), TimeElapsedColumn())
+    try:
+        with Progress(*columns, console=errors if quiet else console, transient=quiet) as progress:
+            task = progress.add_task(f"uploading {clip.name}", total=None)
+            job_id = client.submit(clip, vitals)
+            progress.update(task, description=f"job {job_id} is queued")
+
+            def told(event: ServerEvent) -> None:
+                if event.name == "stage":
+                    progress.update(task, description=f"{event.data['branch']}: {event.data['stage']}")
+                if quiet:
+                    return
+                if event.name == "stage":
+                    line = f"{event.data['branch']:<7} {event.data['elapsed_ms']:>6} ms  {event.data['stage']}"
+                    progress.console.print(line, style="dim", highlight=False)
+                elif event.name == "vital" and event.data["vital"]["value"] is not None:
+                    value = event.data["vital"]["value"]
+                    shown = f"{value:.1f}" if isinstance(value, float) else value
+                    if not isinstance(shown, dict):
+                        progress.console.print(f"        {event.data['name']} = {shown}", highlight=False)
+
+            document = client.follow(job_id, told)
+            progress.update(task, description=f"job {job_id} {document.state.value}", total=1, completed=1)
+        return document
+    finally:
+        client.close()
+
+
+def _generated_clip(folder: Path) -> tuple[Path, dict[str, float]]:
+    from lab.simulate import ClipSpec, simulate
+
+    path = folder / "generated.mp4"
+    with Progress(console=console) as progress:
+        task = progress.add_task("generating a 15 s clip of known rates", total=1.0)
+        simulate(path, ClipSpec(), on_progress=lambda done: progress.update(task, completed=done))
+    truth = json.loads(path.with_suffix(".truth.json").read_text())
+    return path, {name: float(truth[name]) for name in ("heart_rate", "respiration_rate") if name in truth}
+
+
+def _show_logs(logs: Path) -> None:
+    for log in sorted(logs.glob("*.log")):
+        lines = log.read_text(errors="replace").splitlines()[-12:]
+        if lines:
+            errors.print(f"--- {log.stem}", style="bold")
+            errors.print("\n".join(lines), highlight=False, markup=False)

@@ -1,0 +1,48 @@
+"""What running worker processes say of themselves: a card each, which lives only while it is renewed."""
+
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from shared.records import PREFIX
+
+WORKERS: Final = f"{PREFIX}worker:"
+#: A card that is not renewed for this long is gone.
+CARD_TTL_S: Final = 15
+RENEW_EVERY_S: Final = 4
+
+
+class LoadedModel(BaseModel):
+    """One model in one process."""
+
+    name: str
+    version: str
+    licence: str
+    serves: list[str]
+    load_ms: int
+
+
+class WorkerCard(BaseModel):
+    """One worker process."""
+
+    id: str
+    queues: list[str]
+    device: str
+    models: list[LoadedModel]
+
+
+def put_card(redis: Any, card: WorkerCard) -> None:  # noqa: ANN401  (redis-py's types do not know `decode_responses`)
+    """Write or renew a card."""
+    redis.set(WORKERS + card.id, card.model_dump_json(), ex=CARD_TTL_S)
+
+
+def remove_card(redis: Any, card_id: str) -> None:  # noqa: ANN401
+    """The process ends."""
+    redis.delete(WORKERS + card_id)
+
+
+def worker_cards(redis: Any) -> list[WorkerCard]:  # noqa: ANN401
+    """Every running worker process."""
+    keys = sorted(redis.scan_iter(match=f"{WORKERS}*", count=1000))
+    values = redis.mget(keys) if keys else []
+    return [WorkerCard.model_validate_json(value) for value in values if value]

@@ -1,0 +1,184 @@
+"""One worker process: its models, and how it carries a branch of a job from claim to outcome."""
+
+import contextlib
+import hashlib
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Final
+
+import structlog
+from billiard.exceptions import SoftTimeLimitExceeded
+from redis.exceptions import RedisError
+
+from shared.queues import QUEUES
+from shared.records import LEASE_S, Begin, JobRecords, connect, failed_outcome
+from shared.schemas import BranchOutcome, BranchStatus, Check, ErrorCode, Vital, Waveforms
+from shared.settings import Settings
+from shared.store import ClipMissingError, ClipStore, StoreUnavailableError
+from shared.vitals import VITALS, Branch
+from shared.workers import RENEW_EVERY_S, WorkerCard, put_card, remove_card
+from workers.analysis import Analyzer, AnalyzerOptions
+from workers.branch import Progress
+from workers.clip import ClipRejected
+
+log = structlog.get_logger()
+
+QUEUES_VARIABLE: Final = "FACEVITALS_WORKER_QUEUES"
+
+
+class JobOverError(Exception):
+    """The job was deleted, or ended without us: what is left to do is in vain."""
+
+
+def queues_of_this_worker() -> list[str]:
+    """The queues that this worker was started for; `facevitals worker` passes them to its processes."""
+    return os.environ.get(QUEUES_VARIABLE, ",".join(QUEUES.values())).split(",")
+
+
+class _JobProgress(Progress):
+    """Turns stages and vitals into the job's events, and stops work on a job that is over."""
+
+    def __init__(self, records: JobRecords, job_id: str, branch: Branch) -> None:
+        self._records, self._job_id, self._branch = records, job_id, branch
+        self._begun = time.monotonic()
+
+    def stage(self, name: str) -> None:
+        elapsed_ms = round(1000 * (time.monotonic() - self._begun))
+        self._go_on(self._records.emit_stage(self._job_id, self._branch, name, elapsed_ms))
+
+    def vital(self, name: str, vital: Vital) -> None:
+        self._go_on(self._records.emit_vital(self._job_id, name, vital))
+
+    def check(self, name: str, check: Check) -> None:
+        self._go_on(self._records.emit(self._job_id, "check", {"name": name, "check": check.model_dump(mode="json")}))
+
+    @staticmethod
+    def _go_on(alive: bool) -> None:
+        if not alive:
+            raise JobOverError
+
+
+class WorkerProcess:
+    """What one process holds for its whole life."""
+
+    def __init__(self, records: JobRecords, store: ClipStore, analyzer: Analyzer, card: WorkerCard) -> None:
+        self._records, self._store, self._analyzer, self._card = records, store, analyzer, card
+        self._over = threading.Event()
+        threading.Thread(target=self._show_card, name="card", daemon=True).start()
+
+    @classmethod
+    def start(cls, settings: Settings, queues: list[str]) -> "WorkerProcess":
+        """Load the models that the queues need."""
+        branches = [branch for branch, queue in QUEUES.items() if queue in queues]
+        analyzer = Analyzer.load(AnalyzerOptions.from_settings(settings), branches)
+        card = WorkerCard(
+            id=f"{socket.gethostname()}:{os.getpid()}", queues=queues, device="cpu", models=analyzer.loaded_models
+        )
+        log.info("worker process ready", queues=queues, models=[model.name for model in card.models])
+        return cls(
+            JobRecords(connect(settings.redis_url), settings.result_ttl_s), ClipStore(settings.store), analyzer, card
+        )
+
+    def close(self) -> None:
+        """Take the card away and free the models."""
+        self._over.set()
+        with contextlib.suppress(RedisError):
+            remove_card(self._records.redis, self._card.id)
+        self._analyzer.close()
+
+    def run(self, branch: Branch, job_id: str) -> None:
+        """Carry out one branch of one job. Whatever happens inside ends as an outcome in the job's record."""
+        token = uuid.uuid4().hex
+        begin = self._records.begin(job_id, branch, token)
+        if begin is Begin.EXHAUSTED:
+            detail = "The worker died on this clip before. Record it again, or convert it to H.264 MP4."
+            self._end(job_id, branch, failed_outcome(BranchStatus.ERROR, ErrorCode.BRANCH_FAILED, detail))
+            return
+        if begin is not Begin.GO:
+            log.info("nothing to do", branch=branch, why=begin)
+            return
+        begun = time.monotonic()
+        with self._claim(job_id, branch, token):
+            try:
+                outcome, waveforms = self._measure(branch, job_id, begun)
+            except JobOverError:
+                log.info("job is over", branch=branch)
+                return
+            self._end(job_id, branch, outcome, waveforms)
+        log.info("branch ended", branch=branch, status=outcome.status, elapsed_ms=outcome.elapsed_ms)
+
+    def _measure(self, branch: Branch, job_id: str, begun: float) -> tuple[BranchOutcome, Waveforms | None]:
+        def elapsed_ms() -> int:
+            return round(1000 * (time.monotonic() - begun))
+
+        asked = self._records.options(job_id)
+        if asked is None:
+            raise JobOverError
+        options, clip_key = asked
+        wanted = frozenset(options.vitals if options.vitals is not None else VITALS)
+        progress = _JobProgress(self._records, job_id, branch)
+        try:
+            with self._store.local_copy(clip_key) as path:
+                facts, result = self._analyzer.branch(branch, path, wanted, progress)
+        except ClipRejected as rejected:
+            return failed_outcome(BranchStatus.ERROR, rejected.code, rejected.detail, elapsed_ms()), None
+        except (ClipMissingError, StoreUnavailableError):
+            detail = "The clip could not be read from the store. Submit it again."
+            return failed_outcome(BranchStatus.ERROR, ErrorCode.CLIP_MISSING, detail, elapsed_ms()), None
+        except SoftTimeLimitExceeded:
+            detail = "The analysis took longer than the operator allows. Submit a shorter clip."
+            return failed_outcome(BranchStatus.TIMEOUT, ErrorCode.BRANCH_TIMEOUT, detail, elapsed_ms()), None
+        except (JobOverError, RedisError):
+            raise
+        except Exception as error:
+            # The trace says where; its message could say what was in the clip, so clients get none of it.
+            reference = hashlib.sha256(f"{job_id}{branch}".encode()).hexdigest()[:8]
+            log.exception("branch failed", branch=branch, reference=reference)
+            detail = f"The {branch} branch failed on this clip ({type(error).__name__}, log reference {reference})."
+            return failed_outcome(BranchStatus.ERROR, ErrorCode.BRANCH_FAILED, detail, elapsed_ms()), None
+        outcome = BranchOutcome(
+            status=BranchStatus.OK, elapsed_ms=elapsed_ms(), clip=facts, checks=result.checks, vitals=result.vitals
+        )
+        return outcome, result.waveforms
+
+    def _end(self, job_id: str, branch: Branch, outcome: BranchOutcome, waveforms: Waveforms | None = None) -> None:
+        _, last = self._records.write_outcome(job_id, branch, outcome, waveforms)
+        if not last:
+            return
+        clip_key = self._records.finish(job_id)
+        if clip_key:
+            try:
+                self._store.erase(clip_key)
+            except StoreUnavailableError:
+                log.warning("clip not erased; the sweep will", clip=clip_key)
+                return
+            self._records.erased(clip_key)
+
+    @contextlib.contextmanager
+    def _claim(self, job_id: str, branch: Branch, token: str) -> Iterator[None]:
+        """Renew the claim on the branch while the block runs."""
+        done = threading.Event()
+
+        def renew() -> None:
+            while not done.wait(LEASE_S / 3):
+                with contextlib.suppress(RedisError):
+                    if not self._records.renew(job_id, branch, token):
+                        return
+
+        thread = threading.Thread(target=renew, name="lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+
+    def _show_card(self) -> None:
+        while True:
+            with contextlib.suppress(RedisError):
+                put_card(self._records.redis, self._card)
+            if self._over.wait(RENEW_EVERY_S):
+                return
