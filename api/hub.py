@@ -68,19 +68,23 @@ class Hub:
                 event.set()
 
     async def _listen(self) -> None:
+        away_s = 0.0
         while True:
             try:
                 async with self._redis.pubsub() as channel:
                     await channel.subscribe(WAKE_CHANNEL)
                     self._wake_all()
+                    away_s = 0.0
                     while True:
                         message = await channel.get_message(ignore_subscribe_messages=True, timeout=RECHECK_S)
                         if message:
                             for event in self._waiters.get(message["data"], ()):
                                 event.set()
             except (redis.exceptions.RedisError, OSError) as error:
-                log.warning("hub lost the broker", error=str(error))
-                await asyncio.sleep(0.5)
+                if not away_s:
+                    log.warning("hub lost the broker", error=str(error))
+                away_s = min(away_s + 0.2, 2.0)
+                await asyncio.sleep(away_s)
 
 
 async def wait_for(event: asyncio.Event, timeout_s: float) -> bool:

@@ -245,7 +245,7 @@ async def look(
 
 @router.get(
     "/{job_id}/events",
-    response_class=EventSourceResponse,
+    response_class=Response,
     responses={
         200: {
             "description": "`state`, `branch`, `stage`, `check` and `vital` as they happen, ending with `done`.",

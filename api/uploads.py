@@ -96,7 +96,9 @@ class _Form:
         else:
             self._value += data[start:end]
             if len(self._value) > FIELD_BYTES:
-                raise BadParameter(f"The form field {self._name!r} is longer than {FIELD_BYTES} bytes.")
+                raise BadParameter(
+                    f"The form field {self._name!r} is longer than {FIELD_BYTES} bytes. The clip goes into 'clip'."
+                )
 
     def _end(self) -> None:
         if self._name and self._name not in CLIP_FIELDS:
