@@ -23,7 +23,7 @@ check: dev ## lint, format, types, architecture contracts
 	@$(VENV)/bin/lint-imports
 
 format: dev ## rewrite the code in the project's format
-	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff check --fix --exit-zero --quiet .
 	@$(VENV)/bin/ruff format .
 
 bench: default ## speed, load and accuracy, measured here and now; reports in bench-out/
