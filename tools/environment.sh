@@ -30,6 +30,9 @@ serves() {
 ready() { [ "$(installed)" = "$(wanted "$lock")" ] && serves; }
 if ready; then exit 0; fi
 
+release=$(sed -n 's/^uv==\([^ ]*\).*/\1/p' requirements/bootstrap.lock)
+has_uv() { case $("$1/bin/uv" --version 2>/dev/null) in "uv $release" | "uv $release "*) ;; *) return 1 ;; esac; }
+
 # One set-up at a time in a checkout; whoever waited finds it done.
 if command -v flock >/dev/null; then
     exec 9<"$PWD"
@@ -49,17 +52,23 @@ if [ -z "$keep" ]; then
     done
     [ -n "$found" ] || fail "Python 3.11 or 3.12 is needed: install one, or name it: make PYTHON=/path/to/python3.12 …"
     echo "Setting up $venv with $("$found" --version)" >&2
-    "$found" -m venv --clear "$venv" || fail "this Python has no venv module (on Debian and Ubuntu: apt-get install python3-venv)"
+    options=(--clear)
+    if [ "$venv" != "$PWD/.venv" ] && has_uv .venv; then options+=(--without-pip); fi
+    "$found" -m venv "${options[@]}" "$venv" || fail "this Python has no venv module (on Debian and Ubuntu: apt-get install python3-venv)"
 fi
 rm -f "$record"
 
-pip() { PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
-if ! "$venv/bin/uv" --version >/dev/null 2>&1; then
-    pip install --quiet --require-hashes -r requirements/bootstrap.lock
+# A second environment of this checkout takes the installer of the first.
+installer=$venv
+if ! has_uv "$venv"; then
+    if has_uv .venv; then installer=.venv; else
+        PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 "$venv/bin/python" -m pip install \
+            --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
+    fi
 fi
 # A registry that is set for pip serves uv as well.
 if [ -z "${UV_DEFAULT_INDEX:-}" ]; then
-    index=${PIP_INDEX_URL:-$(pip config get global.index-url 2>/dev/null || true)}
+    index=${PIP_INDEX_URL:-$("$installer/bin/python" -m pip config get global.index-url 2>/dev/null || true)}
     [ -z "$index" ] || export UV_DEFAULT_INDEX=$index
 fi
 # uv needs a cache it can write to; without one it can do without.
@@ -68,6 +77,6 @@ if [ -z "${UV_NO_CACHE:-}" ] && ! { mkdir -p "$cache" && [ -w "$cache" ]; } 2>/d
 export VIRTUAL_ENV=$venv
 unset UV_CONSTRAINT UV_OVERRIDE
 echo "Installing requirements/$lock.lock" >&2
-"$venv/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes "requirements/$lock.lock" requirements/bootstrap.lock
-"$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation -e .
+"$installer/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes "requirements/$lock.lock" requirements/bootstrap.lock
+"$installer/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation -e .
 wanted "$lock" >"$record"
