@@ -66,7 +66,7 @@ def says(checkout: Path) -> str:
 
 
 def has(checkout: Path, module: str) -> bool:
-    command = [checkout / "env/bin/python", "-c", f"import {module}"]
+    command = [str(checkout / "env/bin/python"), "-c", f"import {module}"]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
