@@ -121,10 +121,11 @@ def test_all_images_share_one_user_because_they_share_the_clips() -> None:
         assert f"install -d -o {uid} -g {gid} -m 0750 " in text
 
 
-def test_the_gateway_says_how_it_is() -> None:
-    body = stages("Dockerfile.api")["gateway"]
-    (check,) = (rest for word, rest in body if word == "HEALTHCHECK")
-    assert "/livez" in check
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_each_image_says_how_it_is(name: str) -> None:
+    for stage, body in images(name):
+        (check,) = (rest for word, rest in body if word == "HEALTHCHECK")
+        assert ("/livez" if stage == "gateway" else "workers.alive") in check
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
