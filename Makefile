@@ -1,5 +1,5 @@
 # One-word commands. `make run` and `make test` are all that a newcomer needs; each sets up what is missing.
-SHELL := /bin/bash
+SHELL := bash
 .DEFAULT_GOAL := help
 VENV := .venv
 FACEVITALS := $(VENV)/bin/facevitals
@@ -23,7 +23,7 @@ check: dev ## lint, format, types, architecture contracts
 	@$(VENV)/bin/lint-imports
 
 format: dev ## rewrite the code in the project's format
-	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff check --fix --exit-zero --quiet .
 	@$(VENV)/bin/ruff format .
 
 bench: default ## speed, load and accuracy, measured here and now; reports in bench-out/
@@ -31,15 +31,15 @@ bench: default ## speed, load and accuracy, measured here and now; reports in be
 	@$(FACEVITALS) bench load
 
 default:
-	@tools/environment.sh default
+	@bash tools/environment.sh default
 
 dev:
-	@tools/environment.sh dev
+	@bash tools/environment.sh dev
 
 lock: dev ## write the lock files anew from pyproject.toml (UPGRADE=1 takes newer releases)
-	@tools/lock.sh
+	@bash tools/lock.sh
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) .facevitals bench-out artefacts .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .facevitals bench-out artefacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 
 .PHONY: help run up test check format bench default dev lock clean

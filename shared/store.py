@@ -1,5 +1,7 @@
 """The clip store: a folder or an object store by URL, through one interface (obstore)."""
 
+from __future__ import annotations
+
 import contextlib
 import datetime as dt
 import shutil

@@ -1,35 +1,82 @@
 #!/usr/bin/env bash
-# environment.sh LOCK [VENV]: makes VENV (default .venv) hold what requirements/LOCK.lock lists, and the project itself in editable form.
+# environment.sh LOCK [VENV]: makes VENV (default .venv) hold exactly what requirements/LOCK.lock lists, and the project itself in editable form.
 # Does nothing when it already does. Needs Python 3.11 or 3.12 with venv, and a package registry; nothing else.
+# PYTHON=… names the interpreter; a VENV made by another one is made anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 lock=$1
 venv=${2:-.venv}
-stamp="$venv/.installed-$lock"
-want=$(cat "requirements/$lock.lock" requirements/bootstrap.lock pyproject.toml | cksum)
-if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ]; then exit 0; fi
+case $venv in /*) ;; *) venv=$PWD/$venv ;; esac
+# What was installed last, and where: scripts in a virtual environment name its path, so a moved checkout needs a new one.
+record=$venv/.facevitals
 
-runs() { "$1" -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null; }
-if [ ! -x "$venv/bin/python" ] || ! runs "$venv/bin/python"; then
-    found=
-    for python in ${PYTHON:-} python3 python3.12 python3.11; do
-        if command -v "$python" >/dev/null && runs "$python"; then found=$python; break; fi
-    done
-    [ -n "$found" ] || { echo "Python 3.11 or 3.12 is needed: install one, or name it: make PYTHON=/path/to/python3.12 …" >&2; exit 1; }
-    echo "Setting up $venv with $("$found" --version)" >&2
-    "$found" -m venv --clear "$venv" || { echo "This Python has no venv module (on Debian and Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
+fail() { echo "environment.sh: $*" >&2; exit 1; }
+[ -f "requirements/$lock.lock" ] || fail "there is no requirements/$lock.lock"
+wanted() { echo "$1 $(cat "requirements/$1.lock" requirements/bootstrap.lock pyproject.toml | cksum) $PWD $venv"; }
+installed() { [ -f "$record" ] && cat "$record"; }
+
+# dev holds all of default, and default all of gateway, at the same releases: a richer environment is never made poorer.
+case $(installed) in dev\ *) case $lock in default | gateway) lock=dev ;; esac ;; esac
+case $(installed) in default\ *) case $lock in gateway) lock=default ;; esac ;; esac
+
+# An interpreter's own directory and version, or failure if it is none of those that serve.
+identity() { "$1" -c 'import sys; v = sys.version_info[:2]; print(sys.base_prefix, v); raise SystemExit(not (3, 11) <= v < (3, 13))' 2>/dev/null; }
+named=
+if [ -n "${PYTHON:-}" ]; then named=$(identity "$PYTHON") || fail "PYTHON=$PYTHON is not a Python 3.11 or 3.12"; fi
+serves() {
+    local own
+    own=$(identity "$venv/bin/python") && { [ -z "$named" ] || [ "$named" = "$own" ]; }
+}
+ready() { [ "$(installed)" = "$(wanted "$lock")" ] && serves; }
+if ready; then exit 0; fi
+
+release=$(sed -n 's/^uv==\([^ ]*\).*/\1/p' requirements/bootstrap.lock)
+has_uv() { case $("$1/bin/uv" --version 2>/dev/null) in "uv $release" | "uv $release "*) ;; *) return 1 ;; esac; }
+
+# One set-up at a time in a checkout; whoever waited finds it done.
+if command -v flock >/dev/null; then
+    exec 9<"$PWD"
+    flock -n 9 || { echo "Waiting for another set-up of this checkout" >&2; flock 9; }
+    if ready; then exit 0; fi
 fi
-if ! "$venv/bin/uv" --version >/dev/null 2>&1; then
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
+
+# An environment without a record was never finished (an installer that is killed leaves halves that look whole), or is not ours.
+case "$(installed)" in *" $PWD $venv") serves && keep=yes || keep= ;; *) keep= ;; esac
+if [ -z "$keep" ]; then
+    if [ -e "$venv" ] && [ ! -f "$venv/pyvenv.cfg" ] && [ -n "$(ls -A "$venv")" ]; then
+        fail "$venv is there and is no virtual environment: remove it, or name another place"
+    fi
+    found=
+    for python in "${PYTHON:-python3}" python3.12 python3.11; do
+        if command -v "$python" >/dev/null && identity "$python" >/dev/null; then found=$python; break; fi
+    done
+    [ -n "$found" ] || fail "Python 3.11 or 3.12 is needed: install one, or name it: make PYTHON=/path/to/python3.12 …"
+    echo "Setting up $venv with $("$found" --version)" >&2
+    options=(--clear)
+    if [ "$venv" != "$PWD/.venv" ] && has_uv .venv; then options+=(--without-pip); fi
+    "$found" -m venv "${options[@]}" "$venv" || fail "this Python has no venv module (on Debian and Ubuntu: apt-get install python3-venv)"
+fi
+rm -f "$record"
+
+# A second environment of this checkout takes the installer of the first.
+installer=$venv
+if ! has_uv "$venv"; then
+    if has_uv .venv; then installer=.venv; else
+        PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 "$venv/bin/python" -m pip install \
+            --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
+    fi
 fi
 # A registry that is set for pip serves uv as well.
 if [ -z "${UV_DEFAULT_INDEX:-}" ]; then
-    index=$("$venv/bin/python" -m pip config get global.index-url 2>/dev/null || true)
-    [ -z "${PIP_INDEX_URL:-$index}" ] || export UV_DEFAULT_INDEX="${PIP_INDEX_URL:-$index}"
+    index=${PIP_INDEX_URL:-$("$installer/bin/python" -m pip config get global.index-url 2>/dev/null || true)}
+    [ -z "$index" ] || export UV_DEFAULT_INDEX=$index
 fi
+# uv needs a cache it can write to; without one it can do without.
+cache=${UV_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/uv}
+if [ -z "${UV_NO_CACHE:-}" ] && ! { mkdir -p "$cache" && [ -w "$cache" ]; } 2>/dev/null; then export UV_NO_CACHE=1; fi
+export VIRTUAL_ENV=$venv
+unset UV_CONSTRAINT UV_OVERRIDE
 echo "Installing requirements/$lock.lock" >&2
-export VIRTUAL_ENV="$PWD/$venv" UV_LINK_MODE="${UV_LINK_MODE:-copy}"
-case $venv in /*) export VIRTUAL_ENV="$venv" ;; esac
-"$venv/bin/uv" pip install --quiet --no-deps --require-hashes -r "requirements/$lock.lock"
-"$venv/bin/uv" pip install --quiet --no-deps --no-build-isolation -e .
-echo "$want" >"$stamp"
+"$installer/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes "requirements/$lock.lock" requirements/bootstrap.lock
+"$installer/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation -e .
+wanted "$lock" >"$record"

@@ -6,7 +6,7 @@ uv=${UV:-.venv/bin/uv}
 compile() {
     out=requirements/$1.lock; shift
     "$uv" pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
-        --override requirements/overrides.txt --no-emit-index-url --no-annotate --no-header \
+        --override "${overrides:-requirements/overrides.txt}" --no-emit-index-url --no-annotate --no-header \
         ${UPGRADE:+--upgrade} -o "$out" "$@"
 }
 echo 'uv==0.13.9' | "$uv" pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url -o requirements/bootstrap.lock -
@@ -14,3 +14,9 @@ compile dev --extra worker --extra dev pyproject.toml
 # The smaller environments take the very releases of the largest.
 compile default --extra worker -c requirements/dev.lock pyproject.toml requirements/build.txt
 compile gateway -c requirements/dev.lock pyproject.toml requirements/build.txt
+# On a GPU the same releases again, with onnxruntime-gpu in place of onnxruntime: both own the folder `onnxruntime`, so the one is left out.
+overrides=$(mktemp)
+trap 'rm -f "$overrides"' EXIT
+grep -v '^onnxruntime==' requirements/overrides.txt >"$overrides"
+echo "onnxruntime ; python_version < '0'" >>"$overrides"
+compile gpu --extra worker -c requirements/dev.lock pyproject.toml requirements/build.txt requirements/gpu.txt

@@ -1,0 +1,87 @@
+"""The gateway lives in an environment of its own: no vision or signal package is installed beside it."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from facevitals.broker import free_port, start_broker
+from facevitals.processes import start_child
+
+ROOT = Path(__file__).parents[2]
+#: Import names of what requirements/gateway.lock must not bring.
+ABSENT = ("numpy", "scipy", "cv2", "mediapipe", "onnxruntime", "onnx", "av", "h5py", "skimage", "PIL", "matplotlib")
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A virtual environment as `tools/environment.sh gateway` makes it, gone afterwards."""
+    venv = tmp_path_factory.mktemp("gateway") / "venv"
+    subprocess.run(["bash", ROOT / "tools/environment.sh", "gateway", venv], check=True, timeout=110)
+    yield venv
+    shutil.rmtree(venv)
+
+
+def python(environment: Path, code: str) -> str:
+    """What `code` prints in the gateway's environment."""
+    run = subprocess.run(
+        [environment / "bin/python", "-c", code],
+        env={name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_no_vision_or_signal_package_is_there(environment: Path) -> None:
+    code = f"from importlib.util import find_spec; print([name for name in {ABSENT!r} if find_spec(name)])"
+    assert python(environment, code).strip() == "[]"
+
+
+def test_the_gateway_imports_there(environment: Path) -> None:
+    python(environment, "import api.app, shared.queues")
+
+
+def test_the_gateway_serves_there(environment: Path, tmp_path: Path) -> None:
+    broker = start_broker(tmp_path / "broker")
+    port = free_port()
+    settings = {
+        "FACEVITALS_REDIS_URL": broker.url,
+        "FACEVITALS_DATA_DIR": str(tmp_path / "data"),
+        "FACEVITALS_PORT": str(port),
+    }
+    log = tmp_path / "gateway.log"
+    with log.open("wb") as output:
+        gateway = start_child("gateway", [str(environment / "bin/facevitals"), "gateway"], env=settings, log=output)
+    try:
+        end = time.monotonic() + 30
+        answer = None
+        while answer is None and time.monotonic() < end and gateway.process.poll() is None:
+            try:
+                answer = httpx.get(f"http://127.0.0.1:{port}/livez", timeout=5)
+            except httpx.TransportError:
+                time.sleep(0.05)
+        assert answer is not None, log.read_text()
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+        ready = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5)
+        assert ready.status_code == 200, ready.text
+    finally:
+        gateway.stop(10)
+        broker.child.stop(10)
+    assert gateway.process.returncode in {0, -15}, log.read_text()
+
+
+def test_the_second_set_up_changes_nothing(environment: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (environment / "bin").iterdir()}
+    command: list[str | Path] = ["bash", ROOT / "tools/environment.sh", "gateway", environment]
+    again = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+    assert again.stderr == ""
+    assert {path: path.stat().st_mtime_ns for path in (environment / "bin").iterdir()} == before

