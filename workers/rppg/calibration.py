@@ -8,12 +8,20 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
 
+import numpy as np
+
+from workers.rppg.agreement import Agreement, Fusion, Reliability
+
+#: Who speaks for an estimator whose answers on real clips are not in the calibration data: its nearest relative there.
+#: LGI and OMIT project like CHROM; PhysNet and TS-CAN are held for no better than the published DeepPhys and MTTS-CAN.
+STAND_INS: Final = {"lgi": "chrom", "omit": "chrom", "physnet": "deepphys", "tscan": "mttscan"}
+
 
 @dataclass(frozen=True)
 class Gate:
     """What a pulse must show before its rate is told; see `workers.rppg.evidence.Evidence` for the quantities."""
 
-    support: int
+    confidence: float
     signal_members: int
     snr_db: float
     region_coherence: float
@@ -23,24 +31,59 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class IntervalModel:
+    """Half-width of the 90 % interval, fitted by quantile regression on accepted clips.
+
+    log(h + `OFFSET`) = `level` + `doubt`·log(1 - confidence + `FLOOR`) + `spread`·log(spread + 0.1) +
+    `shortness`·log(15 s/T)
+    """
+
+    level: float
+    doubt: float
+    spread: float
+    shortness: float
+
+    def half_width_per_min(self, agreement: Agreement, duration_s: float) -> float:
+        """Half-width of the interval around the agreed rate."""
+        return float(np.exp(features(agreement, duration_s) @ (self.level, self.doubt, self.spread, self.shortness)))
+
+
+def features(agreement: Agreement, duration_s: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """What the width of the interval depends on (4,): a constant, doubt, the members' spread, shortness of the clip."""
+    return np.array(
+        [
+            1.0,
+            np.log(1 - agreement.confidence + 0.005),
+            np.log(agreement.spread_per_min + 0.1),
+            np.log(15 / duration_s),
+        ]
+    )
+
+
+@dataclass(frozen=True)
 class Calibration:
-    """Gate, and half-widths of 90 % intervals (/min) by the number of agreeing estimators."""
+    """How estimates are fused, when the rate is told, and how wide its interval is."""
 
+    fusion: Fusion
     gate: Gate
-    half_widths_per_min: dict[int, float]
-
-    def half_width_per_min(self, support: int) -> float:
-        """Half-width of the interval for that many agreeing estimators; more than were calibrated count as the most
-        that were.
-        """
-        return self.half_widths_per_min[min(support, max(self.half_widths_per_min))]
+    interval: IntervalModel
 
 
 def read_calibration(document: dict[str, Any]) -> Calibration:
     """The calibration in the document that `lab.calibrate` writes."""
+    measured = {
+        name: Reliability(float(row["hit"]), float(row["scale_per_min"]), tuple(row["misses"]))
+        for name, row in document["fusion"]["reliabilities"].items()
+    }
+    stood_in = {name: measured[other] for name, other in STAND_INS.items() if name not in measured}
     return Calibration(
+        fusion=Fusion(
+            weight=float(document["fusion"]["weight"]),
+            prior=tuple(document["fusion"]["prior"]),
+            reliabilities={**measured, **stood_in},
+        ),
         gate=Gate(**document["gate"]),
-        half_widths_per_min={int(support): float(half) for support, half in document["half_widths_per_min"].items()},
+        interval=IntervalModel(**document["interval"]),
     )
 
 

@@ -19,23 +19,39 @@ INTERVAL_LEVEL: Final = 0.9
 def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
     """Why the pulse can't carry a rate, most telling reason first; None where it can."""
     gate, evidence, agreement = CALIBRATION.gate, pulse.evidence, pulse.agreement
-    if evidence.region_coherence < gate.region_coherence:
-        return Reason.NO_PULSE, "forehead and cheeks don't vary in step"
-    if evidence.region_correlation < gate.region_correlation or evidence.snr_db < gate.snr_db:
-        return Reason.NO_PULSE, "no rate stands out in the colour of the skin"
-    if agreement.support < gate.support or agreement.signal_members < gate.signal_members:
-        return Reason.ESTIMATORS_DISAGREE, f"no {gate.support} estimators agree on one rate"
-    if (
+    low, high = HEART_RATE.plausible or (0.0, float("inf"))
+    background_beats = (
         evidence.background_coherence is not None
         and evidence.background_share is not None
         and evidence.background_coherence > gate.background_coherence
         and evidence.background_share > gate.background_share
-    ):
-        return Reason.LIGHTING_UNSTABLE, "the background varies in step with the face: the light, not a pulse"
-    low, high = HEART_RATE.plausible or (0.0, float("inf"))
-    if not low <= pulse.rate_per_min <= high:
-        return Reason.NO_PULSE, "the rate found is not one that a resting heart has"
-    return None
+    )
+    nothing_stands_out = evidence.region_correlation < gate.region_correlation or evidence.snr_db < gate.snr_db
+    doubts = (
+        (
+            evidence.region_coherence < gate.region_coherence,
+            Reason.NO_PULSE,
+            "forehead and cheeks don't vary in step",
+        ),
+        (nothing_stands_out, Reason.NO_PULSE, "no rate stands out in the colour of the skin"),
+        (
+            agreement.confidence < gate.confidence,
+            Reason.ESTIMATORS_DISAGREE,
+            f"the likeliest rate has {agreement.confidence:.0%} confidence",
+        ),
+        (
+            agreement.signal_members < gate.signal_members,
+            Reason.ESTIMATORS_DISAGREE,
+            "too few estimators apart from the networks stand behind the rate",
+        ),
+        (
+            background_beats,
+            Reason.LIGHTING_UNSTABLE,
+            "the background varies in step with the face: the light, not a pulse",
+        ),
+        (not low <= pulse.rate_per_min <= high, Reason.NO_PULSE, "the rate found is not one that a heart has"),
+    )
+    return next(((reason, detail) for doubtful, reason, detail in doubts if doubtful), None)
 
 
 def heart_rate(pulse: Pulse, models: Iterable[str]) -> Vital:
@@ -50,7 +66,7 @@ def heart_rate(pulse: Pulse, models: Iterable[str]) -> Vital:
     if refused is not None:
         reason, detail = refused
         return Vital.without_value(HEART_RATE.unit, VitalStatus.ABSTAINED, reason, detail, method)
-    half = CALIBRATION.half_width_per_min(pulse.agreement.support)
+    half = CALIBRATION.interval.half_width_per_min(pulse.agreement, pulse.duration_s)
     rate = pulse.rate_per_min
     return Vital(
         value=round(rate, 1),
@@ -63,6 +79,7 @@ def heart_rate(pulse: Pulse, models: Iterable[str]) -> Vital:
         ingredients={
             "estimators_agreeing": float(pulse.agreement.support),
             "estimators_asked": float(len(pulse.estimates)),
+            "confidence": round(pulse.agreement.confidence, 4),
             "snr_db": round(pulse.evidence.snr_db, 2),
         },
     )

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.rppg.agreement import Agreement, Estimate, agree
+from workers.rppg.calibration import CALIBRATION
 from workers.rppg.estimators import ESTIMATORS, Estimator
 from workers.rppg.evidence import Evidence, gather
 from workers.rppg.filters import standardise
@@ -30,8 +31,13 @@ class Pulse:
     frames: int
 
     @property
+    def duration_s(self) -> float:
+        """Length of the wave in seconds."""
+        return len(self.wave) / self.fs
+
+    @property
     def rate_per_min(self) -> float:
-        """The rate that the largest group of estimators agrees on."""
+        """The most credible rate."""
         return self.agreement.rate_per_min
 
 
@@ -43,8 +49,9 @@ def pulse_of(traces: Traces, estimators: Mapping[str, Estimator]) -> Pulse:
         spectrum = spectrum_of(wave, traces.fs)
         peak_hz = spectrum.peak_hz()
         estimates.append(Estimate(name, 60 * peak_hz, snr_db(spectrum, peak_hz), neural=name in _NEURAL))
-    agreement = agree(estimates)
-    fused = fuse({name: waves[name] for name in agreement.members}, traces.fs, agreement.rate_per_min / 60)
+    agreement = agree(estimates, CALIBRATION.fusion)
+    behind = agreement.members or tuple(waves)
+    fused = fuse({name: waves[name] for name in behind}, traces.fs, agreement.rate_per_min / 60)
     spectrum = spectrum_of(fused, traces.fs)
     rate_hz = agreement.rate_per_min / 60
     evidence = gather(traces, fused, rate_hz, snr_db(spectrum, rate_hz))
