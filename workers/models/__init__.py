@@ -1,0 +1,19 @@
+"""The manifest of weights, and how each becomes something that runs."""
+
+from workers.models.build import ModelNotInstalled, model_file, prepare_models
+from workers.models.manifest import MODELS, InstalledModel, ModelEntry, ModelState, installed_models, look_up
+from workers.models.session import Network, open_network
+
+__all__ = [
+    "MODELS",
+    "InstalledModel",
+    "ModelEntry",
+    "ModelNotInstalled",
+    "ModelState",
+    "Network",
+    "installed_models",
+    "look_up",
+    "model_file",
+    "open_network",
+    "prepare_models",
+]

@@ -1,13 +1,28 @@
 """A tracked face becomes colour traces on an even grid of times."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.face import FaceTrack
+from workers.face import REGIONS, FaceTrack
 
-GRID_HZ = 30.0
+GRID_HZ: Final = 30.0
+
+#: A face lost, or frames missing, for longer than this many seconds is a gap; what is shorter is bridged by a
+#: straight line.
+BRIDGE_S: Final = 0.5
+
+#: A region seen in less than this share of the frames is left out.
+REGION_SEEN: Final = 0.8
+
+#: Mesh points at the two ends of the face's width (MediaPipe's canonical face model).
+_FACE_SIDES: Final = (234, 454)
+
+
+class NoTraces(Exception):  # noqa: N818  (named for what happened)
+    """The face was never seen, or in so few frames that nothing lies between them."""
 
 
 @dataclass(frozen=True)
@@ -15,11 +30,16 @@ class Traces:
     """What estimators see.
 
     fs          sampling rate in Hz (`GRID_HZ`)
-    times_s     (n,)            even grid, starts at 0
-    regions     (4, 3, n)       linear-light RGB of `workers.face.REGIONS`
+    times_s     (n,)            even grid; 0 is the clip's first frame
+    regions     (4, 3, n)       linear-light RGB of `workers.face.REGIONS`; NaN throughout where a region was hardly
+                                seen
     background  (3, n)          linear-light RGB of the background
     motion      (n,)            speed of the landmarks, face widths per second
     crops       (n, 72, 72, 3)  uint8 face crops, nearest in time
+    position    (2, n)          centre of the landmarks, in face widths
+    seen        (n,)            whether a face was measured within `BRIDGE_S` around
+    gaps        ((from, to), …) seconds during which no face was measured
+    frames                      decoded frames in which the face was measured
     """
 
     fs: float
@@ -28,11 +48,127 @@ class Traces:
     background: NDArray[np.float64]
     motion: NDArray[np.float64]
     crops: NDArray[np.uint8]
+    position: NDArray[np.float64]
+    seen: NDArray[np.bool_]
+    gaps: tuple[tuple[float, float], ...]
+    frames: int
 
     @property
     def face(self) -> NDArray[np.float64]:
         """(3, n) linear-light RGB of the whole face's skin."""
-        return self.regions[0]
+        face: NDArray[np.float64] = self.regions[0]
+        return face
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the grid in seconds."""
+        return len(self.times_s) / self.fs
+
+    def part(self, start: int, stop: int) -> "Traces":
+        """Samples `start` to `stop` alone; times keep counting from the clip's first frame."""
+        cut = slice(start, stop)
+        return replace(
+            self,
+            times_s=self.times_s[cut],
+            regions=self.regions[..., cut],
+            background=self.background[:, cut],
+            motion=self.motion[cut],
+            crops=self.crops[cut],
+            position=self.position[:, cut],
+            seen=self.seen[cut],
+        )
+
+    def longest_seen(self) -> "Traces":
+        """The longest stretch without a gap."""
+        edges = np.flatnonzero(np.diff(np.concatenate(([0], self.seen.astype(np.int8), [0]))))
+        starts, stops = edges[::2], edges[1::2]
+        best = int(np.argmax(stops - starts))
+        return self.part(int(starts[best]), int(stops[best]))
 
 
-def traces_of(track: FaceTrack) -> Traces: ...
+def traces_of(track: FaceTrack) -> Traces:
+    """Resample a face track, whose frames come when they come, onto an even 30 Hz grid by their presentation times.
+
+    Raises `NoTraces` where fewer than two frames hold a face.
+    """
+    measured = np.isfinite(track.regions[:, 0]).all(axis=-1)
+    if measured.sum() < 2:
+        msg = "no two frames hold a face"
+        raise NoTraces(msg)
+    times = track.times_s
+    count = int(np.floor((times[-1] - times[0]) * GRID_HZ + 1e-6)) + 1
+    grid = times[0] + np.arange(count) / GRID_HZ
+    seen_times = times[measured]
+    gaps = _gaps(seen_times, float(times[0]), float(times[-1]))
+    seen = np.ones(count, dtype=np.bool_)
+    for start, stop in gaps:
+        seen &= ~((grid > start) & (grid < stop))
+
+    regions = np.full((len(REGIONS), 3, count), np.nan)
+    for index in range(len(REGIONS)):
+        values = track.regions[:, index].astype(np.float64)
+        rows = measured & np.isfinite(values).all(axis=-1)
+        if rows.sum() >= max(2.0, REGION_SEEN * measured.sum()):
+            regions[index] = _resample(times[rows], values[rows], grid)
+
+    lit = np.isfinite(track.background).all(axis=-1)
+    background = np.full((3, count), np.nan)
+    if lit.sum() >= 2:
+        background = _resample(times[lit], track.background[lit].astype(np.float64), grid)
+
+    position, motion = _movement(track, measured, grid)
+    nearest = np.clip(np.searchsorted(seen_times, grid), 1, len(seen_times) - 1)
+    nearest -= (grid - seen_times[nearest - 1]) < (seen_times[nearest] - grid)
+    crops = track.crops[np.flatnonzero(measured)[nearest]]
+    return Traces(
+        GRID_HZ, grid - times[0], regions, background, motion, crops, position, seen, gaps, int(measured.sum())
+    )
+
+
+def _resample(
+    times: NDArray[np.float64], values: NDArray[np.float64], grid: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(m, c) values at `times` → (c, n) on the grid: averaged over a grid step where frames come faster, else between
+    neighbours.
+    """
+    if np.median(np.diff(times)) > 0.75 / GRID_HZ:
+        return np.stack([np.interp(grid, times, column) for column in values.T])
+    # Averaging keeps what lies above the grid's Nyquist frequency from folding into the pulse band.
+    areas = np.concatenate(
+        (np.zeros((1, values.shape[1])), np.cumsum(np.diff(times)[:, None] * (values[1:] + values[:-1]) / 2, axis=0))
+    )
+    low = np.clip(grid - 0.5 / GRID_HZ, times[0], times[-1])
+    high = np.clip(grid + 0.5 / GRID_HZ, times[0], times[-1])
+    width = np.maximum(high - low, 1e-9)
+    means: NDArray[np.float64] = np.stack(
+        [(np.interp(high, times, area) - np.interp(low, times, area)) / width for area in areas.T]
+    )
+    outside = (grid < times[0]) | (grid > times[-1])
+    if outside.any():
+        means[:, outside] = np.stack([np.interp(grid[outside], times, column) for column in values.T])
+    return means
+
+
+def _gaps(seen_times: NDArray[np.float64], start: float, stop: float) -> tuple[tuple[float, float], ...]:
+    """Stretches longer than `BRIDGE_S` between measured frames, and before the first and after the last."""
+    bounds = np.concatenate(([start], seen_times, [stop]))
+    long = np.flatnonzero(np.diff(bounds) > BRIDGE_S)
+    return tuple((float(bounds[i] - start), float(bounds[i + 1] - start)) for i in long)
+
+
+def _movement(
+    track: FaceTrack, measured: NDArray[np.bool_], grid: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Position (2, n) of the mesh's centre in face widths, and speed (n,) of its points in face widths per second."""
+    mesh = track.landmarks[measured].astype(np.float64)
+    left, right = _FACE_SIDES
+    width = max(float(np.median(np.linalg.norm(mesh[:, left] - mesh[:, right], axis=-1))), 1e-6)
+    on_grid = _resample(track.times_s[measured], mesh.reshape(len(mesh), -1) / width, grid)
+    points = on_grid.reshape(-1, 2, len(grid))
+    # The mesh trembles by a fraction of a pixel from frame to frame: a fifth of a second shows where it goes.
+    step = max(1, round(GRID_HZ / 5))
+    moved = np.zeros(len(grid))
+    if len(grid) > step:
+        travelled = np.linalg.norm(points[..., step:] - points[..., :-step], axis=1).mean(axis=0) * GRID_HZ / step
+        moved = np.interp(np.arange(len(grid)), np.arange(len(travelled)) + step / 2, travelled)
+    return points.mean(axis=0), moved

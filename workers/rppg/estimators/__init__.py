@@ -1,0 +1,50 @@
+"""Estimators: traces in, a pulse wave out. A new one is a module here and a line in `ESTIMATORS`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.models.session import Network
+from workers.rppg.estimators import chrom, green, lgi, omit, physnet, pos
+from workers.rppg.traces import Traces
+
+#: (n,) pulse wave on the traces' grid, rising with blood volume, standardised.
+Estimator = Callable[[Traces], NDArray[np.float64]]
+NeuralEstimator = Callable[[Traces, Network], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class EstimatorSpec:
+    """One way to a pulse wave. `model` names the weights (`workers.models.MODELS`) that a neural one needs."""
+
+    name: str
+    estimate: Estimator | NeuralEstimator
+    model: str | None = None
+
+    @property
+    def neural(self) -> bool:
+        """Whether it has learnt what a pulse looks like, and so may draw one where there is none."""
+        return self.model is not None
+
+    def bind(self, network: Network | None = None) -> Estimator:
+        """The estimator, ready to run."""
+        if self.model is None:
+            return cast("Estimator", self.estimate)
+        if network is None:
+            msg = f"{self.name} needs the model {self.model}"
+            raise ValueError(msg)
+        estimate = cast("NeuralEstimator", self.estimate)
+        return lambda traces: estimate(traces, network)
+
+
+ESTIMATORS: Final[tuple[EstimatorSpec, ...]] = (
+    EstimatorSpec("pos", pos.estimate),
+    EstimatorSpec("chrom", chrom.estimate),
+    EstimatorSpec("green", green.estimate),
+    EstimatorSpec("lgi", lgi.estimate),
+    EstimatorSpec("omit", omit.estimate),
+    EstimatorSpec("physnet", physnet.estimate, model="physnet.rlap"),
+)

@@ -1,0 +1,122 @@
+"""`python -m lab.calibrate`: fit fusion and interval to real clips, report what they are worth held out, write them
+down.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from lab.calibrate.fit import fit_fusion, fit_interval
+from lab.calibrate.held_out import (
+    PLAIN_SUPPORT,
+    HeldOut,
+    at_coverage,
+    cross_validate,
+    interval_weights,
+    plain_agreement,
+)
+from lab.calibrate.table import RealClip, read_table
+from workers.rppg.agreement import GROSS_PER_MIN, agree
+from workers.rppg.calibration import CALIBRATION
+
+LEVEL: Final = 0.9
+SEEDS: Final = range(5)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the held-out report as JSON; with `--write`, renew `workers/rppg/calibration.json`."""
+    parser = argparse.ArgumentParser(prog="python -m lab.calibrate", description=__doc__)
+    parser.add_argument("--table", type=Path, default=Path("../shared/data/hr_estimator_agreement.csv"))
+    parser.add_argument("--write", action="store_true", help="renew workers/rppg/calibration.json")
+    options = parser.parse_args(arguments)
+    clips = read_table(options.table)
+    confidence = CALIBRATION.gate.confidence
+    report = _report(clips, confidence)
+    if options.write:
+        path = Path(str(files("workers.rppg") / "calibration.json"))
+        path.write_text(json.dumps(_document(clips, confidence, options.table, report), indent=1) + "\n", "utf-8")
+    json.dump(report, sys.stdout, indent=1)
+    sys.stdout.write("\n")
+    return 0
+
+
+def _document(clips: Sequence[RealClip], confidence: float, table: Path, report: dict[str, Any]) -> dict[str, Any]:
+    """What `workers.rppg.calibration` reads, fitted to every clip."""
+    fusion = fit_fusion(clips)
+    agreements = [agree(clip.estimates, fusion) for clip in clips]
+    accepted = [at for at, agreement in enumerate(agreements) if agreement.confidence >= confidence]
+    interval = fit_interval(
+        [agreements[at] for at in accepted],
+        [clips[at].duration_s for at in accepted],
+        np.array([agreements[at].rate_per_min - clips[at].rate_per_min for at in accepted]),
+        interval_weights([clips[at] for at in accepted]),
+        LEVEL,
+    )
+    return {
+        "made_by": "python -m lab.calibrate --write",
+        "data": {"file": table.name, "sha256": hashlib.sha256(table.read_bytes()).hexdigest(), "clips": len(clips)},
+        "held_out": report,
+        "fusion": asdict(fusion),
+        "gate": asdict(CALIBRATION.gate),
+        "interval": {name: round(value, 4) for name, value in asdict(interval).items()},
+    }
+
+
+def _report(clips: Sequence[RealClip], confidence: float) -> dict[str, Any]:
+    """Held-out figures, averaged over five ways to divide the subjects into five folds."""
+    runs = [cross_validate(clips, confidence, LEVEL, seed=seed) for seed in SEEDS]
+    datasets = sorted({clip.dataset for clip in clips})
+    everything = np.ones(len(clips), dtype=np.bool_)
+    report = {"confidence": confidence, "all": _row(clips, runs, everything, confidence)}
+    for dataset in datasets:
+        chosen = np.array([clip.dataset == dataset for clip in clips])
+        report[dataset] = _row(clips, runs, chosen, confidence)
+    for skin in range(1, 7):
+        chosen = np.array([clip.skin_type == skin and clip.dataset != "prosit" for clip in clips])
+        if chosen.any():
+            report[f"skin type {skin}, vv_medium and vv_africa"] = _row(clips, runs, chosen, confidence)
+    return report
+
+
+def _row(
+    clips: Sequence[RealClip], runs: Sequence[HeldOut], chosen: np.ndarray[Any, np.dtype[np.bool_]], confidence: float
+) -> dict[str, float]:
+    truth = np.array([clip.rate_per_min for clip in clips])
+    plain = [plain_agreement(clip) for clip in clips]
+    plain_ok = chosen & np.array([support >= PLAIN_SUPPORT for _, support in plain])
+    plain_error = np.abs(np.array([rate for rate, _ in plain]) - truth)
+    plain_coverage = float(plain_ok.sum() / chosen.sum())
+    same, mae, coverage, gross, held, width = [], [], [], [], [], []
+    for run in runs:
+        error = np.abs(run.rate_per_min - truth)
+        same.append(at_coverage(error[chosen], run.confidence[chosen], plain_coverage))
+        accepted = chosen & (run.confidence >= confidence)
+        coverage.append(accepted.sum() / chosen.sum())
+        mae.append(error[accepted].mean())
+        gross.append((error[accepted] > GROSS_PER_MIN).mean())
+        held.append((error[accepted] <= run.half_width_per_min[accepted]).mean())
+        width.append(np.median(run.half_width_per_min[accepted]))
+    figures = {
+        "clips": float(chosen.sum()),
+        "plain 3 of 5: coverage": plain_coverage,
+        "plain 3 of 5: MAE": float(plain_error[plain_ok].mean()),
+        "MAE at that coverage": float(np.mean(same)),
+        "coverage": float(np.mean(coverage)),
+        "MAE": float(np.mean(mae)),
+        "gross errors": float(np.mean(gross)),
+        "interval coverage": float(np.mean(held)),
+        "median half-width": float(np.mean(width)),
+    }
+    return {name: round(value, 4) for name, value in figures.items()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

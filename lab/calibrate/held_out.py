@@ -1,0 +1,78 @@
+"""What the fusion is worth on people it has not seen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lab.calibrate.fit import fit_fusion, fit_interval
+from lab.calibrate.table import RealClip, dataset_weights, folds_by_subject
+from workers.rppg.agreement import Agreement, agree
+
+Array = NDArray[np.float64]
+
+#: Plain agreement, to be beaten: three of five within this many beats a minute.
+PLAIN_PER_MIN: Final = 4.0
+PLAIN_SUPPORT: Final = 3
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """For each clip (n,), by a model fitted without its subject's fold: rate, confidence, half-width."""
+
+    rate_per_min: Array
+    confidence: Array
+    half_width_per_min: Array
+
+
+def cross_validate(
+    clips: Sequence[RealClip], confidence: float, level: float, folds: int = 5, seed: int = 0
+) -> HeldOut:
+    """Fuse each fold's clips by a model fitted to the others; intervals are fitted to clips of at least that
+    confidence.
+    """
+    fold = folds_by_subject(clips, folds, seed)
+    truth = np.array([clip.rate_per_min for clip in clips])
+    durations = np.array([clip.duration_s for clip in clips])
+    agreements: list[Agreement | None] = [None] * len(clips)
+    for index in range(folds):
+        fusion = fit_fusion([clip for clip, of in zip(clips, fold, strict=True) if of != index])
+        for at in np.flatnonzero(fold == index):
+            agreements[at] = agree(clips[at].estimates, fusion)
+    agreed = [agreement for agreement in agreements if agreement is not None]
+    rates = np.array([agreement.rate_per_min for agreement in agreed])
+    confidences = np.array([agreement.confidence for agreement in agreed])
+    half_widths = np.zeros(len(clips))
+    for index in range(folds):
+        chosen = np.flatnonzero((fold != index) & (confidences >= confidence))
+        model = fit_interval(
+            [agreed[at] for at in chosen],
+            [durations[at] for at in chosen],
+            (rates - truth)[chosen],
+            interval_weights([clips[at] for at in chosen]),
+            level,
+        )
+        for at in np.flatnonzero(fold == index):
+            half_widths[at] = model.half_width_per_min(agreed[at], durations[at])
+    return HeldOut(rates, confidences, half_widths)
+
+
+def interval_weights(clips: Sequence[RealClip]) -> Array:
+    """Half by clip, half by dataset: the intervals hold over all clips, and no dataset is forgotten for being small."""
+    return 0.5 / len(clips) + 0.5 * dataset_weights(clips)
+
+
+def plain_agreement(clip: RealClip) -> tuple[float, int]:
+    """Median and size of the largest group of estimates within `PLAIN_PER_MIN`: what the literature offers."""
+    rates = sorted(estimate.rate_per_min for estimate in clip.estimates)
+    groups = [[rate for rate in rates if low <= rate <= low + PLAIN_PER_MIN] for low in rates]
+    best = max(groups, key=lambda group: (len(group), group[0] - group[-1]))
+    return float(np.median(best)), len(best)
+
+
+def at_coverage(errors: Array, confidence: Array, coverage: float) -> float:
+    """Mean absolute error of the most confident share of clips."""
+    kept = np.argsort(-confidence, kind="stable")[: max(1, round(coverage * len(errors)))]
+    return float(np.abs(errors[kept]).mean())

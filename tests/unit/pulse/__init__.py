@@ -1,0 +1,1 @@
+"""Traces, estimators, gate and vitals of the rppg branch."""

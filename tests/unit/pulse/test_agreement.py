@@ -1,0 +1,63 @@
+"""Estimators vote; those known to be right more often, and those that agree, decide."""
+
+import numpy as np
+import pytest
+
+from workers.rppg.agreement import RATES_PER_MIN, Estimate, agree, belief
+from workers.rppg.calibration import CALIBRATION
+
+FUSION = CALIBRATION.fusion
+FIVE = ("pos", "chrom", "green", "physnet", "tscan")
+
+
+def _estimates(*rates: float) -> list[Estimate]:
+    return [Estimate(name, rate, 0.0) for name, rate in zip(FIVE, rates, strict=False)]
+
+
+def test_the_median_of_those_who_agree_is_the_rate() -> None:
+    agreement = agree(_estimates(72, 73, 48, 72.4, 110), FUSION)
+    assert agreement.rate_per_min == pytest.approx(72.4)
+    assert set(agreement.members) == {"pos", "chrom", "physnet"}
+    assert agreement.support == 3
+
+
+def test_more_votes_make_more_confidence() -> None:
+    confidence = [
+        agree(_estimates(*rates), FUSION).confidence
+        for rates in ((80, 120, 47, 61, 95), (80, 80.5, 47, 61, 95), (80, 80.5, 47, 61, 80.2), (80, 80.5, 79.8, 80, 80))
+    ]
+    assert confidence == sorted(confidence)
+    assert confidence[0] < 0.5
+    assert confidence[-1] > 0.98
+
+
+def test_leakage_at_the_low_end_counts_for_less_than_a_clear_rate() -> None:
+    low = agree(_estimates(44, 43, 42, 88, 88.5), FUSION)
+    high = agree(_estimates(88, 88.5, 88.2, 43, 42), FUSION)
+    assert high.confidence > low.confidence
+
+
+def test_belief_is_a_distribution() -> None:
+    probability = belief(_estimates(60, 61, 62, 140, 45), FUSION)
+    assert probability.shape == RATES_PER_MIN.shape
+    assert probability.sum() == pytest.approx(1)
+    assert (probability >= 0).all()
+
+
+def test_order_does_not_matter() -> None:
+    estimates = _estimates(60, 63, 64.5, 90, 91)
+    shuffled = [estimates[index] for index in np.random.default_rng(1).permutation(5)]
+    assert np.allclose(belief(shuffled, FUSION), belief(estimates, FUSION))
+    assert agree(shuffled, FUSION).members == agree(estimates, FUSION).members
+
+
+def test_the_interval_widens_with_doubt_spread_and_shortness() -> None:
+    sure, unsure = agree(_estimates(72, 72, 72, 72, 72), FUSION), agree(_estimates(72, 74, 73, 48, 71), FUSION)
+    width = CALIBRATION.interval.half_width_per_min
+    assert width(sure, 15) < width(unsure, 15)
+    assert width(sure, 15) < width(sure, 6)
+
+
+def test_nobody_asked_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no estimate"):
+        agree([], FUSION)

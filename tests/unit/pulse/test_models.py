@@ -1,0 +1,82 @@
+"""Weights are found, checked, and become networks that give the same answer however they are cut."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from workers.models import MODELS, ModelNotInstalled, ModelState, installed_models, look_up, model_file, open_network
+from workers.models.build import prepare_models
+
+PHYSNET = next(entry for entry in MODELS if entry.name == "physnet.rlap")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if PHYSNET.file_in(Path()) is None:
+        pytest.skip(f"{PHYSNET.name} is not installed: {PHYSNET.command}")
+    path = tmp_path_factory.mktemp("models")
+    prepare_models(path)
+    return path
+
+
+def test_every_model_names_source_licence_and_command() -> None:
+    assert len({entry.name for entry in MODELS}) == len(MODELS)
+    for entry in MODELS:
+        assert len(entry.sha256) == 64
+        assert entry.source.startswith("https://")
+        assert entry.licence
+        assert entry.command
+        assert entry.vitals
+
+
+def test_a_second_preparation_writes_nothing(folder: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    prepare_models(folder)
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+def test_the_same_weights_give_the_same_file(folder: Path, tmp_path: Path) -> None:
+    again = model_file(PHYSNET.name, tmp_path)
+    assert again.read_bytes() == (folder / again.name).read_bytes()
+
+
+def test_altered_weights_are_not_used(tmp_path: Path) -> None:
+    (tmp_path / "weights.h5").write_bytes(b"something else")
+    altered = replace(PHYSNET, module="", file="weights.h5")
+    assert look_up(altered, tmp_path).state is ModelState.ALTERED
+    assert look_up(altered, tmp_path).command == PHYSNET.command
+
+
+def test_what_is_missing_comes_with_the_command_that_gets_it(tmp_path: Path) -> None:
+    missing = look_up(replace(PHYSNET, module="no_such_package"), tmp_path)
+    assert missing.state is ModelState.MISSING
+    assert missing.command == PHYSNET.command
+
+
+def test_open_models_only_leaves_the_others_out(tmp_path: Path) -> None:
+    states = {model.entry.name: model.state for model in installed_models(tmp_path, open_only=True)}
+    assert states[PHYSNET.name] is ModelState.EXCLUDED
+    with pytest.raises(ModelNotInstalled, match="licence"):
+        model_file(PHYSNET.name, tmp_path, open_only=True)
+
+
+def test_physnet_cut_into_chunks_answers_as_in_one_piece(folder: Path) -> None:
+    from workers.rppg.estimators.physnet import CHUNK, HALO
+
+    network = open_network(model_file(PHYSNET.name, folder), threads=1)
+    frames = np.random.default_rng(0).normal(size=(1, 3, 384, 32, 32)).astype(np.float32)
+    whole = network(frames)
+    first = network(frames[:, :, : CHUNK + HALO])[:CHUNK]
+    second = network(frames[:, :, CHUNK - HALO :])[HALO:]
+    assert np.allclose(np.concatenate((first, second)), whole, atol=1e-4)
+
+
+def test_physnet_follows_a_pulse_in_skin(folder: Path) -> None:
+    network = open_network(model_file(PHYSNET.name, folder), threads=1)
+    times = np.arange(256) / 30
+    frames = np.random.default_rng(0).normal(size=(1, 3, 256, 32, 32)).astype(np.float32)
+    frames[0, 1] -= 0.5 * np.sin(2 * np.pi * 1.2 * times)[:, None, None].astype(np.float32)
+    wave = network(frames)
+    assert np.corrcoef(wave[30:-30], np.sin(2 * np.pi * 1.2 * times)[30:-30])[0, 1] > 0.5

@@ -1,0 +1,113 @@
+"""Every model that can answer a question: where its weights come from, under which licence, and what gets them."""
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One file of weights. `module` is the installed package that carries it; empty: the file lies in the models
+    folder.
+
+    `recipe` counts the versions of what is built from the file: 0 means that the file is used as it is.
+    """
+
+    name: str
+    title: str
+    module: str
+    file: str
+    sha256: str
+    bytes: int
+    source: str
+    licence: str
+    open_licence: bool
+    vitals: tuple[str, ...]
+    command: str
+    recipe: int = 0
+
+    def file_in(self, models_dir: Path) -> Path | None:
+        """Where the weights lie, or None where they are not installed."""
+        if not self.module:
+            path = models_dir / self.file
+            return path if path.is_file() else None
+        # Finding a package's folder does not run it.
+        spec = find_spec(self.module)
+        for folder in (spec.submodule_search_locations or ()) if spec else ():
+            path = Path(folder) / self.file
+            if path.is_file():
+                return path
+        return None
+
+    def built_in(self, models_dir: Path) -> Path:
+        """Where what is built from the weights lies. Other weights or another recipe make another file."""
+        return models_dir / f"{self.name}-{self.sha256[:12]}-{self.recipe}.onnx"
+
+
+class ModelState(StrEnum):
+    """Whether a model can be used."""
+
+    INSTALLED = "installed"
+    MISSING = "missing"
+    ALTERED = "altered"
+    EXCLUDED = "excluded"
+
+
+@dataclass(frozen=True)
+class InstalledModel:
+    """A manifest entry, and how it stands on this machine. `command` gets what is missing."""
+
+    entry: ModelEntry
+    state: ModelState
+    path: Path | None
+
+    @property
+    def command(self) -> str | None:
+        """The command that makes the model usable; None where it is, or is left out on purpose."""
+        return self.entry.command if self.state in {ModelState.MISSING, ModelState.ALTERED} else None
+
+
+_OPEN_RPPG: Final = "https://pypi.org/project/open-rppg/0.1.1/"
+_OPEN_RPPG_TERMS: Final = "terms of the original papers (research); the package's code is MIT"
+
+MODELS: Final[tuple[ModelEntry, ...]] = (
+    ModelEntry(
+        name="physnet.rlap",
+        title="PhysNet, trained on RLAP (Yu et al. 2019; weights of open-rppg)",
+        module="rppg",
+        file="weights/physnet.rlap.weights.h5",
+        sha256="6006ec3e023e73a30ef5ff0086aa09d8cdf92245b19abb04449a4d2f73add4d5",
+        bytes=1_676_632,
+        source=_OPEN_RPPG,
+        licence=_OPEN_RPPG_TERMS,
+        open_licence=False,
+        vitals=("heart_rate",),
+        command="pip install --no-deps open-rppg==0.1.1",
+        recipe=1,
+    ),
+)
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def look_up(entry: ModelEntry, models_dir: Path, *, open_only: bool = False) -> InstalledModel:
+    """How one model stands: its file is there, whole, and allowed."""
+    if open_only and not entry.open_licence:
+        return InstalledModel(entry, ModelState.EXCLUDED, None)
+    path = entry.file_in(models_dir)
+    if path is None:
+        return InstalledModel(entry, ModelState.MISSING, None)
+    whole = sha256_of(path) == entry.sha256
+    return InstalledModel(entry, ModelState.INSTALLED if whole else ModelState.ALTERED, path)
+
+
+def installed_models(models_dir: Path, *, open_only: bool = False) -> tuple[InstalledModel, ...]:
+    """Every model of the manifest, and how it stands on this machine."""
+    return tuple(look_up(entry, models_dir, open_only=open_only) for entry in MODELS)

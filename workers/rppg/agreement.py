@@ -1,0 +1,130 @@
+"""Several estimates of one rate become one rate, and how much to believe it.
+
+Each estimator either follows the pulse, with a small error, or follows something else, and then says what it says
+when it
+is lost (mostly leakage below 55 /min). With the probability of following, the error and the distribution of the lost
+answers known for each (`lab.calibrate`), Bayes' rule turns a set of answers into a distribution over the true rate:
+
+    log p(h | x) = log prior(h) + w · Σᵢ log(πᵢ·k((xᵢ - h)/sᵢ)/sᵢ + (1 - πᵢ)·qᵢ(xᵢ))
+
+Estimators look at the same pixels and fail together, so their votes count by a weight w below 1 (the tempered
+likelihood
+of dependent experts, Genest & Zidek 1986, Statistical Science 1(1):114, eq. 4.4).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+#: Rates over which belief is spread: every quarter of a beat in the pulse band.
+RATES_PER_MIN: Final = np.arange(39.0, 210.01, 0.25)
+
+#: Knots of the densities in the calibration, every 5 /min.
+KNOTS_PER_MIN: Final = np.arange(40.0, 211.0, 5.0)
+
+#: Confidence is the belief within this many beats a minute of the rate told: a rate off by more is a gross error.
+GROSS_PER_MIN: Final = 5.0
+
+#: Estimates within this many beats a minute of the rate stand behind it.
+MEMBER_PER_MIN: Final = 3.0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one estimator says. `neural`: it has learnt what a pulse looks like, and may draw one where none is."""
+
+    name: str
+    rate_per_min: float
+    snr_db: float
+    neural: bool = False
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How an estimator errs: it follows the pulse with probability `hit` and a spread of `scale_per_min`.
+
+    `misses` is the density (per beat a minute, at `KNOTS_PER_MIN`) of what it says when it follows something else.
+    """
+
+    hit: float
+    scale_per_min: float
+    misses: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """The calibrated model of all estimators: `weight` of a vote, `prior` of the rate at `KNOTS_PER_MIN`."""
+
+    weight: float
+    prior: tuple[float, ...]
+    reliabilities: Mapping[str, Reliability]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The most credible rate.
+
+    confidence      belief in [0, 1] that the true rate lies within `GROSS_PER_MIN`
+    members         estimators within `MEMBER_PER_MIN` of the rate, the most reliable first
+    spread_per_min  standard deviation of the members' estimates
+    """
+
+    rate_per_min: float
+    confidence: float
+    members: tuple[str, ...]
+    signal_members: int
+    spread_per_min: float
+
+    @property
+    def support(self) -> int:
+        """How many estimators stand behind the rate."""
+        return len(self.members)
+
+
+def hit_density(error_per_min: Array, scale_per_min: float) -> Array:
+    """Density of an estimator's error while it follows the pulse: Laplace, a tenth of it four times as wide."""
+    distance = np.abs(error_per_min) / scale_per_min
+    density: Array = (0.9 * np.exp(-distance) + 0.1 * np.exp(-distance / 4) / 4) / (2 * scale_per_min)
+    return density
+
+
+def belief(estimates: Sequence[Estimate], fusion: Fusion) -> Array:
+    """Probability of each of `RATES_PER_MIN`, given the estimates."""
+    log_belief = np.log(np.interp(RATES_PER_MIN, KNOTS_PER_MIN, fusion.prior))
+    for estimate in estimates:
+        reliability = fusion.reliabilities[estimate.name]
+        hit = reliability.hit * hit_density(estimate.rate_per_min - RATES_PER_MIN, reliability.scale_per_min)
+        miss = (1 - reliability.hit) * float(np.interp(estimate.rate_per_min, KNOTS_PER_MIN, reliability.misses))
+        log_belief += fusion.weight * np.log(hit + miss)
+    probability: Array = np.exp(log_belief - log_belief.max())
+    return probability / float(probability.sum())
+
+
+def agree(estimates: Sequence[Estimate], fusion: Fusion) -> Agreement:
+    """The most credible rate: the median of the estimates around the peak of the belief.
+
+    Raises ValueError for no estimate at all, KeyError for an estimator that was not calibrated.
+    """
+    if not estimates:
+        msg = "no estimate"
+        raise ValueError(msg)
+    probability = belief(estimates, fusion)
+    peak = float(RATES_PER_MIN[np.argmax(probability)])
+    members = sorted(
+        (estimate for estimate in estimates if abs(estimate.rate_per_min - peak) <= MEMBER_PER_MIN),
+        key=lambda estimate: (-fusion.reliabilities[estimate.name].hit, estimate.name),
+    )
+    rates = [estimate.rate_per_min for estimate in members]
+    rate = float(np.median(rates)) if rates else peak
+    return Agreement(
+        rate_per_min=rate,
+        confidence=float(probability[np.abs(RATES_PER_MIN - rate) <= GROSS_PER_MIN].sum()),
+        members=tuple(estimate.name for estimate in members),
+        signal_members=sum(not estimate.neural for estimate in members),
+        spread_per_min=float(np.std(rates)) if rates else GROSS_PER_MIN,
+    )

@@ -1,0 +1,90 @@
+"""Every threshold and error bar of the pulse, read from `calibration.json` beside this file.
+
+`python -m lab.calibrate` writes that file, and says in it which data it saw.
+"""
+
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Final
+
+import numpy as np
+
+from workers.rppg.agreement import Agreement, Fusion, Reliability
+
+#: Who speaks for an estimator whose answers on real clips are not in the calibration data: its nearest relative there.
+#: LGI and OMIT project like CHROM; PhysNet and TS-CAN are held for no better than the published DeepPhys and MTTS-CAN.
+STAND_INS: Final = {"lgi": "chrom", "omit": "chrom", "physnet": "deepphys", "tscan": "mttscan"}
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What a pulse must show before its rate is told; see `workers.rppg.evidence.Evidence` for the quantities."""
+
+    confidence: float
+    signal_members: int
+    snr_db: float
+    region_coherence: float
+    region_correlation: float
+    background_coherence: float
+    background_share: float
+
+
+@dataclass(frozen=True)
+class IntervalModel:
+    """Half-width of the 90 % interval, fitted by quantile regression on accepted clips.
+
+    log(h + `OFFSET`) = `level` + `doubt`·log(1 - confidence + `FLOOR`) + `spread`·log(spread + 0.1) +
+    `shortness`·log(15 s/T)
+    """
+
+    level: float
+    doubt: float
+    spread: float
+    shortness: float
+
+    def half_width_per_min(self, agreement: Agreement, duration_s: float) -> float:
+        """Half-width of the interval around the agreed rate."""
+        return float(np.exp(features(agreement, duration_s) @ (self.level, self.doubt, self.spread, self.shortness)))
+
+
+def features(agreement: Agreement, duration_s: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """What the width of the interval depends on (4,): a constant, doubt, the members' spread, shortness of the clip."""
+    return np.array(
+        [
+            1.0,
+            np.log(1 - agreement.confidence + 0.005),
+            np.log(agreement.spread_per_min + 0.1),
+            np.log(15 / duration_s),
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How estimates are fused, when the rate is told, and how wide its interval is."""
+
+    fusion: Fusion
+    gate: Gate
+    interval: IntervalModel
+
+
+def read_calibration(document: dict[str, Any]) -> Calibration:
+    """The calibration in the document that `lab.calibrate` writes."""
+    measured = {
+        name: Reliability(float(row["hit"]), float(row["scale_per_min"]), tuple(row["misses"]))
+        for name, row in document["fusion"]["reliabilities"].items()
+    }
+    stood_in = {name: measured[other] for name, other in STAND_INS.items() if name not in measured}
+    return Calibration(
+        fusion=Fusion(
+            weight=float(document["fusion"]["weight"]),
+            prior=tuple(document["fusion"]["prior"]),
+            reliabilities={**measured, **stood_in},
+        ),
+        gate=Gate(**document["gate"]),
+        interval=IntervalModel(**document["interval"]),
+    )
+
+
+CALIBRATION: Final = read_calibration(json.loads((files("workers.rppg") / "calibration.json").read_text("utf-8")))

@@ -1,0 +1,21 @@
+"""GREEN: the channel that blood absorbs most.
+
+Verkruysse, Svaasand, Nelson 2008, "Remote plethysmographic imaging using ambient light", Optics Express 16(26):21434.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.rppg.filters import pulse_wave
+from workers.rppg.traces import Traces
+
+
+def project(rgb: NDArray[np.float64], fs: float) -> NDArray[np.float64]:  # noqa: ARG001  (the common signature)
+    """(3, n) colour → (n,) unfiltered pulse, rising with blood volume: -G/mean(G)."""
+    green: NDArray[np.float64] = rgb[1]
+    return -green / max(float(green.mean()), 1e-9)
+
+
+def estimate(traces: Traces) -> NDArray[np.float64]:
+    """(n,) pulse wave of the whole face."""
+    return pulse_wave(project(traces.face, traces.fs), traces.fs)

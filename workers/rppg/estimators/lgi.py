@@ -1,0 +1,30 @@
+"""LGI: local group invariance.
+
+Pilz, Zaunseder, Krajewski, Blazek 2018, "Local group invariance for heart rate estimation from face videos in
+the wild", CVPRW.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.rppg.filters import pulse_wave
+from workers.rppg.traces import Traces
+
+
+def project(rgb: NDArray[np.float64], fs: float) -> NDArray[np.float64]:  # noqa: ARG001  (the common signature)
+    """(3, n) colour → (n,) unfiltered pulse, rising with blood volume.
+
+    With u the first left singular vector of the colours, the direction that light and movement take:
+    P = I - u·uᵀ, and the green row of P·C.
+    """
+    means = rgb.mean(axis=-1, keepdims=True)
+    colour = rgb / np.where(means > 0, means, 1.0)
+    u = np.linalg.svd(colour, full_matrices=False)[0][:, :1]
+    rows: NDArray[np.float64] = (np.eye(3) - u @ u.T) @ colour
+    wave: NDArray[np.float64] = -rows[1]
+    return wave
+
+
+def estimate(traces: Traces) -> NDArray[np.float64]:
+    """(n,) pulse wave of the whole face."""
+    return pulse_wave(project(traces.face, traces.fs), traces.fs)

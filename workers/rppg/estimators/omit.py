@@ -1,0 +1,27 @@
+"""OMIT: orthogonal matrix image transformation.
+
+Álvarez Casado, Bordallo López 2023, "Face2PPG: an unsupervised pipeline for blood volume pulse extraction from faces",
+IEEE J. Biomed. Health Inform. 27(11):5530, section III-D.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.rppg.filters import pulse_wave
+from workers.rppg.traces import Traces
+
+
+def project(rgb: NDArray[np.float64], fs: float) -> NDArray[np.float64]:  # noqa: ARG001  (the common signature)
+    """(3, n) colour → (n,) unfiltered pulse, rising with blood volume.
+
+    With q the first column of Q in C = Q·R: P = I - q·qᵀ, and the green row of P·C.
+    """
+    q = np.linalg.qr(rgb)[0][:, :1]
+    rows: NDArray[np.float64] = (np.eye(3) - q @ q.T) @ rgb
+    wave: NDArray[np.float64] = -rows[1]
+    return wave
+
+
+def estimate(traces: Traces) -> NDArray[np.float64]:
+    """(n,) pulse wave of the whole face."""
+    return pulse_wave(project(traces.face, traces.fs), traces.fs)

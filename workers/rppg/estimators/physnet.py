@@ -1,0 +1,43 @@
+"""PhysNet: a 3-D convolutional encoder and decoder in time on crops of the face.
+
+Yu, Li, Zhao 2019, "Remote photoplethysmograph signal measurement from facial videos using spatio-temporal
+networks", BMVC,
+the variant of table 1 with two temporal poolings.
+"""
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.models.session import Network
+from workers.rppg.filters import pulse_wave
+from workers.rppg.traces import Traces
+
+SIDE: Final = 32
+#: Frames come in fours: the network halves time twice and doubles it again.
+STEP: Final = 4
+#: Samples answered a run, and samples around them that the answer looks at: its field of view reaches 26 frames to
+#: each side.
+CHUNK: Final = 256
+HALO: Final = 28
+
+
+def estimate(traces: Traces, network: Network) -> NDArray[np.float64]:
+    """(n,) pulse wave of the face crops, rising with blood volume."""
+    n = len(traces.crops)
+    small = np.stack([cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for crop in traces.crops])
+    frames = small.astype(np.float32)
+    frames -= frames.mean(axis=(0, 1, 2))
+    frames /= frames.std(axis=(0, 1, 2)) + np.float32(1e-4)
+    frames = np.concatenate((frames, np.repeat(frames[-1:], -n % STEP, axis=0)))
+    tensor = np.ascontiguousarray(frames.transpose(3, 0, 1, 2))[None]
+    parts = []
+    # In chunks, because the first layers hold sixteen maps of every frame they are given.
+    for start in range(0, len(frames), CHUNK):
+        low, high = max(0, start - HALO), min(len(frames), start + CHUNK + HALO)
+        answer = network(tensor[:, :, low:high])
+        parts.append(answer[start - low : start - low + CHUNK])
+    wave = np.concatenate(parts)[:n].astype(np.float64)
+    return pulse_wave(wave, traces.fs)

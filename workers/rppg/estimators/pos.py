@@ -1,0 +1,45 @@
+"""POS: plane orthogonal to skin.
+
+Wang, den Brinker, Stuijk, de Haan 2017, "Algorithmic principles of remote PPG", IEEE Trans. Biomed. Eng.
+64(7):1479, Algorithm 1.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from workers.rppg.filters import pulse_wave
+from workers.rppg.traces import Traces
+
+WINDOW_S: Final = 1.6  # section III-D of the paper
+
+
+def project(rgb: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
+    """(3, n) colour → (n,) unfiltered pulse, rising with blood volume.
+
+    In windows of 1.6 s: Cn = C/mean(C), S1 = G - B, S2 = G + B - 2R, h = S1 + (σ(S1)/σ(S2))·S2, its mean removed,
+    overlap-added.
+    h follows reflected light, which falls as blood fills the skin: hence the minus.
+    """
+    n = rgb.shape[-1]
+    length = min(round(WINDOW_S * fs), n)
+    windows = sliding_window_view(rgb, length, axis=-1)  # (3, m, length)
+    means = windows.mean(axis=-1, keepdims=True)
+    red, green, blue = windows / np.where(means > 0, means, 1.0)
+    first = green - blue
+    second = green + blue - 2 * red
+    spread = second.std(axis=-1, keepdims=True)
+    ratio = np.divide(first.std(axis=-1, keepdims=True), spread, out=np.zeros_like(spread), where=spread > 1e-12)
+    h = first + ratio * second
+    h -= h.mean(axis=-1, keepdims=True)
+    wave = np.zeros(n)
+    for offset in range(length):
+        wave[offset : offset + h.shape[0]] -= h[:, offset]
+    return wave
+
+
+def estimate(traces: Traces) -> NDArray[np.float64]:
+    """(n,) pulse wave of the whole face."""
+    return pulse_wave(project(traces.face, traces.fs), traces.fs)

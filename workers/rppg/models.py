@@ -1,0 +1,48 @@
+"""The models behind the pulse, loaded once and handed around as a value."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from workers.models import ModelNotInstalled, model_file, open_network
+from workers.rppg.estimators import ESTIMATORS, Estimator
+
+
+@dataclass(frozen=True)
+class RppgModels:
+    """Estimators ready to run, by name; the weights in use, by model name; and why others are left out."""
+
+    estimators: dict[str, Estimator]
+    weights: dict[str, str]
+    left_out: dict[str, str]
+
+    @classmethod
+    def load(
+        cls, models_dir: Path, threads: int = 1, *, open_only: bool = False, only: frozenset[str] | None = None
+    ) -> Self:
+        """Load what is installed; `only` names the estimators wanted (default: all). A network not built yet is built.
+
+        Raises ValueError where `only` names an estimator that does not exist.
+        """
+        unknown = (only or frozenset()) - {spec.name for spec in ESTIMATORS}
+        if unknown:
+            known = ", ".join(spec.name for spec in ESTIMATORS)
+            msg = f"unknown estimators: {', '.join(sorted(unknown))}; known: {known}"
+            raise ValueError(msg)
+        estimators: dict[str, Estimator] = {}
+        weights: dict[str, str] = {}
+        left_out: dict[str, str] = {}
+        for spec in ESTIMATORS:
+            if only is not None and spec.name not in only:
+                continue
+            if spec.model is None:
+                estimators[spec.name] = spec.bind()
+                continue
+            try:
+                path = model_file(spec.model, models_dir, open_only=open_only)
+            except ModelNotInstalled as missing:
+                left_out[spec.name] = str(missing)
+                continue
+            estimators[spec.name] = spec.bind(open_network(path, threads))
+            weights[spec.name] = spec.model
+        return cls(estimators, weights, left_out)

@@ -1,0 +1,67 @@
+"""Traces become a pulse: one wave, one rate, and what speaks for them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.rppg.agreement import Agreement, Estimate, agree
+from workers.rppg.calibration import CALIBRATION
+from workers.rppg.estimators import ESTIMATORS, Estimator
+from workers.rppg.evidence import Evidence, gather
+from workers.rppg.filters import standardise
+from workers.rppg.spectrum import PowerSpectrum, snr_db, spectrum_of
+from workers.rppg.traces import Traces
+
+_NEURAL = frozenset(spec.name for spec in ESTIMATORS if spec.neural)
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """The fused pulse wave (n,) on its grid of times, its spectrum, the estimates behind it, and the evidence."""
+
+    fs: float
+    times_s: NDArray[np.float64]
+    wave: NDArray[np.float64]
+    spectrum: PowerSpectrum
+    estimates: tuple[Estimate, ...]
+    agreement: Agreement
+    evidence: Evidence
+    frames: int
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the wave in seconds."""
+        return len(self.wave) / self.fs
+
+    @property
+    def rate_per_min(self) -> float:
+        """The most credible rate."""
+        return self.agreement.rate_per_min
+
+
+def pulse_of(traces: Traces, estimators: Mapping[str, Estimator]) -> Pulse:
+    """Run the estimators (by name) on traces without gaps, and fuse what they say."""
+    waves = {name: estimate(traces) for name, estimate in estimators.items()}
+    estimates = []
+    for name, wave in waves.items():
+        spectrum = spectrum_of(wave, traces.fs)
+        peak_hz = spectrum.peak_hz()
+        estimates.append(Estimate(name, 60 * peak_hz, snr_db(spectrum, peak_hz), neural=name in _NEURAL))
+    agreement = agree(estimates, CALIBRATION.fusion)
+    behind = agreement.members or tuple(waves)
+    fused = fuse({name: waves[name] for name in behind}, traces.fs, agreement.rate_per_min / 60)
+    spectrum = spectrum_of(fused, traces.fs)
+    rate_hz = agreement.rate_per_min / 60
+    evidence = gather(traces, fused, rate_hz, snr_db(spectrum, rate_hz))
+    return Pulse(traces.fs, traces.times_s, fused, spectrum, tuple(estimates), agreement, evidence, traces.frames)
+
+
+def fuse(waves: Mapping[str, NDArray[np.float64]], fs: float, rate_hz: float) -> NDArray[np.float64]:
+    """Mean of the waves (n,), each weighted by the share of its power that lies at the rate; standardised."""
+    total = np.zeros(len(next(iter(waves.values()))))
+    for wave in waves.values():
+        ratio = 10 ** (snr_db(spectrum_of(wave, fs), rate_hz) / 10)
+        total += wave * ratio / (1 + ratio)
+    return standardise(total)
