@@ -2,7 +2,7 @@
 
 import typer
 
-from facevitals import service
+from facevitals import analysis, service
 from facevitals.settings_help import SETTINGS_HELP
 from shared.version import VERSION
 
@@ -31,6 +31,8 @@ def _root(
     return
 
 
+app.command()(analysis.analyze)
+app.command()(analysis.models)
 app.command()(service.up)
 app.command()(service.run)
 app.command()(service.gateway)

@@ -16,7 +16,7 @@ from facevitals.broker import BrokerNotStartedError
 from facevitals.client import Client, ServerEvent, SubmitFailedError
 from facevitals.show import print_document
 from facevitals.stack import StackFailedError, Stopped, running
-from shared.queues import QUEUES
+from shared.queues import QUEUES, QUEUES_VARIABLE
 from shared.schemas import JobDocument, JobState
 from shared.settings import Settings, settings
 from shared.vitals import VITALS
@@ -54,8 +54,6 @@ def worker(
     concurrency: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 1,
 ) -> None:
     """Run one worker (needs FACEVITALS_REDIS_URL). Models are loaded once in each of its processes."""
-    from workers.process import QUEUES_VARIABLE
-
     config = settings()
     names = [name.strip() for name in queues.split(",") if name.strip()]
     if not names or not set(names) <= set(QUEUES.values()):
@@ -65,12 +63,19 @@ def worker(
         errors.print("FACEVITALS_REDIS_URL is not set: name the broker that the gateway uses.", style="red")
         raise typer.Exit(1)
     os.environ[QUEUES_VARIABLE] = ",".join(names)
-    command = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "--queues", ",".join(names)]
-    # CUDA can't survive a fork, so processes are spawned; time limits work in no other pool than prefork.
-    command += ["--pool", "prefork", "--pool-start-method", "spawn", "--concurrency", str(concurrency)]
-    command += ["--hostname", f"{'-'.join(names)}-{os.getpid()}@%h", "--loglevel", config.log_level]
-    command += ["--without-gossip", "--without-mingle"]
+    command = worker_command("workers.app", names, concurrency, config.log_level)
     os.execv(sys.executable, command)  # noqa: S606  (no shell: these are our own words)
+
+
+def worker_command(app: str, queues: list[str], concurrency: int, log_level: str) -> list[str]:
+    """Celery's command line for a worker that executes the tasks of the module `app`."""
+    return [
+        *(sys.executable, "-m", "celery", "-A", app, "worker", "--queues", ",".join(queues)),
+        # CUDA can't survive a fork, so processes are spawned; time limits work in no other pool than prefork.
+        *("--pool", "prefork", "--pool-start-method", "spawn", "--concurrency", str(concurrency)),
+        *("--hostname", f"{'-'.join(queues)}-{os.getpid()}@%h", "--loglevel", log_level),
+        *("--without-gossip", "--without-mingle"),
+    ]
 
 
 def up(

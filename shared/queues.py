@@ -10,6 +10,8 @@ from shared.vitals import Branch
 #: One queue a branch, so that each scales on its own.
 QUEUES: Final[dict[Branch, str]] = {Branch.VISION: "vision", Branch.RPPG: "rppg"}
 TASKS: Final[dict[Branch, str]] = {branch: f"facevitals.{branch.value}" for branch in Branch}
+#: How `facevitals worker` tells its processes which queues they serve.
+QUEUES_VARIABLE: Final = "FACEVITALS_WORKER_QUEUES"
 NOOP_TASK: Final = "facevitals.noop"
 
 #: Broker keys carry this prefix, so that they can be told from ours.

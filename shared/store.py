@@ -33,7 +33,7 @@ class ClipMissingError(Exception):
 class ClipWriter:
     """Takes a clip's bytes as they arrive."""
 
-    def __init__(self, writer: "obstore.AsyncWritableFile") -> None:
+    def __init__(self, writer: obstore.AsyncWritableFile) -> None:
         self._writer = writer
 
     async def write(self, chunk: bytes) -> None:

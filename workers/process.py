@@ -8,26 +8,25 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING
 
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 from redis.exceptions import RedisError
 
-from shared.queues import QUEUES
+from shared.queues import QUEUES, QUEUES_VARIABLE
 from shared.records import LEASE_S, Begin, JobRecords, connect, failed_outcome
 from shared.schemas import BranchOutcome, BranchStatus, Check, ErrorCode, Vital, Waveforms
 from shared.settings import Settings
 from shared.store import ClipMissingError, ClipStore, StoreUnavailableError
 from shared.vitals import VITALS, Branch
 from shared.workers import RENEW_EVERY_S, WorkerCard, put_card, remove_card
-from workers.analysis import Analyzer, AnalyzerOptions
 from workers.branch import Progress
-from workers.clip import ClipRejected
+
+if TYPE_CHECKING:
+    from workers.analysis import Analyzer
 
 log = structlog.get_logger()
-
-QUEUES_VARIABLE: Final = "FACEVITALS_WORKER_QUEUES"
 
 
 class JobOverError(Exception):
@@ -65,7 +64,7 @@ class _JobProgress(Progress):
 class WorkerProcess:
     """What one process holds for its whole life."""
 
-    def __init__(self, records: JobRecords, store: ClipStore, analyzer: Analyzer, card: WorkerCard) -> None:
+    def __init__(self, records: JobRecords, store: ClipStore, analyzer: "Analyzer", card: WorkerCard) -> None:
         self._records, self._store, self._analyzer, self._card = records, store, analyzer, card
         self._over = threading.Event()
         threading.Thread(target=self._show_card, name="card", daemon=True).start()
@@ -73,6 +72,9 @@ class WorkerProcess:
     @classmethod
     def start(cls, settings: Settings, queues: list[str]) -> "WorkerProcess":
         """Load the models that the queues need."""
+        # Heavy: the parent process, which only hands out tasks, must not pay for it.
+        from workers.analysis import Analyzer, AnalyzerOptions
+
         branches = [branch for branch, queue in QUEUES.items() if queue in queues]
         analyzer = Analyzer.load(AnalyzerOptions.from_settings(settings), branches)
         card = WorkerCard(
@@ -112,6 +114,8 @@ class WorkerProcess:
         log.info("branch ended", branch=branch, status=outcome.status, elapsed_ms=outcome.elapsed_ms)
 
     def _measure(self, branch: Branch, job_id: str, begun: float) -> tuple[BranchOutcome, Waveforms | None]:
+        from workers.clip import ClipRejected
+
         def elapsed_ms() -> int:
             return round(1000 * (time.monotonic() - begun))
 

@@ -73,7 +73,7 @@ def test_progress_hears_of_each_vital_once(make_track: MakeTrack, models: RppgMo
     heard: list[str] = []
 
     class Listener(Progress):
-        def vital(self, name: str, vital: Vital) -> None:  # noqa: ARG002  (the base class names it)
+        def vital(self, name: str, vital: Vital) -> None:
             heard.append(name)
 
     result = measure_rppg(make_track(), models, progress=Listener())

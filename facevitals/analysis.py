@@ -1,0 +1,132 @@
+"""`facevitals analyze` and `facevitals models`: the whole analysis in this process, and what is installed for it."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from facevitals.service import exit_code
+from facevitals.show import print_document
+from shared.schemas import JobDocument
+from shared.settings import settings
+from shared.vitals import VITALS
+
+console = Console()
+errors = Console(stderr=True)
+
+
+def analyze(
+    clips: Annotated[list[Path], typer.Argument(help="MP4 or WebM files.", metavar="CLIP…")],
+    as_json: Annotated[bool, typer.Option("--json", help="One document a line, in order.")] = False,
+    waveforms: Annotated[bool, typer.Option(help="With --json: add the waves and spectra.")] = False,
+    vitals: Annotated[str | None, typer.Option(help=f"Comma-separated subset of: {', '.join(VITALS)}.")] = None,
+    estimators: Annotated[
+        str | None, typer.Option(help="Comma-separated subset of the pulse estimators (see `facevitals models`).")
+    ] = None,
+) -> None:
+    """Analyse clips in this process. Exit 0 analysed (vitals may abstain), 2 a clip was rejected, 1 failure."""
+    try:
+        from workers.analysis import Analyzer, AnalyzerOptions
+    except ModuleNotFoundError as missing:
+        raise _not_installed(missing) from missing
+    from dataclasses import replace
+
+    wanted = _subset(vitals)
+    options = AnalyzerOptions.from_settings(settings())
+    try:
+        chosen = frozenset(name.strip() for name in estimators.split(",")) if estimators else None
+        analyzer = Analyzer.load(replace(options, estimators=chosen))
+    except ValueError as error:
+        errors.print(str(error), style="red", highlight=False)
+        raise typer.Exit(2) from error
+    worst = 0
+    try:
+        for clip in clips:
+            with errors.status(f"analysing {clip.name}"):
+                analysis = analyzer.analyze(clip, wanted)
+            worst = max(worst, exit_code(analysis.document), key=(0, 2, 1).index)
+            if not as_json:
+                if len(clips) > 1:
+                    console.rule(str(clip), align="left")
+                _print(analysis.document)
+                continue
+            body = analysis.document.model_dump(mode="json")
+            if waveforms:
+                body["waveforms"] = analysis.waveforms.model_dump(mode="json")
+            print(json.dumps(body), flush=True)
+    finally:
+        analyzer.close()
+    raise typer.Exit(worst)
+
+
+def _print(document: JobDocument) -> None:
+    facts = document.clip
+    if facts:
+        line = (
+            f"{facts.duration_s:.1f} s, {facts.frames} frames at {facts.fps:.2f}/s, "
+            f"{facts.width}x{facts.height} {facts.container}/{facts.codec}"
+        )
+        console.print(line, style="dim", highlight=False)
+    print_document(console, document)
+
+
+def _subset(vitals: str | None) -> list[str] | None:
+    if vitals is None:
+        return None
+    names = [name.strip() for name in vitals.split(",") if name.strip()]
+    if not names or not set(names) <= set(VITALS):
+        errors.print(f"--vitals takes a list of {', '.join(VITALS)}.", style="red")
+        raise typer.Exit(2)
+    return names
+
+
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    prepare: Annotated[bool, typer.Option("--prepare", help="Build what is built from installed weights.")] = False,
+) -> None:
+    """What is installed: name, file, sha256, source, licence, vitals served; what is missing and the command for it."""
+    try:
+        from workers.models import installed_models, prepare_models
+    except ModuleNotFoundError as missing:
+        raise _not_installed(missing) from missing
+    config = settings()
+    if prepare:
+        prepare_models(config.models_path, open_only=config.open_models_only)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("model", "serves", "state", "sha256", "licence", "source", "file or command"):
+        table.add_column(column, overflow="fold")
+    for model in installed_models(config.models_path, open_only=config.open_models_only):
+        entry = model.entry
+        where = model.command or str(model.path or "")
+        if as_json:
+            line = {
+                "name": entry.name,
+                "title": entry.title,
+                "state": model.state.value,
+                "file": str(model.path) if model.path else None,
+                "sha256": entry.sha256,
+                "bytes": entry.bytes,
+                "source": entry.source,
+                "licence": entry.licence,
+                "open_licence": entry.open_licence,
+                "vitals": list(entry.vitals),
+                "command": model.command,
+            }
+            print(json.dumps(line))
+            continue
+        colour = "green" if model.command is None else "yellow"
+        state = f"[{colour}]{model.state.value}[/]"
+        table.add_row(entry.name, ", ".join(entry.vitals), state, entry.sha256[:12], entry.licence, entry.source, where)
+    if not as_json:
+        console.print(table)
+
+
+def _not_installed(missing: ModuleNotFoundError) -> typer.Exit:
+    errors.print(
+        f"The analysis is not installed here ({missing.name} is missing): pip install 'facevitals\\[worker]'",
+        style="red",
+    )
+    return typer.Exit(1)

@@ -1,0 +1,190 @@
+"""The real service for tests: embedded broker, gateway and workers as processes, on free ports, in its own folder."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from facevitals.broker import Broker, free_port, start_broker
+from facevitals.processes import Child, start_child
+from facevitals.service import worker_command
+from shared.queues import BROKER_PREFIX, QUEUES, QUEUES_VARIABLE
+from shared.records import JobRecords, connect
+
+#: A tiny file that looks like an MP4 to the gateway; what workers make of it is each test's own affair.
+LOOKS_LIKE_MP4 = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + b"\x00" * 200
+
+WORKER_READY_S = 40.0
+
+
+def wait_until(true: Callable[[], Any], what: str, timeout_s: float = 20.0) -> Any:  # noqa: ANN401
+    """Poll until `true()` holds; its value."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        if value := true():
+            return value
+        time.sleep(0.05)
+    pytest.fail(f"not within {timeout_s} s: {what}")
+
+
+@dataclass
+class Service:
+    """One service under test."""
+
+    folder: Path
+    broker: Broker
+    env: dict[str, str]
+    children: list[Child] = field(default_factory=list)
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def redis(self) -> "redis.Redis":
+        return connect(self.broker.url)
+
+    @property
+    def records(self) -> JobRecords:
+        return JobRecords(self.redis, 86400)
+
+    @property
+    def clips(self) -> list[Path]:
+        """Files in the clip store."""
+        return [path for path in (self.folder / "clips").rglob("*") if path.is_file()]
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=40)
+
+    def start_gateway(self) -> Child:
+        self.port = self.port or free_port()
+        child = self._start("gateway", [sys.executable, "-m", "facevitals", "gateway"])
+        with self.client() as client:
+            wait_until(lambda: _answers(client), "gateway answers")
+        return child
+
+    def start_worker(self, queues: str, app: str = "workers.app", wait: bool = True, **env: str) -> Child:
+        names = queues.split(",")
+        before = self._cards()
+        child = self._start(f"worker-{queues}", worker_command(app, names, 1, "info"), {QUEUES_VARIABLE: queues, **env})
+        if wait:
+            wait_until(lambda: self._cards() - before, f"{queues} worker shows its card", WORKER_READY_S)
+        return child
+
+    def _cards(self) -> set[str]:
+        return set(self.redis.scan_iter(match="fv:worker:*"))  # type: ignore[arg-type]
+
+    def _start(self, name: str, command: list[str], env: dict[str, str] | None = None) -> Child:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            child = start_child(
+                name, command, env={**self.env, "FACEVITALS_PORT": str(self.port), **(env or {})}, log=log
+            )
+        self.children.append(child)
+        return child
+
+    def submit(self, clip: bytes = LOOKS_LIKE_MP4, **params: str) -> str:
+        with self.client() as client:
+            answer = client.post("/v1/jobs", content=clip, params=params)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    def document(self, job_id: str) -> dict[str, Any]:
+        with self.client() as client:
+            answer = client.get(f"/v1/jobs/{job_id}")
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def finished(self, job_id: str, timeout_s: float = 40.0) -> dict[str, Any]:
+        """The final document; fails when it does not come in time."""
+        final = {"succeeded", "failed", "cancelled"}
+
+        def ended() -> dict[str, Any] | None:
+            document = self.document(job_id)
+            return document if document["state"] in final else None
+
+        document: dict[str, Any] = wait_until(ended, f"job {job_id} ends", timeout_s)
+        return document
+
+    def logs(self) -> str:
+        return "\n".join(
+            f"--- {path.name}\n{path.read_text(errors='replace')[-4000:]}" for path in self.folder.glob("*.log")
+        )
+
+    def stop(self) -> None:
+        for child in self.children:
+            child.stop(6)
+        self.broker.child.stop(3)
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/livez").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def assert_every_key_has_a_ttl(service: Service) -> None:
+    """Nothing of ours stays in the broker for ever; queues and their bindings are the broker's own."""
+    client = service.redis
+    forever = [key for key in client.scan_iter() if not key.startswith(BROKER_PREFIX) and client.ttl(key) == -1]
+    assert not forever, f"keys without a time to live: {forever}"
+
+
+@pytest.fixture
+def make_service(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Service]]:
+    """A factory of services; every one is stopped afterwards and must leave neither process nor key behind."""
+    made: list[Service] = []
+
+    def make(**settings: object) -> Service:
+        folder = tmp_path / f"service{len(made)}"
+        folder.mkdir()
+        broker = start_broker(folder / "broker")
+        env = {
+            "FACEVITALS_REDIS_URL": broker.url,
+            "FACEVITALS_DATA_DIR": str(folder),
+            "FACEVITALS_MODELS_DIR": os.environ.get(
+                "FACEVITALS_MODELS_DIR", str(Path(".facevitals/models").absolute())
+            ),
+            **{f"FACEVITALS_{name.upper()}": str(value) for name, value in settings.items()},
+        }
+        service = Service(folder, broker, env)
+        made.append(service)
+        service.start_gateway()
+        return service
+
+    yield make
+    failed = request.node.stash.get(_FAILED, False)
+    for service in made:
+        try:
+            if service.broker.child.process.poll() is None:
+                assert_every_key_has_a_ttl(service)
+        finally:
+            service.stop()
+            if failed:
+                sys.stderr.write(service.logs())
+            left = subprocess.run(["pgrep", "-f", str(service.folder)], capture_output=True, text=True, check=False)
+            assert not left.stdout, f"processes left behind: {left.stdout}"
+
+
+_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if report.when == "call" and report.failed:  # type: ignore[attr-defined]
+        item.stash[_FAILED] = True
+    return report
+
+
+__all__ = ["QUEUES", "Service", "wait_until"]

@@ -1,0 +1,70 @@
+"""A worker whose analysis misbehaves as a test asks: everything else about it is the real worker.
+
+`ODD_VISION` and `ODD_RPPG` say what a branch does: `ok`, `raise`, `hang`, `hang_deaf`, `die`, `die_once`, `slow`.
+"""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from shared.records import JobRecords, connect
+from shared.schemas import ClipFacts, Vital, VitalStatus
+from shared.settings import Settings
+from shared.store import ClipStore
+from shared.vitals import VITALS, Branch, Reason
+from shared.workers import WorkerCard
+from workers.app import app
+from workers.branch import BranchResult, Progress
+from workers.process import WorkerProcess
+
+FACTS = ClipFacts(
+    duration_s=15, frames=450, fps=30, width=640, height=480, container="mp4", codec="h264", bytes=224, sha256="0" * 64
+)
+
+
+class OddAnalyzer:
+    """Takes the place of `Analyzer`."""
+
+    def close(self) -> None:
+        return
+
+    def branch(
+        self, branch: Branch, path: Path, wanted: frozenset[str], progress: Progress
+    ) -> tuple[ClipFacts, BranchResult]:
+        behaviour = os.environ.get(f"ODD_{branch.upper()}", "ok")
+        progress.stage("decoding and tracking")
+        tries = Path(os.environ["FACEVITALS_DATA_DIR"]) / f"tries-{branch}"
+        with tries.open("a") as file:
+            file.write(".")
+        if behaviour == "raise":
+            raise ZeroDivisionError("a secret of the clip")
+        if behaviour == "hang":
+            time.sleep(3600)
+        if behaviour == "hang_deaf":
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+            while True:
+                time.sleep(1)
+        if behaviour == "die" or (behaviour == "die_once" and tries.stat().st_size == 1):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if behaviour == "slow":
+            time.sleep(3)
+        vitals = {
+            spec.name: Vital.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE)
+            for spec in VITALS.values()
+            if spec.branch is branch
+        }
+        return FACTS, BranchResult(vitals=vitals)
+
+
+def _start(settings: Settings, queues: list[str]) -> WorkerProcess:
+    card = WorkerCard(id=f"odd:{os.getpid()}", queues=queues, device="cpu", models=[])
+    records = JobRecords(connect(settings.redis_url), settings.result_ttl_s)
+    return WorkerProcess(records, ClipStore(settings.store), OddAnalyzer(), card)  # type: ignore[arg-type]
+
+
+WorkerProcess.start = staticmethod(_start)  # type: ignore[method-assign, assignment]
+# Spawned processes import the modules of this setting, and so this one, before they load anything.
+app.conf.imports = ("tests.service.odd_worker",)
+
+__all__ = ["app"]

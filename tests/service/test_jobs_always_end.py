@@ -1,0 +1,153 @@
+"""Whatever happens to workers and broker, a job ends with a document that says what is missing, inside its deadline."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+from facevitals.broker import start_broker
+from tests.service.conftest import Service, wait_until
+
+ODD = "tests.service.odd_worker"
+MakeService = Callable[..., Service]
+
+
+def abstentions(document: dict[str, dict[str, dict[str, str]]]) -> dict[str, str]:
+    return {name: vital["reason"] for name, vital in document["vitals"].items()}
+
+
+def test_a_branch_that_raises_costs_its_own_vitals_alone(make_service: MakeService) -> None:
+    service = make_service()
+    service.start_worker("vision,rppg", ODD, ODD_VISION="raise")
+    document = service.finished(service.submit())
+    assert document["state"] == "succeeded"
+    assert document["branches"]["vision"]["status"] == "error"
+    assert document["branches"]["vision"]["error"]["code"] == "branch_failed"
+    assert "secret" not in str(document)
+    assert document["branches"]["rppg"]["status"] == "ok"
+    assert abstentions(document)["age"] == "branch_failed"
+    assert abstentions(document)["heart_rate"] == "no_pulse"
+    assert not service.clips
+
+
+def test_both_branches_failing_fail_the_job_and_still_erase_the_clip(make_service: MakeService) -> None:
+    service = make_service()
+    service.start_worker("vision,rppg", ODD, ODD_VISION="raise", ODD_RPPG="raise")
+    document = service.finished(service.submit())
+    assert document["state"] == "failed"
+    assert document["error"]["code"] == "branch_failed"
+    assert set(abstentions(document).values()) == {"branch_failed"}
+    assert not service.clips
+
+
+def test_a_worker_killed_once_is_tried_again(make_service: MakeService) -> None:
+    service = make_service()
+    service.start_worker("vision,rppg", ODD, ODD_RPPG="die_once")
+    document = service.finished(service.submit())
+    assert document["branches"]["rppg"]["status"] == "ok"
+    assert (service.folder / "tries-rppg").read_text() == ".."
+
+
+def test_a_clip_that_kills_its_worker_is_bounded_to_two_tries(make_service: MakeService) -> None:
+    service = make_service()
+    service.start_worker("vision,rppg", ODD, ODD_RPPG="die")
+    document = service.finished(service.submit())
+    assert document["branches"]["rppg"]["status"] == "error"
+    assert "died" in document["branches"]["rppg"]["error"]["detail"]
+    assert document["branches"]["vision"]["status"] == "ok"
+    assert (service.folder / "tries-rppg").read_text() == ".."
+
+
+def test_a_whole_worker_killed_in_the_middle_is_replaced_by_another(make_service: MakeService) -> None:
+    service = make_service()
+    service.start_worker("vision", ODD)
+    doomed = service.start_worker("rppg", ODD, ODD_RPPG="hang")
+    job = service.submit()
+    wait_until((service.folder / "tries-rppg").exists, "the doomed worker began")
+    doomed.stop(0)
+    service.start_worker("rppg", ODD)
+    document = service.finished(job)
+    assert document["branches"]["rppg"]["status"] == "ok"
+    assert (service.folder / "tries-rppg").read_text() == ".."
+
+
+def test_a_frozen_worker_loses_its_claim_and_its_late_answer_changes_nothing(make_service: MakeService) -> None:
+    service = make_service()
+    service.start_worker("vision", ODD)
+    frozen = service.start_worker("rppg", ODD, ODD_RPPG="slow")
+    job = service.submit()
+    wait_until((service.folder / "tries-rppg").exists, "the worker began")
+    os.killpg(frozen.process.pid, signal.SIGSTOP)
+    service.start_worker("rppg", ODD)
+    document = service.finished(job)
+    assert document["branches"]["rppg"]["status"] == "ok"
+    os.killpg(frozen.process.pid, signal.SIGCONT)
+    time.sleep(4)
+    assert service.document(job) == document
+
+
+def test_a_branch_that_hangs_is_stopped_at_its_limit(make_service: MakeService) -> None:
+    service = make_service(branch_soft_limit_s=2, branch_hard_limit_s=4)
+    service.start_worker("vision,rppg", ODD, ODD_RPPG="hang")
+    document = service.finished(service.submit())
+    assert document["branches"]["rppg"]["status"] == "timeout"
+    assert abstentions(document)["heart_rate"] == "branch_timeout"
+    assert abstentions(document)["age"] == "no_pulse"
+
+
+def test_a_branch_that_ignores_its_limit_is_killed(make_service: MakeService) -> None:
+    service = make_service(branch_soft_limit_s=1, branch_hard_limit_s=2)
+    service.start_worker("vision,rppg", ODD, ODD_RPPG="hang_deaf")
+    document = service.finished(service.submit())
+    assert document["branches"]["rppg"]["status"] in {"error", "timeout"}
+    assert document["branches"]["vision"]["status"] == "ok"
+
+
+def test_without_any_worker_the_deadline_ends_the_job(make_service: MakeService) -> None:
+    service = make_service(job_deadline_s=3)
+    begun = time.monotonic()
+    document = service.finished(service.submit(), 10)
+    assert time.monotonic() - begun < 6
+    assert document["state"] == "failed"
+    assert set(abstentions(document).values()) == {"branch_timeout"}
+    assert "facevitals worker --queues" in document["error"]["detail"]
+    assert not service.clips
+
+
+def test_one_missing_worker_costs_its_branch_alone(make_service: MakeService) -> None:
+    service = make_service(job_deadline_s=4)
+    service.start_worker("rppg", ODD)
+    document = service.finished(service.submit(), 12)
+    assert document["state"] == "succeeded"
+    assert document["branches"]["vision"]["status"] == "timeout"
+    assert document["branches"]["rppg"]["status"] == "ok"
+
+
+def test_a_broker_restarted_in_the_middle_loses_no_job(make_service: MakeService) -> None:
+    service = make_service()
+    service.start_worker("vision,rppg", ODD, ODD_RPPG="slow", ODD_VISION="slow")
+    jobs = [service.submit() for _ in range(2)]
+    wait_until(lambda: any(service.folder.glob("tries-*")), "work began")
+    old = service.broker
+    port, password = int(old.url.rsplit(":", 1)[1].split("/")[0]), old.url.split(":")[2].split("@")[0]
+    old.child.process.kill()
+    old.child.process.wait()
+    time.sleep(1)
+    service.broker = start_broker(service.folder / "broker", port=port, password=password)
+    for job in jobs:
+        document = service.finished(job, 60)
+        assert {branch["status"] for branch in document["branches"].values()} == {"ok"}
+
+
+def test_a_deleted_job_is_gone_and_its_worker_stops_caring(make_service: MakeService) -> None:
+    service = make_service()
+    service.start_worker("vision,rppg", ODD, ODD_RPPG="slow")
+    job = service.submit()
+    wait_until((service.folder / "tries-rppg").exists, "work began")
+    with service.client() as client:
+        assert client.delete(f"/v1/jobs/{job}").status_code == 204
+        assert client.get(f"/v1/jobs/{job}").status_code == 404
+        assert not service.clips
+        time.sleep(4)
+        assert client.get(f"/v1/jobs/{job}").status_code == 404
+    assert not list(service.redis.scan_iter(match=f"*{job}*"))

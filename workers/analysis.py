@@ -1,0 +1,197 @@
+"""The whole way of a clip, as plain calls: file → frames → tracked face → each branch's questions.
+
+`facevitals analyze` and the workers walk it alike; the service is these functions behind a queue.
+"""
+
+import datetime as dt
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from ulid import ULID
+
+from shared.assembly import assemble, branches_for
+from shared.records import failed_outcome, versions
+from shared.schemas import BranchOutcome, BranchStatus, ClipFacts, ErrorCode, JobDocument, Waveforms
+from shared.settings import Settings
+from shared.vitals import VITALS, Branch
+from shared.workers import LoadedModel
+from workers.branch import BranchResult, Progress
+from workers.clip import ClipBudget, ClipRejected, open_clip
+from workers.face import FaceTrack, FaceTracker
+from workers.models import MODELS
+from workers.rppg.branch import measure_rppg
+from workers.rppg.models import RppgModels
+from workers.vision.branch import VisionModels, measure_vision
+
+
+@dataclass(frozen=True)
+class AnalyzerOptions:
+    """What the analysis needs to know of the outside. `threads` are those of each model's run."""
+
+    models_dir: Path
+    threads: int = 1
+    open_only: bool = False
+    age_aggregate: Literal["median", "max"] = "median"
+    estimators: frozenset[str] | None = None
+    budget: ClipBudget = field(default_factory=ClipBudget)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "AnalyzerOptions":
+        """The part of the settings that the analysis listens to."""
+        return cls(
+            models_dir=settings.models_path,
+            threads=settings.threads or 1,
+            open_only=settings.open_models_only,
+            age_aggregate=settings.age_aggregate,
+        )
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A finished analysis: the document, and the waves behind it."""
+
+    document: JobDocument
+    waveforms: Waveforms
+
+
+class Analyzer:
+    """Tracker and models, loaded once; analyses one clip at a time."""
+
+    def __init__(
+        self,
+        tracker: FaceTracker,
+        vision: VisionModels | None,
+        rppg: RppgModels | None,
+        options: AnalyzerOptions,
+        load_ms: dict[Branch, int],
+    ) -> None:
+        self._tracker, self._vision, self._rppg, self._options = tracker, vision, rppg, options
+        self._load_ms = load_ms
+
+    @classmethod
+    def load(cls, options: AnalyzerOptions, branches: Sequence[Branch] = tuple(Branch)) -> "Analyzer":
+        """Load what these branches need; building a network from installed weights where that was not done yet."""
+        load_ms: dict[Branch, int] = {}
+        vision: VisionModels | None = None
+        rppg: RppgModels | None = None
+        if Branch.VISION in branches:
+            with _timed(load_ms, Branch.VISION):
+                vision = VisionModels.load(options.models_dir, options.threads, open_only=options.open_only)
+        if Branch.RPPG in branches:
+            with _timed(load_ms, Branch.RPPG):
+                rppg = RppgModels.load(
+                    options.models_dir, options.threads, open_only=options.open_only, only=options.estimators
+                )
+        return cls(FaceTracker(), vision, rppg, options, load_ms)
+
+    def close(self) -> None:
+        """Free the tracker."""
+        self._tracker.close()
+
+    @property
+    def loaded_models(self) -> list[LoadedModel]:
+        """The models in memory, as the worker's card shows them."""
+        by_branch = {
+            Branch.VISION: self._vision.weights if self._vision else {},
+            Branch.RPPG: self._rppg.weights if self._rppg else {},
+        }
+        entries = {entry.name: entry for entry in MODELS}
+        return [
+            LoadedModel(
+                name=name,
+                version=entries[name].sha256[:12],
+                licence=entries[name].licence,
+                serves=list(entries[name].vitals),
+                load_ms=self._load_ms.get(branch, 0),
+            )
+            for branch, weights in by_branch.items()
+            for name in weights.values()
+        ]
+
+    def observe(self, path: Path, progress: Progress) -> tuple[FaceTrack, ClipFacts]:
+        """Decode a clip and follow the face through it, in one pass.
+
+        Raises:
+            ClipRejected: the clip can't be analysed.
+        """
+        progress.stage("decoding and tracking")
+        with open_clip(path, self._options.budget) as clip:
+            track = self._tracker.track(clip.frames())
+            return track, clip.facts
+
+    def measure(self, branch: Branch, track: FaceTrack, wanted: frozenset[str], progress: Progress) -> BranchResult:
+        """One branch's vitals of a tracked face."""
+        if branch is Branch.VISION:
+            if self._vision is None:
+                raise RuntimeError("the vision models were not loaded")
+            return measure_vision(track, self._vision, wanted, progress, aggregate=self._options.age_aggregate)
+        if self._rppg is None:
+            raise RuntimeError("the rppg models were not loaded")
+        return measure_rppg(track, self._rppg, wanted, progress)
+
+    def branch(
+        self, branch: Branch, path: Path, wanted: frozenset[str], progress: Progress
+    ) -> tuple[ClipFacts, BranchResult]:
+        """One branch of a clip, from file to vitals.
+
+        Raises:
+            ClipRejected: the clip can't be analysed.
+        """
+        track, facts = self.observe(path, progress)
+        for name, check in track.checks.items():
+            progress.check(name, check)
+        result = self.measure(branch, track, wanted, progress)
+        return facts, BranchResult({**track.checks, **result.checks}, result.vitals, result.waveforms)
+
+    def analyze(self, path: Path, vitals: Sequence[str] | None = None, progress: Progress | None = None) -> Analysis:
+        """All of a clip in this process: decoded and tracked once, every branch asked. A bad clip does not raise."""
+        progress = progress or Progress()
+        created_at, begun = dt.datetime.now(dt.UTC), time.monotonic()
+        asked = branches_for(vitals)
+        outcomes: dict[Branch, BranchOutcome] = {}
+        waveforms = Waveforms()
+        try:
+            track, facts = self.observe(path, progress)
+        except (ClipRejected, OSError) as error:
+            rejected = error if isinstance(error, ClipRejected) else None
+            code = rejected.code if rejected else ErrorCode.CLIP_MISSING
+            detail = rejected.detail if rejected else f"{path}: {error}"
+            outcomes = {branch: failed_outcome(BranchStatus.ERROR, code, detail, _ms(begun)) for branch in asked}
+        else:
+            for name, check in track.checks.items():
+                progress.check(name, check)
+            for branch in asked:
+                result = self.measure(branch, track, frozenset(VITALS if vitals is None else vitals), progress)
+                waveforms = result.waveforms or waveforms
+                outcomes[branch] = BranchOutcome(
+                    status=BranchStatus.OK,
+                    elapsed_ms=_ms(begun),
+                    clip=facts,
+                    checks={**track.checks, **result.checks},
+                    vitals=result.vitals,
+                )
+        document = assemble(
+            job_id=str(ULID()),
+            created_at=created_at,
+            finished_at=dt.datetime.now(dt.UTC),
+            asked=asked,
+            outcomes=outcomes,
+            wanted=vitals,
+            versions=versions(),
+        )
+        return Analysis(document, waveforms)
+
+
+def _ms(begun: float) -> int:
+    return round(1000 * (time.monotonic() - begun))
+
+
+@contextmanager
+def _timed(into: dict[Branch, int], branch: Branch) -> Iterator[None]:
+    begun = time.monotonic()
+    yield
+    into[branch] = _ms(begun)
