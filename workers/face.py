@@ -38,7 +38,6 @@ class FaceTrack:
     background  (n, 3)          mean linear-light RGB of what is neither face nor body
     crops       (n, 72, 72, 3)  uint8 sRGB crops of the face for neural estimators
     faces       (n,)            number of faces seen (carried between measured frames)
-    measured    (n,)            bool, where the mesh was looked for rather than interpolated
     portraits                   at the original's nine moments, spread over shorter clips
     checks                      face, obstruction, liveness, lighting, motion, timing, each with its reason
     size                        (width, height) of the upright frame
@@ -50,7 +49,6 @@ class FaceTrack:
     background: NDArray[np.float32]
     crops: NDArray[np.uint8]
     faces: NDArray[np.int8]
-    measured: NDArray[np.bool_]
     portraits: tuple[Portrait, ...]
     checks: dict[str, Check]
     size: tuple[int, int]
@@ -110,7 +108,6 @@ class _Passage:
         self._backgrounds: list[NDArray[np.float32]] = []
         self._crops: list[NDArray[np.uint8]] = []
         self._faces: list[int] = []
-        self._measured: list[bool] = []
 
     def see(self, frame: Frame) -> None:
         self._size = (frame.rgb.shape[1], frame.rgb.shape[0])
@@ -140,7 +137,6 @@ class _Passage:
             background=background,
             crops=np.array(self._crops, np.uint8).reshape(count, CROP_SIDE, CROP_SIDE, 3),
             faces=faces,
-            measured=np.array(self._measured, np.bool_),
             portraits=self._album.choose(duration_s),
             checks=checks,
             size=self._size,
@@ -167,10 +163,9 @@ class _Passage:
     def _settle(self, frame: Frame, now: _Sight) -> None:
         mesh: NDArray[np.float32] | None = None
         maps: tuple[tuple[SkinMap, float], ...] = ()
-        measured = frame.time_s == now.time_s
         if now.mesh is not None and now.skin is not None:
             before = self._last
-            if measured:
+            if frame.time_s == now.time_s:
                 mesh, maps = now.mesh, ((now.skin, 1.0),)
             elif before is not None and before.mesh is not None and before.skin is not None:
                 share = (frame.time_s - before.time_s) / (now.time_s - before.time_s)
@@ -182,4 +177,3 @@ class _Passage:
         self._backgrounds.append(self._background.colour(frame.rgb))
         self._crops.append(self._box.crop(frame.rgb, mesh))
         self._faces.append(0 if mesh is None else 1 + max(self._others, 0))
-        self._measured.append(measured)
