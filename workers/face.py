@@ -1,25 +1,31 @@
-"""Frames become a tracked face: mesh, regions, portraits, checks."""
+"""Frames become a tracked face: mesh, regions, portraits, checks.
+
+Frames are read once, in order. The mesh is measured a few times a second and interpolated in between, so what is known
+about a frame is known at the next measured one.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.schemas import Check
+from workers.background import Background
+from workers.checks import CheckedTrack, check_track
 from workers.clip import Frame
+from workers.crops import CROP_SIDE, CropBox
+from workers.mesh import POINTS, FaceFinder
+from workers.portraits import Portrait, PortraitAlbum
+from workers.regions import REGIONS, SkinMap, SkinMapper, colours
 
-REGIONS = ("face", "forehead", "left_cheek", "right_cheek")
+__all__ = ["REGIONS", "FaceTrack", "FaceTracker", "Portrait", "track_face"]
 
-
-@dataclass(frozen=True)
-class Portrait:
-    """One moment for the vision models. `rgb` (h, w, 3) uint8, a generous crop around the face; `landmarks` (478, 2) pixels in it."""
-
-    time_s: float
-    rgb: NDArray[np.uint8]
-    landmarks: NDArray[np.float32]
-    quality: float
+#: Seconds between two measured meshes.
+STRIDE_S: Final = 1 / 6
+#: Seconds between two counts of the faces in the picture.
+_COUNT_S: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -27,13 +33,13 @@ class FaceTrack:
     """What following one face through n frames gives. Rows where no face was seen hold NaN.
 
     times_s     (n,)            presentation times, strictly increasing, first is 0
-    landmarks   (n, 478, 2)     mesh in pixels of the upright frame, interpolated between the frames where it was measured
-    regions     (n, 4, 3)       mean linear-light RGB in [0, 1] of `REGIONS`, skin only, clipped and dark pixels left out
+    landmarks   (n, 478, 2)     mesh in pixels of the upright frame, interpolated where it was not measured
+    regions     (n, 4, 3)       mean linear-light RGB in [0, 1] of `REGIONS`; no clipped or dark pixel
     background  (n, 3)          mean linear-light RGB of what is neither face nor body
     crops       (n, 72, 72, 3)  uint8 sRGB crops of the face for neural estimators
     faces       (n,)            number of faces seen (carried between measured frames)
     portraits                   at the original's nine moments, spread over shorter clips
-    checks                      face, lighting, motion, timing, each with its reason
+    checks                      face, obstruction, liveness, lighting, motion, timing, each with its reason
     size                        (width, height) of the upright frame
     """
 
@@ -48,4 +54,126 @@ class FaceTrack:
     size: tuple[int, int]
 
 
-def track_face(frames: Iterable[Frame]) -> FaceTrack: ...
+class FaceTracker:
+    """Follows the face through one clip after another. The models are loaded once; nothing else outlives a clip.
+
+    `stride_s` is the time between two measured meshes in seconds; 0 measures every frame.
+    """
+
+    def __init__(self, stride_s: float = STRIDE_S, finder: FaceFinder | None = None) -> None:
+        self._stride_s = stride_s
+        self._finder = finder or FaceFinder()
+
+    def track(self, frames: Iterable[Frame]) -> FaceTrack:
+        """Follows the face through `frames`, read once and in order; whatever they raise is passed on."""
+        self._finder.reset()
+        passage = _Passage(self._finder, self._stride_s)
+        for frame in frames:
+            passage.see(frame)
+        return passage.finish()
+
+
+def track_face(frames: Iterable[Frame], stride_s: float = STRIDE_S) -> FaceTrack:
+    """`FaceTracker.track` with models loaded for this one clip."""
+    return FaceTracker(stride_s).track(frames)
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """A frame in which the face was looked for."""
+
+    time_s: float
+    mesh: NDArray[np.float32] | None
+    skin: SkinMap | None
+
+
+class _Passage:
+    """One clip's way through the tracker."""
+
+    def __init__(self, finder: FaceFinder, stride_s: float) -> None:
+        self._finder = finder
+        self._stride_s = stride_s
+        self._mapper = SkinMapper()
+        self._box = CropBox()
+        self._background = Background()
+        self._album = PortraitAlbum()
+        self._waiting: list[Frame] = []
+        self._last: _Sight | None = None
+        self._size = (0, 0)
+        self._counted_s = -_COUNT_S
+        self._others = 0
+        self._times_s: list[float] = []
+        self._landmarks: list[NDArray[np.float32] | None] = []
+        self._regions: list[NDArray[np.float32] | None] = []
+        self._backgrounds: list[NDArray[np.float32]] = []
+        self._crops: list[NDArray[np.uint8]] = []
+        self._faces: list[int] = []
+
+    def see(self, frame: Frame) -> None:
+        self._size = (frame.rgb.shape[1], frame.rgb.shape[0])
+        self._waiting.append(frame)
+        # Half a millisecond of slack: browsers round times to whole milliseconds.
+        if self._last is None or frame.time_s - self._last.time_s >= self._stride_s - 5e-4:
+            self._look()
+
+    def finish(self) -> FaceTrack:
+        if self._waiting:
+            self._look()
+        count = len(self._times_s)
+        times_s = np.array(self._times_s, np.float64)
+        landmarks = np.full((count, POINTS, 2), np.nan, np.float32)
+        regions = np.full((count, len(REGIONS), 3), np.nan, np.float32)
+        for index, (mesh, means) in enumerate(zip(self._landmarks, self._regions, strict=True)):
+            if mesh is not None and means is not None:
+                landmarks[index], regions[index] = mesh, means
+        background = np.array(self._backgrounds, np.float32).reshape(count, 3)
+        faces = np.array(self._faces, np.int8)
+        checks = check_track(CheckedTrack(times_s, landmarks, regions, background, faces, self._size))
+        duration_s = float(times_s[-1]) if count else 0.0
+        return FaceTrack(
+            times_s=times_s,
+            landmarks=landmarks,
+            regions=regions,
+            background=background,
+            crops=np.array(self._crops, np.uint8).reshape(count, CROP_SIDE, CROP_SIDE, 3),
+            faces=faces,
+            portraits=self._album.choose(duration_s),
+            checks=checks,
+            size=self._size,
+        )
+
+    def _look(self) -> None:
+        """Measures the mesh in the newest frame, and with it settles every frame since the last measured one."""
+        frame = self._waiting[-1]
+        mesh = self._finder.mesh(frame.rgb)
+        skin = None
+        if mesh is not None:
+            skin = self._mapper.map(frame.rgb, mesh)
+            self._background.see(self._size, mesh)
+            self._album.offer(frame.time_s, frame.rgb, mesh)
+        if frame.time_s - self._counted_s >= _COUNT_S:
+            self._others = len(self._finder.faces(frame.rgb)) - 1
+            self._counted_s = frame.time_s
+        now = _Sight(frame.time_s, mesh, skin)
+        for waiting in self._waiting:
+            self._settle(waiting, now)
+        self._waiting.clear()
+        self._last = now
+
+    def _settle(self, frame: Frame, now: _Sight) -> None:
+        mesh: NDArray[np.float32] | None = None
+        maps: tuple[tuple[SkinMap, float], ...] = ()
+        if now.mesh is not None and now.skin is not None:
+            before = self._last
+            if frame.time_s == now.time_s:
+                mesh, maps = now.mesh, ((now.skin, 1.0),)
+            elif before is not None and before.mesh is not None and before.skin is not None:
+                share = (frame.time_s - before.time_s) / (now.time_s - before.time_s)
+                mesh = before.mesh + np.float32(share) * (now.mesh - before.mesh)
+                maps = ((before.skin, 1.0 - share), (now.skin, share))
+        self._times_s.append(frame.time_s)
+        self._landmarks.append(mesh)
+        self._regions.append(None if mesh is None else colours(frame.rgb, mesh, maps))
+        self._backgrounds.append(self._background.colour(frame.rgb))
+        self._crops.append(self._box.crop(frame.rgb, mesh))
+        self._faces.append(0 if mesh is None else 1 + max(self._others, 0))

@@ -1,0 +1,174 @@
+"""Skin regions of the face mesh, and their mean colour in linear light."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+#: Order of the second axis of `FaceTrack.regions`. Left and right are the subject's.
+REGIONS: Final = ("face", "forehead", "left_cheek", "right_cheek")
+
+#: Outline of the mesh, clockwise from the middle of the forehead.
+OVAL: Final = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)  # fmt: skip
+
+# The mesh's uppermost points lie on the hairline: the skin's outline runs through the row of points below them.
+_SKIN: Final = (
+    151, 337, 299, 333, 298, 301, 368, 264, 447, 366, 401, 435, 367, 364, 394, 395, 369, 396,
+    175, 171, 140, 170, 169, 135, 138, 215, 177, 137, 227, 34, 139, 71, 68, 104, 69, 108,
+)  # fmt: skip
+_FOREHEAD: Final = (151, 337, 299, 333, 298, 293, 334, 296, 336, 9, 107, 66, 105, 63, 68, 104, 69, 108)
+_LEFT_CHEEK: Final = (345, 346, 347, 348, 349, 329, 371, 423, 426, 425, 427, 411, 376, 352)
+_RIGHT_CHEEK: Final = (116, 117, 118, 119, 120, 100, 142, 203, 206, 205, 207, 187, 147, 123)
+_NOT_SKIN: Final = (
+    (276, 283, 282, 295, 285, 300, 293, 334, 296, 336, 463, 341, 256, 252, 253, 254, 339, 255, 359, 446, 342),
+    (46, 53, 52, 65, 55, 70, 63, 105, 66, 107, 243, 112, 26, 22, 23, 24, 110, 25, 130, 226, 113),
+    (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185),
+    (98, 97, 2, 326, 327),
+)
+
+# Polygons are drawn with 1/16 pixel.
+_SHIFT: Final = 4
+
+# A channel from here up is clipped; a pixel whose brightest channel is not above this is too dark to carry colour.
+_CLIPPED: Final = 250
+_DARK: Final = 24
+# Hair, beard and glasses' frames: darker than this part of the face's median, in linear light.
+_SHADE: Final = 0.3
+# A region of which less than this part is usable skin has no colour.
+_LEAST_SKIN: Final = 0.15
+
+# Side of the square, in pixels, to which the face is averaged before its light is made linear. Averages of
+# neighbouring pixels in sRGB instead of linear light differ by less than the sensor's noise, and cost a quarter.
+_SIDE: Final = 128
+
+
+def _linear_light() -> NDArray[np.float32]:
+    """The inverse of sRGB's transfer curve (IEC 61966-2-1) for 0..255, in [0, 1]."""
+    srgb = np.arange(256) / 255.0
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    return linear.astype(np.float32)
+
+
+LINEAR_LIGHT: Final = _linear_light()
+
+
+def linear(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """`rgb` (h, w, 3) uint8 sRGB as linear light in [0, 1], float32."""
+    return np.asarray(cv2.LUT(rgb, LINEAR_LIGHT), np.float32)
+
+
+@dataclass(frozen=True)
+class SkinMap:
+    """The weights (4, side * side) of the pixels of a square around the face, for one measured mesh.
+
+    `step` is how many frame pixels one of the square's stands for; `skin` (4,) the usable part of each region.
+    """
+
+    side: int
+    step: int
+    weights: NDArray[np.float32]
+    skin: NDArray[np.float32]
+
+
+class SkinMapper:
+    """Draws skin maps and reads colours through them, on squares of one size for as long as the face keeps its size."""
+
+    def __init__(self) -> None:
+        self._side = 0
+        self._step = 1
+
+    def map(self, rgb: NDArray[np.uint8], mesh: NDArray[np.float32]) -> SkinMap:
+        """The skin of `mesh` (478, 2) in the frame `rgb` in which it was measured."""
+        outline = mesh[list(OVAL)]
+        extent = float(np.max(outline.max(axis=0) - outline.min(axis=0)))
+        length = self._side * self._step
+        if not 0.7 * length < extent <= 0.95 * length:
+            self._step = max(1, round(extent * 1.15 / _SIDE))
+            self._side = int(np.ceil(extent * 1.15 / self._step))
+        side, step = self._side, self._step
+        corner = _corner(mesh, side * step)
+        square = _square(rgb, corner, side, step)
+        points = ((mesh - corner) / step).astype(np.float32)
+        drawn = np.stack([_polygon(points, outline, side) for outline in (_SKIN, _FOREHEAD, _LEFT_CHEEK, _RIGHT_CHEEK)])
+        drawn[0] *= 1 - np.max([_polygon(points, hole, side) for hole in _NOT_SKIN], axis=0)
+        usable = _usable(square, drawn[0])
+        area = drawn.reshape(4, -1).sum(axis=1)
+        weights = (drawn * usable).reshape(4, -1)
+        skin = weights.sum(axis=1) / np.maximum(area, 1.0)
+        return SkinMap(side, step, np.ascontiguousarray(weights), skin)
+
+
+def colours(
+    rgb: NDArray[np.uint8], mesh: NDArray[np.float32], maps: Sequence[tuple[SkinMap, float]]
+) -> NDArray[np.float32]:
+    """Mean linear-light RGB (4, 3) of each region where `mesh` lies, averaged over `maps` by their shares.
+
+    Between two measured meshes the maps of both are laid onto the face and blended by the time between them, so that
+    neither a region's outline nor its exclusions ever jump.
+    """
+    mixed = np.zeros((4, 3), np.float32)
+    light: NDArray[np.float32] | None = None
+    seen = (0, 0)
+    for skin, share in maps:
+        if light is None or seen != (skin.side, skin.step):
+            seen = (skin.side, skin.step)
+            square = _square(rgb, _corner(mesh, skin.side * skin.step), skin.side, skin.step)
+            light = linear(square).reshape(-1, 3)
+        total = skin.weights.sum(axis=1, keepdims=True)
+        mean = skin.weights @ light / np.maximum(total, 1e-6)
+        mean[skin.skin < _LEAST_SKIN] = np.nan
+        mixed += share * mean
+    return mixed
+
+
+def _corner(mesh: NDArray[np.float32], length: int) -> NDArray[np.int64]:
+    """Upper left corner of the square around the mesh, whole pixels."""
+    return np.asarray(np.rint(mesh[list(OVAL)].mean(axis=0) - length / 2), np.int64)
+
+
+def _square(rgb: NDArray[np.uint8], corner: NDArray[np.int64], side: int, step: int) -> NDArray[np.uint8]:
+    """The square (side, side, 3) at `corner`; black beyond the frame."""
+    left, top = int(corner[0]), int(corner[1])
+    length = side * step
+    square = rgb[max(top, 0) : max(top + length, 0), max(left, 0) : max(left + length, 0)]
+    if square.shape[:2] != (length, length):
+        above, before = max(-top, 0), max(-left, 0)
+        below = length - square.shape[0] - above
+        after = length - square.shape[1] - before
+        if min(square.shape[:2]) == 0 or below < 0 or after < 0:
+            return np.zeros((side, side, 3), np.uint8)
+        square = np.asarray(cv2.copyMakeBorder(square, above, below, before, after, cv2.BORDER_CONSTANT), np.uint8)
+    if step > 1:
+        square = np.asarray(cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+    return square
+
+
+def _polygon(points: NDArray[np.float32], outline: Sequence[int], side: int) -> NDArray[np.float32]:
+    """The outline's hull, (side, side) in [0, 1] with smooth edges."""
+    canvas = np.zeros((side, side), np.uint8)
+    hull = cv2.convexHull(points[list(outline)])
+    corners = np.rint(hull * (1 << _SHIFT)).astype(np.int32)
+    cv2.fillConvexPoly(canvas, corners, (255,), cv2.LINE_AA, _SHIFT)
+    return canvas.astype(np.float32) / 255.0
+
+
+def _usable(square: NDArray[np.uint8], face: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Which pixels carry the skin's colour, (side, side) in [0, 1].
+
+    Not those that are clipped, dark, or far darker than the rest of the face. Judged on a blurred picture
+    and blurred again: noise must not move pixels in and out.
+    """
+    calm = np.asarray(cv2.GaussianBlur(square, (5, 5), 0), np.uint8)
+    brightest = calm.max(axis=2)
+    good = (brightest < _CLIPPED) & (brightest > _DARK)
+    luminance = linear(calm) @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+    inside = face > 0.5
+    if inside.any():
+        good &= luminance > _SHADE * float(np.median(luminance[inside]))
+    return np.asarray(cv2.GaussianBlur(good.astype(np.float32), (5, 5), 0), np.float32)
