@@ -19,9 +19,16 @@ def _physnet(weights: Path) -> bytes:
     return graph_of(weights)
 
 
+def _tscan(weights: Path) -> bytes:
+    from workers.models.tscan import graph_of
+
+    return graph_of(weights)
+
+
 #: What is built, by the manifest's names.
 BUILDERS: Final[dict[str, Callable[[Path], bytes]]] = {
     "physnet.rlap": _physnet,
+    "tscan.rlap": _tscan,
 }
 
 

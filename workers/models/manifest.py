@@ -88,6 +88,20 @@ MODELS: Final[tuple[ModelEntry, ...]] = (
         command="pip install --no-deps open-rppg==0.1.1",
         recipe=1,
     ),
+    ModelEntry(
+        name="tscan.rlap",
+        title="TS-CAN, trained on RLAP (Liu et al. 2020; weights of open-rppg)",
+        module="rppg",
+        file="weights/TSCAN.rlap.weights.h5",
+        sha256="3aa4645b4747d6f083d0e3f2dde80ec7187336a26e6afd4e8e419155b2352a42",
+        bytes=1_150_000,
+        source=_OPEN_RPPG,
+        licence=_OPEN_RPPG_TERMS,
+        open_licence=False,
+        vitals=("heart_rate",),
+        command="pip install --no-deps open-rppg==0.1.1",
+        recipe=1,
+    ),
 )
 
 

@@ -11,13 +11,14 @@ width, out, in).
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import h5py
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
+
+from workers.models.graph import Graph
 
 SIDE: Final = 32
 #: Poolings (time, height, width) after the block of that number.
@@ -29,36 +30,12 @@ BATCH_NORMALISATION_EPSILON: Final = 1e-3
 Array = NDArray[np.float64]
 
 
-class _Graph:
-    """Nodes and weights in the order in which they are added; `x` is the last result's name."""
-
-    def __init__(self, x: str) -> None:
-        self.x = x
-        self.nodes: list[Any] = []
-        self.weights: list[Any] = []
-
-    def add(self, op: str, *weights: Array, **attributes: list[int] | tuple[int, ...]) -> None:
-        index = len(self.nodes)
-        names = [f"{op.lower()}{index}_{part}" for part in range(len(weights))]
-        self.weights += [
-            numpy_helper.from_array(
-                np.ascontiguousarray(value, dtype=np.float32 if value.dtype.kind == "f" else np.int64), name
-            )
-            for name, value in zip(names, weights, strict=True)
-        ]
-        out = f"{op.lower()}{index}"
-        node = helper.make_node(op, [self.x, *names], [out])
-        node.attribute.extend(helper.make_attribute(key, value) for key, value in sorted(attributes.items()))
-        self.nodes.append(node)
-        self.x = out
-
-
 def graph_of(weights: Path) -> bytes:
     """The serialised network: `frames` (1, 3, n, 32, 32) → `wave` (n,), n divisible by 4, float32.
 
     `frames` are RGB, standardised per channel over the clip. The same weights give the same bytes.
     """
-    graph = _Graph("frames")
+    graph = Graph("frames")
     with h5py.File(weights, "r") as file:
         for block in range(1, BLOCKS + 1):
             layers = file[f"ConvBlock{block}/layers"]
@@ -82,20 +59,9 @@ def graph_of(weights: Path) -> bytes:
             np.asarray(last["1"][()], np.float64),
         )
     graph.add("Reshape", np.array([-1]))
-    model = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            "physnet",
-            [helper.make_tensor_value_info("frames", TensorProto.FLOAT, [1, 3, "n", SIDE, SIDE])],
-            [helper.make_tensor_value_info(graph.x, TensorProto.FLOAT, ["n"])],
-            graph.weights,
-        ),
-        opset_imports=[helper.make_opsetid("", 17)],
-        ir_version=9,
+    return graph.serialise(
+        "physnet", [helper.make_tensor_value_info("frames", TensorProto.FLOAT, [1, 3, "n", SIDE, SIDE])]
     )
-    onnx.checker.check_model(model, full_check=True)
-    serialised: bytes = model.SerializeToString(deterministic=True)
-    return serialised
 
 
 def _fold(layers: h5py.Group, convolution: str, out_axis: int) -> tuple[Array, Array]:

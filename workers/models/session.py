@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: float32 in, float32 out.
-Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+#: float32 arrays in, one for each of the network's inputs; float32 out.
+Network = Callable[..., NDArray[np.float32]]
 
 
 def open_network(path: Path, threads: int) -> Network:
-    """Open an ONNX file with one input and one output, to run on `threads` threads of the CPU."""
+    """Open an ONNX file with one output, to run on `threads` threads of the CPU."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -24,10 +24,11 @@ def open_network(path: Path, threads: int) -> Network:
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 3
     session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    name: str = session.get_inputs()[0].name
+    names: list[str] = [given.name for given in session.get_inputs()]
 
-    def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
-        answer: NDArray[np.float32] = session.run(None, {name: np.ascontiguousarray(x)})[0]
+    def run(*inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        fed = {name: np.ascontiguousarray(given) for name, given in zip(names, inputs, strict=True)}
+        answer: NDArray[np.float32] = session.run(None, fed)[0]
         return answer
 
     return run

@@ -80,3 +80,15 @@ def test_physnet_follows_a_pulse_in_skin(folder: Path) -> None:
     frames[0, 1] -= 0.5 * np.sin(2 * np.pi * 1.2 * times)[:, None, None].astype(np.float32)
     wave = network(frames)
     assert np.corrcoef(wave[30:-30], np.sin(2 * np.pi * 1.2 * times)[30:-30])[0, 1] > 0.5
+
+
+def test_tscan_answers_each_frame(folder: Path) -> None:
+    network = open_network(model_file("tscan.rlap", folder), threads=1)
+    times = np.arange(160) / 30
+    rng = np.random.default_rng(0)
+    strength = rng.uniform(0.2, 1, size=(1, 3, 36, 36))
+    derivative = np.cos(2 * np.pi * 1.2 * times)[:, None, None, None]
+    motion = (-strength * derivative + 0.3 * rng.normal(size=(160, 3, 36, 36))).astype(np.float32)
+    appearance = np.full((1, 3, 36, 36), 0.5, dtype=np.float32)
+    assert network(motion, appearance).shape == (160,)
+    assert np.isfinite(network(motion, appearance)).all()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.models.session import Network
-from workers.rppg.estimators import chrom, green, lgi, omit, physnet, pos
+from workers.rppg.estimators import chrom, green, lgi, omit, physnet, pos, tscan
 from workers.rppg.traces import Traces
 
 #: (n,) pulse wave on the traces' grid, rising with blood volume, standardised.
@@ -47,4 +47,5 @@ ESTIMATORS: Final[tuple[EstimatorSpec, ...]] = (
     EstimatorSpec("lgi", lgi.estimate),
     EstimatorSpec("omit", omit.estimate),
     EstimatorSpec("physnet", physnet.estimate, model="physnet.rlap"),
+    EstimatorSpec("tscan", tscan.estimate, model="tscan.rlap"),
 )
