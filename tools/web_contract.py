@@ -21,7 +21,9 @@ def contract() -> str:
         "BRANCH_STATUSES": schemas.BranchStatus,
         "ERROR_CODES": schemas.ErrorCode,
     }
-    branches = {branch.value: [v.name for v in vitals.VITALS.values() if v.branch is branch] for branch in vitals.Branch}
+    branches = {
+        branch.value: [v.name for v in vitals.VITALS.values() if v.branch is branch] for branch in vitals.Branch
+    }
     shortest = {spec.name: spec.minimum_s for spec in vitals.VITALS.values()}
     shortest |= {spec.name: spec.minimum_s for spec in vitals.VARIABILITY.values()}
     constants: dict[str, object] = {

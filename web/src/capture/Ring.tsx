@@ -16,6 +16,9 @@ export function Ring({ phase, progress, portrait }: Props) {
     rx: height * (portrait ? 0.24 : 0.27),
     ry: height * (portrait ? 0.31 : 0.36),
   }
+  const { cx, cy, rx, ry } = ellipse
+  // From the top, clockwise.
+  const around = `M${cx} ${cy - ry}A${rx} ${ry} 0 0 1 ${cx} ${cy + ry}A${rx} ${ry} 0 0 1 ${cx} ${cy - ry}`
   return (
     <svg className="ring" data-phase={phase} viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
       <mask id="ring-hole">
@@ -24,13 +27,7 @@ export function Ring({ phase, progress, portrait }: Props) {
       </mask>
       <rect className="ring-shade" width="100%" height="100%" mask="url(#ring-hole)" />
       <ellipse className="ring-track" {...ellipse} />
-      <ellipse
-        className="ring-progress"
-        {...ellipse}
-        pathLength={100}
-        strokeDasharray={`${progress * 100} 100`}
-        transform={`rotate(-90 ${ellipse.cx} ${ellipse.cy}) `}
-      />
+      <path className="ring-progress" d={around} pathLength={100} strokeDasharray={`${progress * 100} 100`} />
     </svg>
   )
 }

@@ -1,7 +1,6 @@
 import { useEffect, useRef } from 'react'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
-import '../style/plot.css'
 
 interface Props {
   readonly x: readonly number[]

@@ -113,7 +113,7 @@ export const de: Strings = {
     checks: 'Prüfungen der Aufnahme',
     pending: 'In Arbeit…',
     kinds: {
-      ok: 'Gemessen',
+      ok: 'Geschätzt',
       experimental: 'Experimentell',
       abstained: 'Nicht bestimmbar',
       unavailable: 'Nicht verfügbar',

@@ -106,7 +106,7 @@ export const en: Strings = {
     waves: 'Pulse and breathing',
     checks: 'Checks on the recording',
     pending: 'Working…',
-    kinds: { ok: 'Measured', experimental: 'Experimental', abstained: 'Could not tell', unavailable: 'Not available' },
+    kinds: { ok: 'Estimated', experimental: 'Experimental', abstained: 'Could not tell', unavailable: 'Not available' },
     couldNotTell: (reason) => `Could not tell: ${reason}`,
     notAvailable: (reason) => `Not available: ${reason}`,
     noReading: 'No reading',
