@@ -7,14 +7,24 @@ FACEVITALS := $(VENV)/bin/facevitals
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-run: default ## the whole service for one clip: CLIP=path, or a generated clip whose truth is known
+run: default page ## the whole service for one clip: CLIP=path, or a generated clip whose truth is known
 	@$(FACEVITALS) run $(if $(CLIP),"$(CLIP)")
 
-up: default ## the service, left running for browser and curl; Ctrl-C stops all of it
+up: default page ## the service, left running for browser and curl; Ctrl-C stops all of it
 	@$(FACEVITALS) up
 
 test: dev ## unit and service tests: real broker, real workers, real video
 	@$(VENV)/bin/python -m pytest $(ARGS)
+
+web: ## the page, built into web/dist (needs Node 20.19 or later)
+	@STRICT=1 bash tools/web.sh
+
+page:
+	@bash tools/web.sh
+
+test-web: ## the page's types, format and component tests
+	@STRICT=1 bash tools/web.sh modules
+	@cd web && npm run --silent check
 
 check: dev ## lint, format, types, architecture contracts
 	@$(VENV)/bin/ruff check .
@@ -40,6 +50,6 @@ lock: dev ## write the lock files anew from pyproject.toml (UPGRADE=1 takes newe
 	@bash tools/lock.sh
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) .facevitals bench-out artefacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf $(VENV) web/node_modules web/dist .facevitals bench-out artefacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 
-.PHONY: help run up test check format bench default dev lock clean
+.PHONY: help run up test web page test-web check format bench default dev lock clean

@@ -1,0 +1,143 @@
+/** One sitting before the camera: looks, guides, records, and hands over a clip. Knows nothing of React. */
+import { INPUT_SIDE, type Face } from '../detect/blazeface'
+import type { FaceDetector } from '../detect/detector'
+import { begin, step, type Guidance } from '../guidance/guidance'
+import { FrameClock, lightOn, Stillness, type Light } from '../guidance/quality'
+import type { ClipRecorder } from './recorder'
+
+/** How often the picture is looked at; the recording itself runs at the camera's rate. */
+const LOOK_EVERY_MS = 200
+
+export interface SessionEvents {
+  readonly onGuidance: (guidance: Guidance, atMs: number) => void
+  readonly onClip: (clip: Blob) => void
+  readonly onFailure: () => void
+}
+
+export class CaptureSession {
+  private guidance: Guidance = begin(performance.now())
+  private detector: FaceDetector | null = null
+  private detectorGone = false
+  private faces: readonly Face[] = []
+  private light: Light | null = null
+  private speed = 0
+  private insisting = false
+  private closed = false
+  private timer: ReturnType<typeof setTimeout> | undefined
+  private readonly clock = new FrameClock()
+  private readonly stillness = new Stillness()
+  private readonly canvas = document.createElement('canvas')
+
+  constructor(
+    private readonly video: HTMLVideoElement,
+    private readonly recorder: ClipRecorder,
+    private readonly events: SessionEvents,
+  ) {}
+
+  /** Begins to look; `opening` may come late or never. */
+  start(opening: Promise<FaceDetector>): void {
+    opening.then(
+      (detector) => {
+        if (this.closed) detector.close()
+        else this.detector = detector
+      },
+      () => {
+        this.detectorGone = true
+      },
+    )
+    this.countFrames()
+    void this.look()
+  }
+
+  /** Records whatever the conditions. */
+  insist(): void {
+    this.insisting = true
+  }
+
+  /** Drops what was recorded and begins anew. */
+  restart(): void {
+    this.recorder.discard()
+    this.insisting = false
+    this.stillness.forget()
+    this.guidance = begin(performance.now())
+    this.events.onGuidance(this.guidance, performance.now())
+  }
+
+  get facesAreChecked(): boolean {
+    return !this.detectorGone
+  }
+
+  close(): void {
+    this.closed = true
+    clearTimeout(this.timer)
+    this.recorder.discard()
+    this.detector?.close()
+  }
+
+  private countFrames(): void {
+    const tick = (): void => {
+      if (this.closed) return
+      this.clock.tick(performance.now())
+      this.video.requestVideoFrameCallback(tick)
+    }
+    if ('requestVideoFrameCallback' in this.video) this.video.requestVideoFrameCallback(tick)
+  }
+
+  private async look(): Promise<void> {
+    const started = performance.now()
+    try {
+      await this.see(started)
+    } catch {
+      this.detector?.close()
+      this.detector = null
+      this.detectorGone = true
+    }
+    if (this.closed) return
+    this.advance(performance.now())
+    if (this.closed || this.guidance.phase === 'done') return
+    // As long a pause as the looking took: a slow machine needs its processor for the recording.
+    const took = performance.now() - started
+    this.timer = setTimeout(() => void this.look(), Math.max(LOOK_EVERY_MS - took, took, 20))
+  }
+
+  private async see(atMs: number): Promise<void> {
+    const { videoWidth, videoHeight } = this.video
+    if (!videoWidth || !videoHeight) return
+    const scale = INPUT_SIDE / Math.max(videoWidth, videoHeight)
+    this.canvas.width = Math.round(videoWidth * scale)
+    this.canvas.height = Math.round(videoHeight * scale)
+    const context = this.canvas.getContext('2d', { willReadFrequently: true })
+    if (!context) return
+    context.imageSmoothingQuality = 'high'
+    context.drawImage(this.video, 0, 0, this.canvas.width, this.canvas.height)
+    const { data, width, height } = context.getImageData(0, 0, this.canvas.width, this.canvas.height)
+    this.light = lightOn({ data, width, height }, this.faces[0] ?? null)
+    if (!this.detector) return
+    this.faces = await this.detector.find({ data, width, height })
+    const [face] = this.faces
+    this.speed = face ? this.stillness.add(atMs, face, width / height) : 0
+    if (!face) this.stillness.forget()
+  }
+
+  private advance(atMs: number): void {
+    const before = this.guidance
+    this.guidance = step(
+      before,
+      {
+        atMs,
+        faces: this.detectorGone ? null : this.faces,
+        light: this.light,
+        speed: this.speed,
+        frameRate: this.clock.rate(atMs),
+      },
+      this.insisting,
+    )
+    const { phase } = this.guidance
+    if (phase !== before.phase) {
+      if (phase === 'recording' && before.phase === 'settling') this.recorder.start()
+      if (phase === 'searching') this.recorder.discard()
+      if (phase === 'done') this.recorder.finish().then(this.events.onClip, this.events.onFailure)
+    }
+    this.events.onGuidance(this.guidance, atMs)
+  }
+}

@@ -1,0 +1,212 @@
+import { useEffect, useState } from 'react'
+import { erase, getFhir, getWaveforms } from '../api/client'
+import { BRANCHES, VITALS } from '../api/contract'
+import { isFinal, type BranchName, type JobDocument, type Waveforms } from '../api/document'
+import { Checks } from '../result/Checks'
+import { save } from '../result/download'
+import { VitalCard } from '../result/VitalCard'
+import { Waves } from '../result/Waves'
+import { wavesAsCsv } from '../result/waves'
+import { Heading } from '../start/Heading'
+import { useSpeech, useStrings } from '../strings/context'
+import type { Strings } from '../strings/strings'
+import { Failure } from './Failure'
+import { useJob, type Source } from './useJob'
+import type { JobView } from './view'
+
+interface Props {
+  readonly source: Source
+  readonly onId: (id: string) => void
+  readonly onErased: () => void
+  readonly onLeave: () => void
+}
+
+/** One job from its upload to its result. */
+export function JobScreen({ source, onId, onErased, onLeave }: Props) {
+  const { view, again } = useJob(source, onId)
+  const strings = useStrings()
+  const { document } = view
+  const waveforms = useWaveforms(document)
+  if (view.failure) return <Failure failure={view.failure} again={again} onLeave={onLeave} />
+  const final = document !== null && isFinal(document.state)
+  const heading = headingOf(document, strings)
+  return (
+    <section className="job" data-screen="job" data-state={document?.state ?? 'uploading'} data-link={view.link}>
+      <Heading>{heading}</Heading>
+      {document?.error && <p className="lead">{strings.errors[document.error.code]}</p>}
+      {!final && <Progress view={view} />}
+      {document && (document.state === 'succeeded' || !final) && (
+        <>
+          <h2 className="unseen">{strings.job.vitals}</h2>
+          <div className="vitals">
+            {VITALS.map((name) => (
+              <VitalCard key={name} name={name} vital={document.vitals[name]} />
+            ))}
+          </div>
+          <div className="lower">
+            {waveforms && (
+              <section className="card">
+                <h2>{strings.job.waves}</h2>
+                <Waves waveforms={waveforms} vitals={document.vitals} />
+              </section>
+            )}
+            <section className="card">
+              <h2>{strings.job.checks}</h2>
+              <Checks checks={document.checks} final={final} />
+            </section>
+          </div>
+        </>
+      )}
+      {document && <Keep document={document} waveforms={waveforms} onErased={onErased} />}
+      {final && (
+        <div className="actions">
+          <button type="button" className="primary" onClick={onLeave}>
+            {strings.job.again}
+          </button>
+        </div>
+      )}
+    </section>
+  )
+}
+
+function headingOf(document: JobDocument | null, { job }: Strings): string {
+  switch (document?.state) {
+    case 'succeeded':
+      return job.heading.done
+    case 'failed':
+      return job.heading.failed
+    case 'cancelled':
+      return job.heading.cancelled
+    default:
+      return job.heading.busy
+  }
+}
+
+/** The waves of a job that has succeeded; null before that, or where there are none. */
+function useWaveforms(document: JobDocument | null): Waveforms | null {
+  const [waveforms, setWaveforms] = useState<Waveforms | null>(null)
+  const id = document?.state === 'succeeded' ? document.id : null
+  useEffect(() => {
+    if (id === null) return
+    const leaving = new AbortController()
+    getWaveforms(id, leaving.signal).then(setWaveforms, () => {})
+    return () => leaving.abort()
+  }, [id])
+  return id === null ? null : waveforms
+}
+
+/** A queue that nobody serves looks like this after a while. */
+const LONG_MS = 8000
+
+function Progress({ view }: { readonly view: JobView }) {
+  const strings = useStrings()
+  const queued = view.document?.state === 'queued'
+  const long = useAfter(LONG_MS, queued)
+  if (view.uploaded !== null) {
+    const percent = Math.round(view.uploaded * 100)
+    return (
+      <div className="card progress">
+        <p id="upload-label">{strings.job.uploading}</p>
+        <progress max={100} value={percent} aria-labelledby="upload-label" />
+        <p aria-hidden="true">{strings.job.uploaded(percent)}</p>
+      </div>
+    )
+  }
+  return (
+    <div className="card progress" role="status">
+      {queued && <p>{long ? strings.job.queuedLong : strings.job.queued}</p>}
+      <ul className="branches">
+        {(Object.keys(BRANCHES) as BranchName[]).map((branch) => (
+          <Branch key={branch} branch={branch} view={view} />
+        ))}
+      </ul>
+      {view.link !== 'events' && <p className="hint">{strings.job.link[view.link]}</p>}
+    </div>
+  )
+}
+
+function Branch({ branch, view }: { readonly branch: BranchName; readonly view: JobView }) {
+  const strings = useStrings()
+  const status = view.document?.branches[branch]?.status ?? 'pending'
+  const stage = view.stages[branch]
+  const busy = status === 'pending' || status === 'running'
+  const doing =
+    busy && stage ? (strings.job.stages[stage] ?? stage.replaceAll('_', ' ')) : strings.job.branchStatus[status]
+  return (
+    <li data-branch={branch} data-status={status}>
+      {strings.job.stage(strings.job.branches[branch], doing)}
+    </li>
+  )
+}
+
+/** True once `active` has lasted for so long. */
+function useAfter(ms: number, active: boolean): boolean {
+  const [over, setOver] = useState(false)
+  useEffect(() => {
+    if (!active) return
+    const timer = setTimeout(() => setOver(true), ms)
+    return () => {
+      clearTimeout(timer)
+      setOver(false)
+    }
+  }, [ms, active])
+  return over
+}
+
+interface KeepProps {
+  readonly document: JobDocument
+  readonly waveforms: Waveforms | null
+  readonly onErased: () => void
+}
+
+/** What a person may take away, and the way to erase the rest. */
+function Keep({ document, waveforms, onErased }: KeepProps) {
+  const { strings } = useSpeech()
+  const [trouble, setTrouble] = useState<string | null>(null)
+  const final = isFinal(document.state)
+  const words = strings.job
+  const name = `face-vitals-${document.id}`
+  const attempt = (work: () => Promise<void>, failed: string) => () => {
+    setTrouble(null)
+    work().catch(() => setTrouble(failed))
+  }
+  const saveJson = async (): Promise<void> => {
+    save(`${name}.json`, new Blob([JSON.stringify(document, null, 2)], { type: 'application/json' }))
+  }
+  const saveFhir = async (): Promise<void> => save(`${name}.fhir.json`, await getFhir(document.id))
+  const saveCsv = async (): Promise<void> => {
+    if (waveforms) save(`${name}.csv`, new Blob([wavesAsCsv(waveforms)], { type: 'text/csv' }))
+  }
+  const remove = async (): Promise<void> => {
+    await erase(document.id)
+    onErased()
+  }
+  return (
+    <section className="card keep">
+      <h2>{words.downloads.heading}</h2>
+      {final && <p>{words.clipErased}</p>}
+      {document.state === 'succeeded' && (
+        <div className="actions">
+          <button type="button" className="quiet" onClick={attempt(saveJson, words.downloads.failed)}>
+            {words.downloads.json}
+          </button>
+          <button type="button" className="quiet" onClick={attempt(saveFhir, words.downloads.failed)}>
+            {words.downloads.fhir}
+          </button>
+          {waveforms && (
+            <button type="button" className="quiet" onClick={attempt(saveCsv, words.downloads.failed)}>
+              {words.downloads.csv}
+            </button>
+          )}
+        </div>
+      )}
+      <div className="actions">
+        <button type="button" className="delete" onClick={attempt(remove, words.delete.failed)}>
+          {final ? words.delete.now : words.delete.cancel}
+        </button>
+        <span className="hint">{words.delete.explain}</span>
+      </div>
+      {trouble && <p role="alert">{trouble}</p>}
+    </section>
+  )
+}

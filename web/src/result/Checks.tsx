@@ -1,0 +1,29 @@
+import { CHECKS } from '../api/contract'
+import type { JobDocument } from '../api/document'
+import { useStrings } from '../strings/context'
+
+const SIGNS = { pass: '✓', warn: '!', fail: '✕', unknown: '?' } as const
+
+/** The verdicts on the recording itself, and what would mend those that are not good. */
+export function Checks({ checks, final }: { readonly checks: JobDocument['checks']; readonly final: boolean }) {
+  const strings = useStrings()
+  return (
+    <ul className="checks">
+      {CHECKS.map((name) => {
+        const check = checks[name]
+        const status = check?.status ?? 'unknown'
+        return (
+          <li key={name} data-check={name} data-status={status}>
+            <span className="sign" aria-hidden="true">
+              {SIGNS[status]}
+            </span>
+            <span>
+              {strings.checks[name]}: <strong>{check || final ? strings.verdicts[status] : strings.job.pending}</strong>
+              {check?.reason && <small>{strings.reasons[check.reason][1]}</small>}
+            </span>
+          </li>
+        )
+      })}
+    </ul>
+  )
+}

@@ -1,0 +1,198 @@
+import type { ReactNode } from 'react'
+import type { Measure, MeasureName, Vital, VitalName } from '../api/document'
+import { useSpeech, type Speech } from '../strings/context'
+import { IntervalBar } from './IntervalBar'
+import { SCALES } from './scales'
+
+/** One vital: what is known, how sure it is, or why it is not known and what helps. */
+export function VitalCard({ name, vital }: { readonly name: VitalName; readonly vital: Vital | undefined }) {
+  const { strings } = useSpeech()
+  const heading = `vital-${name}`
+  return (
+    <article
+      className="card vital"
+      aria-labelledby={heading}
+      aria-busy={!vital}
+      data-vital={name}
+      data-status={vital?.status ?? 'pending'}
+    >
+      <header>
+        <h3 id={heading}>{strings.vitals[name]}</h3>
+        <span className="badge">{vital ? strings.job.kinds[vital.status] : strings.job.pending}</span>
+      </header>
+      {vital ? <Known name={name} vital={vital} /> : <Pending />}
+    </article>
+  )
+}
+
+function Pending() {
+  return (
+    <div className="pending" aria-hidden="true">
+      <span />
+      <span />
+    </div>
+  )
+}
+
+function Known({ name, vital }: { readonly name: VitalName; readonly vital: Vital }) {
+  const { strings } = useSpeech()
+  return (
+    <>
+      {vital.value === null && <Silence status={vital.status} reason={vital.reason} scaleOf={name} />}
+      {typeof vital.value === 'number' && <Reading name={name} measure={{ ...vital, value: vital.value }} />}
+      {typeof vital.value === 'string' && <Word vital={vital} value={vital.value} />}
+      {vital.value !== null && typeof vital.value === 'object' && <Measures measures={vital.value} />}
+      {vital.status === 'experimental' && <p className="note">{strings.job.experimental}</p>}
+      <How vital={vital} />
+    </>
+  )
+}
+
+type Numbered = Measure & { readonly value: number }
+
+function Reading({ name, measure }: { readonly name: VitalName | MeasureName; readonly measure: Numbered }) {
+  const speech = useSpeech()
+  const { strings, number } = speech
+  const scale = SCALES[name]
+  const digits = scale?.digits ?? 1
+  const unit = measure.unit ? (strings.units[measure.unit] ?? measure.unit) : ''
+  const interval = intervalText(measure, digits, speech)
+  const typical = scale?.typical
+    ? strings.job.typical(number(scale.typical[0], digits), number(scale.typical[1], digits))
+    : ''
+  return (
+    <>
+      <p className="reading">
+        <span className="value">{number(measure.value, digits)}</span> <span className="unit">{unit}</span>
+      </p>
+      {scale && (
+        <IntervalBar
+          scale={scale}
+          value={measure.value}
+          interval={measure.interval}
+          label={strings.job.barLabel(`${number(measure.value, digits)} ${unit}`, interval, typical)}
+        />
+      )}
+      <p className="interval">{interval || strings.job.noInterval}</p>
+      {typical && <p className="typical">{typical}</p>}
+    </>
+  )
+}
+
+function intervalText({ interval, interval_level }: Measure, digits: number, { strings, number }: Speech): string {
+  if (!interval) return ''
+  const [low, high] = interval
+  // Outward, so that the words never claim more than the numbers.
+  const step = 10 ** digits
+  return strings.job.interval(
+    number(Math.floor(low * step) / step, digits),
+    number(Math.ceil(high * step) / step, digits),
+    Math.round((interval_level ?? 0.9) * 100),
+  )
+}
+
+function Word({ vital, value }: { readonly vital: Vital; readonly value: string }) {
+  const { strings, number } = useSpeech()
+  return (
+    <>
+      <p className="reading">
+        <span className="value word">{strings.values[value] ?? value}</span>
+      </p>
+      {vital.probability !== null && (
+        <p className="interval">{strings.job.probability(Math.min(99, Math.round(vital.probability * 100)))}</p>
+      )}
+      {vital.score !== null && <p className="interval">{strings.job.score(number(vital.score, 1))}</p>}
+    </>
+  )
+}
+
+function Silence(props: {
+  readonly status: Measure['status']
+  readonly reason: Measure['reason']
+  readonly scaleOf: VitalName
+}) {
+  const { strings } = useSpeech()
+  const scale = SCALES[props.scaleOf]
+  return (
+    <>
+      <p className="reading">
+        <span className="value none">{strings.job.noReading}</span>
+      </p>
+      {scale && <IntervalBar scale={scale} value={null} interval={null} label={strings.job.noReading} />}
+      <Why status={props.status} reason={props.reason} />
+    </>
+  )
+}
+
+function Why({ status, reason }: { readonly status: Measure['status']; readonly reason: Measure['reason'] }) {
+  const { strings } = useSpeech()
+  const [what, todo] = reason ? strings.reasons[reason] : ['', '']
+  const say = status === 'unavailable' ? strings.job.notAvailable : strings.job.couldNotTell
+  return (
+    <>
+      <p className="why">{say(what)}.</p>
+      <p className="todo">{todo}</p>
+    </>
+  )
+}
+
+function Measures({ measures }: { readonly measures: Readonly<Record<string, Measure>> }) {
+  const speech = useSpeech()
+  const { strings, number } = speech
+  return (
+    <dl className="measures">
+      {Object.entries(measures).map(([name, measure]) => {
+        const known = strings.measures[name as MeasureName] ?? name
+        const digits = SCALES[name as MeasureName]?.digits ?? 1
+        const unit = measure.unit ? (strings.units[measure.unit] ?? measure.unit) : ''
+        const interval = intervalText(measure, digits, speech)
+        return (
+          <div key={name} data-measure={name} data-status={measure.status}>
+            <dt>{known}</dt>
+            <dd>
+              {measure.value === null ? (
+                <>
+                  <span className="none">{strings.job.noReading}</span>
+                  <small>{measure.reason && strings.reasons[measure.reason][0]}</small>
+                </>
+              ) : (
+                <>
+                  <span>
+                    {number(measure.value, digits)} {unit}
+                  </span>
+                  <small>
+                    {[measure.status === 'experimental' ? strings.job.kinds.experimental : '', interval]
+                      .filter(Boolean)
+                      .join(' · ')}
+                  </small>
+                </>
+              )}
+            </dd>
+          </div>
+        )
+      })}
+    </dl>
+  )
+}
+
+function How({ vital }: { readonly vital: Vital }) {
+  const { strings, number } = useSpeech()
+  const lines: ReactNode[] = []
+  if (vital.method) {
+    lines.push(strings.job.method(vital.method.name, vital.method.version))
+    if (vital.method.models.length) lines.push(strings.job.models(vital.method.models.join(', ')))
+    if (vital.method.frames !== null) lines.push(strings.job.frames(vital.method.frames))
+  }
+  if (vital.baseline) lines.push(strings.job.baseline(number(vital.baseline.value, 1), number(vital.baseline.mae, 1)))
+  if (!lines.length) return null
+  return (
+    <details>
+      <summary>{strings.job.how}</summary>
+      <ul>
+        {lines.map((line, i) => (
+          <li key={i}>{line}</li>
+        ))}
+      </ul>
+    </details>
+  )
+}
