@@ -16,6 +16,9 @@ up: default ## the service, left running for browser and curl; Ctrl-C stops all 
 test: dev ## unit and service tests: real broker, real workers, real video
 	@$(VENV)/bin/python -m pytest $(ARGS)
 
+test-nginx: dev ## deploy/nginx on a real nginx, before a real gateway
+	@NGINX=$$(bash tools/nginx.sh) && export NGINX && $(VENV)/bin/python -m pytest tests/service/test_nginx.py $(ARGS)
+
 check: dev ## lint, format, types, architecture contracts
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
@@ -42,4 +45,4 @@ lock: dev ## write the lock files anew from pyproject.toml (UPGRADE=1 takes newe
 clean: ## remove what the targets above made
 	rm -rf $(VENV) .facevitals bench-out artefacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 
-.PHONY: help run up test check format bench default dev lock clean
+.PHONY: help run up test test-nginx check format bench default dev lock clean
