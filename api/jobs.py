@@ -10,7 +10,6 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse
-from pydantic import ValidationError
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 from ulid import ULID
@@ -34,6 +33,9 @@ LOOK_AGAIN_S: Final = 2
 
 GatewayDep = Annotated[Gateway, Depends(gateway_of)]
 
+_NAME: Final = f"({'|'.join(VITALS)})"
+_LIST: Final = f"^ *{_NAME}( *, *{_NAME})* *$"
+
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 UPLOAD_BODY: Final[dict[str, Any]] = {
     "requestBody": {
@@ -46,8 +48,12 @@ UPLOAD_BODY: Final[dict[str, Any]] = {
                     "required": ["clip"],
                     "properties": {
                         "clip": {"type": "string", "format": "binary"},
-                        "vitals": {"type": "string", "description": "Comma-separated subset of the vitals."},
-                        "retain_clip": {"type": "boolean", "description": "Keep the clip to its time to live."},
+                        "vitals": {
+                            "type": "string",
+                            "pattern": _LIST,
+                            "description": "Comma-separated subset of the vitals.",
+                        },
+                        "retain_clip": {"enum": ["true", "false"], "description": "Keep the clip to its time to live."},
                     },
                 }
             },
@@ -56,6 +62,16 @@ UPLOAD_BODY: Final[dict[str, Any]] = {
             "application/octet-stream": _BINARY,
         },
     }
+}
+
+EVENT_SCHEMA: Final = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"enum": ["state", "branch", "stage", "check", "vital", "done"]},
+        "data": {"type": "string", "description": "JSON."},
+        "id": {"type": "string", "description": "What `Last-Event-ID` takes."},
+    },
 }
 
 UPLOAD_PROBLEMS: Final = (
@@ -72,8 +88,6 @@ UPLOAD_PROBLEMS: Final = (
 )
 KEY_PROBLEMS: Final = (problems.KeyMissing, problems.KeyRefused)
 
-_LIST = r"^\s*[a-z_]+(\s*,\s*[a-z_]+)*\s*$"
-
 
 def _options(vitals: str | None, retain_clip: str | bool | None, webhook_url: str | None) -> JobOptions:
     if webhook_url:
@@ -81,10 +95,11 @@ def _options(vitals: str | None, retain_clip: str | bool | None, webhook_url: st
     names = None if vitals is None else [name.strip() for name in vitals.split(",") if name.strip()]
     if names is not None and (not names or not set(names) <= set(VITALS)):
         raise problems.BadParameter(f"vitals: choose from {', '.join(VITALS)}.")
-    try:
-        return JobOptions.model_validate({"vitals": names, "retain_clip": retain_clip or False})
-    except ValidationError as error:
-        raise problems.BadParameter(f"retain_clip: {error.errors()[0]['msg']}.") from error
+    if isinstance(retain_clip, str):
+        if retain_clip not in {"true", "false"}:
+            raise problems.BadParameter("retain_clip: choose true or false.")
+        retain_clip = retain_clip == "true"
+    return JobOptions(vitals=names, retain_clip=retain_clip or False)
 
 
 @dataclass(frozen=True)
@@ -97,7 +112,7 @@ class Received:
 
 
 async def receive_clip(
-    request: Request, gateway: Gateway, vitals: str | None, retain_clip: bool | None, webhook_url: str | None
+    request: Request, gateway: Gateway, vitals: str | None = None, retain_clip: bool | None = None
 ) -> Received:
     """Store the request's clip. Nothing of a refused request stays behind. Raises what `UPLOAD_PROBLEMS` lists."""
     settings = gateway.settings
@@ -105,6 +120,7 @@ async def receive_clip(
         raise problems.QueueFull(
             f"{settings.max_queued} jobs are waiting. Try again in a while.", headers={"Retry-After": "10"}
         )
+    webhook_url = request.query_params.get("webhook_url")
     _options(vitals, retain_clip, webhook_url)
     job_id = str(ULID())
     key = gateway.store.key(job_id)
@@ -167,6 +183,10 @@ async def _document(gateway: Gateway, job_id: str, owner: str) -> JobDocument:
                 "Location": {"schema": {"type": "string"}, "description": "The job."},
                 "Retry-After": {"schema": {"type": "integer"}, "description": "When to look again, seconds."},
             },
+            "links": {
+                name: {"operationId": name, "parameters": {"job_id": "$response.body#/id"}}
+                for name in ("look", "events", "waveforms", "delete")
+            },
         },
         **problems.responses(*UPLOAD_PROBLEMS),
     },
@@ -177,13 +197,12 @@ async def submit(
     owner: Owner,
     vitals: Annotated[str | None, Query(description="Comma-separated subset of the vitals.", pattern=_LIST)] = None,
     retain_clip: Annotated[bool | None, Query(description="Keep the clip to its time to live.")] = None,
-    webhook_url: Annotated[str | None, Query(description="Not served by this release: any value is refused.")] = None,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")] = None,
 ) -> Response:
     """Submit a clip. The answer comes as soon as it is stored and queued."""
 
     async with idempotency.claim(gateway, owner, idempotency_key) as claim:
-        received = await receive_clip(request, gateway, vitals, retain_clip, webhook_url)
+        received = await receive_clip(request, gateway, vitals, retain_clip)
         try:
             job_id = claim.repeated(received.content)
         except problems.IdempotencyConflict:
@@ -249,7 +268,7 @@ async def look(
     responses={
         200: {
             "description": "`state`, `branch`, `stage`, `check` and `vital` as they happen, ending with `done`.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": EVENT_SCHEMA}},
         },
         204: {"description": "All events were seen already; do not reconnect."},
         **problems.responses(*KEY_PROBLEMS, problems.UnknownJob, problems.BadParameter, problems.BrokerAway),
@@ -274,15 +293,14 @@ async def events(
 @router.get(
     "/{job_id}/waveforms",
     response_model=Waveforms,
-    responses=problems.responses(*KEY_PROBLEMS, problems.UnknownJob, problems.NotReady, problems.BrokerAway),
+    responses=problems.responses(*KEY_PROBLEMS, problems.UnknownJob, problems.BrokerAway),
 )
 async def waveforms(job_id: str, gateway: GatewayDep, owner: Owner) -> Response:
-    """The pulse and respiration waves with their times, and the spectra."""
+    """The pulse and respiration waves with their times, and the spectra; empty where none was found (yet)."""
     await _document(gateway, job_id, owner)
     body = await run_in_threadpool(gateway.records.waveforms, job_id)
-    if body is None:
-        raise problems.NotReady("The job has not come so far, or found no wave to show.")
-    return Response(body, media_type="application/json")
+    # Nothing yet, or no wave that deserves the name.
+    return Response(body or Waveforms().model_dump_json(), media_type="application/json")
 
 
 @router.delete(

@@ -5,7 +5,7 @@ import hmac
 from typing import Annotated, Final
 
 from fastapi import Depends, Request, Security
-from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi.security import HTTPBearer
 
 from api.gateway import gateway_of
 from api.problems import KeyMissing, KeyRefused
@@ -14,7 +14,6 @@ from api.problems import KeyMissing, KeyRefused
 ANYBODY: Final = "-"
 
 _BEARER: Final = HTTPBearer(auto_error=False, description="An API key, where some are set")
-_KEY: Final = APIKeyHeader(name="X-API-Key", auto_error=False, description="An API key, where some are set")
 
 
 def digest(key: str) -> str:
@@ -45,10 +44,8 @@ def owner_of(request: Request) -> str:
     return digest(sent)
 
 
-def _owner(
-    request: Request, _bearer: Annotated[object, Security(_BEARER)], _key: Annotated[object, Security(_KEY)]
-) -> str:
-    # The two schemes are named for OpenAPI; `owner_of` reads the headers, since `/save_video` needs that without them.
+def _owner(request: Request, _bearer: Annotated[object, Security(_BEARER)]) -> str:
+    # The scheme is named for OpenAPI; `owner_of` reads the headers, since `/save_video` needs that without it.
     return owner_of(request)
 
 

@@ -70,7 +70,7 @@ async def save_video(request: Request, gateway: GatewayDep) -> Response:
     """Submit a clip and wait for its vitals in one call. New clients: use `POST /v1/jobs`."""
     try:
         who = owner_of(request)
-        received = await receive_clip(request, gateway, None, None, None)
+        received = await receive_clip(request, gateway)
         await start(gateway, received, who)
         return await _wait(gateway, received.job_id, who)
     except ApiProblem as problem:

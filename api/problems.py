@@ -1,5 +1,6 @@
 """Every error that the gateway answers: `application/problem+json` (RFC 9457) with a stable `type`."""
 
+import re
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -48,12 +49,6 @@ class UnknownJob(ApiProblem):
     """No such job: it never was, it expired, it was deleted, or it is another key's."""
 
     status, kind, title = 404, "unknown-job", "No such job"
-
-
-class NotReady(ApiProblem):
-    """The job has no waveforms (yet)."""
-
-    status, kind, title = 404, "no-waveforms", "No waveforms"
 
 
 class KeyMissing(ApiProblem):
@@ -147,14 +142,25 @@ def install(app: FastAPI) -> None:
         return BadParameter(f"{where}: {first['msg']}").response()
 
     @app.exception_handler(HTTPException)
-    async def http_error(_: Request, error: HTTPException) -> JSONResponse:
+    async def http_error(request: Request, error: HTTPException) -> JSONResponse:
         phrase = HTTPStatus(error.status_code).phrase
         kind = phrase.lower().replace(" ", "-")
         body = problem_body(error.status_code, kind, phrase, str(error.detail))
-        return JSONResponse(
-            body, status_code=error.status_code, headers=dict(error.headers or {}), media_type=MEDIA_TYPE
-        )
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_allowed(app, request))
+        return JSONResponse(body, status_code=error.status_code, headers=headers, media_type=MEDIA_TYPE)
 
     @app.exception_handler(Exception)
     async def unexpected(_: Request, __: Exception) -> JSONResponse:
         return ApiProblem("The error was logged. Try again; if it stays, tell the operator.").response()
+
+
+def _allowed(app: FastAPI, request: Request) -> list[str]:
+    """Every method of the resource: the router knows only those of the first route that has its path."""
+    path = request.url.path
+    allowed: set[str] = set()
+    for template, operations in app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"{[^}]+}", "[^/]+", template), path):
+            allowed |= {method.upper() for method in operations}
+    return sorted(allowed)

@@ -140,40 +140,55 @@ def assert_every_key_has_a_ttl(service: Service) -> None:
     assert not forever, f"keys without a time to live: {forever}"
 
 
+def new_service(folder: Path, **settings: object) -> Service:
+    """A broker and a gateway in `folder`; settings by their names."""
+    folder.mkdir()
+    broker = start_broker(folder / "broker")
+    env = {
+        "FACEVITALS_REDIS_URL": broker.url,
+        "FACEVITALS_DATA_DIR": str(folder),
+        "FACEVITALS_MODELS_DIR": os.environ.get("FACEVITALS_MODELS_DIR", str(Path(".facevitals/models").absolute())),
+        **{f"FACEVITALS_{name.upper()}": str(value) for name, value in settings.items()},
+    }
+    service = Service(folder, broker, env)
+    service.start_gateway()
+    return service
+
+
+def end_service(service: Service) -> None:
+    """Stop it; it must leave neither a key for ever nor a process behind."""
+    try:
+        if service.broker.child.process.poll() is None:
+            assert_every_key_has_a_ttl(service)
+    finally:
+        service.stop()
+        left = subprocess.run(["pgrep", "-f", str(service.folder)], capture_output=True, text=True, check=False)
+        assert not left.stdout, f"processes left behind: {left.stdout}"
+
+
 @pytest.fixture
 def make_service(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Service]]:
-    """A factory of services; every one is stopped afterwards and must leave neither process nor key behind."""
+    """A factory of services for one test."""
     made: list[Service] = []
 
     def make(**settings: object) -> Service:
-        folder = tmp_path / f"service{len(made)}"
-        folder.mkdir()
-        broker = start_broker(folder / "broker")
-        env = {
-            "FACEVITALS_REDIS_URL": broker.url,
-            "FACEVITALS_DATA_DIR": str(folder),
-            "FACEVITALS_MODELS_DIR": os.environ.get(
-                "FACEVITALS_MODELS_DIR", str(Path(".facevitals/models").absolute())
-            ),
-            **{f"FACEVITALS_{name.upper()}": str(value) for name, value in settings.items()},
-        }
-        service = Service(folder, broker, env)
-        made.append(service)
-        service.start_gateway()
-        return service
+        made.append(new_service(tmp_path / f"service{len(made)}", **settings))
+        return made[-1]
 
     yield make
-    failed = request.node.stash.get(_FAILED, False)
     for service in made:
-        try:
-            if service.broker.child.process.poll() is None:
-                assert_every_key_has_a_ttl(service)
-        finally:
-            service.stop()
-            if failed:
-                sys.stderr.write(service.logs())
-            left = subprocess.run(["pgrep", "-f", str(service.folder)], capture_output=True, text=True, check=False)
-            assert not left.stdout, f"processes left behind: {left.stdout}"
+        if request.node.stash.get(_FAILED, False):
+            sys.stderr.write(service.logs())
+        end_service(service)
+
+
+@pytest.fixture(scope="module")
+def odd_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One service for the tests of a module, with a worker whose analysis is quick and finds nothing."""
+    service = new_service(tmp_path_factory.mktemp("odd") / "service", max_upload_mb=1)
+    service.start_worker("vision,rppg", "tests.service.odd_worker")
+    yield service
+    end_service(service)
 
 
 _FAILED = pytest.StashKey[bool]()

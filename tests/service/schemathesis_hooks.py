@@ -1,0 +1,32 @@
+"""What OpenAPI can't say: a valid clip is not any bytes, and a new request takes a new idempotency key."""
+
+import uuid
+from typing import Any
+
+import schemathesis
+from hypothesis import strategies as st
+
+from tests.service.conftest import LOOKS_LIKE_MP4
+
+KEY = "schemathesis-key"
+CLIPS = st.just(LOOKS_LIKE_MP4)
+
+schemathesis.openapi.format("binary", CLIPS)
+for media_type in ("video/mp4", "video/webm", "application/octet-stream"):
+    schemathesis.openapi.media_type(media_type, CLIPS)
+
+
+@schemathesis.hook
+def before_call(_: schemathesis.HookContext, case: schemathesis.Case, __: dict[str, Any]) -> None:
+    for name in case.headers or {}:
+        if name.lower() == "idempotency-key" and case.headers[name]:
+            case.headers[name] += uuid.uuid4().hex
+
+
+@schemathesis.auth()
+class KeyHolder:
+    def get(self, _: schemathesis.Case, __: schemathesis.AuthContext) -> str:
+        return KEY
+
+    def set(self, case: schemathesis.Case, data: str, _: schemathesis.AuthContext) -> None:
+        case.headers["Authorization"] = f"Bearer {data}"

@@ -1,0 +1,29 @@
+"""Schemathesis drives the live gateway from its own OpenAPI document and must find nothing."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.service.conftest import Service
+from tests.service.schemathesis_hooks import KEY
+
+
+def test_the_gateway_keeps_what_its_openapi_promises(make_service: Callable[..., Service], tmp_path: Path) -> None:
+    service = make_service(api_keys=KEY)
+    service.start_worker("vision,rppg", "tests.service.odd_worker")
+    run = subprocess.run(
+        [
+            *(Path(sys.executable).with_name("schemathesis"), "run", f"{service.url}/openapi.json"),
+            *("--checks", "all", "--max-examples", "15", "--generation-deterministic", "--mode", "all"),
+            *("--request-timeout", "60", "--no-color"),
+        ],
+        env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.service.schemathesis_hooks", "PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+        cwd=tmp_path,
+    )
+    assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
