@@ -120,20 +120,20 @@ async def receive_clip(
         raise problems.QueueFull(
             f"{settings.max_queued} jobs are waiting. Try again in a while.", headers={"Retry-After": "10"}
         )
-    webhook_url = request.query_params.get("webhook_url")
-    _options(vitals, retain_clip, webhook_url)
+    asked = _options(vitals, retain_clip, request.query_params.get("webhook_url"))
     job_id = str(ULID())
     key = gateway.store.key(job_id)
     upload = await receive(request, gateway.store, key, settings.max_upload_bytes)
+    form = upload.fields
     try:
-        options = _options(
-            vitals if vitals is not None else upload.fields.get("vitals"),
-            retain_clip if retain_clip is not None else upload.fields.get("retain_clip"),
-            webhook_url or upload.fields.get("webhook_url"),
-        )
+        in_form = _options(form.get("vitals"), form.get("retain_clip"), form.get("webhook_url"))
     except problems.BadParameter:
         await run_in_threadpool(gateway.store.erase, key)
         raise
+    options = JobOptions(
+        vitals=in_form.vitals if vitals is None else asked.vitals,
+        retain_clip=in_form.retain_clip if retain_clip is None else asked.retain_clip,
+    )
     content = hashlib.sha256((upload.sha256 + options.model_dump_json()).encode()).hexdigest()
     return Received(job_id, options, content)
 
