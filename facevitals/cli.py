@@ -2,7 +2,7 @@
 
 import typer
 
-from facevitals import analysis, service
+from facevitals import analysis, bench, service
 from facevitals.settings_help import SETTINGS_HELP
 from shared.version import VERSION
 
@@ -38,6 +38,7 @@ app.command()(service.run)
 app.command()(service.gateway)
 app.command()(service.worker)
 app.command()(service.submit)
+app.add_typer(bench.app, name="bench")
 
 
 def main() -> None:

@@ -119,7 +119,7 @@ def run(
             begun = time.monotonic()
             with running(config, logs=logs) as stack:
                 if clip is None:
-                    clip, truth = _generated_clip(Path(folder))
+                    clip, truth = generated_clip(Path(folder))
                 with console.status("Starting gateway, workers and broker"):
                     stack.wait_ready()
                 console.print(f"Service ready after {time.monotonic() - begun:.1f} s at {stack.url}")
@@ -198,7 +198,8 @@ def _submit(
         client.close()
 
 
-def _generated_clip(folder: Path) -> tuple[Path, dict[str, float]]:
+def generated_clip(folder: Path) -> tuple[Path, dict[str, float]]:
+    """A synthetic clip in `folder`, and the rates that it was made with."""
     from lab.simulate import ClipSpec, simulate
 
     path = folder / "generated.mp4"

@@ -1,0 +1,48 @@
+"""The bare parts that our own are compared with: an ASGI app that streams a body to a file, a Celery no-op."""
+
+import os
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any, Final
+
+from celery import Celery
+
+FOLDER_VARIABLE: Final = "FACEVITALS_BENCH_FOLDER"
+BROKER_VARIABLE: Final = "FACEVITALS_REDIS_URL"
+
+Message = MutableMapping[str, Any]
+
+
+async def upload(
+    scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+) -> None:
+    """Stream the request's body to a file, answer 202: the least that an upload can cost."""
+    if scope["type"] != "http":
+        return
+    path = Path(os.environ[FOLDER_VARIABLE]) / uuid.uuid4().hex
+    with path.open("wb") as out:
+        while True:
+            message = await receive()
+            out.write(message.get("body", b""))
+            if not message.get("more_body"):
+                break
+    await send({"type": "http.response.start", "status": 202, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"{}"})
+
+
+celery = Celery("bare", broker=os.environ.get(BROKER_VARIABLE), backend=os.environ.get(BROKER_VARIABLE))
+celery.conf.update(
+    task_default_queue="bare",
+    broker_transport_options={"global_keyprefix": "bare:"},
+    result_backend_transport_options={"global_keyprefix": "bare:"},
+    broker_connection_retry_on_startup=True,
+    worker_prefetch_multiplier=1,
+    result_expires=60,
+)
+
+
+@celery.task(name="bare.noop")
+def noop() -> int:
+    """Nothing."""
+    return 1

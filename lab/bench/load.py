@@ -1,0 +1,185 @@
+"""`facevitals bench load`: queue, uploads and memory beside bare parts doing the same, in turns in one run."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from redis import Redis
+from ulid import ULID
+
+from lab.bench.bare import noop
+from shared.queues import QUEUES, TASKS, make_celery
+from shared.records import WAKE_CHANNEL, JobRecords, connect
+from shared.schemas import JobOptions
+from shared.settings import Settings
+from shared.store import ClipStore
+from shared.vitals import Branch
+
+UPLOAD_BYTES: Final = 2 << 20
+CLIENTS: Final = 8
+_HEAD: Final = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"
+
+
+def noop_times(count: int) -> list[float]:
+    """Seconds of `count` bare Celery no-ops, from enqueueing to the result in hand."""
+    times = []
+    for _ in range(count):
+        begun = time.perf_counter()
+        noop.delay().get(timeout=20, interval=0.001)
+        times.append(time.perf_counter() - begun)
+    return times
+
+
+def job_times(settings: Settings, count: int) -> list[float]:
+    """Seconds of `count` jobs without work, from enqueueing both branches to the assembled document.
+
+    Needs workers of `lab.bench.idle_worker` on both queues.
+    """
+    client = connect(settings.redis_url)
+    records, store, celery = JobRecords(client, 3600), ClipStore(settings.store), make_celery(settings)
+    folder = store.root
+    if folder is None:
+        raise ValueError("the load bench needs a store that is a folder")
+    times = []
+    # A blocking read on a connection of its own: waiting must not cost polls.
+    waiting: Any = Redis.from_url(settings.redis_url, decode_responses=True)
+    channel = waiting.pubsub(ignore_subscribe_messages=True)
+    channel.subscribe(WAKE_CHANNEL)
+    for _ in range(count):
+        job_id = str(ULID())
+        key = store.key(job_id)
+        (folder / key).parent.mkdir(parents=True, exist_ok=True)
+        (folder / key).write_bytes(_HEAD)
+        begun = time.perf_counter()
+        records.create(job_id, list(Branch), JobOptions(), owner="-", clip_key=key, deadline_s=60)
+        for branch in Branch:
+            celery.send_task(TASKS[branch], args=[job_id], queue=QUEUES[branch])
+        while not _done(records, job_id):
+            channel.get_message(timeout=1.0)
+        times.append(time.perf_counter() - begun)
+    celery.close()
+    return times
+
+
+def _done(records: JobRecords, job_id: str) -> bool:
+    return bool(records.redis.hexists(records.key(job_id), "document"))
+
+
+def uploads_per_s(port: int, path: str, seconds: float) -> float:
+    """Uploads of 2 MiB a second that a server on loopback takes from eight clients on open connections."""
+    body = _HEAD + b"\x00" * (UPLOAD_BYTES - len(_HEAD))
+    request = _request(path, body)
+    end = time.perf_counter() + seconds
+    counts = [0] * CLIENTS
+
+    def client(number: int) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as wire:
+            while time.perf_counter() < end:
+                wire.sendall(request)
+                read_answer(wire)
+                counts[number] += 1
+
+    begun = time.perf_counter()
+    _in_threads(CLIENTS, client)
+    return sum(counts) / (time.perf_counter() - begun)
+
+
+def upload_together(port: int, clients: int, size: int) -> None:
+    """`clients` uploads of `size` bytes at the same time, each on a connection of its own."""
+    chunk = b"\x00" * (1 << 20)
+
+    def client(_: int) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as wire:
+            wire.sendall(_request("/v1/jobs", b"", length=size) + _HEAD)
+            left = size - len(_HEAD)
+            while left > 0:
+                wire.sendall(chunk[: min(left, len(chunk))])
+                left -= len(chunk)
+            read_answer(wire)
+
+    _in_threads(clients, client)
+
+
+def peak_memory(pid: int, run: Callable[[], None]) -> tuple[float, float]:
+    """MB that a process held before `run`, and at most during it."""
+    before = peak = resident_mb(pid)
+    thread = threading.Thread(target=run)
+    thread.start()
+    while thread.is_alive():
+        peak = max(peak, resident_mb(pid))
+        thread.join(0.02)
+    return before, peak
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process in MB (Linux)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value below which `share` of the values lie."""
+    return sorted(values)[min(int(share * len(values)), len(values) - 1)]
+
+
+def median_ms(times_s: list[float]) -> float:
+    """Median in milliseconds."""
+    return 1000 * median(times_s)
+
+
+def read_answer(wire: socket.socket) -> int:
+    """Read one HTTP answer; its status.
+
+    Raises:
+        ConnectionError: the server closed the connection or refused.
+    """
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += _more(wire)
+    head, _, rest = data.partition(b"\r\n\r\n")
+    length = next(
+        (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
+    )
+    while len(rest) < length:
+        rest += _more(wire)
+    status = int(head.split(b" ", 2)[1])
+    if status != 202:
+        raise ConnectionError(f"answered {status}: {rest[:300]!r}")
+    return status
+
+
+def _more(wire: socket.socket) -> bytes:
+    data = wire.recv(65536)
+    if not data:
+        raise ConnectionError("the server closed the connection")
+    return data
+
+
+def _request(path: str, body: bytes, length: int | None = None) -> bytes:
+    size = len(body) if length is None else length
+    lines = [f"POST {path} HTTP/1.1", "Host: bench", "Content-Type: application/octet-stream"]
+    return "\r\n".join([*lines, f"Content-Length: {size}", "", ""]).encode() + body
+
+
+def _in_threads(count: int, run: Callable[[int], None]) -> None:
+    failures: list[BaseException] = []
+
+    def guarded(number: int) -> None:
+        try:
+            run(number)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
