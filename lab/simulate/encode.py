@@ -1,0 +1,71 @@
+"""Frames and their times become an MP4 or WebM file, as a browser's recorder would write it."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import Interpolation
+from numpy.typing import NDArray
+
+ENCODERS = {
+    # No B-frames, one thread and a fixed effort: what live recorders do, and what makes the same frames give the same bytes.
+    # libvpx takes a negative effort as fixed and a positive one as a goal for its clock.
+    "h264": ("libx264", {"preset": "veryfast", "bf": "0"}),
+    "vp8": ("libvpx", {"deadline": "realtime", "cpu-used": "-6", "error-resilient": "0"}),
+    "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "7", "row-mt": "0"}),
+}
+TICKS = {".mp4": 90_000, ".webm": 1_000}
+"""Ticks a second of each container: WebM keeps milliseconds."""
+
+KEYFRAME_S = 3.3
+"""Browsers ask for a key frame about every hundred frames."""
+
+
+def encode(
+    path: Path,
+    frames: Iterable[tuple[float, NDArray[np.uint8]]],
+    *,
+    codec: str,
+    fps: float,
+    bitrate_bps: int,
+    duration_header: bool = True,
+) -> None:
+    """Writes `frames`, pairs of a presentation time in seconds and (h, w, 3) uint8 RGB, to `path` (.mp4 or .webm).
+
+    Times must increase by at least a tick. Without `duration_header` the file is a stream: WebM of unknown length, fragmented MP4.
+    A file that can't be finished is removed.
+    """
+    suffix = path.suffix.lower()
+    name, options = ENCODERS[codec]
+    muxing = {"fflags": "+bitexact"}
+    if not duration_header:
+        muxing |= {"live": "1"} if suffix == ".webm" else {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    time_base = Fraction(1, TICKS[suffix])
+    try:
+        with av.open(str(path), "w", format=suffix[1:], options=muxing) as container:
+            stream = container.add_stream(name, rate=Fraction(fps).limit_denominator(1001), options=options)
+            stream.pix_fmt = "yuv420p"
+            stream.bit_rate = bitrate_bps
+            stream.time_base = time_base
+            coder = stream.codec_context
+            coder.time_base = time_base
+            coder.thread_count = 1
+            coder.gop_size = max(1, round(KEYFRAME_S * fps))
+            for time_s, rgb in frames:
+                if stream.width != rgb.shape[1]:
+                    stream.height, stream.width = rgb.shape[:2]
+                frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(
+                    format="yuv420p", interpolation=Interpolation.AREA
+                )
+                frame.pts, frame.time_base = round(time_s / time_base), time_base
+                for packet in stream.encode(frame):
+                    container.mux(packet)
+            for packet in stream.encode():
+                container.mux(packet)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            path.unlink()
+        raise

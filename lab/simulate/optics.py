@@ -1,0 +1,120 @@
+"""Light: from skin that reflects it to a sensor that counts it.
+
+Skin follows the reflection model of Wang et al. 2017, "Algorithmic principles of remote PPG": what the camera sees of a point is the
+light's intensity times a specular part, which carries no pulse, and a diffuse part, whose colour the blood's absorption modulates.
+All values between picture and sensor are linear light, 1 being the sensor's white.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.float32]
+
+PULSE_SIGNATURE = (0.33, 0.77, 0.53)
+"""Relative pulsation AC/DC of R, G, B: de Haan & van Leest 2014, "Improved motion robustness of remote-PPG by using the blood volume
+pulse signature"."""
+
+GREEN_PULSE = (0.018, 0.016, 0.014, 0.011, 0.008, 0.005)
+"""Peak-to-trough AC/DC of diffuse green by Fitzpatrick type I-VI. Level: the usual 0.5-1 % of light skin. The fall is ours, made to
+follow Nowara et al. 2020, "A meta-analysis of the impact of skin tone and gender on non-contact PPG": little until IV, steep to VI."""
+
+SKIN_LAB = ((74, 9, 14), (69, 11, 18), (64, 11, 20), (57, 12, 20), (44, 13, 19), (34, 11, 14))
+"""CIE Lab of skin by type: from the middle of each class of the individual typology angle (Chardon et al. 1991; Del Bino & Bernerd 2013)."""
+
+SPECULAR = 0.02
+"""Specular part of skin in even light, as linear light: about half of the 4 % that a surface of its refractive index returns."""
+
+FULL_WELL = 5000.0
+"""Electrons at white in a bright room: a small webcam pixel."""
+READ_NOISE = 8.0
+"""Electrons."""
+
+
+@cache
+def _decoding() -> Image:
+    code = np.arange(256) / 255
+    return np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+def to_linear(srgb: NDArray[np.uint8]) -> Image:
+    """uint8 sRGB as linear light in [0, 1] (IEC 61966-2-1)."""
+    return _decoding()[srgb]
+
+
+def to_srgb(linear: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Linear light as sRGB in [0, 1], not yet rounded."""
+    value = np.clip(linear, 0, 1)
+    return np.where(value <= 0.0031308, value * 12.92, 1.055 * value ** (1 / 2.4) - 0.055)
+
+
+def skin_colour(skin_tone: int) -> Image:
+    """(3,) linear RGB of skin of a Fitzpatrick type."""
+    lab = np.array([[SKIN_LAB[skin_tone - 1]]], dtype=np.float32)
+    colour: Image = cv2.cvtColor(lab, cv2.COLOR_Lab2LRGB)[0, 0]
+    return colour
+
+
+def retone(linear: Image, skin: Image, have: int, want: int) -> Image:
+    """`linear` (h, w, 3) with its skin (weights (h, w) in [0, 1]) turned from one Fitzpatrick type to another; shine stays as it is."""
+    if have == want:
+        return linear
+    ratio = skin_colour(want) / skin_colour(have)
+    shine = np.minimum(SPECULAR, linear.min(axis=2, keepdims=True))
+    toned = shine + (linear - shine) * ratio
+    return (linear + skin[..., None] * (toned - linear)).astype(np.float32)
+
+
+def pulsation(linear: Image, weight: Image, skin_tone: int) -> Image:
+    """(h, w, 3): what one unit of blood volume takes away from skin that shows `linear` (h, w, 3), `weight` (h, w) being the skin's perfusion."""
+    signature = np.array(PULSE_SIGNATURE, dtype=np.float32)
+    strength = signature / signature[1] * GREEN_PULSE[skin_tone - 1]
+    diffuse = np.maximum(linear - SPECULAR, 0)
+    return (diffuse * strength * weight[..., None]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """A camera's sensor with its gain: shot noise, read noise, sRGB encoding.
+
+    Noise is added to the square root of the signal, where shot noise is the same for every brightness; it comes from tiles drawn
+    beforehand and laid at a random place for every frame, because drawing a million normal numbers a frame would cost more than all the rest.
+    """
+
+    gain: float
+    floor: float
+    scale: float
+    codes: NDArray[np.uint8]
+    tiles: Image
+    rng: np.random.Generator
+
+    def expose(self, linear: Image) -> NDArray[np.uint8]:
+        """`linear` (h, w, 3) as the camera's uint8 sRGB. Reuses nothing of its input."""
+        height, width = linear.shape[:2]
+        tile = self.tiles[self.rng.integers(len(self.tiles))]
+        top = int(self.rng.integers(tile.shape[0] - height + 1))
+        left = int(self.rng.integers(tile.shape[1] - width + 1))
+        signal = cv2.sqrt(linear * self.gain + self.floor)
+        signal = cv2.add(signal, tile[top : top + height, left : left + width])
+        np.multiply(signal, self.scale, out=signal)
+        np.clip(signal, 0, len(self.codes) - 1, out=signal)
+        return self.codes.take(signal.astype(np.uint16))
+
+
+def sensor(width: int, height: int, light: float, rng: np.random.Generator) -> Sensor:
+    """A sensor for a room with `light` in (0, 1]: in the dark the camera's gain makes up half of what is missing, in stops, and noise grows."""
+    exposure = float(np.sqrt(light))
+    electrons = FULL_WELL * exposure
+    floor = READ_NOISE**2 / electrons
+    steps = 16384
+    brightest = float(np.sqrt(1.5 + floor))
+    value = (np.arange(steps) / (steps - 1) * brightest) ** 2 - floor
+    codes = np.round(to_srgb(value) * 255).astype(np.uint8)
+    tiles = rng.standard_normal((6, height + 64, width + 64, 3), dtype=np.float32) * np.float32(0.5 / np.sqrt(electrons))
+    # A webcam interpolates colours and smooths, so that neighbouring pixels share noise; its lowest frequencies stay.
+    for tile in tiles:
+        cv2.GaussianBlur(tile, (0, 0), 0.6, dst=tile)
+    return Sensor(exposure, floor, (steps - 1) / brightest, codes, tiles, rng)

@@ -1,0 +1,180 @@
+"""A heart and a pair of lungs: beats, breaths, and the pulse wave that they drive.
+
+Beats come from integral pulse frequency modulation: the heart rate is modulated by respiration (respiratory sinus arrhythmia),
+by 0.1 Hz waves of blood pressure and by a little noise, and a beat falls wherever its integral passes a whole number. The wave is a
+systolic peak and a diastolic (dicrotic) one a beat; respiration modulates its rate, amplitude and baseline, the three modulations
+from which breathing can be read out of a pulse (Karlen et al. 2013, "Multiparameter respiratory rate estimation from the
+photoplethysmogram").
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+_GRID_HZ = 250.0
+_LEAD_S = 2.0
+"""Life goes on before the first frame and after the last, so that waves have no edges in the clip."""
+
+SYSTOLIC_RISE, SYSTOLIC_FALL = 0.085, 0.115
+DIASTOLIC_DELAY, DIASTOLIC_WIDTH, DIASTOLIC_STRENGTH = 0.37, 0.125, 0.42
+"""Shape of one beat, widths and delay as fractions of the interval at 60 /min: two pulses, as in Tang et al. 2020, "PPGSynth"."""
+
+INSPIRATION_SHARE = 0.4
+"""Share of a breath that is inspiration: a ratio of 1 to 1.5, usual at rest."""
+
+AMPLITUDE_MODULATION, BASELINE_MODULATION, PRESSURE_WAVE = 0.10, 0.18, 0.12
+"""Shares of the pulse's height; of the order of Karlen et al. 2013."""
+
+LARGEST_SPREAD = 0.08
+"""Standard deviation of the beat intervals never exceeds this share of their mean, however much is asked for."""
+
+
+@dataclass(frozen=True)
+class PulseWave:
+    """A pulse wave and the events behind it.
+
+    times_s         (n,) seconds
+    values          (n,) blood volume; the height of an average beat is 1, the mean about 0; more blood is up (skin gets darker)
+    beat_times_s    systolic peaks between the first and the last of `times_s`
+    breath_times_s  beginnings of inspiration between the first and the last of `times_s`
+    lung_volume     (n,) in [-1, 1], up is inspiration
+    """
+
+    times_s: Floats
+    values: Floats
+    beat_times_s: Floats
+    breath_times_s: Floats
+    lung_volume: Floats
+
+
+@dataclass(frozen=True)
+class Body:
+    """A person's rhythms over a stretch of time: phases in beats and breaths on an even grid of seconds."""
+
+    grid_s: Floats
+    cardiac_phase: Floats
+    respiratory_phase: Floats
+    amplitude: Floats
+    pressure: Floats
+
+    def lung_volume(self, times_s: Floats) -> Floats:
+        """Lung volume in [-1, 1] at `times_s`."""
+        return lung_volume(np.interp(times_s, self.grid_s, self.respiratory_phase))
+
+    def pulse(self, times_s: Floats) -> Floats:
+        """Blood volume at `times_s`, the height of an average beat being 1 and the mean about 0."""
+        phase = np.interp(times_s, self.grid_s, self.cardiac_phase)
+        rate_hz = np.interp(times_s, self.grid_s, np.gradient(self.cardiac_phase, self.grid_s))
+        breath = self.lung_volume(times_s)
+        amplitude = np.interp(times_s, self.grid_s, self.amplitude) * (1.0 - AMPLITUDE_MODULATION * breath)
+        baseline = BASELINE_MODULATION * breath + PRESSURE_WAVE * np.interp(times_s, self.grid_s, self.pressure)
+        return amplitude * beat_shape(phase, rate_hz) - baseline
+
+    def events(self, phase: Floats, start_s: float, stop_s: float) -> Floats:
+        """Times in [start_s, stop_s] at which `phase` passes a whole number."""
+        whole = np.arange(np.ceil(phase[0]), np.floor(phase[-1]) + 1)
+        times = np.interp(whole, phase, self.grid_s)
+        return times[(times >= start_s) & (times <= stop_s)]
+
+    def beats(self, start_s: float, stop_s: float) -> Floats:
+        """Systolic peaks in [start_s, stop_s]."""
+        return self.events(self.cardiac_phase, start_s, stop_s)
+
+    def breaths(self, start_s: float, stop_s: float) -> Floats:
+        """Beginnings of inspiration in [start_s, stop_s]."""
+        return self.events(self.respiratory_phase, start_s, stop_s)
+
+
+def beat_shape(phase: Floats, rate_hz: Floats) -> Floats:
+    """The pulse at `phase` (in beats, systolic peak at whole numbers) for a heart beating at `rate_hz`; height 1, mean about 0.
+
+    Systole shortens less than the interval does when the heart speeds up (Bazett's square root), so fast pulses are rounder.
+    """
+    stretch = np.sqrt(np.clip(rate_hz, 0.4, 4.0))
+    position = phase - np.round(phase)
+    wave = np.zeros_like(position)
+    for turn in (-1.0, 0.0, 1.0):
+        offset = position + turn
+        width = np.where(offset < 0, SYSTOLIC_RISE, SYSTOLIC_FALL) * stretch
+        wave += np.exp(-0.5 * (offset / width) ** 2)
+        late = offset - DIASTOLIC_DELAY * stretch
+        wave += DIASTOLIC_STRENGTH * np.exp(-0.5 * (late / (DIASTOLIC_WIDTH * stretch)) ** 2)
+    mean = np.sqrt(2 * np.pi) * stretch * ((SYSTOLIC_RISE + SYSTOLIC_FALL) / 2 + DIASTOLIC_STRENGTH * DIASTOLIC_WIDTH)
+    return wave - mean
+
+
+def lung_volume(phase: Floats) -> Floats:
+    """Lung volume in [-1, 1] at `phase` (in breaths, inspiration begins at whole numbers); breathing in is quicker than out."""
+    part = phase - np.floor(phase)
+    rising = part / INSPIRATION_SHARE
+    falling = (part - INSPIRATION_SHARE) / (1 - INSPIRATION_SHARE)
+    return np.where(part < INSPIRATION_SHARE, -np.cos(np.pi * rising), np.cos(np.pi * falling))
+
+
+def wander(times_s: Floats, low_hz: float, high_hz: float, rng: np.random.Generator, parts: int = 12) -> Floats:
+    """A smooth random curve at `times_s` with energy between `low_hz` and `high_hz`, falling as 1/f, and an RMS of 1 over long times."""
+    frequencies = np.exp(rng.uniform(np.log(low_hz), np.log(high_hz), parts))
+    strengths = 1 / np.sqrt(frequencies)
+    phases = rng.uniform(0, 2 * np.pi, parts)
+    curve = strengths @ np.sin(2 * np.pi * frequencies[:, None] * times_s + phases[:, None])
+    result: Floats = curve / np.sqrt(0.5 * np.sum(strengths**2))
+    return result
+
+
+def live(
+    heart_rate: float,
+    respiration_rate: float,
+    duration_s: float,
+    rng: np.random.Generator,
+    hrv_sdnn_ms: float = 30.0,
+) -> Body:
+    """A body whose mean rates over [0, duration_s] are as given (/min).
+
+    `hrv_sdnn_ms` is the standard deviation of the beat intervals over long times; six tenths of its variance come from respiration,
+    three from 0.1 Hz waves, the rest from noise. A short clip shows less or more of it: count the beats for its own figure.
+    """
+    grid = np.arange(-_LEAD_S, duration_s + _LEAD_S, 1 / _GRID_HZ)
+    inside = (grid >= 0) & (grid <= duration_s)
+
+    def integrate(rate: float, modulation: Floats, start: float) -> Floats:
+        speed = np.maximum(1.0 + modulation, 0.3)
+        phase = np.concatenate([[0.0], np.cumsum((speed[1:] + speed[:-1]) / (2 * _GRID_HZ))])
+        first, last = np.interp([0.0, duration_s], grid, phase)
+        phase = (phase - first) * (rate / 60 * duration_s) / (last - first) + start
+        return np.asarray(phase, dtype=np.float64)
+
+    respiratory_phase = integrate(respiration_rate, 0.06 * wander(grid, 0.01, 0.12, rng), rng.uniform())
+    breath = lung_volume(respiratory_phase)
+    pressure = wander(grid, 0.08, 0.12, rng)
+    noise = wander(grid, 0.15, 0.5 * heart_rate / 60, rng, 40)
+    spread = min(hrv_sdnn_ms * heart_rate / 60_000, LARGEST_SPREAD)
+    modulation = spread * (
+        np.sqrt(0.6) * breath / max(float(np.std(breath[inside])), 1e-9) + np.sqrt(0.3) * pressure + np.sqrt(0.1) * noise
+    )
+    cardiac_phase = integrate(heart_rate, modulation, rng.uniform())
+    amplitude = 1.0 + 0.04 * wander(grid, 0.05, heart_rate / 120, rng)
+    return Body(grid, cardiac_phase, respiratory_phase, amplitude, pressure)
+
+
+def pulse_wave(
+    heart_rate: float,
+    respiration_rate: float,
+    duration_s: float,
+    fs: float,
+    seed: int,
+    hrv_sdnn_ms: float = 30.0,
+) -> PulseWave:
+    """The wave alone, without any video: sampled at `fs` Hz over [0, duration_s), for rates in /min. The same seed gives the same wave."""
+    body = live(heart_rate, respiration_rate, duration_s, np.random.default_rng([seed, 0]), hrv_sdnn_ms)
+    return observe(body, np.arange(round(duration_s * fs)) / fs)
+
+
+def observe(body: Body, times_s: Floats) -> PulseWave:
+    """What `body` does at `times_s` (increasing seconds)."""
+    start, stop = float(times_s[0]), float(times_s[-1])
+    return PulseWave(
+        times_s, body.pulse(times_s), body.beats(start, stop), body.breaths(start, stop), body.lung_volume(times_s)
+    )

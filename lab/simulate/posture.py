@@ -1,0 +1,112 @@
+"""How a person in front of a webcam moves: sway, turns of the head, breathing, blinks, the pulse; one value a frame each."""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from lab.simulate.physiology import Body, Floats, observe, wander
+
+BREATH_RISE = 0.022
+"""Rise of the shoulders from the end of expiration to the end of inspiration, in face heights: about 4 mm of a face of 19 cm."""
+BREATH_NOD = 0.25
+"""Share of it that the head follows."""
+RECOIL = 0.0004
+"""Rise of the head with each beat, in face heights: the ballistocardiographic motion, below 0.1 mm."""
+BLINK_S = 0.28
+
+
+@dataclass(frozen=True)
+class Posture:
+    """Curves over n frames. Lengths in face heights, angles in radians; all zero is the portrait as it is.
+
+    across, down   head translation;  roll, yaw, pitch  its turns (roll clockwise);  nearer  its growth, as a share
+    breath         lung volume in [-1, 1];  pulse  blood volume, 1 being an average beat;  pulse_speed  its change a second
+    lids           0 open, 1 closed;  shift_across, shift_down  translation of the whole figure
+    """
+
+    across: Floats
+    down: Floats
+    roll: Floats
+    yaw: Floats
+    pitch: Floats
+    nearer: Floats
+    breath: Floats
+    pulse: Floats
+    pulse_speed: Floats
+    lids: Floats
+    shift_across: Floats
+    shift_down: Floats
+
+    def at(self, index: int) -> "Moment":
+        """The values of one frame."""
+        return Moment(**{curve.name: float(getattr(self, curve.name)[index]) for curve in fields(self)})
+
+
+@dataclass(frozen=True)
+class Moment:
+    """`Posture` at one frame."""
+
+    across: float
+    down: float
+    roll: float
+    yaw: float
+    pitch: float
+    nearer: float
+    breath: float
+    pulse: float
+    pulse_speed: float
+    lids: float
+    shift_across: float
+    shift_down: float
+
+
+def at_rest(frames: int) -> Posture:
+    """Nothing moves and nothing pulses: a photograph."""
+    zero = np.zeros(frames)
+    return Posture(**{curve.name: zero for curve in fields(Posture)})
+
+
+def sitting(body: Body, times_s: Floats, motion: float, blink_rate: float, rng: np.random.Generator) -> Posture:
+    """A person with `body` who sits before the camera at `times_s`. `motion` scales sway and turns: 1 is natural, 0 none."""
+
+    def sway(size: float, low_hz: float = 0.03, high_hz: float = 0.5) -> Floats:
+        return motion * size * wander(times_s, low_hz, high_hz, rng)
+
+    seen = observe(body, times_s)
+    ahead = body.pulse(times_s + 0.01)
+    behind = body.pulse(times_s - 0.01)
+    rise = -0.5 * BREATH_RISE * BREATH_NOD * seen.lung_volume
+    return Posture(
+        across=sway(0.018),
+        down=sway(0.008) + rise - RECOIL * seen.values,
+        roll=sway(np.radians(0.9)),
+        yaw=sway(np.radians(1.6)),
+        pitch=sway(np.radians(1.0)) - 0.002 * seen.lung_volume,
+        nearer=sway(0.006, 0.02, 0.2),
+        breath=seen.lung_volume,
+        pulse=seen.values,
+        pulse_speed=(ahead - behind) / 0.02,
+        lids=_blinking(times_s, blink_rate, rng),
+        shift_across=np.zeros(len(times_s)),
+        shift_down=np.zeros(len(times_s)),
+    )
+
+
+def moved(posture: Posture, across: Floats, down: Floats) -> Posture:
+    """The same, the whole figure shifted by curves in face heights."""
+    return replace(posture, shift_across=posture.shift_across + across, shift_down=posture.shift_down + down)
+
+
+def _blinking(times_s: Floats, rate: float, rng: np.random.Generator) -> Floats:
+    """Lids closing and opening again at random moments, at least a second apart."""
+    lids = np.zeros(len(times_s))
+    if rate <= 0:
+        return lids
+    moment = float(times_s[0]) + rng.exponential(60 / rate)
+    while moment < times_s[-1]:
+        part = (times_s - moment) / BLINK_S
+        # Lids fall in a third of the time that they take to rise.
+        shape = np.where(part < 0.25, part / 0.25, (1 - part) / 0.75)
+        lids = np.maximum(lids, np.clip(shape, 0, 1) * (part > 0) * (part < 1))
+        moment += 1.0 + rng.exponential(max(60 / rate - 1.0, 0.2))
+    return lids

@@ -1,0 +1,78 @@
+"""What really happened in a synthetic clip, written beside it."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lab.simulate.physiology import Floats, PulseWave
+from lab.simulate.spec import ClipSpec
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The clip's truth, over the times that its frames cover.
+
+    heart_rate      /min, from the beats in the clip: 60 over their mean interval; None where no living person is seen throughout
+    respiration_rate  /min, the mean that was asked for and simulated; None likewise
+    sdnn_ms, rmssd_ms, mean_ibi_ms  of the beats in the clip; None with fewer than three beats
+    beat_times_s, breath_times_s  systolic peaks; beginnings of inspiration
+    frame_times_s, bvp  presentation times and blood volume (up: more blood, darker skin) of each frame; bvp empty without life
+    faces           how many faces the scene shows
+    conditions      the spec
+    """
+
+    kind: str
+    alive: bool
+    faces: int
+    heart_rate: float | None
+    respiration_rate: float | None
+    mean_ibi_ms: float | None
+    sdnn_ms: float | None
+    rmssd_ms: float | None
+    duration_s: float
+    fps: float
+    frames: int
+    seed: int
+    conditions: dict[str, Any]
+    beat_times_s: tuple[float, ...]
+    breath_times_s: tuple[float, ...]
+    frame_times_s: tuple[float, ...]
+    bvp: tuple[float, ...]
+
+    def to_json(self) -> str:
+        """The truth as a JSON document."""
+        return json.dumps(asdict(self), indent=1)
+
+
+def truth_of(spec: ClipSpec, times_s: Floats, wave: PulseWave | None, faces: int) -> Truth:
+    """The truth of a clip with frames at `times_s`; `wave` is the living person's, seen at those times."""
+    conditions = {item.name: getattr(spec, item.name) for item in fields(spec) if item.name != "portrait"}
+    conditions["portrait"] = spec.portrait.name if isinstance(spec.portrait, Path) else ("astronaut" if spec.portrait is None else "array")
+    intervals = np.diff(wave.beat_times_s) * 1000 if wave is not None else np.empty(0)
+    several = len(intervals) >= 2
+    return Truth(
+        kind=spec.kind,
+        alive=wave is not None,
+        faces=faces,
+        heart_rate=round(60_000 / float(intervals.mean()), 3) if len(intervals) else None,
+        respiration_rate=spec.respiration_rate if wave is not None else None,
+        mean_ibi_ms=round(float(intervals.mean()), 2) if len(intervals) else None,
+        sdnn_ms=round(float(intervals.std(ddof=1)), 2) if several else None,
+        rmssd_ms=round(float(np.sqrt(np.mean(np.diff(intervals) ** 2))), 2) if several else None,
+        duration_s=round(float(times_s[-1] - times_s[0]) + 1 / spec.fps, 6),
+        fps=round((len(times_s) - 1) / float(times_s[-1] - times_s[0]), 4) if len(times_s) > 1 else spec.fps,
+        frames=len(times_s),
+        seed=spec.seed,
+        conditions=conditions,
+        beat_times_s=_rounded(wave.beat_times_s if wave is not None else np.empty(0), 4),
+        breath_times_s=_rounded(wave.breath_times_s if wave is not None else np.empty(0), 4),
+        frame_times_s=_rounded(times_s, 6),
+        bvp=_rounded(wave.values if wave is not None else np.empty(0), 5),
+    )
+
+
+def _rounded(values: Floats, digits: int) -> tuple[float, ...]:
+    return tuple(round(float(value), digits) for value in values)
