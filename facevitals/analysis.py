@@ -10,6 +10,7 @@ from rich.table import Table
 
 from facevitals.service import exit_code
 from facevitals.show import print_document
+from shared.logs import silence_native_stderr
 from shared.schemas import JobDocument
 from shared.settings import settings
 from shared.vitals import VITALS
@@ -28,6 +29,7 @@ def analyze(
     ] = None,
 ) -> None:
     """Analyse clips in this process. Exit 0 analysed (vitals may abstain), 2 a clip was rejected, 1 failure."""
+    silence_native_stderr()
     try:
         from workers.analysis import Analyzer, AnalyzerOptions
     except ModuleNotFoundError as missing:

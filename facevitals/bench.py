@@ -17,6 +17,7 @@ from rich.console import Console
 from facevitals.broker import free_port, start_broker
 from facevitals.processes import Child, start_child
 from facevitals.service import generated_clip, worker_command
+from shared.logs import silence_native_stderr
 from shared.queues import QUEUES_VARIABLE
 from shared.settings import Settings, settings
 from shared.vitals import Branch
@@ -35,6 +36,7 @@ def speed(
     out: Out = Path("bench-out"),
 ) -> None:
     """The whole analysis against decoding the same clip, in turns."""
+    silence_native_stderr()
     from lab.bench.speed import measure
     from workers.analysis import AnalyzerOptions
 

@@ -16,6 +16,7 @@ from facevitals.broker import BrokerNotStartedError
 from facevitals.client import Client, ServerEvent, SubmitFailedError
 from facevitals.show import print_document
 from facevitals.stack import StackFailedError, Stopped, running
+from shared.logs import silence_native_stderr
 from shared.queues import QUEUES, QUEUES_VARIABLE
 from shared.schemas import JobDocument, JobState
 from shared.settings import Settings, settings
@@ -105,6 +106,7 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the job document.")] = False,
 ) -> None:
     """Start the whole service, submit one clip, show its vitals, stop everything."""
+    silence_native_stderr()
     if clip is not None and not clip.is_file():
         errors.print(f"{clip} is not a file.", style="red")
         raise typer.Exit(2)
@@ -205,7 +207,7 @@ def generated_clip(folder: Path) -> tuple[Path, dict[str, float]]:
     path = folder / "generated.mp4"
     with Progress(console=console) as progress:
         task = progress.add_task("generating a 15 s clip of known rates", total=1.0)
-        simulate(path, ClipSpec(), on_progress=lambda done: progress.update(task, completed=done))
+        simulate(path, ClipSpec(), on_progress=lambda done, total: progress.update(task, completed=done, total=total))
     truth = json.loads(path.with_suffix(".truth.json").read_text())
     return path, {name: float(truth[name]) for name in ("heart_rate", "respiration_rate") if name in truth}
 

@@ -27,12 +27,6 @@ def _interval(of: Vital | Measure) -> str:
     return f"{of.interval[0]:.1f} to {of.interval[1]:.1f}{level}"
 
 
-def _why(of: Vital | Measure) -> str:
-    detail = of.detail if isinstance(of, Vital) else None
-    reason = of.reason.value if of.reason else ""
-    return f"{reason}: {detail}" if reason and detail else reason or detail or ""
-
-
 def print_document(console: Console, document: JobDocument, truth: Mapping[str, float] | None = None) -> None:
     """Print vitals (beside the truth, where known), checks and what went wrong."""
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -40,14 +34,17 @@ def print_document(console: Console, document: JobDocument, truth: Mapping[str, 
         table.add_column(column)
     if truth:
         table.add_column("truth", justify="right")
-    table.add_column("why", overflow="fold")
+    table.add_column("reason")
+    details: list[str] = []
 
     def row(title: str, of: Vital | Measure, value: str, known: float | None) -> None:
         colour = _COLOURS[of.status]
         cells = [title, value, of.unit or "", _interval(of), f"[{colour}]{of.status.value}[/]"]
         if truth:
             cells.append("" if known is None else f"{known:.1f}")
-        table.add_row(*cells, _why(of))
+        table.add_row(*cells, of.reason.value if of.reason else "")
+        if isinstance(of, Vital) and of.detail:
+            details.append(f"{title}: {of.detail}")
 
     for name, vital in document.vitals.items():
         known = (truth or {}).get(name)
@@ -59,6 +56,8 @@ def print_document(console: Console, document: JobDocument, truth: Mapping[str, 
             row(VITALS[name].title, vital, "-" if vital.value is None else _number(vital.value), known)
     if document.vitals:
         console.print(table)
+    for detail in dict.fromkeys(details):
+        console.print(detail, style="dim", highlight=False)
     checks = [
         f"{name} {check.status.value}" + (f" ({check.detail})" if check.status.value in {"warn", "fail"} else "")
         for name, check in document.checks.items()

@@ -1,11 +1,15 @@
 """Structured logs, with the job's id on every line that is about a job. Frames, faces and keys are never logged."""
 
+import faulthandler
 import logging
+import os
 import sys
 
 import structlog
 
 from shared.settings import Settings
+
+_silenced = False
 
 
 def configure_logs(settings: Settings) -> None:
@@ -40,3 +44,20 @@ def configure_logs(settings: Settings) -> None:
     # These two report every connection attempt and every request; the service has its own lines for what matters.
     for name in ("kombu", "amqp", "httpx", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def silence_native_stderr() -> None:
+    """Drop what native libraries write to stderr past Python, and keep what Python writes there.
+
+    MediaPipe reports every start of a graph and offers no switch. A crash is still reported, by Python's own handler.
+    """
+    global _silenced  # noqa: PLW0603  (file descriptor 2 is as global as it gets)
+    if _silenced:
+        return
+    _silenced = True
+    kept = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    os.close(nothing)
+    sys.stderr = kept
+    faulthandler.enable(kept)

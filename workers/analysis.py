@@ -89,8 +89,8 @@ class Analyzer:
         return cls(FaceTracker(), vision, rppg, options, load_ms)
 
     def close(self) -> None:
-        """Free the tracker."""
-        self._tracker.close()
+        """Free what was loaded."""
+        self._vision = self._rppg = None
 
     @property
     def loaded_models(self) -> list[LoadedModel]:

@@ -11,7 +11,7 @@ from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import Celery
 from celery.signals import task_failure, task_prerun, worker_process_init, worker_process_shutdown
 
-from shared.logs import configure_logs
+from shared.logs import configure_logs, silence_native_stderr
 from shared.queues import NOOP_TASK, TASKS, make_celery
 from shared.records import JobRecords, connect
 from shared.settings import settings
@@ -42,6 +42,7 @@ class _Holder:
 def _init(**_: object) -> None:
     """Load what the queues need, so that the first clip does not pay for it."""
     die_with_parent()
+    silence_native_stderr()
     configure_logs(settings())
     _Holder.get()
 
