@@ -8,10 +8,9 @@ import socket
 import sys
 from typing import Final
 
-from redis.exceptions import RedisError
+import redis
 
 from shared.queues import make_celery
-from shared.records import connect
 from shared.settings import Settings, settings
 from shared.workers import worker_cards
 
@@ -21,8 +20,11 @@ ANSWER_S: Final = 3.0
 def trouble(config: Settings, host: str) -> str | None:
     """What is wrong with the worker on `host`, or None."""
     try:
-        cards = worker_cards(connect(config.redis_url))
-    except (RedisError, OSError, ValueError) as error:
+        # No retries: the caller has its own, and a time limit.
+        limits = {"socket_connect_timeout": ANSWER_S, "socket_timeout": ANSWER_S}
+        with redis.Redis.from_url(config.redis_url, decode_responses=True, retry=None, **limits) as client:
+            cards = worker_cards(client)
+    except (redis.RedisError, OSError, ValueError) as error:
         return f"the broker cannot be asked: {error}"
     if not any(card.id.partition(":")[0] == host for card in cards):
         return "no process of this worker has its models loaded"

@@ -5,6 +5,7 @@
 
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -58,7 +59,7 @@ class OddAnalyzer:
 
 
 def _start(settings: Settings, queues: list[str]) -> WorkerProcess:
-    card = WorkerCard(id=f"odd:{os.getpid()}", queues=queues, device="cpu", models=[])
+    card = WorkerCard(id=f"{socket.gethostname()}:{os.getpid()}", queues=queues, device="cpu", models=[])
     records = JobRecords(connect(settings.redis_url), settings.result_ttl_s)
     return WorkerProcess(records, ClipStore(settings.store), OddAnalyzer(), card)  # type: ignore[arg-type]
 

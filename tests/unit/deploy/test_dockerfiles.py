@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from api import page
+from api.page import BUNDLE
 from shared.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -51,6 +53,7 @@ def test_everything_it_copies_exists_and_is_sent_to_the_builder(name: str) -> No
     sent = {pattern[1:] for pattern in patterns if pattern[0] == "!"}
     copied = [rest.split()[:-1] for word, rest in instructions(name) if word == "COPY" and "--from=" not in rest]
     assert copied
+    assert not sent & {"tests", ".git", ".env", ".venv", "artefacts"}
     for sources in copied:
         for source in sources:
             assert (ROOT / source).exists(), source
@@ -119,6 +122,16 @@ def test_all_images_share_one_user_because_they_share_the_clips() -> None:
         text = (ROOT / name).read_text()
         assert f"--uid {uid} --gid {gid} " in text
         assert f"install -d -o {uid} -g {gid} -m 0750 " in text
+
+
+def test_the_page_lies_where_the_gateway_looks_for_it() -> None:
+    (copied,) = (rest for _, rest in stages("Dockerfile.api")["gateway"] if "--from=page" in rest)
+    packages = Path(copied.split()[-1]).parents[1]
+    place = BUNDLE.relative_to(Path(page.__file__).parents[1])
+    assert packages.name == "site-packages"
+    assert copied.endswith(f"{packages}/{place}")
+    (base,) = (rest for word, rest in stages("Dockerfile.api")["python"] if word == "FROM")
+    assert f"python:{packages.parent.name.removeprefix('python')}." in base
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)

@@ -1,0 +1,39 @@
+"""`python -m workers.alive`, the health check of worker containers."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+
+from facevitals.broker import free_port
+from shared.settings import Settings
+from tests.service.conftest import Service
+from workers.alive import trouble
+
+MakeService = Callable[..., Service]
+
+
+def test_a_worker_is_alive_when_it_consumes_and_not_when_it_merely_exists(make_service: MakeService) -> None:
+    service = make_service()
+    config, host = Settings(redis_url=service.broker.url), socket.gethostname()
+    assert "models" in (trouble(config, host) or "")
+
+    worker = service.start_worker("vision,rppg", "tests.service.odd_worker")
+    command = [sys.executable, "-m", "workers.alive"]
+    check = subprocess.run(command, env={**os.environ, **service.env}, capture_output=True, text=True, check=False)
+    assert (check.returncode, check.stderr) == (0, "")
+    assert trouble(config, "another-host") is not None
+
+    os.kill(worker.process.pid, signal.SIGSTOP)
+    try:
+        assert "does not answer" in (trouble(config, host) or "")
+    finally:
+        os.kill(worker.process.pid, signal.SIGCONT)
+
+
+def test_without_a_broker_it_says_so() -> None:
+    away = Settings(redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    assert "broker" in (trouble(away, "here") or "")
+    assert "broker" in (trouble(Settings(redis_url=""), "here") or "")
