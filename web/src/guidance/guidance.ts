@@ -40,6 +40,8 @@ export interface Guidance {
   readonly problem: Problem | null
   /** When the present phase began. */
   readonly sinceMs: number
+  /** When this attempt began. */
+  readonly beganMs: number
   /** How much good recording has been counted, without the present stretch. */
   readonly countedMs: number
   /** Since when the present problem has been there, or has not. */
@@ -79,6 +81,7 @@ export function begin(atMs: number): Guidance {
     phase: 'searching',
     problem: 'no_face',
     sinceMs: atMs,
+    beganMs: atMs,
     countedMs: 0,
     problemSinceMs: atMs,
     clearSinceMs: atMs,
@@ -143,7 +146,12 @@ export function step(before: Guidance, observation: Observation, insist = false)
       if (seen === null && atMs - now.clearSinceMs >= RECOVERED_MS) return enter('recording', { problem: null })
       if (insist) return enter('recording', { problem: null })
       if (atMs - before.sinceMs >= RECOVERING_MS) {
-        return enter('searching', { problem: seen ?? before.problem, countedMs: 0, restarts: before.restarts + 1 })
+        return enter('searching', {
+          problem: seen ?? before.problem,
+          countedMs: 0,
+          beganMs: atMs,
+          restarts: before.restarts + 1,
+        })
       }
       return { ...now, problem: seen ?? before.problem }
   }
