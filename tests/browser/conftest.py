@@ -1,16 +1,15 @@
 """What the browser tests share: one service, one gateway without workers, one browser with a living face."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("playwright", reason="run 'make test-browser', which installs it")
 
-from lab.simulate import ClipSpec, Truth
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
-from browser import films, sight, stacks
+from lab.simulate import ClipSpec, simulate
+from tests.browser import films, sight, stacks
 
 HEART_RATE = 78.0
 
@@ -44,18 +43,20 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stacks.Service
 
 
 @pytest.fixture(scope="session")
-def living(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Truth]:
-    """A clip of a living face, and its truth."""
+def living(tmp_path_factory: pytest.TempPathFactory) -> films.Living:
+    """Half a minute of a living face, so that a recording never meets the film's end."""
     path = tmp_path_factory.mktemp("films") / "living.mp4"
-    return path, films.clip(path, ClipSpec(duration_s=30, heart_rate=HEART_RATE, bitrate_bps=12_000_000, seed=11))
+    truth = simulate(path, ClipSpec(duration_s=30, heart_rate=HEART_RATE, bitrate_bps=12_000_000, seed=11))
+    assert truth.heart_rate is not None
+    return films.Living(path, truth.heart_rate)
 
 
 @pytest.fixture(scope="session")
 def with_face(
-    playwright: Playwright, living: tuple[Path, Truth], tmp_path_factory: pytest.TempPathFactory
+    playwright: Playwright, living: films.Living, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Browser]:
     """A browser before whose camera a person sits."""
-    film = films.camera_film(tmp_path_factory.mktemp("films") / "living.mjpeg", [living[0]])
+    film = films.camera_film(tmp_path_factory.mktemp("films") / "living.mjpeg", [living.path])
     with sight.browser(playwright, film) as running:
         yield running
 
@@ -68,6 +69,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def short_clip(living: tuple[Path, Truth], tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def short_clip(living: films.Living, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Fifteen seconds of the living face, as a file to upload."""
-    return films.cut(living[0], tmp_path_factory.mktemp("films") / "short.mp4", 15).read_bytes()
+    path = films.cut(living.path, tmp_path_factory.mktemp("films") / "short.mp4", 15)
+    return path.read_bytes()

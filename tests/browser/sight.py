@@ -1,6 +1,7 @@
 """A browser, what it saw, and the pictures that are kept of it."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,7 +85,7 @@ class Sight:
 
     def job_id(self) -> str:
         """The job that the address names."""
-        self.page.wait_for_function("location.hash.startsWith('#job=')")
+        expect(self.page).to_have_url(re.compile("#job="))
         return self.page.url.partition("#job=")[2]
 
     def upload(self, name: str, mime: str, content: bytes) -> None:

@@ -5,9 +5,11 @@ import io
 import json
 from pathlib import Path
 
-from browser import films, sight, stacks
-from lab.simulate import ClipSpec, Truth
+import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect
+
+from lab.simulate import ClipSpec, simulate
+from tests.browser import films, sight, stacks
 
 #: Phases as the page goes through them, kept by the page itself.
 _KEEP_PHASES = """() => {
@@ -33,9 +35,7 @@ def _value(page: Page, vital: str) -> float:
     return float(page.locator(f"[data-vital={vital}] .value").inner_text())
 
 
-def test_a_person_sees_their_heart_rate(
-    with_face: Browser, service: stacks.Service, living: tuple[Path, Truth]
-) -> None:
+def test_a_person_sees_their_heart_rate(with_face: Browser, service: stacks.Service, living: films.Living) -> None:
     with sight.page(with_face, service.url) as seen:
         seen.page.evaluate(_KEEP_PHASES)
         seen.page.get_by_role("button", name="I agree, turn on the camera").click()
@@ -45,7 +45,7 @@ def test_a_person_sees_their_heart_rate(
         phases = seen.page.evaluate("window.phases")
         assert [phase for phase in phases if phase != "recovering"][:3] == ["searching", "settling", "recording"]
         seen.state("succeeded", 60)
-        assert abs(_value(seen.page, "heart_rate") - living[1].heart_rate) <= 3
+        assert _value(seen.page, "heart_rate") == pytest.approx(living.heart_rate, abs=3)
         assert seen.page.locator("[data-vital]:not([data-status=pending])").count() == 8
         expect(seen.page.locator("[data-wave=heart_rate] canvas")).to_be_visible()
         expect(seen.page.locator("[data-spectrum=heart_rate] canvas")).to_be_visible()
@@ -59,7 +59,7 @@ def test_a_person_sees_their_heart_rate(
 
 
 def test_the_result_can_be_taken_away_and_deleted(
-    with_face: Browser, service: stacks.Service, living: tuple[Path, Truth], short_clip: bytes
+    with_face: Browser, service: stacks.Service, living: films.Living, short_clip: bytes
 ) -> None:
     with sight.page(with_face, service.url) as seen:
         seen.upload("me.mp4", "video/mp4", short_clip)
@@ -84,12 +84,12 @@ def test_the_result_can_be_taken_away_and_deleted(
 
 
 def test_a_recording_goes_on_when_the_face_comes_back(
-    playwright: Playwright, service: stacks.Service, living: tuple[Path, Truth], tmp_path: Path
+    playwright: Playwright, service: stacks.Service, living: films.Living, tmp_path: Path
 ) -> None:
     away = tmp_path / "away.mp4"
-    films.clip(away, ClipSpec(duration_s=3, kind="wall"))
-    start = films.cut(living[0], tmp_path / "start.mp4", 9)
-    film = films.camera_film(tmp_path / "film.mjpeg", [start, away, living[0]])
+    simulate(away, ClipSpec(duration_s=3, kind="wall"))
+    start = films.cut(living.path, tmp_path / "start.mp4", 9)
+    film = films.camera_film(tmp_path / "film.mjpeg", [start, away, living.path])
     with sight.browser(playwright, film) as running, sight.page(running, service.url) as seen:
         phases = _record(seen)
         assert phases[phases.index("recovering") :] == ["recovering", "recording", "done"]
@@ -99,7 +99,7 @@ def test_a_wall_is_not_recorded_unless_one_insists_and_has_no_vitals_then(
     playwright: Playwright, service: stacks.Service, tmp_path: Path
 ) -> None:
     wall = tmp_path / "wall.mp4"
-    films.clip(wall, ClipSpec(duration_s=10, kind="wall"))
+    simulate(wall, ClipSpec(duration_s=10, kind="wall"))
     film = films.camera_film(tmp_path / "wall.mjpeg", [wall])
     with sight.browser(playwright, film) as running, sight.page(running, service.url) as seen:
         seen.page.get_by_role("button", name="I agree, turn on the camera").click()

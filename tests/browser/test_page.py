@@ -9,11 +9,13 @@ import cv2
 import mediapipe as mp
 import numpy as np
 import pytest
-from browser import sight, stacks
 from playwright.sync_api import Browser, expect
 from skimage import data
 
+from tests.browser import sight, stacks
+
 DIST = sight.ROOT / "web" / "dist"
+SIZES = {"phone": (360, 780), "desktop": (1280, 900)}
 FIXTURES = sight.ROOT / "web" / "src" / "fixtures"
 
 
@@ -61,10 +63,9 @@ def test_the_page_is_served_under_a_strict_policy(gateway: stacks.Service) -> No
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize(("name", "width", "height"), [("phone", 360, 780), ("desktop", 1280, 900)])
-def test_the_page_fits_and_has_no_barrier(
-    with_face: Browser, gateway: stacks.Service, theme: str, name: str, width: int, height: int
-) -> None:
+@pytest.mark.parametrize("name", SIZES)
+def test_the_page_fits_and_has_no_barrier(with_face: Browser, gateway: stacks.Service, theme: str, name: str) -> None:
+    width, height = SIZES[name]
     viewport = {"width": width, "height": height}
     answer = json.loads((FIXTURES / "succeeded.json").read_text())
     waves = (FIXTURES / "waveforms.json").read_text()
@@ -113,7 +114,9 @@ def test_the_page_speaks_german_where_the_browser_does(browser: Browser, gateway
 
 
 def test_the_detector_sees_what_mediapipe_sees(browser: Browser, gateway: stacks.Service) -> None:
-    portrait = data.astronaut()[:400, 60:440]
+    portrait = data.astronaut()[  # type: ignore[no-untyped-call]
+        :400, 60:440
+    ]
     picture = cv2.copyMakeBorder(portrait, 40, 40, 100, 100, cv2.BORDER_CONSTANT, value=(90, 90, 90))
     height, width = picture.shape[:2]
     small = cv2.resize(picture, (128, round(128 * height / width)), interpolation=cv2.INTER_AREA)

@@ -4,13 +4,13 @@ import time
 from pathlib import Path
 
 import pytest
-from browser import sight, stacks
-from browser.cable import Cable
 from playwright.sync_api import Browser, Route, expect
 
 from shared.records import Begin, JobRecords
 from shared.schemas import BranchOutcome, BranchStatus, Vital, VitalStatus
 from shared.vitals import VITALS, Branch, Reason
+from tests.browser import sight, stacks
+from tests.browser.cable import Cable
 
 #: The beginning of an MP4, which is all that the gateway looks at.
 MP4 = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2" + bytes(2000)
@@ -28,7 +28,7 @@ class Worker:
     def begin(self) -> None:
         for branch in Branch:
             assert self._records.begin(self._job, branch, "test") is Begin.GO
-            self._records.emit_stage(self._job, branch, "decoding", 5)
+            self._records.emit_stage(self._job, branch, "decoding and tracking", 5)
 
     def tell(self, name: str, vital: Vital) -> None:
         assert self._records.emit_vital(self._job, name, vital)
@@ -64,17 +64,18 @@ def test_a_refused_camera_is_explained_and_an_upload_offered(browser: Browser, g
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "status", "sentence"),
+    ("content", "status", "sentence"),
     [
-        ("big.mp4", MP4 + bytes(3_000_000), 413, "The video is too large for this server."),
-        ("notes.mp4", b"not a video at all" * 100, 415, "This file is not an MP4 or WebM video."),
+        (MP4 + bytes(3_000_000), 413, "The video is too large for this server."),
+        (b"not a video at all" * 100, 415, "This file is not an MP4 or WebM video."),
     ],
+    ids=["too large", "not a video"],
 )
 def test_an_upload_that_is_refused_is_explained(
-    browser: Browser, gateway: stacks.Service, name: str, content: bytes, status: int, sentence: str
+    browser: Browser, gateway: stacks.Service, content: bytes, status: int, sentence: str
 ) -> None:
     with sight.page(browser, gateway.url) as seen:
-        seen.upload(name, "video/mp4", content)
+        seen.upload("me.mp4", "video/mp4", content)
         seen.screen("failure")
         expect(seen.page.locator(f"[data-http='{status}']")).to_be_visible()
         expect(seen.page.get_by_text(sentence)).to_be_visible()
@@ -99,7 +100,7 @@ def test_vitals_appear_as_they_are_known(browser: Browser, gateway: stacks.Servi
     with sight.page(browser, gateway.url) as seen:
         worker = _submitted(seen, gateway)
         worker.begin()
-        expect(seen.page.locator("[data-branch=rppg][data-status=running]")).to_contain_text("Reading the video")
+        expect(seen.page.locator("[data-branch=rppg][data-status=running]")).to_contain_text("reading the video")
         worker.tell("heart_rate", HEART)
         expect(seen.page.locator("[data-vital=heart_rate][data-status=ok] .value")).to_have_text("66")
         expect(seen.page.locator("[data-vital=age][data-status=pending]")).to_be_visible()
