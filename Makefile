@@ -29,6 +29,10 @@ test-web: ## the page's types, format and component tests
 test-nginx: dev ## deploy/nginx on a real nginx, before a real gateway
 	@NGINX=$$(bash tools/nginx.sh) && export NGINX && $(VENV)/bin/python -m pytest tests/service/test_nginx.py $(ARGS)
 
+test-browser: ## the page in Chromium, against real workers (installs Chromium where it may)
+	@bash tools/browser.sh
+	@$(VENV)/bin/python -m pytest tests/browser --timeout 300 $(ARGS)
+
 check: dev ## lint, format, types, architecture contracts
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
@@ -55,4 +59,4 @@ lock: dev ## write the lock files anew from pyproject.toml (UPGRADE=1 takes newe
 clean: ## remove what the targets above made
 	rm -rf $(VENV) web/node_modules web/dist .facevitals bench-out artefacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 
-.PHONY: help run up test test-nginx web page test-web check format bench default dev lock clean
+.PHONY: help run up test test-nginx web page test-web test-browser check format bench default dev lock clean

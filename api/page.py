@@ -4,34 +4,48 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI
-from fastapi.responses import FileResponse, HTMLResponse, Response
+from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.types import Scope
 
 #: Where `make` builds the page.
 BUNDLE: Final = Path(__file__).resolve().parent.parent / "web" / "dist"
 
-#: The page loads nothing from elsewhere; its face detector compiles WebAssembly and runs it in a worker.
+#: The page loads nothing from elsewhere and needs no exception: no inline script or style, no WebAssembly, no blob.
 CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; "
-    "media-src 'self' blob:; connect-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; "
-    "frame-ancestors 'none'; form-action 'self'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; worker-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+HEADERS: Final = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",
+}
 
 _NO_BUNDLE: Final = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Face Vitals</title>
-<h1>Face Vitals</h1><p>The gateway runs. The capture page is not built here: install Node 20 or later and start again,
-or use the <a href="/docs">API</a> or <code>facevitals submit CLIP</code>.</p></html>"""
+<h1>Face Vitals</h1><p>The gateway runs. The capture page is not built here: install Node 20.19 or later and start
+again, or use the <a href="/docs">API</a> or <code>facevitals submit CLIP</code>.</p></html>"""
+
+
+class _Bundle(StaticFiles):
+    """The built files; those under `assets/` have their content's hash in their names."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers.update(HEADERS)
+        if path.startswith("assets/") and response.status_code in {200, 206, 304}:
+            response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
 
 
 def install(app: FastAPI, bundle: Path = BUNDLE) -> None:
     """Serve the page at `/`, or say clearly why there is none."""
-    built = (bundle / "index.html").is_file()
+    if (bundle / "index.html").is_file():
+        app.mount("/", _Bundle(directory=bundle, html=True), name="page")
+        return
 
     @app.get("/", include_in_schema=False)
     async def page() -> Response:
-        headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "no-cache"}
-        if not built:
-            return HTMLResponse(_NO_BUNDLE, headers=headers)
-        return FileResponse(bundle / "index.html", headers=headers)
-
-    if built:
-        app.mount("/", StaticFiles(directory=bundle), name="page")
+        return HTMLResponse(_NO_BUNDLE, headers=HEADERS)

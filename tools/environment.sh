@@ -15,7 +15,8 @@ fail() { echo "environment.sh: $*" >&2; exit 1; }
 wanted() { echo "$1 $(cat "requirements/$1.lock" requirements/bootstrap.lock pyproject.toml | cksum) $PWD $venv"; }
 installed() { [ -f "$record" ] && cat "$record"; }
 
-# dev holds all of default, and default all of gateway, at the same releases: a richer environment is never made poorer.
+# browser holds all of dev, dev all of default, and default all of gateway, at the same releases: a richer environment is never made poorer.
+case $(installed) in browser\ *) case $lock in dev | default | gateway) lock=browser ;; esac ;; esac
 case $(installed) in dev\ *) case $lock in default | gateway) lock=dev ;; esac ;; esac
 case $(installed) in default\ *) case $lock in gateway) lock=default ;; esac ;; esac
 

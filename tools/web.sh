@@ -18,7 +18,7 @@ modules() {
     want=$(cat package.json package-lock.json .npmrc | cksum)
     [ "$(cat "$stamp" 2>/dev/null)" = "$want" ] && return
     echo "Installing the page's packages" >&2
-    npm ci --silent || missing "its packages could not be installed"
+    npm ci --loglevel=error --no-progress >&2 || missing "its packages could not be installed"
     echo "$want" >"$stamp"
 }
 
@@ -28,7 +28,7 @@ build() {
     [ "$(cat "$stamp" 2>/dev/null)" = "$want" ] && return
     modules
     echo "Building the page" >&2
-    node_modules/.bin/vite build --logLevel warn
+    node_modules/.bin/vite build --logLevel warn || missing "it could not be built"
     echo "$want" >"$stamp"
 }
 

@@ -40,7 +40,10 @@ export function App() {
   }, [language])
   useEffect(() => applyTheme(theme), [theme])
   useEffect(() => {
-    const go = (): void => setScreen(screenFromAddress())
+    const go = (): void => {
+      const named = screenFromAddress()
+      if (named.name === 'job') setScreen(named)
+    }
     addEventListener('hashchange', go)
     return () => removeEventListener('hashchange', go)
   }, [])
@@ -63,7 +66,15 @@ export function App() {
 
   return (
     <SpeechContext value={speech}>
-      <a className="skip" href="#main">
+      <a
+        className="skip"
+        href="#main"
+        onClick={(event) => {
+          // The address may name a job, and stays.
+          event.preventDefault()
+          document.getElementById('main')?.focus()
+        }}
+      >
         {strings.skip}
       </a>
       <header className="top">

@@ -44,7 +44,7 @@ export function CaptureScreen({ onClip, onFailure, onLeave }: Props) {
 
   const phase = guidance?.phase ?? 'searching'
   const left = Math.ceil((RECORDING_MS - capture.countedMs) / 1000)
-  const offer = phase === 'searching' && guidance !== null && capture.phaseMs > OFFER_AFTER_MS
+  const offer = phase === 'searching' && guidance !== null && capture.attemptMs > OFFER_AFTER_MS
   return (
     <section className="capture" data-screen="capture" data-phase={phase} data-problem={guidance?.problem ?? ''}>
       <Heading>{words.heading}</Heading>

@@ -13,8 +13,8 @@ export interface Capture {
   readonly choose: (id: string) => void
   readonly guidance: Guidance | null
   readonly countedMs: number
-  /** How long the present phase has lasted. */
-  readonly phaseMs: number
+  /** How long this attempt has lasted. */
+  readonly attemptMs: number
   readonly facesAreChecked: boolean
   readonly portrait: boolean
   readonly insist: () => void
@@ -91,7 +91,7 @@ export function useCapture(onClip: (clip: Blob) => void, onFailure: () => void):
     choose: setWanted,
     guidance: sight?.guidance ?? null,
     countedMs: sight ? countedMs(sight.guidance, sight.atMs) : 0,
-    phaseMs: sight ? sight.atMs - sight.guidance.sinceMs : 0,
+    attemptMs: sight ? sight.atMs - sight.guidance.beganMs : 0,
     facesAreChecked: sight?.facesAreChecked ?? true,
     portrait,
     insist: useCallback(() => session.current?.insist(), []),

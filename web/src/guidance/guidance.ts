@@ -40,6 +40,8 @@ export interface Guidance {
   readonly problem: Problem | null
   /** When the present phase began. */
   readonly sinceMs: number
+  /** When this attempt began. */
+  readonly beganMs: number
   /** How much good recording has been counted, without the present stretch. */
   readonly countedMs: number
   /** Since when the present problem has been there, or has not. */
@@ -58,16 +60,19 @@ const RECOVERED_MS = 500
 /** After so long in one recovery, a fresh recording is worth more than a clip with a hole. */
 export const RECOVERING_MS = 6000
 
-/** Thresholds of ours. Distance: the server's face check wants a fifth of the picture's height. */
+/**
+ * Thresholds of ours. Distance: the server's face check wants a fifth of the picture's height. The rest leaves room to
+ * what real clips with a readable pulse show: faces of up to 0.81 of the height, a brightness of 41 (dark skin, dim
+ * room), an unevenness of 0.19; seated people move at 0.03 face heights a second, and the fidgety at 0.13.
+ */
 const LIMITS = {
-  nearestHeight: 0.75,
+  nearestHeight: 0.9,
   farthestHeight: 0.2,
   offCentreX: 0.16,
   offCentreY: 0.22,
   /** A second face counts from this share of the first one's height. */
   otherFaceHeight: 0.5,
-  /** Low on purpose: dark skin in good light reads about 60. */
-  darkest: 40,
+  darkest: 30,
   clipped: 0.2,
   unevenness: 0.35,
   speed: 0.35,
@@ -79,6 +84,7 @@ export function begin(atMs: number): Guidance {
     phase: 'searching',
     problem: 'no_face',
     sinceMs: atMs,
+    beganMs: atMs,
     countedMs: 0,
     problemSinceMs: atMs,
     clearSinceMs: atMs,
@@ -143,7 +149,12 @@ export function step(before: Guidance, observation: Observation, insist = false)
       if (seen === null && atMs - now.clearSinceMs >= RECOVERED_MS) return enter('recording', { problem: null })
       if (insist) return enter('recording', { problem: null })
       if (atMs - before.sinceMs >= RECOVERING_MS) {
-        return enter('searching', { problem: seen ?? before.problem, countedMs: 0, restarts: before.restarts + 1 })
+        return enter('searching', {
+          problem: seen ?? before.problem,
+          countedMs: 0,
+          beganMs: atMs,
+          restarts: before.restarts + 1,
+        })
       }
       return { ...now, problem: seen ?? before.problem }
   }

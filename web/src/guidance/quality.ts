@@ -87,6 +87,6 @@ export class FrameClock {
     const first = recent[0]
     if (first === undefined) return this.times.length ? 0 : null
     const span = nowMs - first
-    return span < this.windowMs / 2 ? null : (recent.length * 1000) / span
+    return span < this.windowMs / 2 ? null : ((recent.length - 1) * 1000) / span
   }
 }

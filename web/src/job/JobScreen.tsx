@@ -50,14 +50,16 @@ export function JobScreen({ source, onId, onErased, onLeave }: Props) {
                 <Waves waveforms={waveforms} vitals={document.vitals} />
               </section>
             )}
-            <section className="card">
-              <h2>{strings.job.checks}</h2>
-              <Checks checks={document.checks} final={final} />
-            </section>
+            {Object.keys(document.checks).length > 0 && (
+              <section className="card">
+                <h2>{strings.job.checks}</h2>
+                <Checks checks={document.checks} final={final} />
+              </section>
+            )}
           </div>
         </>
       )}
-      {document && <Keep document={document} waveforms={waveforms} onErased={onErased} />}
+      {document && <Keep document={document} waveforms={waveforms} ours={'clip' in source} onErased={onErased} />}
       {final && (
         <div className="actions">
           <button type="button" className="primary" onClick={onLeave}>
@@ -156,11 +158,13 @@ function useAfter(ms: number, active: boolean): boolean {
 interface KeepProps {
   readonly document: JobDocument
   readonly waveforms: Waveforms | null
+  /** Whether this page sent the clip, and so knows that it was not to be retained. */
+  readonly ours: boolean
   readonly onErased: () => void
 }
 
 /** What a person may take away, and the way to erase the rest. */
-function Keep({ document, waveforms, onErased }: KeepProps) {
+function Keep({ document, waveforms, ours, onErased }: KeepProps) {
   const { strings } = useSpeech()
   const [trouble, setTrouble] = useState<string | null>(null)
   const final = isFinal(document.state)
@@ -184,7 +188,7 @@ function Keep({ document, waveforms, onErased }: KeepProps) {
   return (
     <section className="card keep">
       <h2>{words.downloads.heading}</h2>
-      {final && <p>{words.clipErased}</p>}
+      {final && ours && <p>{words.clipErased}</p>}
       {document.state === 'succeeded' && (
         <div className="actions">
           <button type="button" className="quiet" onClick={attempt(saveJson, words.downloads.failed)}>

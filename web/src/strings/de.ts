@@ -41,7 +41,7 @@ export const de: Strings = {
     restarted: 'Das hat zu lange gedauert; die Aufnahme beginnt von vorn.',
     phases: {
       searching: 'Vorbereitung',
-      settling: 'Stillhalten',
+      settling: 'Gleich geht es los',
       recording: 'Aufnahme läuft',
       recovering: 'Wir warten auf Sie',
       done: 'Fertig',
@@ -90,7 +90,7 @@ export const de: Strings = {
     uploaded: (percent) => `${percent} %`,
     queued: 'Warten auf eine freie Auswertung…',
     queuedLong:
-      'Noch hat keine Auswertung das Video übernommen. Es bleibt in der Warteschlange; Sie können warten oder es löschen und später wiederkommen.',
+      'Noch hat keine Auswertung das Video übernommen. Sie können warten (kommt keine rechtzeitig, sagt diese Seite es) oder das Video löschen und es später versuchen.',
     stage: (branch, stage) => `${branch}: ${stage}`,
     branches: { vision: 'Gesicht', rppg: 'Puls' },
     branchStatus: {
@@ -101,7 +101,10 @@ export const de: Strings = {
       timeout: 'keine Antwort in der Frist',
       skipped: 'nicht angefragt',
     },
-    stages: {},
+    stages: {
+      'decoding and tracking': 'liest das Video, folgt dem Gesicht',
+      estimating: 'schätzt',
+    },
     link: {
       polling: 'Laufende Meldungen kommen nicht durch; stattdessen wird ab und zu nachgefragt.',
       reconnecting: 'Verbindung verloren. Neuer Versuch…',

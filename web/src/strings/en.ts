@@ -37,7 +37,7 @@ export const en: Strings = {
     restarted: 'That took too long to recover, so the recording begins anew.',
     phases: {
       searching: 'Getting ready',
-      settling: 'Hold still',
+      settling: 'Almost there',
       recording: 'Recording',
       recovering: 'Waiting for you',
       done: 'Done',
@@ -84,7 +84,7 @@ export const en: Strings = {
     uploaded: (percent) => `${percent} %`,
     queued: 'Waiting for a free analyser…',
     queuedLong:
-      'No analyser has taken the video yet. It is kept in the queue; you can wait, or delete it and come back later.',
+      'No analyser has taken the video yet. You can wait (if none does in time, this page says so), or delete the video and try later.',
     stage: (branch, stage) => `${branch}: ${stage}`,
     branches: { vision: 'Face', rppg: 'Pulse' },
     branchStatus: {
@@ -95,7 +95,10 @@ export const en: Strings = {
       timeout: 'no answer in time',
       skipped: 'not requested',
     },
-    stages: {},
+    stages: {
+      'decoding and tracking': 'reading the video, following the face',
+      estimating: 'estimating',
+    },
     link: {
       polling: 'Live updates do not get through; asking now and then instead.',
       reconnecting: 'Connection lost. Trying again…',

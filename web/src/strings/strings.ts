@@ -61,6 +61,7 @@ export interface Strings {
     stage: (branch: string, stage: string) => string
     branches: Record<BranchName, string>
     branchStatus: Record<BranchStatus, string>
+    /** By the names that workers give them; one that is not here is shown as it is. */
     stages: Readonly<Record<string, string>>
     link: Record<'polling' | 'reconnecting', string>
     clipErased: string

@@ -1,0 +1,59 @@
+"""The service as these tests need it: whole, or a gateway whose worker is the test itself."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from facevitals.stack import Stack
+from shared.records import JobRecords, connect
+from shared.settings import Settings
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service."""
+
+    url: str
+    port: int
+    records: JobRecords
+    clips: Path
+
+    def get(self, path: str) -> httpx.Response:
+        """Ask it something, beside the browser."""
+        return httpx.get(self.url + path, timeout=10, trust_env=False)
+
+
+@contextmanager
+def service(folder: Path, *, workers: int, **settings: str) -> Iterator[Service]:
+    """Broker, gateway and so many workers a queue, with `FACEVITALS_…` settings."""
+    before = dict(os.environ)
+    os.environ.update({f"FACEVITALS_{name.upper()}": value for name, value in settings.items()})
+    stack = Stack(Settings(port=0, data_dir=folder), workers=workers, logs=folder / "logs")
+    try:
+        stack.start()
+        _wait_until_it_answers(stack.url)
+        if workers:
+            stack.wait_ready()
+        records = JobRecords(connect(stack.redis_url), 600)
+        yield Service(stack.url, stack.port, records, folder / "clips")
+        records.redis.close()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        stack.stop()
+
+
+def _wait_until_it_answers(url: str) -> None:
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(f"{url}/livez", timeout=2, trust_env=False).is_success:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"no gateway at {url}")

@@ -1,0 +1,143 @@
+"""The page itself: what it weighs, how it is served, who can use it."""
+
+import gzip
+import json
+import re
+from html.parser import HTMLParser
+
+import cv2
+import mediapipe as mp
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, expect
+from skimage import data
+
+from tests.browser import sight, stacks
+
+DIST = sight.ROOT / "web" / "dist"
+SIZES = {"phone": (360, 780), "desktop": (1280, 900)}
+FIXTURES = sight.ROOT / "web" / "src" / "fixtures"
+
+
+class _Assets(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.files: list[str] = []
+        self.inline: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        if tag == "script" or (tag == "link" and named.get("rel") in {"stylesheet", "modulepreload"}):
+            self.files.append(named.get("src") or named.get("href") or "")
+        if tag == "style" or (tag == "script" and "src" not in named) or "style" in named:
+            self.inline.append(tag)
+        self.inline += [name for name in named if name.startswith("on")]
+
+
+def test_the_first_load_is_below_200_kb() -> None:
+    assets = _Assets()
+    assets.feed((DIST / "index.html").read_text())
+    files = [DIST / "index.html", *(DIST / name.lstrip("/") for name in assets.files)]
+    assert len(files) >= 3
+    size = sum(len(gzip.compress(file.read_bytes())) for file in files)
+    assert size < 200_000, f"{size} bytes gzipped"
+
+
+def test_nothing_in_the_page_is_inline() -> None:
+    assets = _Assets()
+    assets.feed((DIST / "index.html").read_text())
+    assert assets.inline == []
+
+
+def test_the_page_is_served_under_a_strict_policy(gateway: stacks.Service) -> None:
+    home = gateway.get("/")
+    policy = home.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert home.headers["cache-control"] == "no-cache"
+    script = re.search(r'src="(/assets/[^"]+\.js)"', home.text)
+    assert script is not None
+    asset = gateway.get(script.group(1))
+    assert "immutable" in asset.headers["cache-control"]
+    assert asset.headers["content-security-policy"] == policy
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", SIZES)
+def test_the_page_fits_and_has_no_barrier(with_face: Browser, gateway: stacks.Service, theme: str, name: str) -> None:
+    width, height = SIZES[name]
+    viewport = {"width": width, "height": height}
+    answer = json.loads((FIXTURES / "succeeded.json").read_text())
+    waves = (FIXTURES / "waveforms.json").read_text()
+    with sight.page(with_face, gateway.url, viewport=viewport, color_scheme=theme) as seen:
+
+        def fits(screen: str) -> None:
+            seen.shoot(f"{screen}-{name}-{theme}")
+            wide = seen.page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= width, f"{screen} is {wide} pixels wide"
+
+        fits("start")
+        seen.page.get_by_role("button", name="I agree, turn on the camera").click()
+        expect(seen.page.locator("[data-screen=capture][data-phase=settling]")).to_be_visible(timeout=20_000)
+        fits("capture")
+        seen.page.route("**/v1/jobs/*", lambda route: route.fulfill(json=answer))
+        seen.page.route("**/v1/jobs/*/events", lambda route: route.fulfill(status=204))
+        seen.page.route("**/v1/jobs/*/waveforms", lambda route: route.fulfill(body=waves))
+        seen.page.goto(f"{gateway.url}/#job=x")
+        seen.page.reload()
+        seen.state("succeeded")
+        expect(seen.page.locator("[data-spectrum=respiration_rate] canvas")).to_be_visible()
+        fits("result")
+
+
+def test_a_keyboard_is_enough(with_face: Browser, gateway: stacks.Service) -> None:
+    with sight.page(with_face, gateway.url) as seen:
+        focused = "document.activeElement.textContent"
+        seen.page.keyboard.press("Tab")
+        assert seen.page.evaluate(focused) == "Skip to content"
+        seen.page.keyboard.press("Enter")
+        assert seen.page.evaluate("document.activeElement.id") == "main"
+        seen.page.keyboard.press("Tab")
+        assert seen.page.evaluate(focused) == "I agree, turn on the camera"
+        seen.page.keyboard.press("Enter")
+        seen.screen("capture")
+        assert seen.page.evaluate("document.activeElement.tagName") == "H1", "a screen reader says where one has come"
+
+
+def test_the_page_speaks_german_where_the_browser_does(browser: Browser, gateway: stacks.Service) -> None:
+    context = browser.new_context(locale="de-AT")
+    page = context.new_page()
+    page.goto(gateway.url)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Ihre Vitalwerte aus 15 Sekunden Video")
+    assert page.evaluate("document.documentElement.lang") == "de"
+    context.close()
+
+
+def test_the_detector_sees_what_mediapipe_sees(browser: Browser, gateway: stacks.Service) -> None:
+    portrait = data.astronaut()[  # type: ignore[no-untyped-call]
+        :400, 60:440
+    ]
+    picture = cv2.copyMakeBorder(portrait, 40, 40, 100, 100, cv2.BORDER_CONSTANT, value=(90, 90, 90))
+    height, width = picture.shape[:2]
+    small = cv2.resize(picture, (128, round(128 * height / width)), interpolation=cv2.INTER_AREA)
+    with mp.solutions.face_detection.FaceDetection(model_selection=0) as detector:
+        box = detector.process(small).detections[0].location_data.relative_bounding_box
+    rgba = np.dstack([small, np.full(small.shape[:2], 255, np.uint8)])
+    worker = next((DIST / "assets").glob("worker-*.js")).name
+    script = """async ([worker, pixels, width, height]) => {
+      const detector = new Worker('/assets/' + worker, { type: 'module' })
+      const answer = () => new Promise((resolve) => (detector.onmessage = ({ data }) => resolve(data)))
+      await answer()
+      const found = answer()
+      detector.postMessage({ data: new Uint8ClampedArray(pixels), width, height })
+      return (await found).faces
+    }"""
+    with sight.page(browser, gateway.url) as seen:
+        faces = seen.page.evaluate(script, [worker, rgba.ravel().tolist(), small.shape[1], small.shape[0]])
+    assert len(faces) == 1
+    for ours, theirs in zip(
+        (faces[0][name] for name in ("x", "y", "width", "height")),
+        (box.xmin, box.ymin, box.width, box.height),
+        strict=True,
+    ):
+        assert ours == pytest.approx(theirs, abs=0.03)
