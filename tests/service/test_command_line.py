@@ -1,0 +1,137 @@
+"""The commands, as a user types them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from facevitals.broker import free_port
+from tests.service.conftest import LOOKS_LIKE_MP4, Service, wait_until
+
+FACEVITALS = [sys.executable, "-m", "facevitals"]
+
+
+def facevitals(
+    *arguments: str | Path, env: dict[str, str] | None = None, timeout_s: float = 100
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*FACEVITALS, *map(str, arguments)],
+        env={**os.environ, "COLUMNS": "200", **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout_s,
+    )
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Every process that has `folder` in its environment or command line."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            about = (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
+            state = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0]
+        except OSError:
+            continue
+        if str(folder).encode() in about and state != "Z":
+            found.append((entry / "cmdline").read_text().replace("\0", " "))
+    return found
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Callable[[], tuple["subprocess.Popen[str]", str]]:
+    """Starts `facevitals up`; returns the process and the gateway's address."""
+
+    def start() -> tuple["subprocess.Popen[str]", str]:
+        port = free_port()
+        env = {**os.environ, "FACEVITALS_DATA_DIR": str(tmp_path), "FACEVITALS_PORT": str(port), "COLUMNS": "200"}
+        env["FACEVITALS_MODELS_DIR"] = str(Path(".facevitals/models").absolute())
+        with (tmp_path / "up.log").open("w") as log:
+            process = subprocess.Popen([*FACEVITALS, "up"], env=env, stdout=log, stderr=log, text=True)
+        wait_until(lambda: "is up" in (tmp_path / "up.log").read_text(), "the service is up", 90)
+        return process, f"http://127.0.0.1:{port}"
+
+    return start
+
+
+def test_up_answers_and_ctrl_c_leaves_no_process_behind(
+    up: Callable[[], tuple["subprocess.Popen[str]", str]], tmp_path: Path
+) -> None:
+    process, url = up()
+    assert httpx.get(f"{url}/readyz").json()["workers"] == {"vision": 1, "rppg": 1}
+    assert len(processes_of(tmp_path)) >= 4
+    process.send_signal(signal.SIGINT)
+    assert process.wait(40) == 0
+    assert processes_of(tmp_path) == []
+
+
+def test_up_replaces_a_killed_gateway_and_dies_with_its_children_when_killed(
+    up: Callable[[], tuple["subprocess.Popen[str]", str]], tmp_path: Path
+) -> None:
+    process, url = up()
+    subprocess.run(["pkill", "-9", "-f", "-P", str(process.pid), "facevitals gateway"], check=True)
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"{url}/livez", timeout=2).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    wait_until(answers, "the gateway is back", 30)
+    process.kill()
+    process.wait()
+    wait_until(lambda: not processes_of(tmp_path), "its children end with it", 30)
+
+
+def test_submit_prints_the_document(odd_service: Service, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(LOOKS_LIKE_MP4)
+    shown = facevitals("submit", clip, "--url", odd_service.url)
+    assert shown.returncode == 0, shown.stderr
+    assert "no_pulse" in shown.stdout
+    machine = facevitals("submit", clip, "--url", odd_service.url, "--json", "--vitals", "heart_rate")
+    assert json.loads(machine.stdout)["vitals"]["heart_rate"]["reason"] == "no_pulse"
+
+
+def test_submit_says_what_is_wrong(odd_service: Service, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"no clip")
+    assert "MP4 or WebM" in facevitals("submit", clip, "--url", odd_service.url).stderr
+    nobody = facevitals("submit", clip, "--url", f"http://127.0.0.1:{free_port()}")
+    assert nobody.returncode == 1
+    assert "can't be reached" in nobody.stderr
+    assert facevitals("submit", tmp_path / "none.mp4", "--url", odd_service.url).returncode == 1
+
+
+def test_a_gateway_open_to_the_network_needs_keys_or_a_word() -> None:
+    env = {"FACEVITALS_HOST": "0.0.0.0", "FACEVITALS_REDIS_URL": "redis://127.0.0.1:1/0"}
+    refused = facevitals("gateway", env=env)
+    assert refused.returncode == 1
+    assert "FACEVITALS_API_KEYS" in refused.stderr
+
+
+def test_help_lists_every_setting() -> None:
+    from shared.settings import Settings
+
+    text = facevitals("--help").stdout
+    for name in Settings.model_fields:
+        assert f"FACEVITALS_{name.upper()}" in text
+
+
+def test_worker_and_gateway_without_a_broker_say_so() -> None:
+    for command in (["worker"], ["gateway"]):
+        begun = time.monotonic()
+        refused = facevitals(*command, env={"FACEVITALS_REDIS_URL": ""})
+        assert refused.returncode == 1
+        assert "FACEVITALS_REDIS_URL" in refused.stderr
+        assert time.monotonic() - begun < 30
+    assert facevitals("worker", "--queues", "mood").returncode == 2
