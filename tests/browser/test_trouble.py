@@ -6,45 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from shared.records import Begin, JobRecords
-from shared.schemas import BranchOutcome, BranchStatus, Vital, VitalStatus
-from shared.vitals import VITALS, Branch, Reason
 from tests.browser import sight, stacks
 from tests.browser.cable import Cable
-
-#: The beginning of an MP4, which is all that the gateway looks at.
-MP4 = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2" + bytes(2000)
-
-HEART = Vital(value=66.0, unit="/min", status=VitalStatus.OK, interval=(65.0, 67.0), interval_level=0.9)
-
-
-class Worker:
-    """The test at work on a job, one branch after the other."""
-
-    def __init__(self, records: JobRecords, job_id: str) -> None:
-        self._records = records
-        self._job = job_id
-
-    def begin(self) -> None:
-        for branch in Branch:
-            assert self._records.begin(self._job, branch, "test") is Begin.GO
-            self._records.emit_stage(self._job, branch, "decoding and tracking", 5)
-
-    def tell(self, name: str, vital: Vital) -> None:
-        assert self._records.emit_vital(self._job, name, vital)
-
-    def finish(self) -> None:
-        for branch in Branch:
-            vitals = {
-                name: HEART
-                if name == "heart_rate"
-                else Vital.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.MOTION)
-                for name, spec in VITALS.items()
-                if spec.branch is branch
-            }
-            outcome = BranchOutcome(status=BranchStatus.OK, elapsed_ms=9, vitals=vitals)
-            self._records.write_outcome(self._job, branch, outcome)
-        self._records.finish(self._job)
+from tests.browser.workbench import HEART, MP4, Worker
 
 
 def _submitted(seen: sight.Sight, gateway: stacks.Service) -> Worker:
