@@ -81,7 +81,7 @@ class Service:
         return child
 
     def _cards(self) -> set[str]:
-        return set(self.redis.scan_iter(match="fv:worker:*"))  # type: ignore[arg-type]
+        return set(self.redis.scan_iter(match="fv:worker:*"))
 
     def _start(self, name: str, command: list[str], env: dict[str, str] | None = None) -> Child:
         with (self.folder / f"{name}.log").open("ab") as log:

@@ -64,7 +64,7 @@ def _start(settings: Settings, queues: list[str]) -> WorkerProcess:
     return WorkerProcess(records, ClipStore(settings.store), OddAnalyzer(), card)  # type: ignore[arg-type]
 
 
-WorkerProcess.start = staticmethod(_start)  # type: ignore[method-assign, assignment]
+WorkerProcess.start = staticmethod(_start)  # type: ignore[method-assign]
 # Spawned processes import the modules of this setting, and so this one, before they load anything.
 app.conf.imports = ("tests.service.odd_worker",)
 

@@ -17,7 +17,7 @@ for media_type in ("video/mp4", "video/webm", "application/octet-stream"):
 
 
 @schemathesis.hook
-def before_call(_: schemathesis.HookContext, case: schemathesis.Case, __: dict[str, Any]) -> None:
+def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], __: dict[str, Any]) -> None:
     for name in case.headers or {}:
         if name.lower() == "idempotency-key" and case.headers[name]:
             case.headers[name] += uuid.uuid4().hex
@@ -25,8 +25,8 @@ def before_call(_: schemathesis.HookContext, case: schemathesis.Case, __: dict[s
 
 @schemathesis.auth()
 class KeyHolder:
-    def get(self, _: schemathesis.Case, __: schemathesis.AuthContext) -> str:
+    def get(self, _: schemathesis.Case[Any], __: schemathesis.AuthContext) -> str:
         return KEY
 
-    def set(self, case: schemathesis.Case, data: str, _: schemathesis.AuthContext) -> None:
+    def set(self, case: schemathesis.Case[Any], data: str, _: schemathesis.AuthContext) -> None:
         case.headers["Authorization"] = f"Bearer {data}"
