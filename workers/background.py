@@ -12,6 +12,8 @@ _SAMPLES: Final = 60
 # What belongs to the person, in face widths from the face's centre: hair and ears, and shoulders below the chin.
 _HEAD: Final = 1.0
 _SHOULDERS: Final = 2.0
+# The person is taken to be where they were until they have moved by this many face widths.
+_STAYS: Final = 0.3
 # With less of the frame than this the background is not known.
 _LEAST: Final = 0.02
 
@@ -21,14 +23,20 @@ class Background:
 
     def __init__(self) -> None:
         self._weights: NDArray[np.float32] | None = None
+        self._person: NDArray[np.float32] | None = None
 
     def see(self, size: tuple[int, int], mesh: NDArray[np.float32]) -> None:
         """Takes the person out of the background, where `mesh` (478, 2) was measured in a frame of `size` (w, h)."""
-        step = _step(size)
-        y, x = np.mgrid[0 : size[1] : step, 0 : size[0] : step]
         outline = mesh[list(OVAL)]
         low, high = outline.min(axis=0), outline.max(axis=0)
         middle, width = float(low[0] + high[0]) / 2, float(high[0] - low[0])
+        person = np.concatenate((low, high))
+        # Pixels that come and go with every small movement would make the background flicker by more than a pulse does.
+        if self._person is not None and float(np.max(np.abs(person - self._person))) < _STAYS * width:
+            return
+        self._person = person
+        step = _step(size)
+        y, x = np.mgrid[0 : size[1] : step, 0 : size[0] : step]
         beside = np.abs(x - middle)
         head = (beside < _HEAD * width) & (y > low[1] - 0.6 * width)
         body = (beside < _SHOULDERS * width) & (y > high[1] - 0.3 * width)

@@ -66,6 +66,8 @@ def _document(clips: Sequence[RealClip], confidence: float, table: Path, report:
         "held_out": report,
         "fusion": asdict(fusion),
         "gate": asdict(CALIBRATION.gate),
+        "variability": asdict(CALIBRATION.variability),
+        "respiration": asdict(CALIBRATION.respiration),
         "interval": {name: round(value, 4) for name, value in asdict(interval).items()},
     }
 

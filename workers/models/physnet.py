@@ -2,7 +2,7 @@
 
 Yu, Li, Zhao 2019, "Remote photoplethysmograph signal measurement from facial videos using spatio-temporal
 networks", BMVC
-(arXiv 1905.02419), figure 2: nine blocks of 3-D convolution, batch normalisation and ReLU with poolings between them,
+(arXiv 1905.02419): nine blocks of 3-D convolution, batch normalisation and ReLU with poolings between them,
 two
 transposed convolutions that give time its resolution back, an average over space, a 1x1x1 convolution.
 The weights are Keras's: kernels lie (time, height, width, in, out), those of transposed convolutions (time, height,

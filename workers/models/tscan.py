@@ -1,11 +1,10 @@
 """TS-CAN's weights become an ONNX graph.
 
-Liu, Fromm, Patel, McDuff 2020, "Multi-task temporal shift attention networks for on-device contactless vitals measurement",
-NeurIPS 33 (arXiv 2006.03790), section 3.2 and figure 2: two branches of 3x3 convolutions, tanh throughout; before each
+Liu, Fromm, Patel, McDuff 2020, "Multi-task temporal shift attention networks for on-device contactless vitals
+measurement", NeurIPS 33 (arXiv 2006.03790): two branches of 3x3 convolutions, tanh throughout; before each
 convolution of the motion branch a temporal shift (Lin et al. 2019), a third of the channels one frame back, a third one
 frame forth, inside segments of `SEGMENT` frames; twice the appearance branch gates the motion branch through a soft
-mask,
-and both are averaged over 2x2; then dense layers of 128 and 1.
+mask, and both are averaged over 2x2; then dense layers of 128 and 1.
 The weights are Keras's: kernels lie (height, width, in, out), and what is flattened runs over height, width, channels.
 """
 

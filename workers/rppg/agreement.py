@@ -9,7 +9,7 @@ answers known for each (`lab.calibrate`), Bayes' rule turns a set of answers int
 
 Estimators look at the same pixels and fail together, so their votes count by a weight w below 1 (the tempered
 likelihood
-of dependent experts, Genest & Zidek 1986, Statistical Science 1(1):114, eq. 4.4).
+of dependent experts, Genest & Zidek 1986, Statistical Science 1(1):114).
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,62 +1,87 @@
 """The rppg branch: a tracked face becomes every vital that the pulse carries, each with its own status."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.schemas import CheckStatus, Spectrum, Vital, VitalStatus, Wave, Waveforms
-from shared.vitals import HEART_RATE, VITALS, Branch, Reason, VitalSpec
+from shared.vitals import (
+    HEART_RATE,
+    HEART_RATE_VARIABILITY,
+    OXYGEN_SATURATION,
+    RESPIRATION_RATE,
+    STRESS,
+    VITALS,
+    Branch,
+    Reason,
+    VitalSpec,
+)
 from workers.branch import BranchResult, Progress
 from workers.face import FaceTrack
+from workers.rppg.evidence import relative
 from workers.rppg.heart_rate import heart_rate
 from workers.rppg.models import RppgModels
+from workers.rppg.oxygen import OxygenCalibration, oxygen_saturation
 from workers.rppg.pulse import Pulse, pulse_of
+from workers.rppg.respiration import RATES_PER_MIN, Breathing, fuse, modulations, respiration_rate, slow_down
+from workers.rppg.stress import StressThresholds, stress
 from workers.rppg.traces import NoTraces, Traces, traces_of
+from workers.rppg.variability import variability
 
 #: Checks that end the matter when they fail; the others warn, and the pulse's own evidence decides.
 _DECISIVE = ("face", "timing")
 
 
+@dataclass(frozen=True)
+class RppgOptions:
+    """What a user may set about the branch's vitals."""
+
+    oxygen: OxygenCalibration = field(default_factory=OxygenCalibration)
+    stress: StressThresholds = field(default_factory=StressThresholds)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What all vitals rest on: the stretch in which the face was seen, and its pulse."""
+
+    traces: Traces
+    pulse: Pulse
+
+
 def measure_rppg(
-    track: FaceTrack, models: RppgModels, wanted: frozenset[str] | None = None, progress: Progress | None = None
+    track: FaceTrack,
+    models: RppgModels,
+    wanted: frozenset[str] | None = None,
+    progress: Progress | None = None,
+    options: RppgOptions | None = None,
 ) -> BranchResult:
     """Every vital of the rppg branch, and the waves behind them. `wanted` names the vitals asked for; default: all."""
-    progress = progress or Progress()
-    specs = [spec for spec in VITALS.values() if spec.branch is Branch.RPPG]
-    vitals: dict[str, Vital] = {}
-
-    def tell(spec: VitalSpec, vital: Vital) -> None:
-        vitals[spec.name] = vital
-        progress.vital(spec.name, vital)
-
-    for spec in specs:
-        if wanted is not None and spec.name not in wanted:
-            tell(spec, _silent(spec, Reason.NOT_REQUESTED, "not asked for"))
+    vitals = _Vitals(progress or Progress())
     duration_s = duration_of(track)
     refused = _refusal(track)
-    for spec in specs:
-        if spec.name in vitals:
+    for spec in VITALS.values():
+        if spec.branch is not Branch.RPPG:
             continue
-        if duration_s < spec.minimum_s:
-            tell(
-                spec,
-                _silent(spec, Reason.CLIP_TOO_SHORT, f"needs {spec.minimum_s:g} s, the clip has {duration_s:.1f} s"),
-            )
+        if wanted is not None and spec.name not in wanted:
+            vitals.tell(spec, _silent(spec, Reason.NOT_REQUESTED, "not asked for"))
+        elif duration_s < spec.minimum_s:
+            detail = f"needs {spec.minimum_s:g} s, the clip has {duration_s:.1f} s"
+            vitals.tell(spec, _silent(spec, Reason.CLIP_TOO_SHORT, detail))
         elif refused:
-            tell(spec, _silent(spec, *refused))
-    open_specs = [spec for spec in specs if spec.name not in vitals]
-    waveforms = None
-    if HEART_RATE in open_specs:
-        progress.stage("estimating")
-        pulse = _measure_pulse(track, models)
-        if isinstance(pulse, Pulse):
-            tell(HEART_RATE, _explained(heart_rate(pulse, models.weights.values()), track))
-            waveforms = _waveforms(pulse)
+            vitals.tell(spec, _silent(spec, *refused))
         else:
-            tell(HEART_RATE, _silent(HEART_RATE, *pulse))
-    for spec in open_specs:
-        if spec.name not in vitals:
-            detail = "this release has no method for it yet"
-            tell(spec, Vital.without_value(spec.unit, VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED, detail))
-    return BranchResult(vitals={spec.name: vitals[spec.name] for spec in specs}, waveforms=waveforms)
+            vitals.open(spec)
+    if not vitals.any_open:
+        return BranchResult(vitals=vitals.in_order())
+    (progress or Progress()).stage("estimating")
+    measured = _measure(track, models)
+    if not isinstance(measured, _Measured):
+        for spec in vitals.still_open():
+            vitals.tell(spec, _silent(spec, *measured))
+        return BranchResult(vitals=vitals.in_order())
+    return _answer(track, measured, vitals, sorted(models.weights.values()), options or RppgOptions())
 
 
 def duration_of(track: FaceTrack) -> float:
@@ -64,6 +89,73 @@ def duration_of(track: FaceTrack) -> float:
     if len(track.times_s) < 2:
         return 0.0
     return float(track.times_s[-1] - track.times_s[0] + np.median(np.diff(track.times_s)))
+
+
+class _Vitals:
+    """Vitals as they become known, each told once."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._known: dict[str, Vital] = {}
+        self._open: dict[str, VitalSpec] = {}
+
+    @property
+    def any_open(self) -> bool:
+        return bool(self._open)
+
+    def open(self, spec: VitalSpec) -> None:
+        self._open[spec.name] = spec
+
+    def still_open(self) -> list[VitalSpec]:
+        return list(self._open.values())
+
+    def tell(self, spec: VitalSpec, vital: Vital) -> None:
+        self._open.pop(spec.name, None)
+        self._known[spec.name] = vital
+        self._progress.vital(spec.name, vital)
+
+    def settle(self, spec: VitalSpec, make: Callable[[], Vital]) -> None:
+        """Tell a vital that is still open; what is not asked for is not computed."""
+        if spec.name in self._open:
+            self.tell(spec, make())
+
+    def in_order(self) -> dict[str, Vital]:
+        return {name: self._known[name] for name in VITALS if name in self._known}
+
+
+def _answer(
+    track: FaceTrack, measured: _Measured, vitals: _Vitals, weights: list[str], options: RppgOptions
+) -> BranchResult:
+    traces, pulse = measured.traces, measured.pulse
+    rate = _explained(heart_rate(pulse, weights), track)
+    vitals.settle(HEART_RATE, lambda: rate)
+    waves = {"heart_rate": _wave(pulse.times_s, pulse.wave)}
+    spectra = {"heart_rate": _spectrum(60 * pulse.spectrum.frequencies_hz, pulse.spectrum.power)}
+    if rate.status is not VitalStatus.OK:
+        # Whatever else is read from a pulse, or beside it, is no better than the pulse.
+        for spec in vitals.still_open():
+            vitals.tell(spec, _silent(spec, rate.reason or Reason.NO_PULSE, rate.detail))
+        return BranchResult(vitals=vitals.in_order(), waveforms=Waveforms(waves=waves, spectra=spectra))
+    if RESPIRATION_RATE in vitals.still_open():
+        breathing = breathing_of(traces, pulse)
+        vitals.tell(RESPIRATION_RATE, respiration_rate(breathing, weights, pulse.frames))
+        start_s = float(traces.times_s[0])
+        waves["respiration_rate"] = _wave(start_s + np.arange(len(breathing.wave)) / breathing.fs, breathing.wave)
+        spectra["respiration_rate"] = _spectrum(RATES_PER_MIN, breathing.belief)
+    if {HEART_RATE_VARIABILITY, STRESS} & set(vitals.still_open()):
+        beats = variability(pulse, weights)
+        vitals.settle(HEART_RATE_VARIABILITY, lambda: beats)
+        vitals.settle(STRESS, lambda: stress(beats, options.stress, weights, pulse.frames))
+    vitals.settle(OXYGEN_SATURATION, lambda: oxygen_saturation(traces, pulse, options.oxygen, weights))
+    return BranchResult(vitals=vitals.in_order(), waveforms=Waveforms(waves=waves, spectra=spectra))
+
+
+def breathing_of(traces: Traces, pulse: Pulse) -> Breathing:
+    """Everything in the traces that breathing moves, fused."""
+    signals = modulations(pulse.wave, relative(traces.face[1]), traces.fs, pulse.rate_per_min)
+    signals["head"] = slow_down(traces.position[1], traces.fs)
+    fs = traces.fs / max(1, round(traces.fs / 7.5))
+    return fuse({name: (signal, fs) for name, signal in signals.items()})
 
 
 def _refusal(track: FaceTrack) -> tuple[Reason, str | None] | None:
@@ -75,21 +167,19 @@ def _refusal(track: FaceTrack) -> tuple[Reason, str | None] | None:
     return None
 
 
-def _measure_pulse(track: FaceTrack, models: RppgModels) -> Pulse | tuple[Reason, str]:
+def _measure(track: FaceTrack, models: RppgModels) -> _Measured | tuple[Reason, str]:
     """The pulse of the longest stretch in which the face was seen, or why there is none."""
     try:
-        traces: Traces = traces_of(track)
+        traces = traces_of(track)
     except NoTraces as none:
         return Reason.NO_FACE, str(none)
     seen = traces.longest_seen()
     if seen.duration_s < HEART_RATE.minimum_s:
-        return (
-            Reason.FACE_LOST,
-            f"the face was seen for {seen.duration_s:.1f} s at a stretch, {HEART_RATE.minimum_s:g} s are needed",
-        )
+        detail = f"the face was seen for {seen.duration_s:.1f} s at a stretch, {HEART_RATE.minimum_s:g} s are needed"
+        return Reason.FACE_LOST, detail
     if not np.isfinite(seen.face).all() or seen.face.min() <= 0:
         return Reason.FACE_OBSTRUCTED, "too little skin was seen"
-    return pulse_of(seen, models.estimators)
+    return _Measured(seen, pulse_of(seen, models.estimators))
 
 
 def _explained(vital: Vital, track: FaceTrack) -> Vital:
@@ -107,16 +197,12 @@ def _silent(spec: VitalSpec, reason: Reason, detail: str | None) -> Vital:
     return Vital.without_value(spec.unit, VitalStatus.ABSTAINED, reason, detail)
 
 
-def _waveforms(pulse: Pulse) -> Waveforms:
-    power = pulse.spectrum.power / max(float(pulse.spectrum.power.max()), 1e-300)
-    return Waveforms(
-        waves={
-            "heart_rate": Wave(times_s=np.round(pulse.times_s, 4).tolist(), values=np.round(pulse.wave, 4).tolist())
-        },
-        spectra={
-            "heart_rate": Spectrum(
-                rates_per_min=np.round(60 * pulse.spectrum.frequencies_hz, 2).tolist(),
-                power=np.round(power, 6).tolist(),
-            )
-        },
-    )
+def _wave(times_s: NDArray[np.float64], values: NDArray[np.float64]) -> Wave:
+    scale = float(np.abs(values - values.mean()).max()) or 1.0
+    standard = (values - values.mean()) / scale
+    return Wave(times_s=np.round(times_s, 4).tolist(), values=np.round(standard, 4).tolist())
+
+
+def _spectrum(rates_per_min: NDArray[np.float64], power: NDArray[np.float64]) -> Spectrum:
+    highest = float(power.max()) or 1.0
+    return Spectrum(rates_per_min=np.round(rates_per_min, 2).tolist(), power=np.round(power / highest, 6).tolist())

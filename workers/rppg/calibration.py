@@ -26,7 +26,7 @@ class Gate:
     snr_db: float
     region_coherence: float
     region_correlation: float
-    background_coherence: float
+    background_snr_db: float
     background_share: float
 
 
@@ -61,12 +61,34 @@ def features(agreement: Agreement, duration_s: float) -> np.ndarray[Any, np.dtyp
 
 
 @dataclass(frozen=True)
+class VariabilityGate:
+    """Noise that moves beats by more than this (standard deviation) leaves no variability to be read."""
+
+    largest_jitter_ms: float
+
+
+@dataclass(frozen=True)
+class RespirationModel:
+    """How much each signal's spectrum counts, and what the belief must show before a rate is told.
+
+    `belief_in_interval` is the share of the belief that a 90 % interval spans.
+    """
+
+    weights: dict[str, float]
+    confidence: float
+    prominence: float
+    belief_in_interval: float
+
+
+@dataclass(frozen=True)
 class Calibration:
-    """How estimates are fused, when the rate is told, and how wide its interval is."""
+    """How estimates are fused, when a vital is told, and how wide its interval is."""
 
     fusion: Fusion
     gate: Gate
     interval: IntervalModel
+    variability: VariabilityGate
+    respiration: RespirationModel
 
 
 def read_calibration(document: dict[str, Any]) -> Calibration:
@@ -84,6 +106,8 @@ def read_calibration(document: dict[str, Any]) -> Calibration:
         ),
         gate=Gate(**document["gate"]),
         interval=IntervalModel(**document["interval"]),
+        variability=VariabilityGate(**document["variability"]),
+        respiration=RespirationModel(**document["respiration"]),
     )
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from workers.rppg.estimators import pos
 from workers.rppg.filters import detrend, pulse_wave
-from workers.rppg.spectrum import SIGNAL_HALF_WIDTH_HZ, transform
+from workers.rppg.spectrum import SIGNAL_HALF_WIDTH_HZ, spectrum_of, transform
+from workers.rppg.spectrum import snr_db as snr_db_at
 from workers.rppg.traces import Traces
 
 Array = NDArray[np.float64]
@@ -26,8 +27,7 @@ class Evidence:
     region_coherence        in [-1, 1]: forehead's and cheeks' POS waves against each other, near the rate; noise
                             gives about 0
     region_correlation      in [-1, 1]: the same over the whole pulse band
-    background_coherence    in [0, 1]: the face's green against the background's, near the rate; None without a
-                            background
+    background_snr_db       of the background's green at the rate; None without a background
     background_share        modulation of the background over that of the face, near the rate; None without a background
     motion_coherence        in [0, 1]: the fused wave against the head's position, near the rate
     modulation              relative amplitude (AC/DC) of the face's green near the rate
@@ -36,7 +36,7 @@ class Evidence:
     snr_db: float
     region_coherence: float
     region_correlation: float
-    background_coherence: float | None
+    background_snr_db: float | None
     background_share: float | None
     motion_coherence: float
     modulation: float
@@ -49,16 +49,16 @@ def gather(traces: Traces, wave: Array, rate_hz: float, snr_db: float) -> Eviden
     frequencies, transforms = transform(waves, traces.fs) if len(waves) else (np.zeros(0), np.zeros((0, 0), complex))
     near = np.abs(frequencies - rate_hz) <= SIGNAL_HALF_WIDTH_HZ
     face = relative(traces.face[1])
-    background_coherence = background_share = None
+    background_snr_db = background_share = None
     if np.isfinite(traces.background).all():
         background = relative(traces.background[1])
-        background_coherence = coherence(face, background, traces.fs, rate_hz)
+        background_snr_db = snr_db_at(spectrum_of(detrend(background, traces.fs), traces.fs), rate_hz)
         background_share = amplitude(background, traces.fs, rate_hz) / max(amplitude(face, traces.fs, rate_hz), 1e-12)
     return Evidence(
         snr_db=snr_db,
         region_coherence=_mutual(transforms[:, near]),
         region_correlation=_mutual(transforms),
-        background_coherence=background_coherence,
+        background_snr_db=background_snr_db,
         background_share=background_share,
         motion_coherence=max(coherence(wave, axis, traces.fs, rate_hz) for axis in traces.position),
         modulation=amplitude(face, traces.fs, rate_hz),

@@ -25,7 +25,7 @@ def smoothness(fs: float, cutoff_hz: float = PULSE_BAND_HZ[0]) -> float:
 def detrend(x: Array, fs: float, cutoff_hz: float = PULSE_BAND_HZ[0]) -> Array:
     """Smoothness-priors detrending along the last axis: x - (I + λ²·D₂ᵀD₂)⁻¹x, shape kept.
 
-    Tarvainen, Ranta-aho, Karjalainen 2002, IEEE Trans. Biomed. Eng. 49(2):172, eq. 12.
+    Tarvainen, Ranta-aho, Karjalainen 2002, IEEE Trans. Biomed. Eng. 49(2):172.
     """
     n = x.shape[-1]
     if n < 4:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Final
 
-from shared.schemas import Baseline, Method, Vital, VitalStatus
-from shared.version import VERSION
+from shared.schemas import Baseline, Vital, VitalStatus
 from shared.vitals import HEART_RATE, Reason
 from workers.rppg.calibration import CALIBRATION
+from workers.rppg.method import method_of
 from workers.rppg.pulse import Pulse
 
 #: Always answering 74 /min, their mean, misses the oximeter by this much on 1,108 clips of VV-Medium (VitalLens
@@ -21,9 +21,9 @@ def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
     gate, evidence, agreement = CALIBRATION.gate, pulse.evidence, pulse.agreement
     low, high = HEART_RATE.plausible or (0.0, float("inf"))
     background_beats = (
-        evidence.background_coherence is not None
+        evidence.background_snr_db is not None
         and evidence.background_share is not None
-        and evidence.background_coherence > gate.background_coherence
+        and evidence.background_snr_db > gate.background_snr_db
         and evidence.background_share > gate.background_share
     )
     nothing_stands_out = evidence.region_correlation < gate.region_correlation or evidence.snr_db < gate.snr_db
@@ -47,7 +47,7 @@ def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
         (
             background_beats,
             Reason.LIGHTING_UNSTABLE,
-            "the background varies in step with the face: the light, not a pulse",
+            "the background beats at the same rate as the face: the light, not a pulse",
         ),
         (not low <= pulse.rate_per_min <= high, Reason.NO_PULSE, "the rate found is not one that a heart has"),
     )
@@ -56,12 +56,8 @@ def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
 
 def heart_rate(pulse: Pulse, models: Iterable[str]) -> Vital:
     """The vital `heart_rate` of an accepted pulse, or abstained. `models`: the weights that took part."""
-    method = Method(
-        name="agreement of " + ", ".join(estimate.name for estimate in pulse.estimates),
-        version=VERSION,
-        models=sorted(models),
-        frames=pulse.frames,
-    )
+    estimators = ", ".join(estimate.name for estimate in pulse.estimates)
+    method = method_of(f"agreement of {estimators}", models, pulse.frames)
     refused = refusal(pulse)
     if refused is not None:
         reason, detail = refused

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.rppg.agreement import Agreement, Estimate, agree
+from workers.rppg.beats import mean_rate_per_min
 from workers.rppg.calibration import CALIBRATION
 from workers.rppg.estimators import ESTIMATORS, Estimator
 from workers.rppg.evidence import Evidence, gather
@@ -19,8 +20,12 @@ _NEURAL = frozenset(spec.name for spec in ESTIMATORS if spec.neural)
 
 @dataclass(frozen=True)
 class Pulse:
-    """The fused pulse wave (n,) on its grid of times, its spectrum, the estimates behind it, and the evidence."""
+    """The fused pulse wave (n,) on its grid of times, its spectrum, the estimates behind it, and the evidence.
 
+    `rate_per_min` is the mean rate over the clip, counted in the fused wave near the rate that the estimators agree on.
+    """
+
+    rate_per_min: float
     fs: float
     times_s: NDArray[np.float64]
     wave: NDArray[np.float64]
@@ -34,11 +39,6 @@ class Pulse:
     def duration_s(self) -> float:
         """Length of the wave in seconds."""
         return len(self.wave) / self.fs
-
-    @property
-    def rate_per_min(self) -> float:
-        """The most credible rate."""
-        return self.agreement.rate_per_min
 
 
 def pulse_of(traces: Traces, estimators: Mapping[str, Estimator]) -> Pulse:
@@ -55,7 +55,10 @@ def pulse_of(traces: Traces, estimators: Mapping[str, Estimator]) -> Pulse:
     spectrum = spectrum_of(fused, traces.fs)
     rate_hz = agreement.rate_per_min / 60
     evidence = gather(traces, fused, rate_hz, snr_db(spectrum, rate_hz))
-    return Pulse(traces.fs, traces.times_s, fused, spectrum, tuple(estimates), agreement, evidence, traces.frames)
+    counted = mean_rate_per_min(fused, traces.fs, agreement.rate_per_min)
+    return Pulse(
+        counted, traces.fs, traces.times_s, fused, spectrum, tuple(estimates), agreement, evidence, traces.frames
+    )
 
 
 def fuse(waves: Mapping[str, NDArray[np.float64]], fs: float, rate_hz: float) -> NDArray[np.float64]:

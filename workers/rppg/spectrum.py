@@ -63,7 +63,7 @@ def refine(frequencies_hz: Array, power: Array, index: int) -> float:
 def snr_db(spectrum: PowerSpectrum, rate_hz: float) -> float:
     """Power within ±6 /min of a rate and of its double, against the rest of the band, in decibels; of a 1-D spectrum.
 
-    de Haan, Jeanne 2013, IEEE Trans. Biomed. Eng. 60(10):2878, eq. 17.
+    de Haan, Jeanne 2013, IEEE Trans. Biomed. Eng. 60(10):2878.
     """
     f = spectrum.frequencies_hz
     near = (np.abs(f - rate_hz) <= SIGNAL_HALF_WIDTH_HZ) | (np.abs(f - 2 * rate_hz) <= SIGNAL_HALF_WIDTH_HZ)

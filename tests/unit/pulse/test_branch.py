@@ -15,9 +15,20 @@ from .conftest import MakeTrack
 RPPG = {name for name, spec in VITALS.items() if spec.branch is Branch.RPPG}
 
 
+def test_networks_take_part_where_they_are_installed(make_track: MakeTrack, models: RppgModels) -> None:
+    if not models.weights:
+        pytest.skip("no network is installed")
+    vital = measure_rppg(make_track(duration_s=8), models).vitals["heart_rate"]
+    assert vital.value == pytest.approx(72, abs=1)
+    assert vital.method is not None
+    assert set(vital.method.models) == set(models.weights.values())
+
+
 @pytest.mark.parametrize("rate", [48.0, 72.0, 130.0])
-def test_a_pulse_is_found_with_an_interval_around_it(make_track: MakeTrack, models: RppgModels, rate: float) -> None:
-    vital = measure_rppg(make_track(rate_per_min=rate), models).vitals["heart_rate"]
+def test_a_pulse_is_found_with_an_interval_around_it(
+    make_track: MakeTrack, quick_models: RppgModels, rate: float
+) -> None:
+    vital = measure_rppg(make_track(rate_per_min=rate), quick_models).vitals["heart_rate"]
     assert vital.status is VitalStatus.OK
     assert vital.value == pytest.approx(rate, abs=1)
     assert vital.interval is not None
@@ -28,60 +39,60 @@ def test_a_pulse_is_found_with_an_interval_around_it(make_track: MakeTrack, mode
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_noise_has_no_pulse(make_track: MakeTrack, models: RppgModels, seed: int) -> None:
-    vital = measure_rppg(make_track(strength=0, seed=seed), models).vitals["heart_rate"]
+def test_noise_has_no_pulse(make_track: MakeTrack, quick_models: RppgModels, seed: int) -> None:
+    vital = measure_rppg(make_track(strength=0, seed=seed), quick_models).vitals["heart_rate"]
     assert vital.status is VitalStatus.ABSTAINED
     assert vital.reason in {Reason.NO_PULSE, Reason.ESTIMATORS_DISAGREE}
 
 
 @pytest.mark.parametrize("beat", [55.0, 80.0, 140.0])
-def test_a_lamp_that_beats_is_not_a_pulse(make_track: MakeTrack, models: RppgModels, beat: float) -> None:
-    vital = measure_rppg(make_track(strength=0, flicker=0.01, flicker_per_min=beat), models).vitals["heart_rate"]
+def test_a_lamp_that_beats_is_not_a_pulse(make_track: MakeTrack, quick_models: RppgModels, beat: float) -> None:
+    vital = measure_rppg(make_track(strength=0, flicker=0.01, flicker_per_min=beat), quick_models).vitals["heart_rate"]
     assert vital.status is VitalStatus.ABSTAINED
 
 
-def test_every_vital_of_the_branch_is_named_and_true_to_itself(make_track: MakeTrack, models: RppgModels) -> None:
+def test_every_vital_of_the_branch_is_named_and_true_to_itself(make_track: MakeTrack, quick_models: RppgModels) -> None:
     for track in (make_track(), make_track(strength=0), make_track(duration_s=3), make_track(lost_s=(0, 99))):
-        assert set(measure_rppg(track, models).vitals) == RPPG
+        assert set(measure_rppg(track, quick_models).vitals) == RPPG
 
 
-def test_a_clip_too_short_says_so(make_track: MakeTrack, models: RppgModels) -> None:
-    vitals = measure_rppg(make_track(duration_s=4.5), models).vitals
+def test_a_clip_too_short_says_so(make_track: MakeTrack, quick_models: RppgModels) -> None:
+    vitals = measure_rppg(make_track(duration_s=4.5), quick_models).vitals
     assert {vital.reason for vital in vitals.values()} == {Reason.CLIP_TOO_SHORT}
-    assert measure_rppg(make_track(duration_s=6), models).vitals["heart_rate"].status is VitalStatus.OK
+    assert measure_rppg(make_track(duration_s=6), quick_models).vitals["heart_rate"].status is VitalStatus.OK
 
 
-def test_a_failed_check_of_the_face_is_the_reason(make_track: MakeTrack, models: RppgModels) -> None:
+def test_a_failed_check_of_the_face_is_the_reason(make_track: MakeTrack, quick_models: RppgModels) -> None:
     check = Check(status=CheckStatus.FAIL, reason=Reason.MULTIPLE_FACES, detail="two faces")
-    vitals = measure_rppg(replace(make_track(), checks={"face": check}), models).vitals
+    vitals = measure_rppg(replace(make_track(), checks={"face": check}), quick_models).vitals
     assert {vital.reason for vital in vitals.values()} == {Reason.MULTIPLE_FACES}
 
 
 def test_a_face_that_left_is_measured_while_it_was_there_or_not_at_all(
-    make_track: MakeTrack, models: RppgModels
+    make_track: MakeTrack, quick_models: RppgModels
 ) -> None:
-    assert measure_rppg(make_track(lost_s=(4, 12)), models).vitals["heart_rate"].reason is Reason.FACE_LOST
-    assert measure_rppg(make_track(lost_s=(0, 99)), models).vitals["heart_rate"].reason is Reason.NO_FACE
+    assert measure_rppg(make_track(lost_s=(4, 12)), quick_models).vitals["heart_rate"].reason is Reason.FACE_LOST
+    assert measure_rppg(make_track(lost_s=(0, 99)), quick_models).vitals["heart_rate"].reason is Reason.NO_FACE
 
 
-def test_what_was_not_asked_for_is_not_computed(make_track: MakeTrack, models: RppgModels) -> None:
-    result = measure_rppg(make_track(), models, wanted=frozenset({"stress"}))
+def test_what_was_not_asked_for_is_not_computed(make_track: MakeTrack, quick_models: RppgModels) -> None:
+    result = measure_rppg(make_track(), quick_models, wanted=frozenset({"stress"}))
     assert result.vitals["heart_rate"].reason is Reason.NOT_REQUESTED
 
 
-def test_progress_hears_of_each_vital_once(make_track: MakeTrack, models: RppgModels) -> None:
+def test_progress_hears_of_each_vital_once(make_track: MakeTrack, quick_models: RppgModels) -> None:
     heard: list[str] = []
 
     class Listener(Progress):
         def vital(self, name: str, vital: Vital) -> None:
             heard.append(name)
 
-    result = measure_rppg(make_track(), models, progress=Listener())
+    result = measure_rppg(make_track(), quick_models, progress=Listener())
     assert sorted(heard) == sorted(result.vitals)
 
 
-def test_waves_come_with_their_times(make_track: MakeTrack, models: RppgModels) -> None:
-    waveforms = measure_rppg(make_track(), models).waveforms
+def test_waves_come_with_their_times(make_track: MakeTrack, quick_models: RppgModels) -> None:
+    waveforms = measure_rppg(make_track(), quick_models).waveforms
     assert waveforms is not None
     wave = waveforms.waves["heart_rate"]
     assert len(wave.times_s) == len(wave.values) == 450

@@ -1,6 +1,6 @@
 """CHROM: chrominance of skin under white light.
 
-de Haan, Jeanne 2013, "Robust pulse rate from chrominance-based rPPG", IEEE Trans. Biomed. Eng. 60(10):2878, eqs. 9-12.
+de Haan, Jeanne 2013, "Robust pulse rate from chrominance-based rPPG", IEEE Trans. Biomed. Eng. 60(10):2878.
 """
 
 from typing import Final

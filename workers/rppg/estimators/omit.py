@@ -1,7 +1,7 @@
 """OMIT: orthogonal matrix image transformation.
 
 Álvarez Casado, Bordallo López 2023, "Face2PPG: an unsupervised pipeline for blood volume pulse extraction from faces",
-IEEE J. Biomed. Health Inform. 27(11):5530, section III-D.
+IEEE J. Biomed. Health Inform. 27(11):5530.
 """
 
 import numpy as np

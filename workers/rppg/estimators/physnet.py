@@ -1,8 +1,7 @@
 """PhysNet: a 3-D convolutional encoder and decoder in time on crops of the face.
 
 Yu, Li, Zhao 2019, "Remote photoplethysmograph signal measurement from facial videos using spatio-temporal
-networks", BMVC,
-the variant of table 1 with two temporal poolings.
+networks", BMVC.
 """
 
 from typing import Final

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from workers.rppg.filters import pulse_wave
 from workers.rppg.traces import Traces
 
-WINDOW_S: Final = 1.6  # section III-D of the paper
+WINDOW_S: Final = 1.6  # 32 frames at 20 Hz in Algorithm 1
 
 
 def project(rgb: NDArray[np.float64], fs: float) -> NDArray[np.float64]:

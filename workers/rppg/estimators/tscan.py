@@ -1,7 +1,7 @@
 """TS-CAN: two-branch attention network with temporal shifts, on differences of face crops.
 
-Liu, Fromm, Patel, McDuff 2020, "Multi-task temporal shift attention networks for on-device contactless vitals measurement",
-NeurIPS 33.
+Liu, Fromm, Patel, McDuff 2020, "Multi-task temporal shift attention networks for on-device contactless vitals
+measurement", NeurIPS 33.
 """
 
 from typing import Final

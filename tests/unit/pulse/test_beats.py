@@ -1,0 +1,90 @@
+"""Beats are where the phase has gone round; variability is theirs."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from workers.rppg.beats import beats_at, beats_of, mean_rate_per_min
+from workers.rppg.variability import lf_hf, mean_ibi_ms, pnn50, rmssd_ms, sdnn_ms
+
+
+def _wave(beat_times_s: NDArray[np.float64], duration_s: float, noise: float = 0.0) -> NDArray[np.float64]:
+    """A photoplethysmogram (n,) at 30 Hz with those beats and a strong second harmonic."""
+    grid = np.arange(round(30 * duration_s)) / 30
+    phase = 2 * np.pi * np.interp(grid, beat_times_s, np.arange(len(beat_times_s)))
+    wave = np.cos(phase) + 0.5 * np.cos(2 * phase - 1.2) + noise * np.random.default_rng(0).normal(size=len(grid))
+    return np.asarray(wave, np.float64)
+
+
+def _beats(rate_per_min: float, duration_s: float, sdnn: float, seed: int = 0) -> NDArray[np.float64]:
+    rng = np.random.default_rng(seed)
+    mean = 60 / rate_per_min
+    count = int(duration_s / mean) + 6
+    breath = 1.2 * sdnn * np.sin(2 * np.pi * 0.25 * mean * np.arange(count) + 1)
+    intervals = mean + breath + 0.5 * sdnn * rng.normal(size=count)
+    return np.asarray(np.cumsum(intervals) - 2 * mean, np.float64)
+
+
+@pytest.mark.parametrize("rate", [45.0, 50.0, 55.0, 60.0, 90.0, 140.0])
+def test_no_rate_is_counted_twice_whatever_its_second_harmonic(rate: float) -> None:
+    times = _beats(rate, 20, 0.02)
+    beats = beats_of(_wave(times, 20, noise=0.2), 30, rate)
+    inside = ((times > 1) & (times < 19)).sum()
+    assert abs(len(beats.times_s) - inside) <= 3
+    assert beats.kept_share > 0.9
+
+
+def test_beats_fall_where_they_were_put() -> None:
+    times = _beats(70, 30, 0.04)
+    beats = beats_of(_wave(times, 30), 30, 70)
+    nearest = np.abs(beats.times_s[:, None] - times).min(axis=1)
+    # A constant shift is the phase of the template; what matters is that it is constant.
+    shift = beats.times_s - times[np.abs(beats.times_s[:, None] - times).argmin(axis=1)]
+    assert nearest.max() < 0.25
+    assert np.std(shift[2:-2]) < 0.02
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_variability_is_that_of_the_beats(seed: int) -> None:
+    times = _beats(66, 60, 0.045, seed)
+    inside = times[(times > 0) & (times < 60)]
+    truth, beats = beats_at(inside), beats_of(_wave(times, 60, noise=0.15), 30, 66)
+    assert sdnn_ms(beats) == pytest.approx(sdnn_ms(truth), abs=10)
+    assert rmssd_ms(beats) == pytest.approx(rmssd_ms(truth), abs=12)
+    assert mean_ibi_ms(beats) == pytest.approx(mean_ibi_ms(truth), abs=5)
+
+
+def test_the_mean_rate_is_counted_not_read_off_a_peak() -> None:
+    times = _beats(72, 15, 0.05, 3)
+    inside = times[(times > 0) & (times < 15)]
+    truth = 60 / np.diff(inside).mean()
+    assert mean_rate_per_min(_wave(times, 15, noise=0.3), 30, truth + 1.5) == pytest.approx(truth, abs=0.8)
+
+
+def test_a_rate_that_counting_cannot_confirm_is_left_alone() -> None:
+    noise = np.random.default_rng(0).normal(size=450)
+    counted = mean_rate_per_min(noise, 30, 120)
+    assert abs(counted - 120) <= 4
+
+
+def test_an_interval_that_cannot_be_a_beat_is_not_kept() -> None:
+    intervals = np.array([0.8, 0.82, 0.79, 1.6, 0.81, 0.8, 0.4, 0.4, 0.81, 0.8])
+    beats = beats_at(np.concatenate(([0.0], np.cumsum(intervals))))
+    assert not beats.kept[3]
+    assert beats.kept[[0, 1, 2, 4, 9]].all()
+
+
+def test_measures_are_as_defined() -> None:
+    beats = beats_at(np.cumsum([0.0, 0.8, 0.86, 0.8, 0.86, 0.8, 0.86, 0.8, 0.86]))
+    assert mean_ibi_ms(beats) == pytest.approx(830)
+    assert rmssd_ms(beats) == pytest.approx(60)
+    assert pnn50(beats) == pytest.approx(100)
+    assert sdnn_ms(beats) == pytest.approx(32.07, abs=0.1)
+
+
+def test_slow_variation_is_low_frequency_and_fast_is_high() -> None:
+    index = np.arange(150)
+    slow = beats_at(np.cumsum(0.8 + 0.04 * np.sin(2 * np.pi * 0.08 * 0.8 * index)))
+    fast = beats_at(np.cumsum(0.8 + 0.04 * np.sin(2 * np.pi * 0.3 * 0.8 * index)))
+    assert lf_hf(slow) > 3
+    assert lf_hf(fast) < 0.33

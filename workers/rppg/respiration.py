@@ -1,0 +1,189 @@
+"""Respiration rate: several signals that breathing moves, fused into one belief over the rate.
+
+Breathing moves the head and, in the pulse, the baseline (venous return), the amplitude (stroke volume) and the
+frequency (sinus arrhythmia): Karlen, Raman, Ansermino, Dumont 2013, "Multiparameter respiratory rate estimation from
+the photoplethysmogram", IEEE Trans. Biomed. Eng. 60(7):1946. There, three rates are averaged where they agree within
+4 /min; here, each signal's spectrum is a likelihood, and the belief its weighted product with a broad prior of how
+people breathe:
+
+    log p(f) = log prior(f) + Σ wᵢ·log(Pᵢ(f)·f / Σ Pᵢ·f + floor)
+
+The factor f whitens: below the rate of breathing, power falls like 1/f for reasons that are not breathing.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import butter, hilbert, sosfiltfilt
+
+from shared.schemas import Baseline, Vital, VitalStatus
+from shared.vitals import RESPIRATION_RATE, Reason
+from workers.rppg.calibration import CALIBRATION
+from workers.rppg.method import method_of
+
+Array = NDArray[np.float64]
+
+#: Rates over which belief is spread.
+RATES_PER_MIN: Final = np.arange(4.0, 45.01, 0.1)
+
+#: The prior: adults at rest breathe 12 to 20 /min; two standard deviations reach from 6 to 43.
+PRIOR_MEDIAN_PER_MIN: Final = 16.0
+PRIOR_LOG_SD: Final = 0.5
+
+#: Confidence is the belief within this many breaths a minute of the rate told.
+GROSS_PER_MIN: Final = 2.0
+
+#: Sampling rate of the signals that breathing moves: ten times the fastest breathing.
+SLOW_HZ: Final = 7.5
+
+#: Always answering the mean misses the reference by this much (VitalLens technical report).
+BASELINE: Final = Baseline(value=16.0, mae=3.81, source="a constant, on VV-Medium")
+
+INTERVAL_LEVEL: Final = 0.9
+
+_FLOOR: Final = 1e-3
+_TRANSFORM: Final = 8192
+
+
+@dataclass(frozen=True)
+class Breathing:
+    """Belief over `RATES_PER_MIN` (k,), its peak, how much lies within `GROSS_PER_MIN` of it, and the wave behind it.
+
+    `agreeing` are the signals whose own spectrum peaks there; `prominence` is how far the signals together lift the
+    peak
+    above the middle of the belief (natural logarithm), the prior left out.
+    """
+
+    belief: Array
+    rate_per_min: float
+    confidence: float
+    agreeing: tuple[str, ...]
+    prominence: float
+    wave: Array
+    fs: float
+
+    def quantile(self, share: float) -> float:
+        """Rate below which that share of the belief lies."""
+        return float(np.interp(share, np.cumsum(self.belief), RATES_PER_MIN))
+
+
+def modulations(wave: Array, raw: Array, fs: float, rate_per_min: float) -> dict[str, Array]:
+    """What breathing does to the pulse: `baseline`, `amplitude` and `frequency` (m,) at `SLOW_HZ`.
+
+    `wave` (n,) is a pulse wave of that rate, `raw` (n,) the colour it comes from, its slow part not taken away.
+    """
+    rate_hz = rate_per_min / 60
+    band = (max(0.35, rate_hz - 0.5), min(rate_hz + 0.5, 0.45 * fs))
+    narrow = sosfiltfilt(butter(2, band, btype="bandpass", fs=fs, output="sos"), wave)
+    analytic = hilbert(narrow)
+    envelope = np.abs(analytic)
+    frequency = np.gradient(np.unwrap(np.angle(analytic))) * fs / (2 * np.pi)
+    slow = butter(2, min(0.9, 0.7 * rate_hz), btype="lowpass", fs=fs, output="sos")
+    # Where the pulse fades its phase is noise, and counts for as little as its power.
+    power = envelope**2
+    weight = np.maximum(sosfiltfilt(slow, power), 1e-6 * float(power.mean()) + 1e-300)
+    signals = {
+        "baseline": sosfiltfilt(slow, raw),
+        "amplitude": sosfiltfilt(slow, envelope),
+        "frequency": sosfiltfilt(slow, frequency * power) / weight,
+    }
+    return {name: slow_down(signal, fs) for name, signal in signals.items()}
+
+
+def slow_down(signal: Array, fs: float) -> Array:
+    """Every so-manieth sample, so that `SLOW_HZ` remain; the signal is already free of what lies above half of that."""
+    return np.asarray(signal[:: max(1, round(fs / SLOW_HZ))], np.float64)
+
+
+def whitened(signal: Array, fs: float) -> Array:
+    """Power of a signal over `RATES_PER_MIN` (k,), times frequency, adding up to 1; a curved trend taken away first."""
+    n = len(signal)
+    x = np.linspace(-1, 1, n)
+    rest = signal - np.polyval(np.polyfit(x, signal, 2), x)
+    deviation = float(rest.std())
+    if deviation <= 1e-12:
+        return np.full(len(RATES_PER_MIN), 1 / len(RATES_PER_MIN))
+    power = np.abs(np.fft.rfft(rest / deviation * np.hanning(n), _TRANSFORM)) ** 2
+    frequencies = np.fft.rfftfreq(_TRANSFORM, 1 / fs)
+    rates_hz = RATES_PER_MIN / 60
+    white = np.interp(rates_hz, frequencies, power) * rates_hz
+    return np.asarray(white / white.sum(), np.float64)
+
+
+def fuse(signals: Mapping[str, tuple[Array, float]]) -> Breathing:
+    """Belief over the rate from signals (name → samples (m,), sampling rate), weighted as calibrated.
+
+    Raises ValueError for no signal at all.
+    """
+    if not signals:
+        msg = "no signal"
+        raise ValueError(msg)
+    weights = CALIBRATION.respiration.weights
+    spectra = {name: whitened(signal, fs) for name, (signal, fs) in signals.items()}
+    evidence = np.zeros(len(RATES_PER_MIN))
+    for name, spectrum in spectra.items():
+        evidence += weights[name] * np.log(spectrum + _FLOOR)
+    prior = -0.5 * (np.log(RATES_PER_MIN / PRIOR_MEDIAN_PER_MIN) / PRIOR_LOG_SD) ** 2
+    log_belief = evidence + prior
+    belief = np.exp(log_belief - log_belief.max())
+    belief /= belief.sum()
+    peak = int(np.argmax(belief))
+    rate = float(RATES_PER_MIN[peak])
+    near = np.abs(RATES_PER_MIN - rate) <= GROSS_PER_MIN
+    agreeing = tuple(
+        name
+        for name, spectrum in spectra.items()
+        if abs(float(RATES_PER_MIN[np.argmax(spectrum)]) - rate) <= GROSS_PER_MIN
+    )
+    leading = max(agreeing or tuple(spectra), key=lambda name: weights[name] * float(spectra[name][peak]))
+    wave, fs = signals[leading]
+    return Breathing(
+        belief=belief,
+        rate_per_min=rate,
+        confidence=float(belief[near].sum()),
+        agreeing=agreeing,
+        prominence=float(evidence[peak] - np.median(evidence)),
+        wave=wave,
+        fs=fs,
+    )
+
+
+def refusal(breathing: Breathing) -> str | None:
+    """Why the belief can't carry a rate; None where it can."""
+    gate = CALIBRATION.respiration
+    if breathing.prominence < gate.prominence:
+        return "nothing that breathing moves has a rhythm"
+    if breathing.confidence < gate.confidence:
+        return f"the likeliest rate has {breathing.confidence:.0%} confidence"
+    return None
+
+
+def respiration_rate(breathing: Breathing, models: Iterable[str], frames: int) -> Vital:
+    """The vital `respiration_rate`, or abstained: never a default."""
+    spec = RESPIRATION_RATE
+    method = method_of("belief over " + ", ".join(CALIBRATION.respiration.weights), models, frames)
+    refused = refusal(breathing)
+    if refused is not None:
+        return Vital.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_BREATHING_SIGNAL, refused, method)
+    tail = (1 - CALIBRATION.respiration.belief_in_interval) / 2
+    rate = breathing.rate_per_min
+    return Vital(
+        value=round(rate, 1),
+        unit=spec.unit,
+        status=VitalStatus.OK,
+        interval=(
+            round(min(breathing.quantile(tail), rate), 1),
+            round(max(breathing.quantile(1 - tail), rate), 1),
+        ),
+        interval_level=INTERVAL_LEVEL,
+        baseline=BASELINE,
+        method=method,
+        ingredients={
+            "confidence": round(breathing.confidence, 4),
+            "prominence": round(breathing.prominence, 2),
+            "signals_agreeing": float(len(breathing.agreeing)),
+        },
+    )
