@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.halving import halved, halvings
 from workers.regions import OVAL
 
 CROP_SIDE: Final = 72
@@ -31,7 +32,8 @@ class CropBox:
             self._follow(mesh)
         if self._centre is None:
             return np.zeros((CROP_SIDE, CROP_SIDE, 3), np.uint8)
-        side = max(1, round(self._side))
+        times = halvings(self._side, 2 * CROP_SIDE)
+        side = max(1, round(self._side / (1 << times))) << times
         left, top = np.rint(self._centre - side / 2).astype(int)
         height, width = rgb.shape[:2]
         part = rgb[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)]
@@ -41,6 +43,7 @@ class CropBox:
             above, before = max(-top, 0), max(-left, 0)
             below, after = max(top + side - height, 0), max(left + side - width, 0)
             part = np.asarray(cv2.copyMakeBorder(part, above, below, before, after, cv2.BORDER_REPLICATE), np.uint8)
+        part = halved(part, times)
         return np.asarray(cv2.resize(part, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
     def _follow(self, mesh: NDArray[np.float32]) -> None:

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.halving import halved, halvings
+
 #: Order of the second axis of `FaceTrack.regions`. Left and right are the subject's.
 REGIONS: Final = ("face", "forehead", "left_cheek", "right_cheek")
 
@@ -18,19 +20,21 @@ OVAL: Final = (
 )  # fmt: skip
 
 # The mesh's uppermost points lie on the hairline: the skin's outline runs through the row of points below them.
-_SKIN: Final = (
+_SKIN: Final = [
     151, 337, 299, 333, 298, 301, 368, 264, 447, 366, 401, 435, 367, 364, 394, 395, 369, 396,
     175, 171, 140, 170, 169, 135, 138, 215, 177, 137, 227, 34, 139, 71, 68, 104, 69, 108,
-)  # fmt: skip
-_FOREHEAD: Final = (151, 337, 299, 333, 298, 293, 334, 296, 336, 9, 107, 66, 105, 63, 68, 104, 69, 108)
-_LEFT_CHEEK: Final = (345, 346, 347, 348, 349, 329, 371, 423, 426, 425, 427, 411, 376, 352)
-_RIGHT_CHEEK: Final = (116, 117, 118, 119, 120, 100, 142, 203, 206, 205, 207, 187, 147, 123)
+]  # fmt: skip
+_FOREHEAD: Final = [151, 337, 299, 333, 298, 293, 334, 296, 336, 9, 107, 66, 105, 63, 68, 104, 69, 108]
+_LEFT_CHEEK: Final = [345, 346, 347, 348, 349, 329, 371, 423, 426, 425, 427, 411, 376, 352]
+_RIGHT_CHEEK: Final = [116, 117, 118, 119, 120, 100, 142, 203, 206, 205, 207, 187, 147, 123]
 _NOT_SKIN: Final = (
-    (276, 283, 282, 295, 285, 300, 293, 334, 296, 336, 463, 341, 256, 252, 253, 254, 339, 255, 359, 446, 342),
-    (46, 53, 52, 65, 55, 70, 63, 105, 66, 107, 243, 112, 26, 22, 23, 24, 110, 25, 130, 226, 113),
-    (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185),
-    (98, 97, 2, 326, 327),
+    [276, 283, 282, 295, 285, 300, 293, 334, 296, 336, 463, 341, 256, 252, 253, 254, 339, 255, 359, 446, 342],
+    [46, 53, 52, 65, 55, 70, 63, 105, 66, 107, 243, 112, 26, 22, 23, 24, 110, 25, 130, 226, 113],
+    [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185],
+    [98, 97, 2, 326, 327],
 )
+
+_OVAL: Final = list(OVAL)
 
 # Polygons are drawn with 1/16 pixel.
 _SHIFT: Final = 4
@@ -43,9 +47,9 @@ _SHADE: Final = 0.3
 # A region of which less than this part is usable skin has no colour.
 _LEAST_SKIN: Final = 0.15
 
-# Side of the square, in pixels, to which the face is averaged before its light is made linear. Averages of
-# neighbouring pixels in sRGB instead of linear light differ by less than the sensor's noise, and cost a quarter.
-_SIDE: Final = 128
+# A face larger than this is averaged over 2x2 pixels (or 4x4, …) before its light is made linear: means of neighbours
+# in sRGB differ from those in linear light by less than a sensor's noise, and a 4K face costs no more than a webcam's.
+_SIDE: Final = 256
 
 
 def _linear_light() -> NDArray[np.float32]:
@@ -67,41 +71,52 @@ def linear(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
 class SkinMap:
     """The weights (4, side * side) of the pixels of a square around the face, for one measured mesh.
 
-    `step` is how many frame pixels one of the square's stands for; `skin` (4,) the usable part of each region.
+    They sum to 1 for each region, or are NaN where too little of it is usable skin. Each pixel of the square stands for
+    2**halvings of the frame's; `skin` (4,) is the usable part of each region.
     """
 
     side: int
-    step: int
+    halvings: int
     weights: NDArray[np.float32]
     skin: NDArray[np.float32]
 
+    @property
+    def length(self) -> int:
+        """Side of the square in pixels of the frame."""
+        return self.side << self.halvings
+
 
 class SkinMapper:
-    """Draws skin maps and reads colours through them, on squares of one size for as long as the face keeps its size."""
+    """Draws skin maps, on squares of one size for as long as the face keeps its size."""
 
     def __init__(self) -> None:
         self._side = 0
-        self._step = 1
+        self._halvings = 0
 
     def map(self, rgb: NDArray[np.uint8], mesh: NDArray[np.float32]) -> SkinMap:
         """The skin of `mesh` (478, 2) in the frame `rgb` in which it was measured."""
-        outline = mesh[list(OVAL)]
+        outline = mesh[_OVAL]
         extent = float(np.max(outline.max(axis=0) - outline.min(axis=0)))
-        length = self._side * self._step
+        length = self._side << self._halvings
         if not 0.7 * length < extent <= 0.95 * length:
-            self._step = max(1, round(extent * 1.15 / _SIDE))
-            self._side = int(np.ceil(extent * 1.15 / self._step))
-        side, step = self._side, self._step
-        corner = _corner(mesh, side * step)
-        square = _square(rgb, corner, side, step)
-        points = ((mesh - corner) / step).astype(np.float32)
-        drawn = np.stack([_polygon(points, outline, side) for outline in (_SKIN, _FOREHEAD, _LEFT_CHEEK, _RIGHT_CHEEK)])
-        drawn[0] *= 1 - np.max([_polygon(points, hole, side) for hole in _NOT_SKIN], axis=0)
+            self._halvings = halvings(extent * 1.15, _SIDE)
+            self._side = int(np.ceil(extent * 1.15)) >> self._halvings
+        side = self._side
+        corner = _corner(mesh, side << self._halvings)
+        square = _square(rgb, corner, side, self._halvings)
+        points = ((mesh - corner) / (1 << self._halvings)).astype(np.float32)
+        drawn = np.zeros((4, side, side), np.uint8)
+        for index, region in enumerate((_SKIN, _FOREHEAD, _LEFT_CHEEK, _RIGHT_CHEEK)):
+            _draw(drawn[index], points[region], 255)
+        for hole in _NOT_SKIN:
+            _draw(drawn[0], points[hole], 0)
         usable = _usable(square, drawn[0])
-        area = drawn.reshape(4, -1).sum(axis=1)
+        area = drawn.sum(axis=(1, 2), dtype=np.float32)
         weights = (drawn * usable).reshape(4, -1)
-        skin = weights.sum(axis=1) / np.maximum(area, 1.0)
-        return SkinMap(side, step, np.ascontiguousarray(weights), skin)
+        total = weights.sum(axis=1)
+        skin = total / np.maximum(area, 1.0)
+        weights /= np.where(skin < _LEAST_SKIN, np.nan, total)[:, None]
+        return SkinMap(side, self._halvings, weights, skin)
 
 
 def colours(
@@ -116,59 +131,55 @@ def colours(
     light: NDArray[np.float32] | None = None
     seen = (0, 0)
     for skin, share in maps:
-        if light is None or seen != (skin.side, skin.step):
-            seen = (skin.side, skin.step)
-            square = _square(rgb, _corner(mesh, skin.side * skin.step), skin.side, skin.step)
+        if light is None or seen != (skin.side, skin.halvings):
+            seen = (skin.side, skin.halvings)
+            square = _square(rgb, _corner(mesh, skin.length), skin.side, skin.halvings)
             light = linear(square).reshape(-1, 3)
-        total = skin.weights.sum(axis=1, keepdims=True)
-        mean = skin.weights @ light / np.maximum(total, 1e-6)
-        mean[skin.skin < _LEAST_SKIN] = np.nan
-        mixed += share * mean
+        mixed += np.float32(share) * (skin.weights @ light)
     return mixed
 
 
 def _corner(mesh: NDArray[np.float32], length: int) -> NDArray[np.int64]:
     """Upper left corner of the square around the mesh, whole pixels."""
-    return np.asarray(np.rint(mesh[list(OVAL)].mean(axis=0) - length / 2), np.int64)
+    return np.asarray(np.rint(mesh[_OVAL].mean(axis=0) - length / 2), np.int64)
 
 
-def _square(rgb: NDArray[np.uint8], corner: NDArray[np.int64], side: int, step: int) -> NDArray[np.uint8]:
-    """The square (side, side, 3) at `corner`; black beyond the frame."""
+def _square(rgb: NDArray[np.uint8], corner: NDArray[np.int64], side: int, times: int) -> NDArray[np.uint8]:
+    """The square (side, side, 3) at `corner`, halved `times`; black beyond the frame."""
     left, top = int(corner[0]), int(corner[1])
-    length = side * step
+    length = side << times
     square = rgb[max(top, 0) : max(top + length, 0), max(left, 0) : max(left + length, 0)]
     if square.shape[:2] != (length, length):
         above, before = max(-top, 0), max(-left, 0)
-        below = length - square.shape[0] - above
-        after = length - square.shape[1] - before
-        if min(square.shape[:2]) == 0 or below < 0 or after < 0:
+        below, after = length - square.shape[0] - above, length - square.shape[1] - before
+        if square.size == 0 or below < 0 or after < 0:
             return np.zeros((side, side, 3), np.uint8)
         square = np.asarray(cv2.copyMakeBorder(square, above, below, before, after, cv2.BORDER_CONSTANT), np.uint8)
-    if step > 1:
-        square = np.asarray(cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
-    return square
+    return halved(square, times)
 
 
-def _polygon(points: NDArray[np.float32], outline: Sequence[int], side: int) -> NDArray[np.float32]:
-    """The outline's hull, (side, side) in [0, 1] with smooth edges."""
-    canvas = np.zeros((side, side), np.uint8)
-    hull = cv2.convexHull(points[list(outline)])
-    corners = np.rint(hull * (1 << _SHIFT)).astype(np.int32)
-    cv2.fillConvexPoly(canvas, corners, (255,), cv2.LINE_AA, _SHIFT)
-    return canvas.astype(np.float32) / 255.0
+def _draw(canvas: NDArray[np.uint8], points: NDArray[np.float32], value: int) -> None:
+    """Fills the points' hull on `canvas` (side, side), with smooth edges."""
+    corners = np.rint(cv2.convexHull(points) * (1 << _SHIFT)).astype(np.int32)
+    cv2.fillConvexPoly(canvas, corners, (value,), cv2.LINE_AA, _SHIFT)
 
 
-def _usable(square: NDArray[np.uint8], face: NDArray[np.float32]) -> NDArray[np.float32]:
+def _usable(square: NDArray[np.uint8], face: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Which pixels carry the skin's colour, (side, side) in [0, 1].
 
-    Not those that are clipped, dark, or far darker than the rest of the face. Judged on a blurred picture
-    and blurred again: noise must not move pixels in and out.
+    Not those that are clipped, dark, or far darker than the rest of the face. Judged on a blurred picture and blurred
+    again: noise must not move pixels in and out.
     """
-    calm = np.asarray(cv2.GaussianBlur(square, (5, 5), 0), np.uint8)
-    brightest = calm.max(axis=2)
-    good = (brightest < _CLIPPED) & (brightest > _DARK)
-    luminance = linear(calm) @ np.array([0.2126, 0.7152, 0.0722], np.float32)
-    inside = face > 0.5
-    if inside.any():
-        good &= luminance > _SHADE * float(np.median(luminance[inside]))
-    return np.asarray(cv2.GaussianBlur(good.astype(np.float32), (5, 5), 0), np.float32)
+    calm = np.asarray(cv2.blur(square, (5, 5)), np.uint8)
+    red, green, blue = cv2.split(calm)
+    brightest = np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)
+    # Green stands for luminance, of which it makes up 72 %.
+    inside = green[face > 127]
+    darkest = 0 if inside.size == 0 else _srgb(_SHADE * float(LINEAR_LIGHT[int(np.median(inside))]))
+    good = (brightest < _CLIPPED) & (brightest > _DARK) & (green > darkest)
+    return np.asarray(cv2.blur(good.astype(np.float32), (5, 5)), np.float32)
+
+
+def _srgb(light: float) -> int:
+    """The 8-bit sRGB value of linear light."""
+    return int(np.searchsorted(LINEAR_LIGHT, light))
