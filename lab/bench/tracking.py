@@ -1,0 +1,112 @@
+"""`python -m lab.bench.tracking CLIP…`: what the time between two measured meshes costs and saves.
+
+A clip's true heart rate is read from `CLIP.truth.json` beside it, or given as `CLIP=RATE`. Prints one line a clip and
+stride, a summary over all clips for each stride, and a JSON object of the summary.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from workers.clip import Frame, open_clip
+from workers.face import FaceTrack, FaceTracker
+from workers.rppg.models import RppgModels
+from workers.rppg.pulse import pulse_of
+from workers.rppg.spectrum import snr_db, spectrum_of
+from workers.rppg.traces import traces_of
+
+STRIDES_S: Final = (0.0, 0.1, 1 / 6, 1 / 4, 1 / 3, 1 / 2, 1.0)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One clip at one stride.
+
+    `mesh_rms` is the landmarks' distance from those measured in every frame, in face widths; `pos_snr_db` the signal to
+    noise ratio of POS at the true rate; `cpu_s` what tracking took in all threads of the process.
+    """
+
+    clip: str
+    stride_s: float
+    cpu_s: float
+    mesh_rms: float
+    pos_error: float
+    pos_snr_db: float
+    fused_error: float
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, end with one JSON object."""
+    parser = argparse.ArgumentParser(prog="python -m lab.bench.tracking", description=__doc__)
+    parser.add_argument("clips", nargs="+", metavar="CLIP[=RATE]")
+    options = parser.parse_args(arguments)
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        models = RppgModels.load(Path(folder))
+        trackers = {stride_s: FaceTracker(stride_s) for stride_s in STRIDES_S}
+        for clip in options.clips:
+            rows += _rows(*_named(clip), trackers, models)
+    summary = {f"{stride_s:.3f}": _mean([row for row in rows if row.stride_s == stride_s]) for stride_s in STRIDES_S}
+    for name, figures in summary.items():
+        _say(f"stride {name} s  " + "  ".join(f"{key} {value:.4g}" for key, value in figures.items()))
+    _say(json.dumps(summary))
+    return 0
+
+
+def _named(argument: str) -> tuple[Path, float]:
+    name, _, rate = argument.partition("=")
+    path = Path(name)
+    if rate:
+        return path, float(rate)
+    return path, float(json.loads(path.with_suffix(".truth.json").read_text("utf-8"))["heart_rate"])
+
+
+def _rows(path: Path, rate: float, trackers: dict[float, FaceTracker], models: RppgModels) -> list[Row]:
+    with open_clip(path) as clip:
+        frames: list[Frame] = list(clip.frames())
+    rows: list[Row] = []
+    every: FaceTrack | None = None
+    for stride_s, tracker in trackers.items():
+        began_s = time.process_time()
+        track = tracker.track(iter(frames))
+        cpu_s = time.process_time() - began_s
+        every = every or track
+        width = float(np.nanmedian(np.hypot(*(every.landmarks[:, 454] - every.landmarks[:, 234]).T)))
+        apart = np.hypot(*np.moveaxis(track.landmarks - every.landmarks, 2, 0)) / width
+        pulse = pulse_of(traces_of(track), models.estimators)
+        pos = next(estimate for estimate in pulse.estimates if estimate.name == "pos")
+        wave = models.estimators["pos"](traces_of(track))
+        row = Row(
+            clip=path.name,
+            stride_s=stride_s,
+            cpu_s=cpu_s,
+            mesh_rms=float(np.sqrt(np.nanmean(apart**2))),
+            pos_error=abs(pos.rate_per_min - rate),
+            pos_snr_db=snr_db(spectrum_of(wave, traces_of(track).fs), rate / 60),
+            fused_error=abs(pulse.rate_per_min - rate),
+        )
+        rows.append(row)
+        _say("  ".join(f"{key} {value:.4g}" if key != "clip" else str(value) for key, value in asdict(row).items()))
+    return rows
+
+
+def _mean(rows: Sequence[Row]) -> dict[str, float]:
+    names = ("cpu_s", "mesh_rms", "pos_error", "pos_snr_db", "fused_error")
+    return {name: round(float(np.mean([getattr(row, name) for row in rows])), 4) for name in names}
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
