@@ -5,6 +5,7 @@ about a frame is known at the next measured one.
 """
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,10 +73,15 @@ class FaceTracker:
             passage.see(frame)
         return passage.finish()
 
+    def close(self) -> None:
+        """Frees the models; the tracker can't be used any more."""
+        self._finder.close()
+
 
 def track_face(frames: Iterable[Frame], stride_s: float = STRIDE_S) -> FaceTrack:
     """`FaceTracker.track` with models loaded for this one clip."""
-    return FaceTracker(stride_s).track(frames)
+    with closing(FaceTracker(stride_s)) as tracker:
+        return tracker.track(frames)
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,11 @@ class FaceFinder:
             self._mesh.reset()
         self._used = False
 
+    def close(self) -> None:
+        """Frees MediaPipe's graphs."""
+        self._mesh.close()
+        self._detector.close()
+
     def mesh(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32] | None:
         """The mesh (478, 2) in pixels of `rgb` (h, w, 3), or None where no face is seen."""
         self._used = True

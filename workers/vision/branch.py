@@ -1,0 +1,91 @@
+"""The vision branch: a tracked face becomes every vital that a face's looks carry, each with its own status."""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import numpy as np
+
+from shared.schemas import CheckStatus, Method, Vital, VitalStatus
+from shared.version import VERSION
+from shared.vitals import AGE, BMI, GENDER, VITALS, Branch, Reason, VitalSpec
+from workers.branch import BranchResult, Progress
+from workers.face import FaceTrack
+from workers.portraits import Portrait
+from workers.vision.age import age
+from workers.vision.gender import gender
+from workers.vision.models import VisionModels
+
+__all__ = ["VisionModels", "measure_vision"]
+
+#: Checks that end the matter when they fail: there is no one face to judge, or not enough of it.
+_DECISIVE: Final = ("face", "obstruction")
+# Portraits whose quality is below this part of the best one's are blurred or turned away beside it.
+_WORSE: Final = 0.5
+
+
+def measure_vision(
+    track: FaceTrack,
+    models: VisionModels,
+    wanted: frozenset[str] | None = None,
+    progress: Progress | None = None,
+    *,
+    aggregate: Literal["median", "max"] = "median",
+) -> BranchResult:
+    """Every vital of the vision branch. `wanted` names the vitals asked for; default: all.
+
+    `aggregate` says how the portraits' ages become one.
+    """
+    progress = progress or Progress()
+    progress.stage("estimating")
+    specs = [spec for spec in VITALS.values() if spec.branch is Branch.VISION]
+    refused = _refusal(track)
+    portraits = best(track.portraits)
+    vitals: dict[str, Vital] = {}
+    for spec in specs:
+        if wanted is not None and spec.name not in wanted:
+            vital = _silent(spec, Reason.NOT_REQUESTED, "not asked for")
+        elif refused and spec is not BMI:
+            vital = _silent(spec, *refused)
+        else:
+            vital = _measured(spec, portraits, models, aggregate)
+        vitals[spec.name] = vital
+        progress.vital(spec.name, vital)
+    return BranchResult(vitals=vitals)
+
+
+def best(portraits: Sequence[Portrait]) -> tuple[Portrait, ...]:
+    """The portraits that are about as good as the best one."""
+    least = _WORSE * max((portrait.quality for portrait in portraits), default=0.0)
+    return tuple(portrait for portrait in portraits if portrait.quality >= least)
+
+
+def _measured(
+    spec: VitalSpec, portraits: Sequence[Portrait], models: VisionModels, aggregate: Literal["median", "max"]
+) -> Vital:
+    if spec is AGE and models.age is not None:
+        name = f"{aggregate} of portraits"
+        return age(np.asarray(models.age(portraits)), aggregate, _method(name, models.weights["age"], portraits))
+    if spec is GENDER and models.gender is not None:
+        log_odds = np.asarray(models.gender(portraits))
+        return gender(log_odds, _method("mean odds of portraits", models.weights["gender"], portraits))
+    detail = models.left_out.get(spec.name, "no model for it is installed")
+    return Vital.without_value(spec.unit, VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED, detail)
+
+
+def _refusal(track: FaceTrack) -> tuple[Reason, str | None] | None:
+    """Why no portrait can be judged, or None."""
+    for name in _DECISIVE:
+        check = track.checks.get(name)
+        if check is not None and check.status is CheckStatus.FAIL and check.reason is not None:
+            return check.reason, check.detail
+    if not track.portraits:
+        return Reason.NO_FACE, "no moment of the clip shows a face"
+    return None
+
+
+def _silent(spec: VitalSpec, reason: Reason, detail: str | None) -> Vital:
+    return Vital.without_value(spec.unit, VitalStatus.ABSTAINED, reason, detail)
+
+
+def _method(name: str, model: str, portraits: Sequence[Portrait]) -> Method:
+    return Method(name=name, version=VERSION, models=[model], frames=len(portraits))
