@@ -30,11 +30,9 @@ def _interval(of: Vital | Measure) -> str:
 def print_document(console: Console, document: JobDocument, truth: Mapping[str, float] | None = None) -> None:
     """Print vitals (beside the truth, where known), checks and what went wrong."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("vital", "value", "unit", "interval", "status"):
-        table.add_column(column)
-    if truth:
-        table.add_column("truth", justify="right")
-    table.add_column("reason")
+    columns = ["vital", "value", "unit", "interval", "status", *(["truth"] if truth else []), "reason"]
+    for column in columns:
+        table.add_column(column, no_wrap=True, justify="right" if column in {"value", "truth"} else "left")
     details: list[str] = []
 
     def row(title: str, of: Vital | Measure, value: str, known: float | None) -> None:
@@ -50,8 +48,12 @@ def print_document(console: Console, document: JobDocument, truth: Mapping[str, 
         known = (truth or {}).get(name)
         if isinstance(vital.value, dict):
             for part, measure in vital.value.items():
-                title = f"{VITALS[name].title} {VARIABILITY[part].name}"
-                row(title, measure, "-" if measure.value is None else _number(measure.value), (truth or {}).get(part))
+                row(
+                    VARIABILITY[part].title,
+                    measure,
+                    "-" if measure.value is None else _number(measure.value),
+                    (truth or {}).get(part),
+                )
         else:
             row(VITALS[name].title, vital, "-" if vital.value is None else _number(vital.value), known)
     if document.vitals:

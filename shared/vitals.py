@@ -88,6 +88,7 @@ class VariabilitySpec:
     """One measure of heart-rate variability: `ok` from `minimum_s`, `experimental` from `experimental_s` to there."""
 
     name: str
+    title: str
     unit: str | None
     minimum_s: float
     preferred_s: float
@@ -97,11 +98,11 @@ class VariabilitySpec:
 VARIABILITY: Final[dict[str, VariabilitySpec]] = {
     spec.name: spec
     for spec in (
-        VariabilitySpec("sdnn_ms", "ms", 20, 60, experimental_s=10),
-        VariabilitySpec("rmssd_ms", "ms", 20, 60, experimental_s=10),
-        VariabilitySpec("pnn50", "%", 30, 60),
-        VariabilitySpec("lf_hf", None, 55, 120),
-        VariabilitySpec("mean_ibi_ms", "ms", 10, 10),
+        VariabilitySpec("sdnn_ms", "SDNN", "ms", 20, 60, experimental_s=10),
+        VariabilitySpec("rmssd_ms", "RMSSD", "ms", 20, 60, experimental_s=10),
+        VariabilitySpec("pnn50", "pNN50", "%", 30, 60),
+        VariabilitySpec("lf_hf", "LF/HF", None, 55, 120),
+        VariabilitySpec("mean_ibi_ms", "Mean interval", "ms", 10, 10),
     )
 }
 

@@ -1,0 +1,118 @@
+"""Branch outcomes become one honest document."""
+
+import datetime as dt
+
+import pytest
+from pydantic import ValidationError
+
+from shared.assembly import assemble, branches_for
+from shared.schemas import (
+    BranchOutcome,
+    BranchStatus,
+    Check,
+    CheckStatus,
+    ClipFacts,
+    ErrorCode,
+    JobDocument,
+    JobState,
+    Measure,
+    Problem,
+    Vital,
+    VitalStatus,
+)
+from shared.vitals import CHECKS, VITALS, Branch, Reason
+
+NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+FACTS = ClipFacts(
+    duration_s=15, frames=450, fps=30, width=640, height=480, container="webm", codec="vp8", bytes=1, sha256="0" * 64
+)
+
+
+def good(branch: Branch, **checks: Check) -> BranchOutcome:
+    vitals = {
+        spec.name: Vital.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE)
+        for spec in VITALS.values()
+        if spec.branch is branch
+    }
+    return BranchOutcome(status=BranchStatus.OK, elapsed_ms=5, clip=FACTS, checks=checks, vitals=vitals)
+
+
+def bad(status: BranchStatus, code: ErrorCode) -> BranchOutcome:
+    return BranchOutcome(status=status, elapsed_ms=5, error=Problem(code=code, detail="why"))
+
+
+def put_together(outcomes: dict[Branch, BranchOutcome], wanted: list[str] | None = None) -> JobDocument:
+    return assemble(
+        job_id="x",
+        created_at=NOW,
+        finished_at=NOW,
+        asked=branches_for(wanted),
+        outcomes=outcomes,
+        wanted=wanted,
+        versions={"facevitals": "0"},
+    )
+
+
+def test_every_vital_and_check_is_named_whatever_happened() -> None:
+    for outcomes in ({}, {Branch.VISION: good(Branch.VISION)}, {branch: good(branch) for branch in Branch}):
+        document = put_together(outcomes)
+        assert set(document.vitals) == set(VITALS)
+        assert set(document.checks) == set(CHECKS)
+
+
+def test_one_failing_branch_costs_its_own_vitals() -> None:
+    failed = bad(BranchStatus.ERROR, ErrorCode.BRANCH_FAILED)
+    document = put_together({Branch.VISION: failed, Branch.RPPG: good(Branch.RPPG)})
+    assert document.state is JobState.SUCCEEDED
+    assert document.vitals["age"].reason is Reason.BRANCH_FAILED
+    assert document.vitals["heart_rate"].reason is Reason.NO_PULSE
+    assert document.clip == FACTS
+
+
+def test_a_missing_branch_is_a_timeout() -> None:
+    document = put_together({Branch.RPPG: good(Branch.RPPG)})
+    assert document.branches["vision"].status is BranchStatus.TIMEOUT
+    assert document.vitals["bmi"].reason is Reason.BRANCH_TIMEOUT
+
+
+def test_a_rejected_clip_fails_the_job_even_if_one_branch_had_an_accident() -> None:
+    rejected = bad(BranchStatus.ERROR, ErrorCode.CLIP_TOO_SHORT)
+    document = put_together({Branch.VISION: bad(BranchStatus.TIMEOUT, ErrorCode.BRANCH_TIMEOUT), Branch.RPPG: rejected})
+    assert document.state is JobState.FAILED
+    assert document.error is not None
+    assert document.error.code is ErrorCode.CLIP_TOO_SHORT
+    assert document.vitals["heart_rate"].reason is Reason.CLIP_TOO_SHORT
+
+
+def test_what_was_not_asked_for_is_said_to_be() -> None:
+    document = put_together({Branch.RPPG: good(Branch.RPPG)}, ["heart_rate"])
+    assert document.branches["vision"].status is BranchStatus.SKIPPED
+    assert document.vitals["age"].reason is Reason.NOT_REQUESTED
+    assert document.vitals["stress"].reason is Reason.NOT_REQUESTED
+    assert document.state is JobState.SUCCEEDED
+
+
+def test_of_two_verdicts_the_worse_counts_and_knowing_nothing_least() -> None:
+    fine, unknown = Check(status=CheckStatus.PASS), Check(status=CheckStatus.UNKNOWN)
+    fail = Check(status=CheckStatus.FAIL, reason=Reason.MOTION)
+    document = put_together(
+        {
+            Branch.VISION: good(Branch.VISION, face=fine, motion=fail, liveness=unknown),
+            Branch.RPPG: good(Branch.RPPG, face=unknown, motion=fine, liveness=fine),
+        }
+    )
+    assert document.checks["face"] == fine
+    assert document.checks["motion"] == fail
+    assert document.checks["liveness"] == fine
+
+
+@pytest.mark.parametrize("kind", [Vital, Measure])
+def test_a_number_without_a_status_or_silence_without_a_reason_cannot_be_written(
+    kind: type[Vital] | type[Measure],
+) -> None:
+    with pytest.raises(ValidationError):
+        kind(value=72.0, unit="/min", status=VitalStatus.ABSTAINED, reason=Reason.NO_PULSE)
+    with pytest.raises(ValidationError):
+        kind(value=None, unit="/min", status=VitalStatus.OK)
+    with pytest.raises(ValidationError):
+        kind(value=None, unit="/min", status=VitalStatus.ABSTAINED)
