@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.table import Table
 
 from facevitals.service import exit_code
-from facevitals.show import print_document
+from facevitals.show import output, print_document
 from shared.logs import silence_native_stderr
 from shared.schemas import JobDocument
 from shared.settings import settings
 from shared.vitals import VITALS
 
-console = Console()
+console = output()
 errors = Console(stderr=True)
 
 

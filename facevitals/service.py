@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from facevitals.broker import BrokerNotStartedError
 from facevitals.client import Client, ServerEvent, SubmitFailedError
-from facevitals.show import print_document
+from facevitals.show import output, print_document
 from facevitals.stack import StackFailedError, Stopped, running
 from shared.logs import silence_native_stderr
 from shared.queues import QUEUES, QUEUES_VARIABLE
@@ -22,7 +22,7 @@ from shared.schemas import JobDocument, JobState
 from shared.settings import Settings, settings
 from shared.vitals import VITALS
 
-console = Console()
+console = output()
 errors = Console(stderr=True)
 
 
@@ -209,7 +209,9 @@ def generated_clip(folder: Path) -> tuple[Path, dict[str, float]]:
         task = progress.add_task("generating a 15 s clip of known rates", total=1.0)
         simulate(path, ClipSpec(), on_progress=lambda done, total: progress.update(task, completed=done, total=total))
     truth = json.loads(path.with_suffix(".truth.json").read_text())
-    return path, {name: float(truth[name]) for name in ("heart_rate", "respiration_rate") if name in truth}
+    return path, {
+        name: float(truth[name]) for name in ("heart_rate", "respiration_rate", "sdnn_ms", "rmssd_ms", "mean_ibi_ms")
+    }
 
 
 def _show_logs(logs: Path) -> None:

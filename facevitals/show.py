@@ -1,6 +1,8 @@
 """A job document for the terminal."""
 
+import sys
 from collections.abc import Mapping
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
@@ -8,58 +10,29 @@ from rich.table import Table
 from shared.schemas import JobDocument, Measure, Vital, VitalStatus
 from shared.vitals import VARIABILITY, VITALS
 
-_COLOURS = {
+_COLOURS: Final = {
     VitalStatus.OK: "green",
     VitalStatus.EXPERIMENTAL: "yellow",
     VitalStatus.ABSTAINED: "cyan",
     VitalStatus.UNAVAILABLE: "bright_black",
 }
 
+#: Columns of what is not a terminal (a log, a pipe).
+_PIPE_WIDTH: Final = 100
 
-def _number(value: object) -> str:
-    return f"{value:.1f}" if isinstance(value, float | int) else str(value)
 
-
-def _interval(of: Vital | Measure) -> str:
-    if of.interval is None:
-        return ""
-    level = f" ({of.interval_level:.0%})" if of.interval_level else ""
-    return f"{of.interval[0]:.1f} to {of.interval[1]:.1f}{level}"
+def output() -> Console:
+    """A console on stdout, wide enough for the table where nobody has set a width."""
+    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
 def print_document(console: Console, document: JobDocument, truth: Mapping[str, float] | None = None) -> None:
     """Print vitals (beside the truth, where known), checks and what went wrong."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    columns = ["vital", "value", "unit", "interval", "status", *(["truth"] if truth else []), "reason"]
-    for column in columns:
-        table.add_column(column, no_wrap=True, justify="right" if column in {"value", "truth"} else "left")
-    details: list[str] = []
-
-    def row(title: str, of: Vital | Measure, value: str, known: float | None) -> None:
-        colour = _COLOURS[of.status]
-        cells = [title, value, of.unit or "", _interval(of), f"[{colour}]{of.status.value}[/]"]
-        if truth:
-            cells.append("" if known is None else f"{known:.1f}")
-        table.add_row(*cells, of.reason.value if of.reason else "")
-        if isinstance(of, Vital) and of.detail:
-            details.append(f"{title}: {of.detail}")
-
-    for name, vital in document.vitals.items():
-        known = (truth or {}).get(name)
-        if isinstance(vital.value, dict):
-            for part, measure in vital.value.items():
-                row(
-                    VARIABILITY[part].title,
-                    measure,
-                    "-" if measure.value is None else _number(measure.value),
-                    (truth or {}).get(part),
-                )
-        else:
-            row(VITALS[name].title, vital, "-" if vital.value is None else _number(vital.value), known)
     if document.vitals:
-        console.print(table)
-    for detail in dict.fromkeys(details):
-        console.print(detail, style="dim", highlight=False)
+        console.print(_table(document, truth or {}))
+        for name, vital in document.vitals.items():
+            if vital.detail:
+                console.print(f"{VITALS[name].title}: {vital.detail}", style="dim", highlight=False)
     checks = [
         f"{name} {check.status.value}" + (f" ({check.detail})" if check.status.value in {"warn", "fail"} else "")
         for name, check in document.checks.items()
@@ -72,3 +45,30 @@ def print_document(console: Console, document: JobDocument, truth: Mapping[str, 
     if document.error:
         console.print(f"{document.state.value}: {document.error.code.value}: {document.error.detail}", style="bold red")
     console.print(document.notice, style="dim")
+
+
+def _table(document: JobDocument, truth: Mapping[str, float]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("vital", "value", "unit", "90 % interval", *(["truth"] if truth else []), "status"):
+        table.add_column(column, no_wrap=True, justify="right" if column in {"value", "truth"} else "left")
+    for name, vital in document.vitals.items():
+        if not isinstance(vital.value, dict):
+            table.add_row(*_cells(VITALS[name].title, vital, name, truth))
+            continue
+        table.add_row(VITALS[name].title)
+        for part, measure in vital.value.items():
+            table.add_row(*_cells(f"  {VARIABILITY[part].title}", measure, part, truth))
+    return table
+
+
+def _cells(title: str, of: Vital | Measure, name: str, truth: Mapping[str, float]) -> list[str]:
+    interval = f"{of.interval[0]:.1f} to {of.interval[1]:.1f}" if of.interval else ""
+    known = [f"{truth[name]:.1f}" if name in truth else ""] if truth else []
+    reason = f": {of.reason.value}" if of.reason else ""
+    return [title, _value(of), of.unit or "", interval, *known, f"[{_COLOURS[of.status]}]{of.status.value}{reason}[/]"]
+
+
+def _value(of: Vital | Measure) -> str:
+    if of.value is None:
+        return "-"
+    return f"{of.value:.1f}" if isinstance(of.value, float | int) else str(of.value)
