@@ -3,6 +3,7 @@
 import typer
 
 from facevitals import analysis, bench, service
+from facevitals import simulate as simulation
 from facevitals.settings_help import SETTINGS_HELP
 from shared.version import VERSION
 
@@ -38,6 +39,7 @@ app.command()(service.run)
 app.command()(service.gateway)
 app.command()(service.worker)
 app.command()(service.submit)
+app.command()(simulation.simulate)
 app.add_typer(bench.app, name="bench")
 
 
