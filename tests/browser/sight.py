@@ -86,7 +86,7 @@ class Sight:
     def job_id(self) -> str:
         """The job that the address names."""
         expect(self.page).to_have_url(re.compile("#job="))
-        return self.page.url.partition("#job=")[2]
+        return str(self.page.url.partition("#job=")[2])
 
     def upload(self, name: str, mime: str, content: bytes) -> None:
         """Hand the page a file."""
