@@ -19,13 +19,16 @@ def wall(width: int, height: int, rng: np.random.Generator) -> Image:
 
 
 def room(width: int, height: int, rng: np.random.Generator) -> Image:
-    """(h, w, 3) linear light of a room: wall, window or picture, a shelf of books, a plant; blurred as by a lens focused before it."""
+    """(h, w, 3) linear light of a room: wall, window or picture, a shelf of books, a plant; blurred as by a lens
+    focused before it."""
     canvas = np.ascontiguousarray(_srgb(wall(width, height, rng)))
     unit = height / 480
     left = bool(rng.integers(2))
     shelf_x = int(width * (0.02 if left else 0.72))
-    _shelf(canvas, shelf_x, int(0.10 * height), int(0.26 * width), int(0.62 * height), rng)
-    _frame(canvas, int(width * (0.74 if left else 0.05)), int(0.08 * height), int(0.2 * width), int(0.3 * height), rng)
+    shelf = (shelf_x, int(0.10 * height), int(0.26 * width), int(0.62 * height))
+    _shelf(canvas, shelf, rng)
+    frame = (int(width * (0.74 if left else 0.05)), int(0.08 * height), int(0.2 * width), int(0.3 * height))
+    _frame(canvas, frame, rng)
     _plant(canvas, int(width * (0.88 if left else 0.13)), int(0.95 * height), unit, rng)
     blurred = cv2.GaussianBlur(canvas, (0, 0), 3.2 * unit)
     return to_linear(np.asarray(blurred, dtype=np.uint8))
@@ -35,7 +38,8 @@ def _srgb(linear: Image) -> NDArray[np.uint8]:
     return np.round(to_srgb(linear) * 255).astype(np.uint8)
 
 
-def _shelf(canvas: NDArray[np.uint8], x: int, y: int, w: int, h: int, rng: np.random.Generator) -> None:
+def _shelf(canvas: NDArray[np.uint8], box: tuple[int, int, int, int], rng: np.random.Generator) -> None:
+    x, y, w, h = box
     wood = np.array([118, 88, 62]) + rng.integers(-15, 16, 3)
     cv2.rectangle(canvas, (x, y), (x + w, y + h), tuple(int(v) for v in wood * 0.55), -1)
     boards = 4
@@ -45,25 +49,34 @@ def _shelf(canvas: NDArray[np.uint8], x: int, y: int, w: int, h: int, rng: np.ra
         while left < x + w - 10:
             thick = int(rng.integers(max(5, w // 22), max(8, w // 9)))
             tall = int((bottom - top) * rng.uniform(0.55, 0.88))
-            colour = rng.choice([[150, 60, 50], [60, 80, 120], [190, 180, 160], [70, 100, 75], [200, 160, 90], [50, 50, 55]])
+            colour = rng.choice(
+                [[150, 60, 50], [60, 80, 120], [190, 180, 160], [70, 100, 75], [200, 160, 90], [50, 50, 55]]
+            )
             colour = np.clip(colour + rng.integers(-20, 21, 3), 0, 255)
-            cv2.rectangle(canvas, (left, bottom - tall), (min(left + thick, x + w - 4), bottom), tuple(int(v) for v in colour), -1)
+            cv2.rectangle(
+                canvas, (left, bottom - tall), (min(left + thick, x + w - 4), bottom), tuple(int(v) for v in colour), -1
+            )
             left += thick + int(rng.integers(0, 3)) + (thick * 2 if rng.uniform() < 0.12 else 0)
         cv2.rectangle(canvas, (x, bottom - 5), (x + w, bottom), tuple(int(v) for v in wood), -1)
 
 
-def _frame(canvas: NDArray[np.uint8], x: int, y: int, w: int, h: int, rng: np.random.Generator) -> None:
+def _frame(canvas: NDArray[np.uint8], box: tuple[int, int, int, int], rng: np.random.Generator) -> None:
+    x, y, w, h = box
     cv2.rectangle(canvas, (x, y), (x + w, y + h), (92, 74, 58), -1)
     edge = max(4, w // 16)
     inner = canvas[y + edge : y + h - edge, x + edge : x + w - edge]
     sky = np.linspace([150, 180, 205], [215, 205, 185], inner.shape[0])[:, None]
     inner[:] = np.clip(sky + rng.integers(-12, 13, 3), 0, 255)
-    hills = inner.shape[0] * (0.62 + 0.1 * np.sin(np.linspace(0, rng.uniform(4, 7), inner.shape[1]) + rng.uniform(0, 6)))
+    hills = inner.shape[0] * (
+        0.62 + 0.1 * np.sin(np.linspace(0, rng.uniform(4, 7), inner.shape[1]) + rng.uniform(0, 6))
+    )
     inner[np.arange(inner.shape[0])[:, None] > hills] = (84, 112, 82)
 
 
 def _plant(canvas: NDArray[np.uint8], x: int, y: int, unit: float, rng: np.random.Generator) -> None:
-    pot = np.array([[x - 26 * unit, y - 60 * unit], [x + 26 * unit, y - 60 * unit], [x + 19 * unit, y], [x - 19 * unit, y]])
+    pot = np.array(
+        [[x - 26 * unit, y - 60 * unit], [x + 26 * unit, y - 60 * unit], [x + 19 * unit, y], [x - 19 * unit, y]]
+    )
     for _ in range(26):
         angle = rng.uniform(-1.25, 1.25)
         reach = rng.uniform(50, 120) * unit

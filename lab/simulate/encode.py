@@ -11,12 +11,13 @@ from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 ENCODERS = {
-    # No B-frames, one thread and a fixed effort: what live recorders do, and what makes the same frames give the same bytes.
-    # libvpx takes a negative effort as fixed and a positive one as a goal for its clock.
-    "h264": ("libx264", {"preset": "veryfast", "bf": "0"}),
-    "vp8": ("libvpx", {"deadline": "realtime", "cpu-used": "-6", "error-resilient": "0"}),
+    "h264": ("libx264", {"preset": "veryfast", "tune": "zerolatency"}),
+    "vp8": ("libvpx", {"deadline": "realtime", "cpu-used": "-6"}),
     "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "7", "row-mt": "0"}),
 }
+"""As live recorders encode: no frame waits for a later one. One thread and a fixed effort, so that the same frames give
+the same bytes (libvpx takes a negative effort as fixed, and a positive one as a goal for its clock)."""
+
 TICKS = {".mp4": 90_000, ".webm": 1_000}
 """Ticks a second of each container: WebM keeps milliseconds."""
 
@@ -35,8 +36,8 @@ def encode(
 ) -> None:
     """Writes `frames`, pairs of a presentation time in seconds and (h, w, 3) uint8 RGB, to `path` (.mp4 or .webm).
 
-    Times must increase by at least a tick. Without `duration_header` the file is a stream: WebM of unknown length, fragmented MP4.
-    A file that can't be finished is removed.
+    Times must increase by at least a tick. Without `duration_header` the file is a stream: WebM of unknown length,
+    fragmented MP4. A file that can't be finished is removed.
     """
     suffix = path.suffix.lower()
     name, options = ENCODERS[codec]

@@ -1,4 +1,5 @@
-"""A person drawn into the scene: pulse, shading and eyelids on the portrait, then one smooth warp for head, torso and breath."""
+"""A person drawn into the scene: pulse, shading and eyelids on the portrait, then one smooth warp for head, torso and
+breath."""
 
 import cv2
 import numpy as np
@@ -21,11 +22,14 @@ TRANSIT_S = 0.025
 class Figure:
     """A portrait placed in a frame of `size` (w, h) with its face's middle at `place` (x, y) pixels.
 
-    `paint` draws into a copy of what is behind. The pulse lowers the diffuse light of perfused skin; a turn of the head changes the shading
-    of a rounded face (the intensity term of the skin-reflection model), which is what makes motion hard to tell from a pulse.
+    `paint` draws into a copy of what is behind. The pulse lowers the diffuse light of perfused skin; a turn of the
+    head changes the shading of a rounded face (the intensity term of the skin-reflection model), which is what makes
+    motion hard to tell from a pulse.
     """
 
-    def __init__(self, portrait: Portrait, size: tuple[int, int], place: tuple[float, float], skin_tone: int, strength: float) -> None:
+    def __init__(
+        self, portrait: Portrait, size: tuple[int, int], place: tuple[float, float], skin_tone: int, strength: float
+    ) -> None:
         self._portrait = portrait
         self._size = size
         self._origin = np.array(place) - portrait.centre
@@ -33,7 +37,9 @@ class Figure:
         self._base = np.ascontiguousarray(portrait.linear[rows, columns])
         perfusion = portrait.perfusion[rows, columns]
         blood = strength * pulsation(self._base, perfusion, skin_tone)
-        y = (np.arange(rows.start, rows.stop, dtype=np.float32)[:, None, None] - portrait.centre[1]) / portrait.face_height
+        y = (
+            np.arange(rows.start, rows.stop, dtype=np.float32)[:, None, None] - portrait.centre[1]
+        ) / portrait.face_height
         self._blood, self._late_blood = blood, blood * y * np.float32(TRANSIT_S)
         self._turned = self._shading(rows, columns)
         self._canvas = np.dstack([portrait.linear * portrait.matte[..., None], portrait.matte]).astype(np.float32)
@@ -56,7 +62,9 @@ class Figure:
         face = cv2.scaleAdd(self._turned[0], moment.yaw, face)
         face = cv2.scaleAdd(self._turned[1], moment.pitch, face)
         self._canvas[rows, columns, :3] = face * self._matte
-        drawn = cv2.remap(self._canvas, self._warp(moment), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+        drawn = cv2.remap(
+            self._canvas, self._warp(moment), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
+        )
         keep = np.float32(1) - drawn[..., 3]
         picture = behind * keep[..., None]
         return np.asarray(np.add(picture, drawn[..., :3], out=picture), dtype=np.float32)

@@ -20,7 +20,8 @@ Progress = Callable[[int, int], None]
 
 
 def simulate(path: Path, spec: ClipSpec | None = None, on_progress: Progress | None = None) -> Truth:
-    """Films `spec` (by default a quiet recording of 15 s) into `path` (.mp4 or .webm) and its truth into `path` with `.truth.json`.
+    """Films `spec` (by default a quiet recording of 15 s) into `path` (.mp4 or .webm) and its truth into `path` with
+    `.truth.json`.
 
     The same spec gives the same frames, and in the same environment the same bytes.
     Raises ValueError for a spec or a name that can't be filmed; OSError where the file can't be written.
@@ -47,7 +48,8 @@ def simulate(path: Path, spec: ClipSpec | None = None, on_progress: Progress | N
 
 
 def frame_times(spec: ClipSpec, ticks: int = 90_000) -> Floats:
-    """(n,) presentation times in seconds, the first 0, on a clock of `ticks` a second; with the jitter and the gaps of the spec."""
+    """(n,) presentation times in seconds, the first 0, on a clock of `ticks` a second; with the jitter and the gaps
+    of the spec."""
     rng = np.random.default_rng([spec.seed, 3])
     count = max(1, round(spec.duration_s * spec.fps))
     steps = np.clip(1 + spec.jitter * rng.standard_normal(count), 0.25, None)
@@ -58,7 +60,9 @@ def frame_times(spec: ClipSpec, ticks: int = 90_000) -> Floats:
     return np.asarray(np.unique(np.round(times[arrived] / spec.fps * ticks)) / ticks, dtype=np.float64)
 
 
-def _frames(spec: ClipSpec, times: Floats, take: Take, on_progress: Progress | None) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+def _frames(
+    spec: ClipSpec, times: Floats, take: Take, on_progress: Progress | None
+) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # one core a clip: grids of clips run side by side
     try:

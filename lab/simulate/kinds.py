@@ -20,8 +20,9 @@ FACE_SHARE = 0.37
 
 @dataclass(frozen=True)
 class Take:
-    """What the camera is pointed at. `picture(i)` is (h, w, 3) linear light of frame i; `body` whose life is the truth, None where
-    there is none; `frozen` the frame after which the stream repeats itself; `faces` how many faces are to be seen."""
+    """What the camera is pointed at. `picture(i)` is (h, w, 3) linear light of frame i; `body` whose life is the
+    truth, None where there is none; `frozen` the frame after which the stream repeats itself; `faces` how many faces
+    are to be seen."""
 
     picture: Callable[[int], Image]
     body: Body | None
@@ -95,7 +96,9 @@ def _noise(stage: Stage) -> Take:
 
 
 def _frozen(stage: Stage) -> Take:
-    return replace(_live(stage), body=None, frozen=int(np.searchsorted(stage.times_s, min(2.0, 0.2 * stage.spec.duration_s))))
+    return replace(
+        _live(stage), body=None, frozen=int(np.searchsorted(stage.times_s, min(2.0, 0.2 * stage.spec.duration_s)))
+    )
 
 
 def _no_face(stage: Stage) -> Take:
@@ -120,8 +123,12 @@ _KINDS: Final = (
     Kind("frozen", "a living person whose stream freezes after two seconds", _frozen),
     Kind("no_face", "the room with nobody in it", _no_face),
     Kind("face_leaves", "a living person who leaves after a third of the clip", _leaving),
-    Kind("flicker", "a still photograph under a lamp that flickers like a pulse", _still,
-         lambda spec: replace(spec, flicker_hz=spec.heart_rate / 60, flicker_depth=0.01)),
+    Kind(
+        "flicker",
+        "a still photograph under a lamp that flickers like a pulse",
+        _still,
+        lambda spec: replace(spec, flicker_hz=spec.heart_rate / 60, flicker_depth=0.01),
+    ),
     Kind("too_short", "a living person for four seconds", _live, lambda spec: replace(spec, duration_s=4.0)),
     Kind("low_fps", "a living person at five frames a second", _live, lambda spec: replace(spec, fps=5.0)),
 )

@@ -1,10 +1,10 @@
 """A heart and a pair of lungs: beats, breaths, and the pulse wave that they drive.
 
-Beats come from integral pulse frequency modulation: the heart rate is modulated by respiration (respiratory sinus arrhythmia),
-by 0.1 Hz waves of blood pressure and by a little noise, and a beat falls wherever its integral passes a whole number. The wave is a
-systolic peak and a diastolic (dicrotic) one a beat; respiration modulates its rate, amplitude and baseline, the three modulations
-from which breathing can be read out of a pulse (Karlen et al. 2013, "Multiparameter respiratory rate estimation from the
-photoplethysmogram").
+Beats come from integral pulse frequency modulation: the heart rate is modulated by respiration (respiratory sinus
+arrhythmia), by 0.1 Hz waves of blood pressure and by a little noise, and a beat falls wherever its integral passes a
+whole number. The wave is a systolic peak and a diastolic (dicrotic) one a beat; respiration modulates its rate,
+amplitude and baseline, the three modulations from which breathing can be read out of a pulse (Karlen et al. 2013,
+"Multiparameter respiratory rate estimation from the photoplethysmogram").
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ _LEAD_S = 2.0
 
 SYSTOLIC_RISE, SYSTOLIC_FALL = 0.085, 0.115
 DIASTOLIC_DELAY, DIASTOLIC_WIDTH, DIASTOLIC_STRENGTH = 0.37, 0.125, 0.42
-"""Shape of one beat, widths and delay as fractions of the interval at 60 /min: two pulses, as in Tang et al. 2020, "PPGSynth"."""
+"""Shape of one beat, widths and delay as fractions of the interval at 60 /min: two pulses, as in Tang et al. 2020,
+"PPGSynth"."""
 
 INSPIRATION_SHARE = 0.4
 """Share of a breath that is inspiration: a ratio of 1 to 1.5, usual at rest."""
@@ -37,7 +38,8 @@ class PulseWave:
     """A pulse wave and the events behind it.
 
     times_s         (n,) seconds
-    values          (n,) blood volume; the height of an average beat is 1, the mean about 0; more blood is up (skin gets darker)
+    values          (n,) blood volume; the height of an average beat is 1, the mean about 0; more blood is up (skin
+                    gets darker)
     beat_times_s    systolic peaks between the first and the last of `times_s`
     breath_times_s  beginnings of inspiration between the first and the last of `times_s`
     lung_volume     (n,) in [-1, 1], up is inspiration
@@ -89,9 +91,11 @@ class Body:
 
 
 def beat_shape(phase: Floats, rate_hz: Floats) -> Floats:
-    """The pulse at `phase` (in beats, systolic peak at whole numbers) for a heart beating at `rate_hz`; height 1, mean about 0.
+    """The pulse at `phase` (in beats, systolic peak at whole numbers) for a heart beating at `rate_hz`; height 1,
+    mean about 0.
 
-    Systole shortens less than the interval does when the heart speeds up (Bazett's square root), so fast pulses are rounder.
+    Systole shortens less than the interval does when the heart speeds up (Bazett's square root), so fast pulses are
+    rounder.
     """
     stretch = np.sqrt(np.clip(rate_hz, 0.4, 4.0))
     position = phase - np.round(phase)
@@ -107,7 +111,8 @@ def beat_shape(phase: Floats, rate_hz: Floats) -> Floats:
 
 
 def lung_volume(phase: Floats) -> Floats:
-    """Lung volume in [-1, 1] at `phase` (in breaths, inspiration begins at whole numbers); breathing in is quicker than out."""
+    """Lung volume in [-1, 1] at `phase` (in breaths, inspiration begins at whole numbers); breathing in is quicker
+    than out."""
     part = phase - np.floor(phase)
     rising = part / INSPIRATION_SHARE
     falling = (part - INSPIRATION_SHARE) / (1 - INSPIRATION_SHARE)
@@ -115,7 +120,8 @@ def lung_volume(phase: Floats) -> Floats:
 
 
 def wander(times_s: Floats, low_hz: float, high_hz: float, rng: np.random.Generator, parts: int = 12) -> Floats:
-    """A smooth random curve at `times_s` with energy between `low_hz` and `high_hz`, falling as 1/f, and an RMS of 1 over long times."""
+    """A smooth random curve at `times_s` with energy between `low_hz` and `high_hz`, falling as 1/f, and an RMS of 1
+    over long times."""
     frequencies = np.exp(rng.uniform(np.log(low_hz), np.log(high_hz), parts))
     strengths = 1 / np.sqrt(frequencies)
     phases = rng.uniform(0, 2 * np.pi, parts)
@@ -133,8 +139,9 @@ def live(
 ) -> Body:
     """A body whose mean rates over [0, duration_s] are as given (/min).
 
-    `hrv_sdnn_ms` is the standard deviation of the beat intervals over long times; six tenths of its variance come from respiration,
-    three from 0.1 Hz waves, the rest from noise. A short clip shows less or more of it: count the beats for its own figure.
+    `hrv_sdnn_ms` is the standard deviation of the beat intervals over long times; six tenths of its variance come
+    from respiration, three from 0.1 Hz waves, the rest from noise. A short clip shows less or more of it: count the
+    beats for its own figure.
     """
     grid = np.arange(-_LEAD_S, duration_s + _LEAD_S, 1 / _GRID_HZ)
     inside = (grid >= 0) & (grid <= duration_s)
@@ -152,7 +159,9 @@ def live(
     noise = wander(grid, 0.15, 0.5 * heart_rate / 60, rng, 40)
     spread = min(hrv_sdnn_ms * heart_rate / 60_000, LARGEST_SPREAD)
     modulation = spread * (
-        np.sqrt(0.6) * breath / max(float(np.std(breath[inside])), 1e-9) + np.sqrt(0.3) * pressure + np.sqrt(0.1) * noise
+        np.sqrt(0.6) * breath / max(float(np.std(breath[inside])), 1e-9)
+        + np.sqrt(0.3) * pressure
+        + np.sqrt(0.1) * noise
     )
     cardiac_phase = integrate(heart_rate, modulation, rng.uniform())
     amplitude = 1.0 + 0.04 * wander(grid, 0.05, heart_rate / 120, rng)
@@ -165,9 +174,13 @@ def pulse_wave(
     duration_s: float,
     fs: float,
     seed: int,
+    *,
     hrv_sdnn_ms: float = 30.0,
 ) -> PulseWave:
-    """The wave alone, without any video: sampled at `fs` Hz over [0, duration_s), for rates in /min. The same seed gives the same wave."""
+    """The wave alone, without any video: sampled at `fs` Hz over [0, duration_s), for mean rates in /min.
+
+    The same seed gives the same wave, and the one of the clip with these rates, this length and this seed.
+    """
     body = live(heart_rate, respiration_rate, duration_s, np.random.default_rng([seed, 0]), hrv_sdnn_ms)
     return observe(body, np.arange(round(duration_s * fs)) / fs)
 

@@ -1,4 +1,5 @@
-"""A picture of a person becomes a figure that can be moved, lit and made to pulse: matte, skin, hair, eyelids, relief."""
+"""A picture of a person becomes a figure that can be moved, lit and made to pulse: matte, skin, hair, eyelids,
+relief."""
 
 import os
 from dataclasses import dataclass
@@ -18,12 +19,42 @@ EYES = (
 """Upper and lower lids in MediaPipe's face mesh, from one corner to the other."""
 LIPS = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
 BROWS = ((70, 63, 105, 66, 107, 55, 65, 52, 53, 46), (336, 296, 334, 293, 300, 276, 283, 282, 295, 285))
-OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136, 172)
+OVAL = (
+    10,
+    338,
+    297,
+    332,
+    284,
+    251,
+    389,
+    356,
+    454,
+    323,
+    361,
+    288,
+    397,
+    365,
+    379,
+    378,
+    400,
+    377,
+    152,
+    148,
+    176,
+    149,
+    150,
+    136,
+    172,
+)
 OVAL += (58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)
 FOREHEAD, CHIN, NOSE, CHEEKS = 10, 152, 4, (50, 280, 205, 425)
 
 CLOSURES = (0.3, 0.6, 0.85, 1.0)
 """How far the lids are down in the pictures of a blink."""
+
+
+WEBCAM_BLUR = 0.0045
+"""Softness of a webcam's lens and its colour interpolation, in face heights: 0.8 pixels in the default scene."""
 
 
 class NoFaceInPortrait(ValueError):  # noqa: N818  (named for what happened)
@@ -96,8 +127,11 @@ def read_picture(source: Path | NDArray[np.uint8] | None) -> NDArray[np.uint8]:
     return source
 
 
-def load_portrait(source: Path | NDArray[np.uint8] | None, face_height: float, have: int = 2, want: int = 2) -> Portrait:
-    """The person in `source` (None: scikit-image's astronaut), `face_height` pixels from forehead to chin, skin of Fitzpatrick type `want`.
+def load_portrait(
+    source: Path | NDArray[np.uint8] | None, face_height: float, have: int = 2, want: int = 2
+) -> Portrait:
+    """The person in `source` (None: scikit-image's astronaut), `face_height` pixels from forehead to chin, skin of
+    Fitzpatrick type `want`.
 
     `have` is the type that the picture shows. Raises NoFaceInPortrait, and ValueError for what is no picture.
     """
@@ -115,7 +149,7 @@ def _prepared(data: bytes, shape: tuple[int, int, int], face_height: float, have
     interpolation = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
     scaled = np.asarray(cv2.resize(picture, size, interpolation=interpolation), dtype=np.uint8)
     matte = _choked(np.asarray(cv2.resize(matte, size, interpolation=cv2.INTER_LINEAR), dtype=np.float32), face_height)
-    linear = to_linear(scaled)
+    linear = np.asarray(cv2.GaussianBlur(to_linear(scaled), (0, 0), WEBCAM_BLUR * face_height), dtype=np.float32)
     skin = _skin(scaled, landmarks, face_height) * matte
     linear = retone(linear, skin, have, want)
     if want >= 4 > have:
@@ -123,7 +157,9 @@ def _prepared(data: bytes, shape: tuple[int, int, int], face_height: float, have
     face = _box(landmarks[list(OVAL)], 0.25 * face_height, size)
     eyes = _box(landmarks[[index for eye in EYES for lid in eye for index in lid]], 0.16 * face_height, size)
     perfusion = skin * _perfused(landmarks, size, face_height)
-    return Portrait(linear, matte, skin, perfusion, landmarks, face, eyes, _blinks(linear, landmarks, eyes, face_height))
+    return Portrait(
+        linear, matte, skin, perfusion, landmarks, face, eyes, _blinks(linear, landmarks, eyes, face_height)
+    )
 
 
 @lru_cache(maxsize=8)
@@ -169,14 +205,21 @@ def _skin(picture: NDArray[np.uint8], landmarks: NDArray[np.float64], face_heigh
     alike = np.clip(2.2 - np.linalg.norm(distance, axis=2), 0, 1).astype(np.float32)
     alike = np.asarray(cv2.GaussianBlur(alike, (0, 0), 0.008 * face_height), dtype=np.float32)
     skin = inside * alike
-    for part, widen in ((EYES[0][0] + EYES[0][1][::-1], 1.25), (EYES[1][0] + EYES[1][1][::-1], 1.25), (LIPS, 1.05), *((b, 1.1) for b in BROWS)):
+    for part, widen in (
+        (EYES[0][0] + EYES[0][1][::-1], 1.25),
+        (EYES[1][0] + EYES[1][1][::-1], 1.25),
+        (LIPS, 1.05),
+        *((b, 1.1) for b in BROWS),
+    ):
         outline = landmarks[list(part)]
         middle = outline.mean(axis=0)
         skin = skin * (1 - _filled(middle + widen * (outline - middle), size, 0.012 * face_height))
     return skin.astype(np.float32)
 
 
-def _darkened_hair(linear: Image, matte: Image, skin: Image, landmarks: NDArray[np.float64], face_height: float) -> Image:
+def _darkened_hair(
+    linear: Image, matte: Image, skin: Image, landmarks: NDArray[np.float64], face_height: float
+) -> Image:
     """Hair (what of the head is no skin, above the chin and outside the oval; and brows) at a sixth of its light."""
     size = (linear.shape[1], linear.shape[0])
     rows = np.arange(size[1], dtype=np.float32)[:, None]
@@ -193,11 +236,16 @@ def _darkened_hair(linear: Image, matte: Image, skin: Image, landmarks: NDArray[
 
 
 def _perfused(landmarks: NDArray[np.float64], size: tuple[int, int], face_height: float) -> Image:
-    """Strong on cheeks and forehead, weaker on nose, chin and the rim: as pulse amplitude maps of faces show (Verkruysse et al. 2008)."""
+    """Strong on cheeks and forehead, weaker on nose, chin and the rim: as pulse amplitude maps of faces show
+    (Verkruysse et al. 2008)."""
     x, y = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
     brow = (landmarks[FOREHEAD] + landmarks[9]) / 2
     strength = np.full((size[1], size[0]), 0.5, dtype=np.float32)
-    for point, reach in ((brow, (0.42, 0.2)), (landmarks[[50, 205]].mean(axis=0), (0.2, 0.22)), (landmarks[[280, 425]].mean(axis=0), (0.2, 0.22))):
+    for point, reach in (
+        (brow, (0.42, 0.2)),
+        (landmarks[[50, 205]].mean(axis=0), (0.2, 0.22)),
+        (landmarks[[280, 425]].mean(axis=0), (0.2, 0.22)),
+    ):
         spread = ((x - point[0]) / (reach[0] * face_height)) ** 2 + ((y - point[1]) / (reach[1] * face_height)) ** 2
         strength = np.maximum(strength, 0.5 + 0.5 * np.exp(-0.5 * spread**2))
     return strength
@@ -209,10 +257,14 @@ def _box(points: NDArray[np.float64], margin: float, size: tuple[int, int]) -> t
     return int(left), int(top), int(right - left), int(bottom - top)
 
 
-def _blinks(linear: Image, landmarks: NDArray[np.float64], eyes: tuple[int, int, int, int], face_height: float) -> tuple[Blink, ...]:
+def _blinks(
+    linear: Image, landmarks: NDArray[np.float64], eyes: tuple[int, int, int, int], face_height: float
+) -> tuple[Blink, ...]:
     """The skin between brow and lashes is drawn down over the eye, column by column."""
     rows, columns = region(eyes)
-    x, y = np.meshgrid(np.arange(columns.start, columns.stop, dtype=np.float32), np.arange(rows.start, rows.stop, dtype=np.float32))
+    x, y = np.meshgrid(
+        np.arange(columns.start, columns.stop, dtype=np.float32), np.arange(rows.start, rows.stop, dtype=np.float32)
+    )
     blinks = []
     for closure in CLOSURES:
         source = y.copy()

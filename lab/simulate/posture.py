@@ -1,4 +1,5 @@
-"""How a person in front of a webcam moves: sway, turns of the head, breathing, blinks, the pulse; one value a frame each."""
+"""How a person in front of a webcam moves: sway, turns of the head, breathing, blinks, the pulse; one value a frame
+each."""
 
 from dataclasses import dataclass, fields, replace
 
@@ -7,7 +8,8 @@ import numpy as np
 from lab.simulate.physiology import Body, Floats, observe, wander
 
 BREATH_RISE = 0.022
-"""Rise of the shoulders from the end of expiration to the end of inspiration, in face heights: about 4 mm of a face of 19 cm."""
+"""Rise of the shoulders from the end of expiration to the end of inspiration, in face heights: about 4 mm of a face
+of 19 cm."""
 BREATH_NOD = 0.25
 """Share of it that the head follows."""
 RECOIL = 0.0004
@@ -20,7 +22,8 @@ class Posture:
     """Curves over n frames. Lengths in face heights, angles in radians; all zero is the portrait as it is.
 
     across, down   head translation;  roll, yaw, pitch  its turns (roll clockwise);  nearer  its growth, as a share
-    breath         lung volume in [-1, 1];  pulse  blood volume, 1 being an average beat;  pulse_speed  its change a second
+    breath         lung volume in [-1, 1];  pulse  blood volume, 1 being an average beat;  pulse_speed  its change a
+                   second
     lids           0 open, 1 closed;  shift_across, shift_down  translation of the whole figure
     """
 
@@ -67,9 +70,10 @@ def at_rest(frames: int) -> Posture:
 
 
 def sitting(body: Body, times_s: Floats, motion: float, blink_rate: float, rng: np.random.Generator) -> Posture:
-    """A person with `body` who sits before the camera at `times_s`. `motion` scales sway and turns: 1 is natural, 0 none."""
+    """A person with `body` who sits before the camera at `times_s`. `motion` scales sway and turns: 1 is natural, 0
+    none."""
 
-    def sway(size: float, low_hz: float = 0.03, high_hz: float = 0.5) -> Floats:
+    def sway(size: float, low_hz: float = 0.03, high_hz: float = 0.4) -> Floats:
         return motion * size * wander(times_s, low_hz, high_hz, rng)
 
     seen = observe(body, times_s)
@@ -77,12 +81,12 @@ def sitting(body: Body, times_s: Floats, motion: float, blink_rate: float, rng: 
     behind = body.pulse(times_s - 0.01)
     rise = -0.5 * BREATH_RISE * BREATH_NOD * seen.lung_volume
     return Posture(
-        across=sway(0.018),
-        down=sway(0.008) + rise - RECOIL * seen.values,
-        roll=sway(np.radians(0.9)),
-        yaw=sway(np.radians(1.6)),
-        pitch=sway(np.radians(1.0)) - 0.002 * seen.lung_volume,
-        nearer=sway(0.006, 0.02, 0.2),
+        across=sway(0.012),
+        down=sway(0.005) + rise - RECOIL * seen.values,
+        roll=sway(np.radians(0.6)),
+        yaw=sway(np.radians(1.0)),
+        pitch=sway(np.radians(0.6)) - 0.002 * seen.lung_volume,
+        nearer=sway(0.004, 0.02, 0.2),
         breath=seen.lung_volume,
         pulse=seen.values,
         pulse_speed=(ahead - behind) / 0.02,

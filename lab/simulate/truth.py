@@ -15,11 +15,13 @@ from lab.simulate.spec import ClipSpec
 class Truth:
     """The clip's truth, over the times that its frames cover.
 
-    heart_rate      /min, from the beats in the clip: 60 over their mean interval; None where no living person is seen throughout
+    heart_rate      /min, from the beats in the clip: 60 over their mean interval; None where no living person is seen
+                    throughout
     respiration_rate  /min, the mean that was asked for and simulated; None likewise
     sdnn_ms, rmssd_ms, mean_ibi_ms  of the beats in the clip; None with fewer than three beats
     beat_times_s, breath_times_s  systolic peaks; beginnings of inspiration
-    frame_times_s, bvp  presentation times and blood volume (up: more blood, darker skin) of each frame; bvp empty without life
+    frame_times_s, bvp  presentation times and blood volume (up: more blood, darker skin) of each frame; bvp empty
+                        without life
     faces           how many faces the scene shows
     conditions      the spec
     """
@@ -50,7 +52,9 @@ class Truth:
 def truth_of(spec: ClipSpec, times_s: Floats, wave: PulseWave | None, faces: int) -> Truth:
     """The truth of a clip with frames at `times_s`; `wave` is the living person's, seen at those times."""
     conditions = {item.name: getattr(spec, item.name) for item in fields(spec) if item.name != "portrait"}
-    conditions["portrait"] = spec.portrait.name if isinstance(spec.portrait, Path) else ("astronaut" if spec.portrait is None else "array")
+    conditions["portrait"] = (
+        spec.portrait.name if isinstance(spec.portrait, Path) else ("astronaut" if spec.portrait is None else "array")
+    )
     intervals = np.diff(wave.beat_times_s) * 1000 if wave is not None else np.empty(0)
     several = len(intervals) >= 2
     return Truth(
