@@ -32,7 +32,12 @@ def simulate(
     jitter: Annotated[float, typer.Option(help="Spread of frame times, share of a frame.")] = 0.0,
     dropped: Annotated[float, typer.Option(help="Share of frames that never arrive.")] = 0.0,
     duration_header: Annotated[bool, typer.Option(help="Write the duration, as a browser does not.")] = True,
+    pulse_strength: Annotated[float, typer.Option(help="Factor on the pulse of that skin.")] = 1.0,
+    flicker: Annotated[float, typer.Option(help="Hz of a lamp's flicker as the camera sees it; 0: none.")] = 0.0,
+    flicker_depth: Annotated[float, typer.Option(help="Depth of the flicker, as a share.")] = 0.01,
+    blink_rate: Annotated[float, typer.Option(help="Blinks, /min.")] = 14.0,
     portrait: Annotated[Path | None, typer.Option(help="Another face: a picture file.")] = None,
+    portrait_skin_tone: Annotated[int, typer.Option(help="Fitzpatrick type that the picture shows.")] = 2,
 ) -> None:
     """Write a synthetic clip and its truth. Exit 2 for conditions that can't be filmed."""
     silence_native_stderr()
@@ -71,7 +76,12 @@ def simulate(
             jitter=jitter,
             dropped=dropped,
             duration_header=duration_header,
+            pulse_strength=pulse_strength,
+            flicker_hz=flicker,
+            flicker_depth=flicker_depth if flicker else 0.0,
+            blink_rate=blink_rate,
             portrait=portrait,
+            portrait_skin_tone=portrait_skin_tone,
         )
         with Progress(console=errors, transient=True) as progress:
             task = progress.add_task(f"filming {out.name}", total=1.0)

@@ -1,0 +1,61 @@
+"""What is no living face in good light gets a reason, never a vital: real encoded clips through the whole analysis."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.simulate import ClipSpec, simulate
+from lab.simulate.kinds import KINDS
+from shared.schemas import JobState, VitalStatus
+from shared.vitals import Reason
+from workers.analysis import Analyzer, AnalyzerOptions
+
+#: Long enough for a heart rate, short enough for a test.
+DURATION_S = 8.0
+
+EXPECTED = {
+    "wall": {Reason.NO_FACE},
+    "noise": {Reason.NO_FACE},
+    "no_face": {Reason.NO_FACE},
+    "two_faces": {Reason.MULTIPLE_FACES},
+    "face_leaves": {Reason.FACE_LOST},
+    "flicker": {Reason.LIGHTING_UNSTABLE, Reason.NO_PULSE, Reason.ESTIMATORS_DISAGREE},
+    "too_short": {Reason.CLIP_TOO_SHORT},
+    "low_fps": {Reason.FRAME_RATE_LOW},
+}
+
+
+@pytest.fixture(scope="module")
+def analyzer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Analyzer]:
+    loaded = Analyzer.load(AnalyzerOptions(models_dir=tmp_path_factory.mktemp("models")))
+    yield loaded
+    loaded.close()
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"live"}))
+def test_a_negative_gets_a_reason_and_no_heart_rate(kind: str, analyzer: Analyzer, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    simulate(clip, ClipSpec(kind=kind, duration_s=DURATION_S, seed=21))
+    document = analyzer.analyze(clip).document
+    assert document.state is JobState.SUCCEEDED
+    for name in ("heart_rate", "respiration_rate", "oxygen_saturation", "stress", "heart_rate_variability"):
+        vital = document.vitals[name]
+        assert vital.value is None, f"{name}: {vital}"
+        assert vital.status in {VitalStatus.ABSTAINED, VitalStatus.UNAVAILABLE}
+    reason = document.vitals["heart_rate"].reason
+    assert reason is not None
+    assert reason in EXPECTED.get(kind, set(Reason)), document.vitals["heart_rate"]
+    if kind in {"wall", "noise", "no_face", "two_faces"}:
+        assert document.vitals["age"].reason is reason
+        assert document.vitals["gender"].reason is reason
+
+
+def test_a_truncated_file_and_a_text_are_rejected_with_a_reason(analyzer: Analyzer, tmp_path: Path) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("this is no video")
+    document = analyzer.analyze(text).document
+    assert document.state is JobState.FAILED
+    assert document.error is not None
+    assert document.error.code.rejects_clip
+    assert all(vital.value is None and vital.reason for vital in document.vitals.values())
