@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from facevitals.service import exit_code
 from facevitals.show import output, print_document
@@ -97,33 +96,31 @@ def models(
     config = settings()
     if prepare:
         prepare_models(config.models_path, open_only=config.open_models_only)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("model", "serves", "state", "sha256", "licence", "source", "file or command"):
-        table.add_column(column, overflow="fold")
     for model in installed_models(config.models_path, open_only=config.open_models_only):
         entry = model.entry
-        where = model.command or str(model.path or "")
+        about = {
+            "name": entry.name,
+            "title": entry.title,
+            "state": model.state.value,
+            "serves": list(entry.vitals),
+            "file": str(model.path) if model.path else None,
+            "bytes": entry.bytes,
+            "sha256": entry.sha256,
+            "source": entry.source,
+            "licence": entry.licence,
+            "open_licence": entry.open_licence,
+            "command": model.command,
+        }
         if as_json:
-            line = {
-                "name": entry.name,
-                "title": entry.title,
-                "state": model.state.value,
-                "file": str(model.path) if model.path else None,
-                "sha256": entry.sha256,
-                "bytes": entry.bytes,
-                "source": entry.source,
-                "licence": entry.licence,
-                "open_licence": entry.open_licence,
-                "vitals": list(entry.vitals),
-                "command": model.command,
-            }
-            print(json.dumps(line))
+            print(json.dumps(about))
             continue
         colour = "green" if model.command is None else "yellow"
-        state = f"[{colour}]{model.state.value}[/]"
-        table.add_row(entry.name, ", ".join(entry.vitals), state, entry.sha256[:12], entry.licence, entry.source, where)
-    if not as_json:
-        console.print(table)
+        console.print(f"[bold]{entry.name}[/]  [{colour}]{model.state.value}[/]  {entry.title}", highlight=False)
+        for name in ("serves", "file", "sha256", "source", "licence", "command"):
+            value = about[name]
+            if value:
+                shown = ", ".join(value) if isinstance(value, list) else value
+                console.print(f"  {name:<8} {shown}", highlight=False, soft_wrap=True)
 
 
 def _not_installed(missing: ModuleNotFoundError) -> typer.Exit:
