@@ -35,7 +35,7 @@ def room(width: int, height: int, rng: np.random.Generator) -> Image:
 
 
 def _srgb(linear: Image) -> NDArray[np.uint8]:
-    return np.round(to_srgb(linear) * 255).astype(np.uint8)
+    return np.asarray(np.round(to_srgb(linear) * 255), dtype=np.uint8)
 
 
 def _shelf(canvas: NDArray[np.uint8], box: tuple[int, int, int, int], rng: np.random.Generator) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -47,7 +48,8 @@ def encode(
     time_base = Fraction(1, TICKS[suffix])
     try:
         with av.open(str(path), "w", format=suffix[1:], options=muxing) as container:
-            stream = container.add_stream(name, rate=Fraction(fps).limit_denominator(1001), options=options)
+            rate = Fraction(fps).limit_denominator(1001)
+            stream = cast("av.VideoStream", container.add_stream(name, rate=rate, options=options))
             stream.pix_fmt = "yuv420p"
             stream.bit_rate = bitrate_bps
             stream.time_base = time_base

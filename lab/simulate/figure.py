@@ -12,6 +12,9 @@ from lab.simulate.posture import BREATH_RISE, Moment
 _COARSE = 8
 """The warp is computed on every eighth pixel and interpolated: it is smooth."""
 
+_NO_MAP = np.empty(0, dtype=np.float32)
+"""`cv2.remap` takes x and y from one map, and then an empty second."""
+
 LIGHT_FROM = (0.35, -0.45, 0.82)
 """Direction of the main light: right, up, towards the viewer (y down)."""
 
@@ -62,9 +65,7 @@ class Figure:
         face = cv2.scaleAdd(self._turned[0], moment.yaw, face)
         face = cv2.scaleAdd(self._turned[1], moment.pitch, face)
         self._canvas[rows, columns, :3] = face * self._matte
-        drawn = cv2.remap(
-            self._canvas, self._warp(moment), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
-        )
+        drawn = cv2.remap(self._canvas, self._warp(moment), _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         keep = np.float32(1) - drawn[..., 3]
         picture = behind * keep[..., None]
         return np.asarray(np.add(picture, drawn[..., :3], out=picture), dtype=np.float32)
@@ -82,7 +83,7 @@ class Figure:
         fade = np.exp(-0.5 * (x**2 + y**2) ** 4)
         yaw = fade * (nz * lx - nx * lz) / lit
         pitch = fade * (nz * ly - ny * lz) / lit
-        return tuple((self._base * change[..., None]).astype(np.float32) for change in (yaw, pitch))  # type: ignore[return-value]
+        return (self._base * yaw[..., None]).astype(np.float32), (self._base * pitch[..., None]).astype(np.float32)
 
     def _coarse_grid(self) -> NDArray[np.float32]:
         width, height = self._size

@@ -93,4 +93,4 @@ class _Light:
 
     def on(self, picture: Image, index: int) -> Image:
         gain = (self._gain[index] * (1 + self._tilt[index] * self._side)).astype(np.float32)
-        return picture * gain
+        return np.asarray(picture * gain, dtype=np.float32)

@@ -49,9 +49,9 @@ def to_linear(srgb: NDArray[np.uint8]) -> Image:
     return _decoding()[srgb]
 
 
-def to_srgb(linear: NDArray[np.floating]) -> NDArray[np.float64]:
+def to_srgb(linear: Image | NDArray[np.float64]) -> NDArray[np.float64]:
     """Linear light as sRGB in [0, 1], not yet rounded."""
-    value = np.clip(linear, 0, 1)
+    value = np.clip(np.asarray(linear, dtype=np.float64), 0, 1)
     return np.where(value <= 0.0031308, value * 12.92, 1.055 * value ** (1 / 2.4) - 0.055)
 
 
@@ -70,7 +70,7 @@ def retone(linear: Image, skin: Image, have: int, want: int) -> Image:
     ratio = skin_colour(want) / skin_colour(have)
     shine = np.minimum(SPECULAR, linear.min(axis=2, keepdims=True))
     toned = shine + (linear - shine) * ratio
-    return (linear + skin[..., None] * (toned - linear)).astype(np.float32)
+    return np.asarray(linear + skin[..., None] * (toned - linear), dtype=np.float32)
 
 
 def pulsation(linear: Image, weight: Image, skin_tone: int) -> Image:
@@ -79,7 +79,7 @@ def pulsation(linear: Image, weight: Image, skin_tone: int) -> Image:
     signature = np.array(PULSE_SIGNATURE, dtype=np.float32)
     strength = signature / signature[1] * GREEN_PULSE[skin_tone - 1]
     diffuse = np.maximum(linear - SPECULAR, 0)
-    return (diffuse * strength * weight[..., None]).astype(np.float32)
+    return np.asarray(diffuse * strength * weight[..., None], dtype=np.float32)
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def beat_shape(phase: Floats, rate_hz: Floats) -> Floats:
         late = offset - DIASTOLIC_DELAY * stretch
         wave += DIASTOLIC_STRENGTH * np.exp(-0.5 * (late / (DIASTOLIC_WIDTH * stretch)) ** 2)
     mean = np.sqrt(2 * np.pi) * stretch * ((SYSTOLIC_RISE + SYSTOLIC_FALL) / 2 + DIASTOLIC_STRENGTH * DIASTOLIC_WIDTH)
-    return wave - mean
+    return np.asarray(wave - mean, dtype=np.float64)
 
 
 def lung_volume(phase: Floats) -> Floats:

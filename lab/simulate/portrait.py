@@ -19,34 +19,12 @@ EYES = (
 """Upper and lower lids in MediaPipe's face mesh, from one corner to the other."""
 LIPS = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
 BROWS = ((70, 63, 105, 66, 107, 55, 65, 52, 53, 46), (336, 296, 334, 293, 300, 276, 283, 282, 295, 285))
+# fmt: off
 OVAL = (
-    10,
-    338,
-    297,
-    332,
-    284,
-    251,
-    389,
-    356,
-    454,
-    323,
-    361,
-    288,
-    397,
-    365,
-    379,
-    378,
-    400,
-    377,
-    152,
-    148,
-    176,
-    149,
-    150,
-    136,
-    172,
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )
-OVAL += (58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)
+# fmt: on
 FOREHEAD, CHIN, NOSE, CHEEKS = 10, 152, 4, (50, 280, 205, 425)
 
 CLOSURES = (0.3, 0.6, 0.85, 1.0)
@@ -115,8 +93,7 @@ def read_picture(source: Path | NDArray[np.uint8] | None) -> NDArray[np.uint8]:
     if source is None:
         import skimage.data
 
-        picture: NDArray[np.uint8] = skimage.data.astronaut()
-        return picture
+        return np.asarray(skimage.data.astronaut(), dtype=np.uint8)  # type: ignore[no-untyped-call]
     if isinstance(source, Path):
         stored = cv2.imread(str(source), cv2.IMREAD_COLOR)
         if stored is None:
@@ -188,7 +165,7 @@ def _choked(matte: Image, face_height: float) -> Image:
 
 def _filled(points: NDArray[np.float64], size: tuple[int, int], soften: float) -> Image:
     mask = np.zeros((size[1], size[0]), dtype=np.float32)
-    cv2.fillPoly(mask, [np.round(points).astype(np.int32)], 1.0)
+    cv2.fillPoly(mask, [np.round(points).astype(np.int32)], (1.0,))
     return np.asarray(cv2.GaussianBlur(mask, (0, 0), soften), dtype=np.float32)
 
 
@@ -214,7 +191,7 @@ def _skin(picture: NDArray[np.uint8], landmarks: NDArray[np.float64], face_heigh
         outline = landmarks[list(part)]
         middle = outline.mean(axis=0)
         skin = skin * (1 - _filled(middle + widen * (outline - middle), size, 0.012 * face_height))
-    return skin.astype(np.float32)
+    return np.asarray(skin, dtype=np.float32)
 
 
 def _darkened_hair(
@@ -232,7 +209,7 @@ def _darkened_hair(
         hair = np.maximum(hair, 0.8 * _filled(landmarks[list(brow)], size, 0.012 * face_height))
     grey = linear.mean(axis=2, keepdims=True)
     dark = 0.16 * (0.5 * linear + 0.5 * grey)
-    return (linear + hair[..., None] * (dark - linear)).astype(np.float32)
+    return np.asarray(linear + hair[..., None] * (dark - linear), dtype=np.float32)
 
 
 def _perfused(landmarks: NDArray[np.float64], size: tuple[int, int], face_height: float) -> Image:
@@ -278,5 +255,5 @@ def _blinks(
             stretched = brow + (y - brow) * ((lid - brow) / np.maximum(edge - brow, 1))
             source = np.where(drawn, stretched, source)
         patch = cv2.remap(linear, x, source.astype(np.float32), cv2.INTER_LINEAR)
-        blinks.append(Blink(closure, cv2.GaussianBlur(patch, (0, 0), 0.5)))
+        blinks.append(Blink(closure, np.asarray(cv2.GaussianBlur(patch, (0, 0), 0.5), dtype=np.float32)))
     return tuple(blinks)

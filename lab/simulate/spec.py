@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # the command line reads its defaults here, and must start without numpy
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 CODECS_OF = {".mp4": ("h264",), ".webm": ("vp8", "vp9")}
 """Codecs by container suffix; the first is the default."""
@@ -62,7 +60,7 @@ class ClipSpec:
     flicker_depth: float = 0.0
     blink_rate: float = 14.0
     kind: str = "live"
-    portrait: "Path | NDArray[np.uint8] | None" = field(default=None, compare=False)
+    portrait: Path | NDArray[np.uint8] | None = field(default=None, compare=False)
     portrait_skin_tone: int = 2
 
     def __post_init__(self) -> None:
