@@ -1,7 +1,9 @@
 """The whole service as child processes: broker, gateway, workers; kept running, and stopped in order."""
 
 import contextlib
+import fcntl
 import signal
+import socket
 import sys
 import time
 from collections import deque
@@ -52,6 +54,7 @@ class Stack:
         self._settings = settings
         self._logs = logs
         self._broker: Broker | None = None
+        self._folder_lock: IO[str] | None = None
         self.port = settings.port or free_port()
         host = settings.host if ":" not in settings.host else f"[{settings.host}]"
         host = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104  (compared, not bound)
@@ -89,11 +92,35 @@ class Stack:
 
     def start(self) -> None:
         """Start everything; returns before all is ready."""
+        self._check_port()
         if not self.redis_url:
+            self._lock_folder()
             self._broker = start_broker((self._settings.data_dir / "broker").absolute())
             self.redis_url = self._broker.url
         for part in self._parts:
             part.child = part.start()
+
+    def _check_port(self) -> None:
+        with socket.socket(socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self._settings.host, self.port))
+            except OSError as error:
+                raise StackFailedError(
+                    f"{self._settings.host} port {self.port}: {error.strerror}. Set FACEVITALS_PORT to another."
+                ) from error
+
+    def _lock_folder(self) -> None:
+        # Two brokers that append to one file would ruin it. The lock goes with this process, however it ends.
+        folder = self._settings.data_dir.absolute() / "broker"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folder_lock = (folder / "lock").open("w")
+        try:
+            fcntl.flock(self._folder_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StackFailedError(
+                f"Another service runs in {folder.parent}. Stop it, or set FACEVITALS_DATA_DIR to a folder of its own."
+            ) from error
 
     def wait_ready(self, said: Callable[[str], None] = lambda _: None) -> None:
         """Return when the gateway answers and every queue has a worker.
@@ -158,6 +185,8 @@ class Stack:
                 part.child.stop(part.grace_s)
         if self._broker:
             self._broker.child.stop(5)
+        if self._folder_lock:
+            self._folder_lock.close()
 
 
 @contextmanager

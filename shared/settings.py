@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     branch_hard_limit_s: float = Field(45, gt=0, description="seconds after which a branch's process is killed")
     max_tasks_per_child: int = Field(200, ge=1, description="jobs after which a worker process is renewed")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where models run")
-    threads: int = Field(0, ge=0, description="threads a worker process uses for models; 0: the cores over the workers")
+    threads: int = Field(1, ge=1, description="threads that a worker process uses for a model")
     age_aggregate: Literal["median", "max"] = Field(
         "median", description="how portraits' ages become one (max: the original's)"
     )

@@ -44,7 +44,7 @@ class AnalyzerOptions:
         """The part of the settings that the analysis listens to."""
         return cls(
             models_dir=settings.models_path,
-            threads=settings.threads or 1,
+            threads=settings.threads,
             open_only=settings.open_models_only,
             age_aggregate=settings.age_aggregate,
         )

@@ -92,6 +92,21 @@ def test_up_replaces_a_killed_gateway_and_dies_with_its_children_when_killed(
     wait_until(lambda: not processes_of(tmp_path), "its children end with it", 30)
 
 
+def test_a_second_service_in_the_same_place_is_refused_and_the_first_unharmed(
+    up: Callable[[], tuple["subprocess.Popen[str]", str]], tmp_path: Path
+) -> None:
+    process, url = up()
+    same_port = facevitals("up", env={"FACEVITALS_PORT": url.rsplit(":", 1)[1]})
+    assert same_port.returncode == 1
+    assert "FACEVITALS_PORT" in same_port.stderr
+    same_folder = facevitals("up", env={"FACEVITALS_PORT": str(free_port()), "FACEVITALS_DATA_DIR": str(tmp_path)})
+    assert same_folder.returncode == 1
+    assert "FACEVITALS_DATA_DIR" in same_folder.stderr
+    assert httpx.get(f"{url}/readyz").status_code == 200
+    process.terminate()
+    assert process.wait(40) == 0
+
+
 def test_submit_prints_the_document(odd_service: Service, tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(LOOKS_LIKE_MP4)
