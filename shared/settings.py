@@ -33,15 +33,19 @@ class Settings(BaseSettings):
     branch_soft_limit_s: float = Field(40, gt=0, description="seconds after which a branch is told to stop")
     branch_hard_limit_s: float = Field(45, gt=0, description="seconds after which a branch's process is killed")
     max_tasks_per_child: int = Field(200, ge=1, description="jobs after which a worker process is renewed")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where models run")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where models run; auto takes CUDA where requirements/gpu.lock is installed"
+    )
     threads: int = Field(1, ge=1, description="threads that a worker process uses for a model")
     age_aggregate: Literal["median", "max"] = Field(
         "median", description="how portraits' ages become one (max: the original's)"
     )
     open_models_only: bool = Field(False, description="leave out every model whose licence is not an open one")
-    ollama_url: str = Field("", description="Ollama's address; empty: not used")
-    ollama_model: str = Field("llava:13b", description="vision model asked through Ollama")
-    deepface_home: Path | None = Field(None, description="folder that holds DeepFace's .deepface/weights")
+    ollama_url: str = Field("", description="Ollama's address; no model of this release asks it")
+    ollama_model: str = Field("llava:13b", description="vision model for Ollama; not asked by this release")
+    deepface_home: Path | None = Field(
+        None, description="folder of DeepFace's .deepface/weights; not read by this release"
+    )
     log_format: Literal["console", "json"] = Field("console", description="how log lines look")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe log line")
 

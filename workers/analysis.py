@@ -22,7 +22,7 @@ from shared.workers import LoadedModel
 from workers.branch import BranchResult, Progress
 from workers.clip import ClipBudget, ClipRejected, open_clip
 from workers.face import FaceTrack, FaceTracker
-from workers.models import MODELS
+from workers.models import MODELS, Device, resolve
 from workers.rppg.branch import measure_rppg
 from workers.rppg.models import RppgModels
 from workers.vision.branch import VisionModels, measure_vision
@@ -35,6 +35,7 @@ class AnalyzerOptions:
     models_dir: Path
     threads: int = 1
     open_only: bool = False
+    device: Device = "auto"
     age_aggregate: Literal["median", "max"] = "median"
     estimators: frozenset[str] | None = None
     budget: ClipBudget = field(default_factory=ClipBudget)
@@ -46,6 +47,7 @@ class AnalyzerOptions:
             models_dir=settings.models_path,
             threads=settings.threads,
             open_only=settings.open_models_only,
+            device=settings.device,
             age_aggregate=settings.age_aggregate,
         )
 
@@ -76,21 +78,33 @@ class Analyzer:
     def load(cls, options: AnalyzerOptions, branches: Sequence[Branch] = tuple(Branch)) -> "Analyzer":
         """Load what these branches need; building a network from installed weights where that was not done yet."""
         load_ms: dict[Branch, int] = {}
+        device = resolve(options.device)
         vision: VisionModels | None = None
         rppg: RppgModels | None = None
         if Branch.VISION in branches:
             with _timed(load_ms, Branch.VISION):
-                vision = VisionModels.load(options.models_dir, options.threads, open_only=options.open_only)
+                vision = VisionModels.load(
+                    options.models_dir, options.threads, open_only=options.open_only, device=device
+                )
         if Branch.RPPG in branches:
             with _timed(load_ms, Branch.RPPG):
                 rppg = RppgModels.load(
-                    options.models_dir, options.threads, open_only=options.open_only, only=options.estimators
+                    options.models_dir,
+                    options.threads,
+                    open_only=options.open_only,
+                    only=options.estimators,
+                    device=device,
                 )
         return cls(FaceTracker(), vision, rppg, options, load_ms)
 
     def close(self) -> None:
         """Free what was loaded."""
         self._vision = self._rppg = None
+
+    @property
+    def device(self) -> str:
+        """Where the networks run."""
+        return resolve(self._options.device)
 
     @property
     def loaded_models(self) -> list[LoadedModel]:

@@ -78,7 +78,10 @@ class WorkerProcess:
         branches = [branch for branch, queue in QUEUES.items() if queue in queues]
         analyzer = Analyzer.load(AnalyzerOptions.from_settings(settings), branches)
         card = WorkerCard(
-            id=f"{socket.gethostname()}:{os.getpid()}", queues=queues, device="cpu", models=analyzer.loaded_models
+            id=f"{socket.gethostname()}:{os.getpid()}",
+            queues=queues,
+            device=analyzer.device,
+            models=analyzer.loaded_models,
         )
         log.info("worker process ready", queues=queues, models=[model.name for model in card.models])
         return cls(

@@ -2,10 +2,12 @@
 
 from workers.models.build import ModelNotInstalled, model_file, prepare_models
 from workers.models.manifest import MODELS, InstalledModel, ModelEntry, ModelState, installed_models, look_up
-from workers.models.session import Network, open_network
+from workers.models.session import Device, DeviceUnavailable, Network, open_network, resolve
 
 __all__ = [
     "MODELS",
+    "Device",
+    "DeviceUnavailable",
     "InstalledModel",
     "ModelEntry",
     "ModelNotInstalled",
@@ -16,4 +18,5 @@ __all__ = [
     "model_file",
     "open_network",
     "prepare_models",
+    "resolve",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,43 @@ from numpy.typing import NDArray
 Network = Callable[..., NDArray[np.float32]]
 
 
-def open_network(path: Path, threads: int) -> Network:
-    """Open an ONNX file with one output, to run on `threads` threads of the CPU."""
+#: Where networks run; `auto` takes the GPU if ONNX Runtime was installed with CUDA.
+Device = Literal["auto", "cpu", "cuda"]
+
+_CUDA: Final = "CUDAExecutionProvider"
+_CPU: Final = "CPUExecutionProvider"
+
+
+class DeviceUnavailable(Exception):  # noqa: N818  (named for what happened)
+    """CUDA was asked for, and ONNX Runtime has none here: install requirements/gpu.lock, or set another device."""
+
+
+def resolve(device: Device) -> Literal["cpu", "cuda"]:
+    """Where networks will run.
+
+    Raises:
+        DeviceUnavailable: `cuda` was asked for and is not there.
+    """
     import onnxruntime
+
+    if device == "cpu":
+        return "cpu"
+    if _CUDA in onnxruntime.get_available_providers():
+        return "cuda"
+    if device == "cuda":
+        raise DeviceUnavailable(" ".join((DeviceUnavailable.__doc__ or "").split()))
+    return "cpu"
+
+
+def open_network(path: Path, threads: int, device: Device = "cpu") -> Network:
+    """Open an ONNX file with one output; on the CPU it runs on `threads` threads.
+
+    Raises:
+        DeviceUnavailable: `cuda` was asked for and is not there.
+    """
+    import onnxruntime
+
+    providers = [_CUDA, _CPU] if resolve(device) == "cuda" else [_CPU]
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = max(threads, 1)
@@ -23,7 +57,7 @@ def open_network(path: Path, threads: int) -> Network:
     # The arena keeps the largest clip's memory for ever.
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 3
-    session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session: Any = onnxruntime.InferenceSession(str(path), options, providers=providers)
     names: list[str] = [given.name for given in session.get_inputs()]
 
     def run(*inputs: NDArray[np.float32]) -> NDArray[np.float32]:

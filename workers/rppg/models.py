@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from workers.models import ModelNotInstalled, model_file, open_network
+from workers.models import Device, ModelNotInstalled, model_file, open_network
 from workers.rppg.estimators import ESTIMATORS, Estimator
 
 
@@ -18,7 +18,13 @@ class RppgModels:
 
     @classmethod
     def load(
-        cls, models_dir: Path, threads: int = 1, *, open_only: bool = False, only: frozenset[str] | None = None
+        cls,
+        models_dir: Path,
+        threads: int = 1,
+        *,
+        open_only: bool = False,
+        only: frozenset[str] | None = None,
+        device: Device = "cpu",
     ) -> Self:
         """Load what is installed; `only` names the estimators wanted (default: all). A network not built yet is built.
 
@@ -43,6 +49,6 @@ class RppgModels:
             except ModelNotInstalled as missing:
                 left_out[spec.name] = str(missing)
                 continue
-            estimators[spec.name] = spec.bind(open_network(path, threads))
+            estimators[spec.name] = spec.bind(open_network(path, threads, device))
             weights[spec.name] = spec.model
         return cls(estimators, weights, left_out)

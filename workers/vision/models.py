@@ -8,7 +8,7 @@ from typing import Final, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.models import ModelNotInstalled, Network, model_file, open_network
+from workers.models import Device, ModelNotInstalled, Network, model_file, open_network
 from workers.portraits import Portrait
 from workers.vision import dlib_nets
 
@@ -56,8 +56,8 @@ class VisionModels:
     left_out: dict[str, str]
 
     @classmethod
-    def load(cls, models_dir: Path, threads: int = 1, *, open_only: bool = False) -> Self:
-        """Load what is installed, each model on `threads` threads of the CPU."""
+    def load(cls, models_dir: Path, threads: int = 1, *, open_only: bool = False, device: Device = "cpu") -> Self:
+        """Load what is installed, each model on `device`, with `threads` threads where that is the CPU."""
         weights: dict[str, str] = {}
         left_out: dict[str, str] = {}
 
@@ -71,7 +71,7 @@ class VisionModels:
                     left_out[vital] = str(missing)
                     continue
                 weights[vital] = spec.model
-                return spec.bind(open_network(path, threads))
+                return spec.bind(open_network(path, threads, device))
             return None
 
         return cls(first("age", AGE_MODELS), first("gender", GENDER_MODELS), weights, left_out)
