@@ -1,6 +1,7 @@
 """How the chest rises and falls: vertical optical flow of what is below the chin.
 
-Gradients give the flow of each block (Lucas, Kanade 1981, IJCAI, restricted to the vertical): v = -Σ Iy·It / Σ Iy²; what
+Gradients give the flow of each block (Lucas, Kanade 1981, IJCAI, restricted to the vertical): v = -Σ Iy·It / Σ Iy²;
+what
 the blocks do together in the band of breathing is their first principal component.
 """
 
@@ -26,7 +27,7 @@ _FEWEST: Final = 24
 
 
 def rise(torso: Torso, grid_s: Array) -> Array | None:
-    """Vertical position of the chest (n,) in face widths at `grid_s`, up to a slow drift; None where none is visible."""
+    """Vertical position of the chest (n,) in face widths at `grid_s`, up to a slow drift; None where none is seen."""
     if len(torso.times_s) < _FEWEST:
         return None
     flows = block_flow(torso.patches)
@@ -47,7 +48,9 @@ def rise(torso: Torso, grid_s: Array) -> Array | None:
 
 
 def block_flow(patches: NDArray[np.uint8]) -> Array:
-    """Vertical shift (m, b) of each block with something to follow, from one patch of (m, h, w) to the next; row 0 is 0."""
+    """Vertical shift (m, b) of each block with something to follow, from one patch of (m, h, w) to the next; row 0 is
+    0.
+    """
     count, height, width = patches.shape
     rows, columns = height // BLOCK, width // BLOCK
     if count < 2 or rows == 0 or columns == 0:
