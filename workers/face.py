@@ -20,6 +20,7 @@ from workers.crops import CROP_SIDE, CropBox
 from workers.mesh import POINTS, FaceFinder
 from workers.portraits import Portrait, PortraitAlbum
 from workers.regions import REGIONS, SkinMap, SkinMapper, colours
+from workers.torso import EMPTY_TORSO, Torso, TorsoView
 
 __all__ = ["REGIONS", "FaceTrack", "FaceTracker", "Portrait", "track_face"]
 
@@ -39,6 +40,7 @@ class FaceTrack:
     background  (n, 3)          mean linear-light RGB of what is neither face nor body
     crops       (n, 72, 72, 3)  uint8 sRGB crops of the face for neural estimators
     faces       (n,)            number of faces seen (carried between measured frames)
+    torso                       patches of the chest, at the frames where the mesh was measured
     portraits                   at the original's nine moments, spread over shorter clips
     checks                      face, obstruction, liveness, lighting, motion, timing, each with its reason
     size                        (width, height) of the upright frame
@@ -53,6 +55,7 @@ class FaceTrack:
     portraits: tuple[Portrait, ...]
     checks: dict[str, Check]
     size: tuple[int, int]
+    torso: Torso = EMPTY_TORSO
 
 
 class FaceTracker:
@@ -103,6 +106,7 @@ class _Passage:
         self._box = CropBox()
         self._background = Background()
         self._album = PortraitAlbum()
+        self._torso = TorsoView()
         self._waiting: list[Frame] = []
         self._last: _Sight | None = None
         self._size = (0, 0)
@@ -146,6 +150,7 @@ class _Passage:
             portraits=self._album.choose(duration_s),
             checks=checks,
             size=self._size,
+            torso=self._torso.finish(),
         )
 
     def _look(self) -> None:
@@ -156,6 +161,7 @@ class _Passage:
         if mesh is not None:
             skin = self._mapper.map(frame.rgb, mesh)
             self._background.see(self._size, mesh)
+            self._torso.see(frame.time_s, frame.rgb, mesh)
             self._album.offer(frame.time_s, frame.rgb, mesh)
         if frame.time_s - self._counted_s >= _COUNT_S:
             self._others = len(self._finder.faces(frame.rgb)) - 1

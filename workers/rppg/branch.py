@@ -154,6 +154,8 @@ def breathing_of(traces: Traces, pulse: Pulse) -> Breathing:
     """Everything in the traces that breathing moves, fused."""
     signals = modulations(pulse.wave, relative(traces.face[1]), traces.fs, pulse.rate_per_min)
     signals["head"] = slow_down(traces.position[1], traces.fs)
+    if traces.chest is not None:
+        signals["chest"] = slow_down(traces.chest, traces.fs)
     fs = traces.fs / max(1, round(traces.fs / 7.5))
     return fuse({name: (signal, fs) for name, signal in signals.items()})
 

@@ -3,12 +3,15 @@
 Breathing moves the head and, in the pulse, the baseline (venous return), the amplitude (stroke volume) and the
 frequency (sinus arrhythmia): Karlen, Raman, Ansermino, Dumont 2013, "Multiparameter respiratory rate estimation from
 the photoplethysmogram", IEEE Trans. Biomed. Eng. 60(7):1946. There, three rates are averaged where they agree within
-4 /min; here, each signal's spectrum is a likelihood, and the belief its weighted product with a broad prior of how
+4 /min; here, each signal gives a likelihood of every rate, and the belief is their weighted product with a prior of how
 people breathe:
 
-    log p(f) = log prior(f) + Σ wᵢ·log(Pᵢ(f)·f / Σ Pᵢ·f + floor)
+    log p(f) = log prior(f) + Σ wᵢ·(N - 2)/2·(-log(1 - ρᵢ(f)))
 
-The factor f whitens: below the rate of breathing, power falls like 1/f for reasons that are not breathing.
+ρ is the share of a signal's energy in the band that one sine of that rate explains, N the number of independent
+samples: the belief over the frequency of a sine in noise of unknown strength (Bretthorst 1988, Bayesian Spectrum
+Analysis and Parameter Estimation, ch. 2). Signals are whitened first by their own slope, because what drifts has its
+largest sine at its lowest rate: of random walks of 15 s, 32 % would be told a rate with confidence, and 3.5 % are.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,9 +32,9 @@ Array = NDArray[np.float64]
 #: Rates over which belief is spread.
 RATES_PER_MIN: Final = np.arange(4.0, 45.01, 0.1)
 
-#: The prior: adults at rest breathe 12 to 20 /min; two standard deviations reach from 6 to 43.
+#: The prior: adults at rest breathe 12 to 20 /min; two standard deviations reach from 7 to 36.
 PRIOR_MEDIAN_PER_MIN: Final = 16.0
-PRIOR_LOG_SD: Final = 0.5
+PRIOR_LOG_SD: Final = 0.4
 
 #: Confidence is the belief within this many breaths a minute of the rate told.
 GROSS_PER_MIN: Final = 2.0
@@ -44,8 +47,12 @@ BASELINE: Final = Baseline(value=16.0, mae=3.81, source="a constant, on VV-Mediu
 
 INTERVAL_LEVEL: Final = 0.9
 
-_FLOOR: Final = 1e-3
+#: Slopes that are whitened: less would leave drift its say, more would lift the noise above fast breathing.
+WHITENING: Final = (0.5, 1.5)
+
 _TRANSFORM: Final = 8192
+_BAND_HZ: Final = (0.8 * 4 / 60, 1.15 * 45 / 60)
+_MOST_EXPLAINED: Final = 0.999
 
 
 @dataclass(frozen=True)
@@ -98,19 +105,38 @@ def slow_down(signal: Array, fs: float) -> Array:
     return np.asarray(signal[:: max(1, round(fs / SLOW_HZ))], np.float64)
 
 
-def whitened(signal: Array, fs: float) -> Array:
-    """Power of a signal over `RATES_PER_MIN` (k,), times frequency, adding up to 1; a curved trend taken away first."""
+def explained(signal: Array, fs: float) -> Array:
+    """Share of a signal's energy in the band of breathing that a sine of each of `RATES_PER_MIN` explains (k,).
+
+    A curved trend is taken away and the spectrum whitened before.
+    """
     n = len(signal)
     x = np.linspace(-1, 1, n)
     rest = signal - np.polyval(np.polyfit(x, signal, 2), x)
-    deviation = float(rest.std())
-    if deviation <= 1e-12:
-        return np.full(len(RATES_PER_MIN), 1 / len(RATES_PER_MIN))
-    power = np.abs(np.fft.rfft(rest / deviation * np.hanning(n), _TRANSFORM)) ** 2
-    frequencies = np.fft.rfftfreq(_TRANSFORM, 1 / fs)
-    rates_hz = RATES_PER_MIN / 60
-    white = np.interp(rates_hz, frequencies, power) * rates_hz
-    return np.asarray(white / white.sum(), np.float64)
+    if float(rest.std()) <= 1e-12:
+        return np.zeros(len(RATES_PER_MIN))
+    frequencies = np.fft.rfftfreq(n, 1 / fs)
+    inside = (frequencies >= _BAND_HZ[0]) & (frequencies <= _BAND_HZ[1])
+    slope = np.clip(_slope(rest, frequencies, inside), *WHITENING)
+    gain = np.zeros(len(frequencies))
+    gain[inside] = frequencies[inside] ** (slope / 2)
+    white = np.fft.irfft(np.fft.rfft(rest) * gain, n)
+    energy = float((white**2).sum())
+    if energy <= 0:
+        return np.zeros(len(RATES_PER_MIN))
+    power = np.abs(np.fft.rfft(white, _TRANSFORM)) ** 2
+    at = np.interp(RATES_PER_MIN / 60, np.fft.rfftfreq(_TRANSFORM, 1 / fs), power)
+    return np.asarray(np.clip(2 * at / (n * energy), 0.0, _MOST_EXPLAINED), np.float64)
+
+
+def _slope(rest: Array, frequencies: Array, inside: NDArray[np.bool_]) -> float:
+    """α of a spectrum that falls like f^-α over the band: the median of the slopes between all pairs of its bins."""
+    power = np.log(np.abs(np.fft.rfft(rest * np.hanning(len(rest)))[inside]) ** 2 + 1e-300)
+    steps = np.log(frequencies[inside])
+    first, second = np.triu_indices(len(steps), 1)
+    if len(first) == 0:
+        return 0.0
+    return float(-np.median((power[second] - power[first]) / (steps[second] - steps[first])))
 
 
 def fuse(signals: Mapping[str, tuple[Array, float]]) -> Breathing:
@@ -121,11 +147,15 @@ def fuse(signals: Mapping[str, tuple[Array, float]]) -> Breathing:
     if not signals:
         msg = "no signal"
         raise ValueError(msg)
-    weights = CALIBRATION.respiration.weights
-    spectra = {name: whitened(signal, fs) for name, (signal, fs) in signals.items()}
+    calibrated = CALIBRATION.respiration.weights
+    # What is not to be seen leaves its say to the others.
+    share = sum(calibrated.values()) / sum(calibrated[name] for name in signals)
+    weights = {name: share * calibrated[name] for name in signals}
+    spectra = {name: explained(signal, fs) for name, (signal, fs) in signals.items()}
     evidence = np.zeros(len(RATES_PER_MIN))
-    for name, spectrum in spectra.items():
-        evidence += weights[name] * np.log(spectrum + _FLOOR)
+    for name, (signal, fs) in signals.items():
+        independent = 2 * (_BAND_HZ[1] - _BAND_HZ[0]) * len(signal) / fs
+        evidence -= weights[name] * (independent - 2) / 2 * np.log(1 - spectra[name])
     prior = -0.5 * (np.log(RATES_PER_MIN / PRIOR_MEDIAN_PER_MIN) / PRIOR_LOG_SD) ** 2
     log_belief = evidence + prior
     belief = np.exp(log_belief - log_belief.max())

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.face import REGIONS, FaceTrack
+from workers.rppg.chest import rise
 
 GRID_HZ: Final = 30.0
 
@@ -40,6 +41,7 @@ class Traces:
     seen        (n,)            whether a face was measured within `BRIDGE_S` around
     gaps        ((from, to), …) seconds during which no face was measured
     frames                      decoded frames in which the face was measured
+    chest       (n,) or None    vertical position of the chest, in face widths, up to a slow drift; None where hidden
     """
 
     fs: float
@@ -52,6 +54,7 @@ class Traces:
     seen: NDArray[np.bool_]
     gaps: tuple[tuple[float, float], ...]
     frames: int
+    chest: NDArray[np.float64] | None = None
 
     @property
     def face(self) -> NDArray[np.float64]:
@@ -76,6 +79,7 @@ class Traces:
             crops=self.crops[cut],
             position=self.position[:, cut],
             seen=self.seen[cut],
+            chest=None if self.chest is None else self.chest[cut],
         )
 
     def longest_seen(self) -> "Traces":
@@ -121,7 +125,17 @@ def traces_of(track: FaceTrack) -> Traces:
     nearest -= (grid - seen_times[nearest - 1]) < (seen_times[nearest] - grid)
     crops = track.crops[np.flatnonzero(measured)[nearest]]
     return Traces(
-        GRID_HZ, grid - times[0], regions, background, motion, crops, position, seen, gaps, int(measured.sum())
+        fs=GRID_HZ,
+        times_s=grid - times[0],
+        regions=regions,
+        background=background,
+        motion=motion,
+        crops=crops,
+        position=position,
+        seen=seen,
+        gaps=gaps,
+        frames=int(measured.sum()),
+        chest=rise(track.torso, grid),
     )
 
 

@@ -1,0 +1,92 @@
+"""Breathing is found where something moves with it, and nowhere else."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from workers.rppg.chest import block_flow, rise
+from workers.rppg.respiration import RATES_PER_MIN, explained, fuse, modulations, refusal
+from workers.torso import EMPTY_TORSO, Torso
+
+FS = 7.5
+TIMES = np.arange(round(15 * FS)) / FS
+
+
+def _breath(rate: float, noise: float = 0.2, seed: int = 0) -> NDArray[np.float64]:
+    wave = np.sin(2 * np.pi * rate / 60 * TIMES + 0.7) + noise * np.random.default_rng(seed).normal(size=len(TIMES))
+    return np.asarray(wave, np.float64)
+
+
+@pytest.mark.parametrize("rate", [8.0, 12.0, 18.0, 24.0, 30.0])
+def test_one_clear_signal_is_enough(rate: float) -> None:
+    breathing = fuse({"chest": (_breath(rate), FS)})
+    assert breathing.rate_per_min == pytest.approx(rate, abs=1)
+    assert refusal(breathing) is None
+    assert breathing.quantile(0.02) <= rate <= breathing.quantile(0.98)
+
+
+def test_signals_that_agree_outvote_one_that_does_not() -> None:
+    signals = {"chest": (_breath(14, 0.5), FS), "head": (_breath(27, 0.5), FS), "baseline": (_breath(14.3, 0.5, 3), FS)}
+    breathing = fuse(signals)
+    assert breathing.rate_per_min == pytest.approx(14, abs=1)
+    assert set(breathing.agreeing) == {"chest", "baseline"}
+
+
+@pytest.mark.parametrize("kind", ["white", "walk"])
+def test_noise_hardly_ever_breathes(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    told = 0
+    for _ in range(60):
+        noise = rng.normal(size=(4, len(TIMES)))
+        noise = noise.cumsum(axis=-1) if kind == "walk" else noise
+        signals = {
+            name: (wave, FS) for name, wave in zip(("chest", "head", "baseline", "frequency"), noise, strict=True)
+        }
+        told += refusal(fuse(signals)) is None
+    assert told <= 4
+
+
+def test_nothing_to_see_has_no_spectrum_of_its_own() -> None:
+    assert (explained(np.zeros(100), FS) == 0).all()
+    with pytest.raises(ValueError, match="no signal"):
+        fuse({})
+
+
+def test_the_pulse_carries_breathing_in_baseline_amplitude_and_frequency() -> None:
+    times = np.arange(30 * 32) / 30
+    breath = 2 * np.pi * 0.25 * times
+    phase = 2 * np.pi * 1.2 * times - 0.4 * np.cos(breath)
+    wave = (1 + 0.2 * np.sin(breath)) * np.sin(phase)
+    raw = wave + 0.3 * np.sin(breath)
+    for name, signal in modulations(wave, raw, 30.0, 72.0).items():
+        assert RATES_PER_MIN[np.argmax(explained(signal, FS))] == pytest.approx(15, abs=1), name
+
+
+def _torso(rise_pixels: NDArray[np.float64]) -> Torso:
+    """Stripes and noise (m, 40, 80) that move down by so many pixels."""
+    rng = np.random.default_rng(0)
+    rows = np.arange(40)[:, None]
+    patches = [
+        120 + 60 * np.sin(2 * np.pi * (rows - shift) / 13) + np.zeros((1, 80)) + 2 * rng.normal(size=(40, 80))
+        for shift in rise_pixels
+    ]
+    return Torso(TIMES, np.clip(patches, 0, 255).astype(np.uint8), 40.0)
+
+
+def test_flow_follows_what_moves_by_a_part_of_a_pixel() -> None:
+    shift = 0.6 * np.sin(2 * np.pi * 0.25 * TIMES)
+    followed = np.cumsum(block_flow(_torso(shift).patches), axis=0).mean(axis=1)
+    assert np.corrcoef(followed, shift)[0, 1] > 0.98
+    assert followed.std() == pytest.approx(shift.std(), rel=0.2)
+
+
+def test_a_chest_that_rises_and_falls_gives_its_rate() -> None:
+    position = rise(_torso(0.5 * np.sin(2 * np.pi * 0.3 * TIMES)), TIMES)
+    assert position is not None
+    assert RATES_PER_MIN[np.argmax(explained(position, FS))] == pytest.approx(18, abs=0.7)
+
+
+def test_no_torso_has_no_chest() -> None:
+    assert rise(EMPTY_TORSO, TIMES) is None
+    blank = Torso(TIMES, np.full((len(TIMES), 40, 80), 90, np.uint8), 40.0)
+    assert rise(blank, TIMES) is None
