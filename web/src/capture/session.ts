@@ -45,7 +45,6 @@ export class CaptureSession {
         this.detectorGone = true
       },
     )
-    this.countFrames()
     void this.look()
   }
 
@@ -72,15 +71,6 @@ export class CaptureSession {
     clearTimeout(this.timer)
     this.recorder.discard()
     this.detector?.close()
-  }
-
-  private countFrames(): void {
-    const tick = (): void => {
-      if (this.closed) return
-      this.clock.tick(performance.now())
-      this.video.requestVideoFrameCallback(tick)
-    }
-    if ('requestVideoFrameCallback' in this.video) this.video.requestVideoFrameCallback(tick)
   }
 
   private async look(): Promise<void> {
@@ -128,7 +118,7 @@ export class CaptureSession {
         faces: this.detectorGone ? null : this.faces,
         light: this.light,
         speed: this.speed,
-        frameRate: this.clock.rate(atMs),
+        frameRate: this.clock.rate(atMs, this.video.getVideoPlaybackQuality().totalVideoFrames),
       },
       this.insisting,
     )

@@ -110,6 +110,13 @@ describe('a sitting', () => {
     expect(watch(waiting, 30_000, AWAY, true).phase).toBe('done')
   })
 
+  it('says that the camera is slow, and goes on recording', () => {
+    const recording = watch(watch(begin(0), 8000), 12_000, { frameRate: 8 })
+    expect(recording.phase).toBe('recording')
+    expect(recording.problem).toBe('slow_camera')
+    expect(watch(recording, 12_100).problem).toBeNull()
+  })
+
   it('stays done', () => {
     const done = watch(begin(0), 20_000)
     expect(watch(done, 40_000, AWAY).phase).toBe('done')
