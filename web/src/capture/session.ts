@@ -8,6 +8,8 @@ import type { ClipRecorder } from './recorder'
 /** How often the picture is looked at; the recording itself runs at the camera's rate. */
 const LOOK_EVERY_MS = 200
 
+const THANKS_MS = 800
+
 export interface SessionEvents {
   readonly onGuidance: (guidance: Guidance, atMs: number) => void
   readonly onClip: (clip: Blob) => void
@@ -109,6 +111,17 @@ export class CaptureSession {
     if (!face) this.stillness.forget()
   }
 
+  /** The clip, once the person has had the time to see that they may move. */
+  private async finish(): Promise<void> {
+    try {
+      const clip = await this.recorder.finish()
+      await new Promise((resolve) => setTimeout(resolve, THANKS_MS))
+      if (!this.closed) this.events.onClip(clip)
+    } catch {
+      if (!this.closed) this.events.onFailure()
+    }
+  }
+
   private advance(atMs: number): void {
     const before = this.guidance
     this.guidance = step(
@@ -126,7 +139,7 @@ export class CaptureSession {
     if (phase !== before.phase) {
       if (phase === 'recording' && before.phase === 'settling') this.recorder.start()
       if (phase === 'searching') this.recorder.discard()
-      if (phase === 'done') this.recorder.finish().then(this.events.onClip, this.events.onFailure)
+      if (phase === 'done') void this.finish()
     }
     this.events.onGuidance(this.guidance, atMs)
   }

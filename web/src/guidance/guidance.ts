@@ -58,7 +58,7 @@ const PATIENCE_MS = 500
 /** Conditions must hold for so long before counting goes on. */
 const RECOVERED_MS = 500
 /** After so long in one recovery, a fresh recording is worth more than a clip with a hole. */
-export const RECOVERING_MS = 6000
+export const RECOVERING_MS = 2500
 
 /** Said, but no reason to stop a recording that runs: waiting does not mend them, and the server judges the clip. */
 const HINTS: ReadonlySet<Problem> = new Set(['slow_camera'])
