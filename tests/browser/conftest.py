@@ -56,7 +56,7 @@ def with_face(
     playwright: Playwright, living: films.Living, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Browser]:
     """A browser before whose camera a person sits."""
-    film = films.camera_film(tmp_path_factory.mktemp("films") / "living.mjpeg", [living.path])
+    film = films.camera_film(tmp_path_factory.mktemp("films") / "living.mjpeg", films.Scene(living.path))
     with sight.browser(playwright, film) as running:
         yield running
 

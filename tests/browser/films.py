@@ -1,6 +1,6 @@
 """Films for the browser's fake camera, made of the simulator's clips."""
 
-from collections.abc import Iterable
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,15 +16,26 @@ class Living:
     heart_rate: float
 
 
-def camera_film(path: Path, parts: Iterable[Path]) -> Path:
-    """The parts one after the other as Motion JPEG, which Chromium plays as a camera at 30 frames a second."""
+@dataclass(frozen=True)
+class Scene:
+    """A part of a clip, in seconds."""
+
+    clip: Path
+    start_s: float = 0
+    end_s: float = math.inf
+
+
+def camera_film(path: Path, *scenes: Scene) -> Path:
+    """The scenes one after the other as Motion JPEG, which Chromium plays as a camera at 30 frames a second."""
     with path.open("wb") as out:
-        for part in parts:
-            with av.open(str(part)) as source:
+        for scene in scenes:
+            with av.open(str(scene.clip)) as source:
                 for frame in source.decode(video=0):
-                    done, jpeg = cv2.imencode(".jpg", frame.to_ndarray(format="bgr24"), [cv2.IMWRITE_JPEG_QUALITY, 95])
-                    assert done
-                    out.write(jpeg.tobytes())
+                    if scene.start_s <= (frame.time or 0) < scene.end_s:
+                        picture = frame.to_ndarray(format="bgr24")
+                        done, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 95])
+                        assert done
+                        out.write(jpeg.tobytes())
     return path
 
 

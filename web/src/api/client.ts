@@ -55,8 +55,8 @@ export async function getWaveforms(id: string, signal: AbortSignal): Promise<Wav
   return (await response.json()) as Waveforms
 }
 
-export async function getFhir(id: string): Promise<Blob> {
-  const response = await call(`${job(id)}/fhir`, {})
+export async function getFhir(id: string, signal: AbortSignal): Promise<Blob> {
+  const response = await call(`${job(id)}/fhir`, { signal })
   return response.blob()
 }
 

@@ -102,7 +102,6 @@ export function CaptureScreen({ onClip, onFailure, onLeave }: Props) {
 function sentence({ guidance }: Capture, words: Strings['capture']): string {
   if (!guidance) return words.starting
   const { phase, problem } = guidance
-  if (phase === 'searching' || phase === 'recovering')
-    return problem ? words.problems[problem] : words.sentences.settling
-  return words.sentences[phase]
+  if (problem) return words.problems[problem]
+  return phase === 'searching' || phase === 'recovering' ? words.sentences.settling : words.sentences[phase]
 }

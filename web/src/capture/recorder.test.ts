@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { recordingFormat } from './recorder'
 
 describe('the recording format', () => {
-  it('is VP8 where there is a choice, for it drops the fewest frames', () => {
-    expect(recordingFormat(() => true)).toBe('video/webm;codecs=vp8')
+  it('is VP9 where there is a choice', () => {
+    expect(recordingFormat(() => true)).toBe('video/webm;codecs=vp9')
   })
 
   it('is MP4 where the browser has no WebM', () => {

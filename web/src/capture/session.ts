@@ -8,6 +8,8 @@ import type { ClipRecorder } from './recorder'
 /** How often the picture is looked at; the recording itself runs at the camera's rate. */
 const LOOK_EVERY_MS = 200
 
+const THANKS_MS = 800
+
 export interface SessionEvents {
   readonly onGuidance: (guidance: Guidance, atMs: number) => void
   readonly onClip: (clip: Blob) => void
@@ -45,7 +47,6 @@ export class CaptureSession {
         this.detectorGone = true
       },
     )
-    this.countFrames()
     void this.look()
   }
 
@@ -72,15 +73,6 @@ export class CaptureSession {
     clearTimeout(this.timer)
     this.recorder.discard()
     this.detector?.close()
-  }
-
-  private countFrames(): void {
-    const tick = (): void => {
-      if (this.closed) return
-      this.clock.tick(performance.now())
-      this.video.requestVideoFrameCallback(tick)
-    }
-    if ('requestVideoFrameCallback' in this.video) this.video.requestVideoFrameCallback(tick)
   }
 
   private async look(): Promise<void> {
@@ -119,6 +111,17 @@ export class CaptureSession {
     if (!face) this.stillness.forget()
   }
 
+  /** The clip, once the person has had the time to see that they may move. */
+  private async finish(): Promise<void> {
+    try {
+      const clip = await this.recorder.finish()
+      await new Promise((resolve) => setTimeout(resolve, THANKS_MS))
+      if (!this.closed) this.events.onClip(clip)
+    } catch {
+      if (!this.closed) this.events.onFailure()
+    }
+  }
+
   private advance(atMs: number): void {
     const before = this.guidance
     this.guidance = step(
@@ -128,7 +131,7 @@ export class CaptureSession {
         faces: this.detectorGone ? null : this.faces,
         light: this.light,
         speed: this.speed,
-        frameRate: this.clock.rate(atMs),
+        frameRate: this.clock.rate(atMs, this.video.getVideoPlaybackQuality().totalVideoFrames),
       },
       this.insisting,
     )
@@ -136,7 +139,7 @@ export class CaptureSession {
     if (phase !== before.phase) {
       if (phase === 'recording' && before.phase === 'settling') this.recorder.start()
       if (phase === 'searching') this.recorder.discard()
-      if (phase === 'done') this.recorder.finish().then(this.events.onClip, this.events.onFailure)
+      if (phase === 'done') void this.finish()
     }
     this.events.onGuidance(this.guidance, atMs)
   }

@@ -58,7 +58,10 @@ const PATIENCE_MS = 500
 /** Conditions must hold for so long before counting goes on. */
 const RECOVERED_MS = 500
 /** After so long in one recovery, a fresh recording is worth more than a clip with a hole. */
-export const RECOVERING_MS = 6000
+export const RECOVERING_MS = 2500
+
+/** Said, but no reason to stop a recording that runs: waiting does not mend them, and the server judges the clip. */
+const HINTS: ReadonlySet<Problem> = new Set(['slow_camera'])
 
 /**
  * Thresholds of ours. Distance: the server's face check wants a fifth of the picture's height. The rest leaves room to
@@ -123,7 +126,7 @@ export function step(before: Guidance, observation: Observation, insist = false)
     problemSinceMs: seen === null ? atMs : before.problemSinceMs,
     clearSinceMs: seen === null ? before.clearSinceMs : atMs,
   }
-  const disturbed = !insist && seen !== null && atMs - now.problemSinceMs >= PATIENCE_MS
+  const disturbed = !insist && seen !== null && !HINTS.has(seen) && atMs - now.problemSinceMs >= PATIENCE_MS
   const enter = (phase: Phase, change: Partial<Guidance> = {}): Guidance => ({
     ...now,
     phase,
@@ -140,12 +143,13 @@ export function step(before: Guidance, observation: Observation, insist = false)
       if (atMs - before.sinceMs >= SETTLING_MS) return enter('recording', { problem: null, countedMs: 0 })
       return now
     case 'recording': {
-      if (countedMs(now, atMs) >= RECORDING_MS) return enter('done', { countedMs: RECORDING_MS })
+      if (countedMs(now, atMs) >= RECORDING_MS) return enter('done', { problem: null, countedMs: RECORDING_MS })
       // What was counted since the problem began was no good.
       if (disturbed) return enter('recovering', { problem: seen, countedMs: countedMs(before, now.problemSinceMs) })
-      return now
+      return { ...now, problem: seen !== null && HINTS.has(seen) ? seen : null }
     }
     case 'recovering':
+      if (!insist && seen !== null && HINTS.has(seen)) return enter('recording', { problem: seen })
       if (seen === null && atMs - now.clearSinceMs >= RECOVERED_MS) return enter('recording', { problem: null })
       if (insist) return enter('recording', { problem: null })
       if (atMs - before.sinceMs >= RECOVERING_MS) {

@@ -70,23 +70,18 @@ export class Stillness {
   }
 }
 
-/** Counts frames as the camera delivers them. */
+/** The camera's rate, from how many frames it has delivered so far. */
 export class FrameClock {
-  private times: number[] = []
+  private readonly counts: { readonly at: number; readonly frames: number }[] = []
 
   constructor(private readonly windowMs = 2000) {}
 
-  tick(atMs: number): void {
-    this.times.push(atMs)
-    while (this.times.length && (this.times[0] as number) < atMs - this.windowMs) this.times.shift()
-  }
-
   /** Frames a second over the window that ends now; null until half a window has been seen. */
-  rate(nowMs: number): number | null {
-    const recent = this.times.filter((at) => at >= nowMs - this.windowMs)
-    const first = recent[0]
-    if (first === undefined) return this.times.length ? 0 : null
-    const span = nowMs - first
-    return span < this.windowMs / 2 ? null : ((recent.length - 1) * 1000) / span
+  rate(atMs: number, frames: number): number | null {
+    this.counts.push({ at: atMs, frames })
+    while (this.counts.length > 2 && (this.counts[1]?.at ?? atMs) <= atMs - this.windowMs) this.counts.shift()
+    const first = this.counts[0]
+    if (!first || atMs - first.at < this.windowMs / 2) return null
+    return ((frames - first.frames) * 1000) / (atMs - first.at)
   }
 }

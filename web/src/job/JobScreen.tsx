@@ -26,7 +26,7 @@ export function JobScreen({ source, onId, onErased, onLeave }: Props) {
   const { view, again } = useJob(source, onId)
   const strings = useStrings()
   const { document } = view
-  const waveforms = useWaveforms(document)
+  const extras = useExtras(document)
   if (view.failure) return <Failure failure={view.failure} again={again} onLeave={onLeave} />
   const final = document !== null && isFinal(document.state)
   const heading = headingOf(document, strings)
@@ -44,10 +44,10 @@ export function JobScreen({ source, onId, onErased, onLeave }: Props) {
             ))}
           </div>
           <div className="lower">
-            {waveforms && (
+            {extras.waveforms && (
               <section className="card">
                 <h2>{strings.job.waves}</h2>
-                <Waves waveforms={waveforms} vitals={document.vitals} />
+                <Waves waveforms={extras.waveforms} vitals={document.vitals} />
               </section>
             )}
             {Object.keys(document.checks).length > 0 && (
@@ -59,7 +59,7 @@ export function JobScreen({ source, onId, onErased, onLeave }: Props) {
           </div>
         </>
       )}
-      {document && <Keep document={document} waveforms={waveforms} ours={'clip' in source} onErased={onErased} />}
+      {document && <Keep document={document} extras={extras} ours={'clip' in source} onErased={onErased} />}
       {final && (
         <div className="actions">
           <button type="button" className="primary" onClick={onLeave}>
@@ -84,18 +84,29 @@ function headingOf(document: JobDocument | null, { job }: Strings): string {
   }
 }
 
-/** The waves of a job that has succeeded; null before that, or where there are none. */
-function useWaveforms(document: JobDocument | null): Waveforms | null {
-  const [waveforms, setWaveforms] = useState<Waveforms | null>(null)
+/** What else a job that has succeeded gives; each is null before that, or where the gateway has none. */
+interface Extras {
+  readonly waveforms: Waveforms | null
+  readonly fhir: Blob | null
+}
+const NO_EXTRAS: Extras = { waveforms: null, fhir: null }
+
+function useExtras(document: JobDocument | null): Extras {
+  const [extras, setExtras] = useState(NO_EXTRAS)
   const id = document?.state === 'succeeded' ? document.id : null
   useEffect(() => {
     if (id === null) return
     const leaving = new AbortController()
-    getWaveforms(id, leaving.signal).then(setWaveforms, () => {})
+    const add = (found: Partial<Extras>): void => setExtras((known) => ({ ...known, ...found }))
+    getWaveforms(id, leaving.signal).then((waveforms) => add({ waveforms }), ignore)
+    getFhir(id, leaving.signal).then((fhir) => add({ fhir }), ignore)
     return () => leaving.abort()
   }, [id])
-  return id === null ? null : waveforms
+  return id === null ? NO_EXTRAS : extras
 }
+
+/** A gateway without it is not a fault: nothing is offered then. */
+const ignore = (): void => {}
 
 /** A queue that nobody serves looks like this after a while. */
 const LONG_MS = 8000
@@ -157,33 +168,24 @@ function useAfter(ms: number, active: boolean): boolean {
 
 interface KeepProps {
   readonly document: JobDocument
-  readonly waveforms: Waveforms | null
+  readonly extras: Extras
   /** Whether this page sent the clip, and so knows that it was not to be retained. */
   readonly ours: boolean
   readonly onErased: () => void
 }
 
 /** What a person may take away, and the way to erase the rest. */
-function Keep({ document, waveforms, ours, onErased }: KeepProps) {
+function Keep({ document, extras, ours, onErased }: KeepProps) {
   const { strings } = useSpeech()
   const [trouble, setTrouble] = useState<string | null>(null)
   const final = isFinal(document.state)
   const words = strings.job
   const name = `face-vitals-${document.id}`
-  const attempt = (work: () => Promise<void>, failed: string) => () => {
+  const { waveforms, fhir } = extras
+  const json = (): Blob => new Blob([JSON.stringify(document, null, 2)], { type: 'application/json' })
+  const remove = (): void => {
     setTrouble(null)
-    work().catch(() => setTrouble(failed))
-  }
-  const saveJson = async (): Promise<void> => {
-    save(`${name}.json`, new Blob([JSON.stringify(document, null, 2)], { type: 'application/json' }))
-  }
-  const saveFhir = async (): Promise<void> => save(`${name}.fhir.json`, await getFhir(document.id))
-  const saveCsv = async (): Promise<void> => {
-    if (waveforms) save(`${name}.csv`, new Blob([wavesAsCsv(waveforms)], { type: 'text/csv' }))
-  }
-  const remove = async (): Promise<void> => {
-    await erase(document.id)
-    onErased()
+    erase(document.id).then(onErased, () => setTrouble(words.delete.failed))
   }
   return (
     <section className="card keep">
@@ -191,21 +193,23 @@ function Keep({ document, waveforms, ours, onErased }: KeepProps) {
       {final && ours && <p>{words.clipErased}</p>}
       {document.state === 'succeeded' && (
         <div className="actions">
-          <button type="button" className="quiet" onClick={attempt(saveJson, words.downloads.failed)}>
+          <button type="button" className="quiet" onClick={() => save(`${name}.json`, json())}>
             {words.downloads.json}
           </button>
-          <button type="button" className="quiet" onClick={attempt(saveFhir, words.downloads.failed)}>
-            {words.downloads.fhir}
-          </button>
+          {fhir && (
+            <button type="button" className="quiet" onClick={() => save(`${name}.fhir.json`, fhir)}>
+              {words.downloads.fhir}
+            </button>
+          )}
           {waveforms && (
-            <button type="button" className="quiet" onClick={attempt(saveCsv, words.downloads.failed)}>
+            <button type="button" className="quiet" onClick={() => save(`${name}.csv`, wavesAsCsv(waveforms))}>
               {words.downloads.csv}
             </button>
           )}
         </div>
       )}
       <div className="actions">
-        <button type="button" className="delete" onClick={attempt(remove, words.delete.failed)}>
+        <button type="button" className="delete" onClick={remove}>
           {final ? words.delete.now : words.delete.cancel}
         </button>
         <span className="hint">{words.delete.explain}</span>

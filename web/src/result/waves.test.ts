@@ -3,9 +3,9 @@ import { placer } from './scales'
 import { peak, wavesAsCsv } from './waves'
 
 describe('waves', () => {
-  it('become CSV with a sample a line', () => {
+  it('become CSV with a sample a line', async () => {
     const wave = { times_s: [0, 0.5], values: [1, -2], unit: null }
-    expect(wavesAsCsv({ waves: { heart_rate: wave }, spectra: {} })).toBe(
+    expect(await wavesAsCsv({ waves: { heart_rate: wave }, spectra: {} }).text()).toBe(
       'wave,time_s,value\r\nheart_rate,0,1\r\nheart_rate,0.5,-2\r\n',
     )
   })

@@ -141,7 +141,6 @@ export const de: Strings = {
       json: 'Ergebnis (JSON)',
       fhir: 'Gesundheitsakte (FHIR)',
       csv: 'Wellen (CSV)',
-      failed: 'Der Download ist gescheitert. Versuchen Sie es erneut.',
     },
     delete: {
       now: 'Jetzt löschen',

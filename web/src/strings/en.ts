@@ -130,7 +130,6 @@ export const en: Strings = {
       json: 'Result (JSON)',
       fhir: 'Health record (FHIR)',
       csv: 'Waves (CSV)',
-      failed: 'The download failed. Try again.',
     },
     delete: {
       now: 'Delete now',

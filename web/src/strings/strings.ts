@@ -86,7 +86,7 @@ export interface Strings {
     models: (names: string) => string
     frames: (count: number) => string
     baseline: (value: string, mae: string) => string
-    downloads: Record<'heading' | 'json' | 'fhir' | 'csv' | 'failed', string>
+    downloads: Record<'heading' | 'json' | 'fhir' | 'csv', string>
     delete: Record<'now' | 'explain' | 'cancel' | 'done' | 'doneLead' | 'failed', string>
     gone: string
     goneLead: string
