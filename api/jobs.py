@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 from ulid import ULID
 
-from api import idempotency, problems
+from api import fhir, idempotency, problems
 from api.events import follow, resume_point
 from api.gateway import Gateway, gateway_of
 from api.hub import wait_for
@@ -185,7 +185,7 @@ async def _document(gateway: Gateway, job_id: str, owner: str) -> JobDocument:
             },
             "links": {
                 name: {"operationId": name, "parameters": {"job_id": "$response.body#/id"}}
-                for name in ("look", "events", "waveforms", "delete")
+                for name in ("look", "events", "waveforms", "fhir", "delete")
             },
         },
         **problems.responses(*UPLOAD_PROBLEMS),
@@ -301,6 +301,26 @@ async def waveforms(job_id: str, gateway: GatewayDep, owner: Owner) -> Response:
     body = await run_in_threadpool(gateway.records.waveforms, job_id)
     # Nothing yet, or no wave that deserves the name.
     return Response(body or Waveforms().model_dump_json(), media_type="application/json")
+
+
+@router.get(
+    "/{job_id}/fhir",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "A Bundle of Observations.",
+            "content": {fhir.MEDIA_TYPE: {"schema": {"type": "object", "required": ["resourceType", "entry"]}}},
+        },
+        **problems.responses(*KEY_PROBLEMS, problems.UnknownJob, problems.NotFinished, problems.BrokerAway),
+    },
+    name="fhir",
+)
+async def as_fhir(job_id: str, gateway: GatewayDep, owner: Owner) -> Response:
+    """A finished job as a FHIR R4 Bundle; what abstained has a `dataAbsentReason`."""
+    document = await _document(gateway, job_id, owner)
+    if not document.state.is_final:
+        raise problems.NotFinished("Ask again when the job is done.", headers={"Retry-After": str(LOOK_AGAIN_S)})
+    return JSONResponse(fhir.bundle(document), media_type=fhir.MEDIA_TYPE)
 
 
 @router.delete(

@@ -51,6 +51,12 @@ class UnknownJob(ApiProblem):
     status, kind, title = 404, "unknown-job", "No such job"
 
 
+class NotFinished(ApiProblem):
+    """The job has no final document yet."""
+
+    status, kind, title = 409, "not-finished", "The job is not done"
+
+
 class KeyMissing(ApiProblem):
     """An API key is needed and none was sent."""
 

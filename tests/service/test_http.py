@@ -161,8 +161,16 @@ def test_an_idempotency_key_in_use_is_a_conflict(odd_service: Service, http: htt
     assert answers[0].status_code == 202
 
 
+def test_a_finished_job_is_fhir_too(odd_service: Service, http: httpx.Client) -> None:
+    job = odd_service.submit()
+    odd_service.finished(job)
+    answer = http.get(f"/v1/jobs/{job}/fhir")
+    assert answer.headers["content-type"] == "application/fhir+json"
+    assert {entry["resource"]["dataAbsentReason"]["text"] for entry in answer.json()["entry"]} == {"no_pulse"}
+
+
 def test_unknown_jobs_are_404_everywhere(http: httpx.Client) -> None:
-    for path in ("", "/events", "/waveforms"):
+    for path in ("", "/events", "/waveforms", "/fhir"):
         problem(http.get(f"/v1/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV{path}"), 404, "unknown-job")
     problem(http.delete("/v1/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV"), 404, "unknown-job")
     problem(http.get("/v1/nothing"), 404, "not-found")

@@ -1,0 +1,51 @@
+"""A finished job as FHIR, checked by the models of a FHIR package."""
+
+import datetime as dt
+
+from fhir.resources.R4B.bundle import Bundle
+
+from api.fhir import CODES, bundle
+from shared.assembly import assemble
+from shared.schemas import BranchOutcome, BranchStatus, Vital, VitalStatus
+from shared.vitals import VITALS, Branch, Reason
+
+NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
+
+def test_values_have_units_and_silence_has_a_reason() -> None:
+    vitals = {
+        spec.name: Vital.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE)
+        for spec in VITALS.values()
+        if spec.branch is Branch.RPPG
+    }
+    vitals["heart_rate"] = Vital(
+        value=72.4, unit="/min", status=VitalStatus.OK, interval=(71.2, 73.6), interval_level=0.9
+    )
+    vitals["oxygen_saturation"] = Vital(value=97.0, unit="%", status=VitalStatus.EXPERIMENTAL)
+    outcome = BranchOutcome(status=BranchStatus.OK, elapsed_ms=1, vitals=vitals)
+    document = assemble(
+        job_id="01J",
+        created_at=NOW,
+        finished_at=NOW,
+        asked=list(Branch),
+        outcomes={Branch.RPPG: outcome},
+        wanted=None,
+        versions={},
+    )
+    made = bundle(document)
+    Bundle.model_validate(made)
+    assert made == bundle(document)
+    by_code = {entry["resource"]["code"]["coding"][0]["code"]: entry["resource"] for entry in made["entry"]}
+    assert set(by_code) == {code.loinc for code in CODES.values()}
+    heart_rate, respiration, oxygen, bmi = (by_code[code] for code in ("8867-4", "9279-1", "59408-5", "39156-5"))
+    assert heart_rate["valueQuantity"] == {
+        "value": 72.4,
+        "unit": "/min",
+        "system": "http://unitsofmeasure.org",
+        "code": "/min",
+    }
+    assert heart_rate["status"] == "final"
+    assert oxygen["status"] == "preliminary"
+    assert "valueQuantity" not in respiration
+    assert respiration["dataAbsentReason"]["text"] == "no_pulse"
+    assert bmi["dataAbsentReason"]["coding"][0]["code"] == "error"
