@@ -2,7 +2,7 @@
 relief."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,6 +26,14 @@ OVAL = (
 )
 # fmt: on
 FOREHEAD, CHIN, NOSE, CHEEKS = 10, 152, 4, (50, 280, 205, 425)
+
+# fmt: off
+MASK = (
+    197, 118, 117, 123, 137, 132, 58, 172, 136, 150, 149, 176, 148, 152,
+    377, 400, 378, 379, 365, 397, 288, 361, 366, 352, 346, 347,
+)
+# fmt: on
+"""Outline of a surgical mask: over the nose, below the eyes, round the jaw."""
 
 CLOSURES = (0.3, 0.6, 0.85, 1.0)
 """How far the lids are down in the pictures of a blink."""
@@ -116,6 +124,27 @@ def load_portrait(
     return _prepared(picture.tobytes(), picture.shape, round(face_height, 1), have, want)
 
 
+def masked(portrait: Portrait) -> Portrait:
+    """The same person in a surgical mask, which neither pulses nor shows skin."""
+    size = (portrait.linear.shape[1], portrait.linear.shape[0])
+    unit = portrait.face_height
+    cloth = _filled(portrait.landmarks[list(MASK)], size, 0.008 * unit)
+    nose, chin = portrait.landmarks[197, 1], portrait.landmarks[CHIN, 1]
+    height = (np.arange(size[1], dtype=np.float32)[:, None] - nose) / (chin - nose)
+    pleats = 1 - 0.12 * np.maximum(np.sin(2 * np.pi * 4 * height), 0) ** 4 * ((height > 0.2) & (height < 0.85))
+    across = (np.arange(size[0], dtype=np.float32)[None, :] - portrait.landmarks[197, 0]) / (0.5 * unit)
+    blue = np.array([0.38, 0.60, 0.72], dtype=np.float32)
+    shade = (pleats * (1 - 0.25 * across**2))[..., None] * blue
+    linear = np.asarray(portrait.linear + cloth[..., None] * (shade - portrait.linear), dtype=np.float32)
+    return replace(
+        portrait,
+        linear=linear,
+        skin=portrait.skin * (1 - cloth),
+        perfusion=portrait.perfusion * (1 - cloth),
+        blinks=_blinks(linear, portrait.landmarks, portrait.eyes, unit),
+    )
+
+
 @lru_cache(maxsize=8)
 def _prepared(data: bytes, shape: tuple[int, int, int], face_height: float, have: int, want: int) -> Portrait:
     picture = np.frombuffer(data, dtype=np.uint8).reshape(shape)
@@ -125,7 +154,9 @@ def _prepared(data: bytes, shape: tuple[int, int, int], face_height: float, have
     landmarks = mesh * (np.array(size) / (shape[1], shape[0]))
     interpolation = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
     scaled = np.asarray(cv2.resize(picture, size, interpolation=interpolation), dtype=np.uint8)
-    matte = _choked(np.asarray(cv2.resize(matte, size, interpolation=cv2.INTER_LINEAR), dtype=np.float32), face_height)
+    matte = _softened(
+        np.asarray(cv2.resize(matte, size, interpolation=cv2.INTER_LINEAR), dtype=np.float32), face_height
+    )
     linear = np.asarray(cv2.GaussianBlur(to_linear(scaled), (0, 0), WEBCAM_BLUR * face_height), dtype=np.float32)
     skin = _skin(scaled, landmarks, face_height) * matte
     linear = retone(linear, skin, have, want)
@@ -154,13 +185,31 @@ def _seen(data: bytes, shape: tuple[int, int, int]) -> tuple[NDArray[np.float64]
     mesh = np.array([(point.x * shape[1], point.y * shape[0]) for point in found[0].landmark])
     with SelfieSegmentation(model_selection=0) as cutter:
         matte = cutter.process(picture).segmentation_mask
-    return mesh, np.asarray(matte, dtype=np.float32)
+    face_height = float(np.linalg.norm(mesh[FOREHEAD] - mesh[CHIN]))
+    return mesh, _cut_out(picture, np.asarray(matte, dtype=np.float32), face_height)
 
 
-def _choked(matte: Image, face_height: float) -> Image:
-    """The matte drawn in a little and made crisper, so that no rim of the old background shows."""
-    soft = cv2.GaussianBlur(matte, (0, 0), 0.012 * face_height)
-    return np.clip((soft - 0.55) / 0.35, 0, 1).astype(np.float32)
+def _cut_out(picture: NDArray[np.uint8], mask: Image, face_height: float) -> Image:
+    """The network's rough mask drawn to the picture's own edges (GrabCut, Rother et al. 2004), so that nothing of the
+    old background comes along."""
+    band = max(3, round(0.085 * face_height))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * band + 1, 2 * band + 1))
+    core = cv2.erode((mask > 0.5).astype(np.uint8), disc)  # the picture's edge does not erode
+    reach = cv2.dilate((mask > 0.3).astype(np.uint8), disc)
+    labels = np.where(mask > 0.5, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    labels[core > 0] = cv2.GC_FGD
+    labels[reach == 0] = cv2.GC_BGD
+    if not ((core > 0).any() and (reach == 0).any()):
+        return mask
+    cv2.setRNGSeed(1)  # its clustering starts at random places
+    cv2.grabCut(picture, labels, (0, 0, 0, 0), np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)
+    return np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
+
+
+def _softened(matte: Image, face_height: float) -> Image:
+    """A cut-out's edge as a lens shows it, drawn in a little."""
+    soft = np.asarray(cv2.GaussianBlur(matte, (0, 0), 0.012 * face_height), dtype=np.float32)
+    return np.clip((soft - 0.4) / 0.5, 0, 1).astype(np.float32)
 
 
 def _filled(points: NDArray[np.float64], size: tuple[int, int], soften: float) -> Image:

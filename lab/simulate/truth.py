@@ -15,13 +15,14 @@ from lab.simulate.spec import ClipSpec
 class Truth:
     """The clip's truth, over the times that its frames cover.
 
-    heart_rate      /min, from the beats in the clip: 60 over their mean interval; None where no living person is seen
-                    throughout
-    respiration_rate  /min, the mean that was asked for and simulated; None likewise
+    alive           whether one living face is to be seen, in part at least, from the first frame to the last; rates,
+                    beats and breaths are given only then
+    heart_rate      /min, from the beats in the clip: 60 over their mean interval
+    respiration_rate  /min, the mean that was asked for and simulated
     sdnn_ms, rmssd_ms, mean_ibi_ms  of the beats in the clip; None with fewer than three beats
     beat_times_s, breath_times_s  systolic peaks; beginnings of inspiration
     frame_times_s, bvp  presentation times and blood volume (up: more blood, darker skin) of each frame; bvp empty
-                        without life
+                        where there is none
     faces           how many faces the scene shows
     conditions      the spec
     """

@@ -1,0 +1,80 @@
+"""Flat things held before the camera: a printed photograph, a clipboard."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lab.simulate.optics import Image, to_linear
+from lab.simulate.physiology import Floats, wander
+from lab.simulate.portrait import Portrait
+
+PAPER = 0.80
+"""Linear light of white paper in the room."""
+
+
+class Board:
+    """A flat picture, (h, w, 3) linear light, that hides what is behind it."""
+
+    def __init__(self, picture: Image) -> None:
+        opaque = np.ones((*picture.shape[:2], 1), dtype=np.float32)
+        self._picture = np.ascontiguousarray(np.concatenate([picture, opaque], axis=2), dtype=np.float32)
+        height, width = picture.shape[:2]
+        self._corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], dtype=np.float32)
+
+    def paint(self, behind: Image, corners: Floats) -> Image:
+        """(h, w, 3) linear light: the board, its `corners` (4, 2) at these pixels, clockwise from top left."""
+        height, width = behind.shape[:2]
+        left, top = np.clip(np.floor(corners.min(axis=0)) - 1, 0, (width, height)).astype(int)
+        right, bottom = np.clip(np.ceil(corners.max(axis=0)) + 1, 0, (width, height)).astype(int)
+        picture = behind.copy()
+        if right <= left or bottom <= top:
+            return picture
+        warp = cv2.getPerspectiveTransform(self._corners, (corners - (left, top)).astype(np.float32))
+        drawn = np.asarray(cv2.warpPerspective(self._picture, warp, (int(right - left), int(bottom - top))))
+        part = picture[top:bottom, left:right]
+        part *= 1 - drawn[..., 3:]
+        part += drawn[..., :3]
+        return picture
+
+
+def corners_of(centre: Floats, size: tuple[float, float], roll: float, yaw: float) -> Floats:
+    """(4, 2) pixels of a rectangle `size` (w, h) round `centre`; `roll` turns it in the picture, `yaw` out of it."""
+    half_w, half_h = size[0] / 2, size[1] / 2
+    flat = np.array([(-half_w, -half_h), (half_w, -half_h), (half_w, half_h), (-half_w, half_h)])
+    depth = 1 + 0.4 * np.sin(yaw) * flat[:, :1] / half_w
+    flat = flat * (np.cos(yaw), 1.0) / depth
+    turn = np.array([(np.cos(roll), np.sin(roll)), (-np.sin(roll), np.cos(roll))])
+    return np.asarray(centre + flat @ turn, dtype=np.float64)
+
+
+def print_of(portrait: Portrait) -> Board:
+    """A photographic print of the portrait's head and shoulders with a white edge."""
+    unit, (x, y) = portrait.face_height, portrait.centre
+    left, top = int(max(x - 1.0 * unit, 0)), int(max(y - 1.15 * unit, 0))
+    cut = portrait.linear[top : int(y + 1.2 * unit), left : int(x + 1.0 * unit)]
+    edge = int(0.06 * unit)
+    # Prints reach neither the black nor the white of the scene.
+    ink = 0.03 + 0.85 * PAPER * cut
+    whole = cv2.copyMakeBorder(ink, edge, edge, edge, edge, cv2.BORDER_CONSTANT, value=(PAPER, PAPER, PAPER))
+    return Board(np.asarray(whole, dtype=np.float32))
+
+
+def clipboard(width: int, height: int) -> Board:
+    """A brown board with a sheet of lines of text."""
+    picture = np.full((height, width, 3), (124, 86, 54), dtype=np.uint8)
+    edge = max(3, width // 20)
+    picture[2 * edge : height - edge, edge : width - edge] = (224, 222, 214)
+    rng = np.random.default_rng(7)
+    for line in range(4 * edge, height - 2 * edge, max(4, height // 16)):
+        end = int(width * rng.uniform(0.6, 0.85))
+        cv2.line(picture, (3 * edge, line), (end, line), (70, 70, 78), max(1, height // 110))
+    middle = width // 2
+    cv2.rectangle(picture, (middle - 3 * edge, 0), (middle + 3 * edge, 2 * edge), (150, 152, 156), -1)
+    blurred: NDArray[np.uint8] = np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.8), dtype=np.uint8)
+    return Board(to_linear(blurred))
+
+
+def held(times_s: Floats, spread: float, low_hz: float, high_hz: float, rng: np.random.Generator) -> Floats:
+    """(n, 4): across, down, roll, yaw of a thing in a hand that moves it by `spread` within a band of frequencies."""
+    across, down, roll, yaw = (wander(times_s, low_hz, high_hz, rng) for _ in range(4))
+    return np.stack([spread * across, 0.4 * spread * down, 0.8 * spread * roll, 2.5 * spread * yaw], axis=1)
