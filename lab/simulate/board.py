@@ -48,13 +48,10 @@ def corners_of(centre: Floats, size: tuple[float, float], roll: float, yaw: floa
 
 
 def print_of(portrait: Portrait) -> Board:
-    """A photographic print of the portrait's head and shoulders with a white edge."""
-    unit, (x, y) = portrait.face_height, portrait.centre
-    left, top = int(max(x - 1.0 * unit, 0)), int(max(y - 1.15 * unit, 0))
-    cut = portrait.linear[top : int(y + 1.2 * unit), left : int(x + 1.0 * unit)]
-    edge = int(0.06 * unit)
+    """A photographic print of the portrait with a white edge."""
+    edge = round(0.06 * portrait.face_height)
     # Prints reach neither the black nor the white of the scene.
-    ink = 0.03 + 0.85 * PAPER * cut
+    ink = 0.03 + 0.85 * PAPER * portrait.photo
     whole = cv2.copyMakeBorder(ink, edge, edge, edge, edge, cv2.BORDER_CONSTANT, value=(PAPER, PAPER, PAPER))
     return Board(np.asarray(whole, dtype=np.float32))
 

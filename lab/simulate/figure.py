@@ -45,8 +45,7 @@ class Figure:
         ) / portrait.face_height
         self._blood, self._late_blood = blood, blood * y * np.float32(TRANSIT_S)
         self._turned = self._shading(rows, columns)
-        self._canvas = np.dstack([portrait.linear * portrait.matte[..., None], portrait.matte]).astype(np.float32)
-        self._matte = np.ascontiguousarray(portrait.matte[rows, columns])[..., None]
+        self._canvas = np.dstack([portrait.linear, portrait.matte]).astype(np.float32)
         self._grid = self._coarse_grid()
         width, height = size
         self._identity = np.dstack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)))
@@ -64,11 +63,11 @@ class Figure:
         face = cv2.scaleAdd(self._late_blood, moment.pulse_speed, face)
         face = cv2.scaleAdd(self._turned[0], moment.yaw, face)
         face = cv2.scaleAdd(self._turned[1], moment.pitch, face)
-        self._canvas[rows, columns, :3] = face * self._matte
+        self._canvas[rows, columns, :3] = face
         drawn = cv2.remap(self._canvas, self._warp(moment), _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        keep = np.float32(1) - drawn[..., 3]
-        picture = behind * keep[..., None]
-        return np.asarray(np.add(picture, drawn[..., :3], out=picture), dtype=np.float32)
+        matte = cv2.extractChannel(drawn, 3)
+        figure = cv2.cvtColor(drawn, cv2.COLOR_BGRA2BGR)  # drops the matte; the order of colours stays
+        return np.asarray(cv2.blendLinear(figure, behind, matte, np.subtract(1, matte)), dtype=np.float32)
 
     def _shading(self, rows: slice, columns: slice) -> tuple[Image, Image]:
         """Change of light a radian of yaw and of pitch, for a face rounded like an ellipsoid under `LIGHT_FROM`."""

@@ -24,12 +24,12 @@ GREEN_PULSE = (0.024, 0.022, 0.019, 0.015, 0.011, 0.007)
 (0.4-1.0 %). The fall is ours, made to follow Nowara et al. 2020, "A meta-analysis of the impact of skin tone and
 gender on non-contact PPG": little until IV, steep to VI."""
 
-SKIN_LAB = ((74, 9, 14), (69, 11, 18), (64, 11, 20), (57, 12, 20), (44, 13, 19), (34, 11, 14))
+SKIN_LAB = ((74, 9, 14), (69, 11, 18), (64, 11, 20), (57, 12, 20), (44, 13, 19), (34, 8, 14))
 """CIE Lab of skin by type: from the middle of each class of the individual typology angle (Chardon et al. 1991; Del
 Bino & Bernerd 2013)."""
 
-SPECULAR = 0.02
-"""Specular part of skin in even light, as linear light: about half of the 4 % that a surface of its refractive index
+SPECULAR = 0.012
+"""Specular part of skin in even light, as linear light: a third of the 4 % that a surface of its refractive index
 returns."""
 
 FULL_WELL = 5000.0
@@ -62,17 +62,6 @@ def skin_colour(skin_tone: int) -> Image:
     return colour
 
 
-def retone(linear: Image, skin: Image, have: int, want: int) -> Image:
-    """`linear` (h, w, 3) with its skin (weights (h, w) in [0, 1]) turned from one Fitzpatrick type to another; shine
-    stays as it is."""
-    if have == want:
-        return linear
-    ratio = skin_colour(want) / skin_colour(have)
-    shine = np.minimum(SPECULAR, linear.min(axis=2, keepdims=True))
-    toned = shine + (linear - shine) * ratio
-    return np.asarray(linear + skin[..., None] * (toned - linear), dtype=np.float32)
-
-
 def pulsation(linear: Image, weight: Image, skin_tone: int) -> Image:
     """(h, w, 3): what one unit of blood volume takes away from skin that shows `linear` (h, w, 3), `weight` (h, w)
     being the skin's perfusion."""
@@ -99,13 +88,15 @@ class Sensor:
     rng: np.random.Generator
 
     def expose(self, linear: Image) -> NDArray[np.uint8]:
-        """`linear` (h, w, 3) as the camera's uint8 sRGB. Reuses nothing of its input."""
+        """`linear` (h, w, 3) as the camera's uint8 sRGB."""
         height, width = linear.shape[:2]
         tile = self.tiles[self.rng.integers(len(self.tiles))]
         top = int(self.rng.integers(tile.shape[0] - height + 1))
         left = int(self.rng.integers(tile.shape[1] - width + 1))
-        signal = cv2.sqrt(linear * self.gain + self.floor)
-        signal = cv2.add(signal, tile[top : top + height, left : left + width])
+        signal = np.multiply(linear, self.gain, dtype=np.float32)
+        np.add(signal, self.floor, out=signal)
+        np.sqrt(signal, out=signal)
+        np.add(signal, tile[top : top + height, left : left + width], out=signal)
         np.multiply(signal, self.scale, out=signal)
         np.clip(signal, 0, len(self.codes) - 1, out=signal)
         return self.codes.take(signal.astype(np.uint16))

@@ -1,0 +1,129 @@
+"""Skin and hair of a portrait: where they are, how strongly skin is perfused, how they look on another skin type."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lab.simulate import mesh
+from lab.simulate.optics import SPECULAR, Image, skin_colour
+
+DARK_HAIR = 0.16
+"""Light of dark hair, as a share of the portrait's fair hair."""
+DARK_HAIR_FROM = 4
+"""The Fitzpatrick type from which hair and brows are made dark."""
+
+
+@dataclass(frozen=True)
+class Complexion:
+    """Weights (h, w) in [0, 1].
+
+    skin       bare skin of the face that a camera could read a pulse from: neither eye, lip, brow nor hair
+    perfusion  how strongly it pulses: 1 on cheeks and forehead, less elsewhere
+    toned      all that has the colour of the person's skin, lids, lips, neck and ears as well
+    hair       hair and brows
+    """
+
+    skin: Image
+    perfusion: Image
+    toned: Image
+    hair: Image
+
+
+def complexion(picture: NDArray[np.uint8], landmarks: NDArray[np.float64], matte: Image, unit: float) -> Complexion:
+    """Reads `picture` (h, w, 3) sRGB with its mesh `landmarks` (478, 2) and the person's `matte` (h, w).
+
+    `unit` is the face's height in pixels.
+    """
+    size = (picture.shape[1], picture.shape[0])
+    alike = _alike(picture, landmarks, unit)
+    outline = landmarks[list(mesh.OVAL)]
+    inside = mesh.polygon(mesh.widened(outline, 1.04), size, 0.015 * unit)
+    bare = inside * alike * matte
+    for part, factor in (*((eye, 1.25) for eye in mesh.EYES), (mesh.LIPS, 1.05), *((brow, 1.1) for brow in mesh.BROWS)):
+        bare = bare * (1 - mesh.polygon(mesh.widened(landmarks[list(part)], factor), size, 0.012 * unit))
+
+    open_parts = np.zeros_like(matte)
+    for part in (*mesh.EYES, mesh.MOUTH):
+        open_parts = np.maximum(open_parts, mesh.area(landmarks, part, size, 0.006 * unit))
+    brows = np.zeros_like(matte)
+    for part in mesh.BROWS:
+        brows = np.maximum(brows, mesh.area(landmarks, part, size, 0.012 * unit))
+    # Shadows and nostrils are skin, if not of the cheeks' colour; above the brows only colour tells skin from a fringe.
+    middle = mesh.polygon(_below_brows(landmarks, unit), size, 0.02 * unit)
+    near = np.maximum(mesh.polygon(mesh.widened(outline, 1.12), size, 0.02 * unit), _neck(landmarks, size, unit))
+    toned = np.maximum(alike * near, middle) * matte * (1 - open_parts)
+    hair = _head(landmarks, size, unit) * matte * (1 - toned) * (1 - open_parts)
+    return Complexion(
+        skin=bare.astype(np.float32),
+        perfusion=(bare * _strength(landmarks, size, unit)).astype(np.float32),
+        toned=toned.astype(np.float32),
+        hair=np.maximum(hair, 0.75 * brows).astype(np.float32),
+    )
+
+
+def retoned(linear: Image, parts: Complexion, have: int, want: int) -> Image:
+    """`linear` (h, w, 3) with skin of Fitzpatrick type `have` turned to `want`; what shines on it stays as it is."""
+    if have == want:
+        return linear
+    seen = np.median(linear[parts.skin > 0.8], axis=0)
+    level = seen.mean() / skin_colour(have).mean()
+    # Far from its own type a skin takes the hue of the new one, near it keeps its own.
+    own_hue = 1 - min(abs(want - have) / 3, 1)
+    target = level * skin_colour(want) * (seen / (level * skin_colour(have))) ** own_hue
+    shine = np.minimum(SPECULAR, linear.min(axis=2, keepdims=True))
+    toned = shine + (linear - shine) * (np.maximum(target - SPECULAR, 0.002) / np.maximum(seen - SPECULAR, 0.002))
+    result = linear + parts.toned[..., None] * (toned - linear)
+    if want >= DARK_HAIR_FROM > have:
+        grey = result.mean(axis=2, keepdims=True)
+        result = result + parts.hair[..., None] * (DARK_HAIR * 0.5 * (result + grey) - result)
+    return np.asarray(result, dtype=np.float32)
+
+
+def _alike(picture: NDArray[np.uint8], landmarks: NDArray[np.float64], unit: float) -> Image:
+    """(h, w): how much each pixel has the cheeks' colour."""
+    size = (picture.shape[1], picture.shape[0])
+    lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
+    (left_up, left_down), (right_up, right_down) = mesh.CHEEKS
+    between = mesh.area(landmarks, (left_up, right_up, right_down, left_down), size, 1.0)
+    distance = (lab - np.median(lab[between > 0.5], axis=0)) / np.array([26.0, 11.0, 12.0])
+    alike = np.clip(2.2 - np.linalg.norm(distance, axis=2), 0, 1).astype(np.float32)
+    return np.asarray(cv2.GaussianBlur(alike, (0, 0), 0.008 * unit), dtype=np.float32)
+
+
+def _below_brows(landmarks: NDArray[np.float64], unit: float) -> NDArray[np.float64]:
+    """Outline of the face from the brows down."""
+    outline = mesh.widened(landmarks[list(mesh.OVAL)], 0.93)
+    outline[:, 1] = np.maximum(outline[:, 1], landmarks[mesh.BETWEEN_BROWS, 1] - 0.04 * unit)
+    return outline
+
+
+def _head(landmarks: NDArray[np.float64], size: tuple[int, int], unit: float) -> Image:
+    """(h, w): 1 round the head, down to the chin."""
+    x, y = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
+    floor = np.clip((landmarks[mesh.CHIN, 1] - 0.05 * unit - y) / (0.06 * unit), 0, 1)
+    near = np.clip((1.0 * unit - np.abs(x - landmarks[mesh.BETWEEN_BROWS, 0])) / (0.1 * unit), 0, 1)
+    return np.asarray(floor * near, dtype=np.float32)
+
+
+def _neck(landmarks: NDArray[np.float64], size: tuple[int, int], unit: float) -> Image:
+    """(h, w): 1 where a neck can be."""
+    x, y = landmarks[mesh.CHIN]
+    corners = np.array([(-0.38, -0.35), (0.38, -0.35), (0.5, 0.5), (-0.5, 0.5)]) * unit + (x, y)
+    return mesh.polygon(corners, size, 0.03 * unit)
+
+
+def _strength(landmarks: NDArray[np.float64], size: tuple[int, int], unit: float) -> Image:
+    """Strong on cheeks and forehead, weaker on nose, chin and the rim, as maps of the pulse's amplitude show.
+
+    Verkruysse et al. 2008, "Remote plethysmographic imaging using ambient light".
+    """
+    x, y = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
+    brow = (landmarks[mesh.FOREHEAD] + landmarks[mesh.BETWEEN_BROWS]) / 2
+    strength = np.full((size[1], size[0]), 0.5, dtype=np.float32)
+    spots = [(brow, 0.42, 0.2), *((landmarks[list(cheek)].mean(axis=0), 0.2, 0.22) for cheek in mesh.CHEEKS)]
+    for point, wide, high in spots:
+        distance = ((x - point[0]) / (wide * unit)) ** 2 + ((y - point[1]) / (high * unit)) ** 2
+        strength = np.maximum(strength, 0.5 + 0.5 * np.exp(-0.5 * distance**2))
+    return np.asarray(strength, dtype=np.float32)
