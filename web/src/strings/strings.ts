@@ -93,6 +93,7 @@ export interface Strings {
   }
   failures: {
     heading: string
+    keyHeading: string
     network: string
     tooLarge: string
     notVideo: string
@@ -123,6 +124,5 @@ export interface Strings {
     perMinute: string
     describeWave: (name: string, seconds: string) => string
     describeSpectrum: (name: string, peak: string) => string
-    none: string
   }
 }
