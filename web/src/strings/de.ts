@@ -5,6 +5,7 @@ export const de: Strings = {
   title: 'Face Vitals',
   skip: 'Zum Inhalt',
   notice: 'Schätzwerte für Wohlbefinden und Forschung. Kein Medizinprodukt.',
+  licences: 'Lizenzen der Bestandteile dieser Seite',
   settings: { language: 'Sprache', theme: 'Darstellung', themes: { system: 'System', light: 'Hell', dark: 'Dunkel' } },
 
   consent: {

@@ -5,6 +5,7 @@ export const en: Strings = {
   title: 'Face Vitals',
   skip: 'Skip to content',
   notice: 'Estimates for wellness and research. Not a medical device.',
+  licences: 'Licences of what this page is made of',
   settings: { language: 'Language', theme: 'Appearance', themes: { system: 'System', light: 'Light', dark: 'Dark' } },
 
   consent: {

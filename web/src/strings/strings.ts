@@ -22,6 +22,7 @@ export interface Strings {
   title: string
   skip: string
   notice: string
+  licences: string
   settings: { language: string; theme: string; themes: Record<'system' | 'light' | 'dark', string> }
   consent: {
     heading: string
