@@ -138,7 +138,12 @@ export function App() {
           </section>
         )}
       </main>
-      <footer>{strings.notice}</footer>
+      <footer>
+        <p>{strings.notice}</p>
+        <p>
+          <a href="/licenses.txt">{strings.licences}</a>
+        </p>
+      </footer>
     </SpeechContext>
   )
 }

@@ -69,7 +69,7 @@ export function CaptureScreen({ onClip, onFailure, onLeave }: Props) {
       </div>
       <div className="actions">
         {offer && (
-          <button type="button" className="primary" onClick={capture.insist} title={words.insistHint}>
+          <button type="button" className="primary" onClick={capture.insist}>
             {words.insist}
           </button>
         )}

@@ -162,66 +162,94 @@ function before(input: number, output: number, kernel: number, stride: number): 
 
 /** Weights are [out, height, width, in]. */
 function convolve(input: Tensor, weights: Float32Array, bias: Float32Array, kernel: number, stride: number): Tensor {
-  const inputs = input.channels
   const channels = bias.length
   const height = Math.ceil(input.height / stride)
   const width = Math.ceil(input.width / stride)
-  const top = before(input.height, height, kernel, stride)
-  const left = before(input.width, width, kernel, stride)
-  const size = kernel * kernel * inputs
-  const patch = new Float32Array(size)
+  const patches = kernel === 1 ? input.data : gather(input, height, width, kernel, stride)
+  const size = kernel * kernel * input.channels
   const out = new Float32Array(height * width * channels)
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      if (kernel > 1) patch.fill(0)
-      for (let ky = 0; ky < kernel; ky++) {
-        const fromY = y * stride + ky - top
-        if (fromY < 0 || fromY >= input.height) continue
-        const firstX = Math.max(0, left - x * stride)
-        const lastX = Math.min(kernel, input.width + left - x * stride)
-        let read = (fromY * input.width + x * stride + firstX - left) * inputs
-        for (let to = (ky * kernel + firstX) * inputs; to < (ky * kernel + lastX) * inputs;)
-          patch[to++] = input.data[read++]!
-      }
-      products(patch, weights, bias, out, (y * width + x) * channels)
-    }
-  }
+  for (let pixel = 0; pixel < height * width; pixel += 2) products(patches, size, weights, bias, out, pixel)
   return { data: out, height, width, channels }
 }
 
-/** One pixel's sums, four channels a pass: a single running sum would wait for every addition before the next. */
+/** What the kernel sees at each pixel of the output, one row a pixel; zero beyond the edges. */
+function gather(input: Tensor, height: number, width: number, kernel: number, stride: number): Float32Array {
+  const { channels, data } = input
+  const top = before(input.height, height, kernel, stride)
+  const left = before(input.width, width, kernel, stride)
+  const out = new Float32Array(height * width * kernel * kernel * channels)
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const firstX = Math.max(0, left - x * stride)
+      const lastX = Math.min(kernel, input.width + left - x * stride)
+      for (let ky = 0; ky < kernel; ky++) {
+        const fromY = y * stride + ky - top
+        if (fromY < 0 || fromY >= input.height) continue
+        const read = (fromY * input.width + x * stride + firstX - left) * channels
+        const write = (((y * width + x) * kernel + ky) * kernel + firstX) * channels
+        out.set(data.subarray(read, read + (lastX - firstX) * channels), write)
+      }
+    }
+  }
+  return out
+}
+
+/**
+ * The sums of two neighbouring pixels, four channels a pass: eight running sums, so that no addition waits for the one
+ * before, and each number that is read serves several of them. Pixels and channels come in even numbers here.
+ */
 function products(
-  patch: Float32Array,
+  patches: Float32Array,
+  size: number,
   weights: Float32Array,
   bias: Float32Array,
   out: Float32Array,
-  write: number,
+  pixel: number,
 ): void {
-  const size = patch.length
   const channels = bias.length
+  const left = pixel * size
+  const right = left + size
   let o = 0
   for (; o + 4 <= channels; o += 4) {
     let at = o * size
-    let a = bias[o]!
-    let b = bias[o + 1]!
-    let c = bias[o + 2]!
-    let d = bias[o + 3]!
+    let a0 = bias[o]!
+    let b0 = bias[o + 1]!
+    let c0 = bias[o + 2]!
+    let d0 = bias[o + 3]!
+    let [a1, b1, c1, d1] = [a0, b0, c0, d0]
     for (let i = 0; i < size; i++, at++) {
-      const value = patch[i]!
-      a += value * weights[at]!
-      b += value * weights[at + size]!
-      c += value * weights[at + 2 * size]!
-      d += value * weights[at + 3 * size]!
+      const p = patches[left + i]!
+      const q = patches[right + i]!
+      const a = weights[at]!
+      const b = weights[at + size]!
+      const c = weights[at + 2 * size]!
+      const d = weights[at + 3 * size]!
+      a0 += p * a
+      b0 += p * b
+      c0 += p * c
+      d0 += p * d
+      a1 += q * a
+      b1 += q * b
+      c1 += q * c
+      d1 += q * d
     }
-    out[write + o] = a
-    out[write + o + 1] = b
-    out[write + o + 2] = c
-    out[write + o + 3] = d
+    const write = pixel * channels + o
+    out[write] = a0
+    out[write + 1] = b0
+    out[write + 2] = c0
+    out[write + 3] = d0
+    out[write + channels] = a1
+    out[write + channels + 1] = b1
+    out[write + channels + 2] = c1
+    out[write + channels + 3] = d1
   }
   for (; o < channels; o++) {
-    let sum = bias[o]!
-    for (let i = 0; i < size; i++) sum += patch[i]! * weights[o * size + i]!
-    out[write + o] = sum
+    for (let side = 0; side < 2; side++) {
+      const first = side ? right : left
+      let sum = bias[o]!
+      for (let i = 0; i < size; i++) sum += patches[first + i]! * weights[o * size + i]!
+      out[(pixel + side) * channels + o] = sum
+    }
   }
 }
 

@@ -35,7 +35,7 @@ export function Failure({ failure, again, onLeave }: Props) {
   const pointless = failure.status === 413 || failure.status === 415
   return (
     <section className="narrow" data-screen="failure" data-http={failure.status}>
-      <Heading>{strings.failures.heading}</Heading>
+      <Heading>{wantsKey ? strings.failures.keyHeading : strings.failures.heading}</Heading>
       <p className="lead">{explain(failure, strings)}</p>
       {wantsKey && (
         <form onSubmit={useKey}>

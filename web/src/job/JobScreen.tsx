@@ -34,6 +34,7 @@ export function JobScreen({ source, onId, onErased, onLeave }: Props) {
     <section className="job" data-screen="job" data-state={document?.state ?? 'uploading'} data-link={view.link}>
       <Heading>{heading}</Heading>
       {document?.error && <p className="lead">{strings.errors[document.error.code]}</p>}
+      {document?.state === 'succeeded' && <Nothing vitals={document.vitals} />}
       {!final && <Progress view={view} />}
       {document && (document.state === 'succeeded' || !final) && (
         <>
@@ -71,6 +72,19 @@ export function JobScreen({ source, onId, onErased, onLeave }: Props) {
   )
 }
 
+/** When nothing at all could be told, why, and what helps, before the cards say it one by one. */
+function Nothing({ vitals }: { readonly vitals: JobDocument['vitals'] }) {
+  const { reasons } = useStrings()
+  const reason = vitals.heart_rate?.reason
+  if (!reason || Object.values(vitals).some(({ value }) => value !== null)) return null
+  const [what, todo] = reasons[reason]
+  return (
+    <p className="lead">
+      {what.charAt(0).toUpperCase() + what.slice(1)}. {todo}
+    </p>
+  )
+}
+
 function headingOf(document: JobDocument | null, { job }: Strings): string {
   switch (document?.state) {
     case 'succeeded':
@@ -98,7 +112,9 @@ function useExtras(document: JobDocument | null): Extras {
     if (id === null) return
     const leaving = new AbortController()
     const add = (found: Partial<Extras>): void => setExtras((known) => ({ ...known, ...found }))
-    getWaveforms(id, leaving.signal).then((waveforms) => add({ waveforms }), ignore)
+    getWaveforms(id, leaving.signal).then((waveforms) => {
+      if (Object.keys(waveforms.waves).length > 0) add({ waveforms })
+    }, ignore)
     getFhir(id, leaving.signal).then((fhir) => add({ fhir }), ignore)
     return () => leaving.abort()
   }, [id])

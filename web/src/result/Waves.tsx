@@ -17,8 +17,6 @@ export function Waves({ waveforms, vitals }: Props) {
     { name: 'heart_rate', wave: strings.plots.pulse, spectrum: strings.plots.pulseSpectrum },
     { name: 'respiration_rate', wave: strings.plots.breathing, spectrum: strings.plots.breathingSpectrum },
   ] as const
-  const nothing = rows.every(({ name }) => !waveforms.waves[name] && !waveforms.spectra[name])
-  if (nothing) return <p>{strings.plots.none}</p>
   return (
     <Suspense fallback={<p>{strings.job.pending}</p>}>
       <div className="waves">

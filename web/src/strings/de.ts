@@ -5,6 +5,7 @@ export const de: Strings = {
   title: 'Face Vitals',
   skip: 'Zum Inhalt',
   notice: 'Schätzwerte für Wohlbefinden und Forschung. Kein Medizinprodukt.',
+  licences: 'Lizenzen der Bestandteile dieser Seite',
   settings: { language: 'Sprache', theme: 'Darstellung', themes: { system: 'System', light: 'Hell', dark: 'Dunkel' } },
 
   consent: {
@@ -160,7 +161,8 @@ export const de: Strings = {
       'Der Server war nicht erreichbar. Ihr Video wurde nicht ausgewertet. Prüfen Sie die Verbindung und senden Sie es erneut.',
     tooLarge: 'Das Video ist zu groß für diesen Server. Senden Sie ein kürzeres, oder nehmen Sie hier auf.',
     notVideo: 'Diese Datei ist kein MP4- oder WebM-Video. Wandeln Sie sie um, oder nehmen Sie hier auf.',
-    key: 'Dieser Server verlangt einen Zugangsschlüssel.',
+    keyHeading: 'Bitte einen Zugangsschlüssel',
+    key: 'Dieser Server wertet Videos nur mit einem Schlüssel aus. Wer ihn betreibt, kann Ihnen einen geben.',
     keyLabel: 'Zugangsschlüssel',
     keyUse: 'Schlüssel verwenden',
     busy: (s) =>
@@ -288,6 +290,5 @@ export const de: Strings = {
     perMinute: 'pro Minute',
     describeWave: (name, s) => `${name} über ${s} Sekunden`,
     describeSpectrum: (name, peak) => `${name}, am stärksten bei ${peak} pro Minute`,
-    none: 'Für diese Aufnahme wurden keine Wellen aufgehoben.',
   },
 }

@@ -5,6 +5,7 @@ export const en: Strings = {
   title: 'Face Vitals',
   skip: 'Skip to content',
   notice: 'Estimates for wellness and research. Not a medical device.',
+  licences: 'Licences of what this page is made of',
   settings: { language: 'Language', theme: 'Appearance', themes: { system: 'System', light: 'Light', dark: 'Dark' } },
 
   consent: {
@@ -149,7 +150,8 @@ export const en: Strings = {
       'The server could not be reached. Your video has not been analysed. Check the connection and send it again.',
     tooLarge: 'The video is too large for this server. Send a shorter one, or record here.',
     notVideo: 'This file is not an MP4 or WebM video. Convert it, or record here.',
-    key: 'This server asks for an access key.',
+    keyHeading: 'An access key, please',
+    key: 'This server analyses videos only for those who have a key. Who runs it can give you one.',
     keyLabel: 'Access key',
     keyUse: 'Use this key',
     busy: (s) =>
@@ -246,6 +248,5 @@ export const en: Strings = {
     perMinute: 'per minute',
     describeWave: (name, s) => `${name} over ${s} seconds`,
     describeSpectrum: (name, peak) => `${name}, strongest at ${peak} per minute`,
-    none: 'No waves were kept for this recording.',
   },
 }

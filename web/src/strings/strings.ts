@@ -22,6 +22,7 @@ export interface Strings {
   title: string
   skip: string
   notice: string
+  licences: string
   settings: { language: string; theme: string; themes: Record<'system' | 'light' | 'dark', string> }
   consent: {
     heading: string
@@ -93,6 +94,7 @@ export interface Strings {
   }
   failures: {
     heading: string
+    keyHeading: string
     network: string
     tooLarge: string
     notVideo: string
@@ -123,6 +125,5 @@ export interface Strings {
     perMinute: string
     describeWave: (name: string, seconds: string) => string
     describeSpectrum: (name: string, peak: string) => string
-    none: string
   }
 }
