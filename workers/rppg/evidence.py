@@ -1,73 +1,113 @@
 """Is there a pulse at all? What the traces say about it apart from the estimators' rates.
 
-An estimator answers a wall, too: each turns whatever varies into a wave with a highest peak. A pulse is what all of
-the skin
-does at once and nothing else in the picture does.
+An estimator answers a wall, too: each turns whatever varies into a wave with a highest peak. A pulse is what all of the
+skin does at once and nothing else in the picture does, at one rate, in the colours of blood.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.estimators import pos
+from workers.rppg.estimators import NEURAL, pos
 from workers.rppg.filters import detrend, pulse_wave
-from workers.rppg.spectrum import SIGNAL_HALF_WIDTH_HZ, spectrum_of, transform
-from workers.rppg.spectrum import snr_db as snr_db_at
+from workers.rppg.spectrum import SIGNAL_HALF_WIDTH_HZ, PowerSpectrum, spectrum_of, transform
+from workers.rppg.spectrum import snr_db as snr_of
 from workers.rppg.traces import Traces
 
 Array = NDArray[np.float64]
 
+#: Neighbourhood of a line in a spectrum, in Hz from its middle.
+_AROUND_HZ = (0.18, 0.7)
+
 
 @dataclass(frozen=True)
 class Evidence:
-    """What speaks for a pulse at one rate, and what against.
+    """What speaks for a pulse at one rate, and what against. Ratios are in decibels.
 
-    snr_db                  of the fused wave
-    region_coherence        in [-1, 1]: forehead's and cheeks' POS waves against each other, near the rate; noise
-                            gives about 0
-    region_correlation      in [-1, 1]: the same over the whole pulse band
-    background_snr_db       of the background's green at the rate; None without a background
-    background_share        modulation of the background over that of the face, near the rate; None without a background
-    motion_coherence        in [0, 1]: the fused wave against the head's position, near the rate
-    modulation              relative amplitude (AC/DC) of the face's green near the rate
+    snr_db              fused wave: power at the rate and its double against the rest of the band
+    signal_snr_db       the same of the mean of the signal estimators, which can't imagine a pulse
+    neural_snr_db       the same of the mean of the networks; None where none ran
+    chrominance_snr_db  the same of POS and CHROM, which light of any level cancels out of
+    green_snr_db        the same of GREEN, which follows light and blood alike
+    line_db             signal estimators: power at the rate against that of the rates around it
+    region_coherence    in [-1, 1]: forehead's and cheeks' POS waves against each other, near the rate; noise: about 0
+    region_correlation  in [-1, 1]: the same over the whole pulse band
+    background_snr_db   the background's green, as snr_db; None without a background
+    background_share    modulation of the background over that of the face, near the rate; None without a background
+    motion_coherence    in [0, 1]: the fused wave against the head's position, near the rate
+    modulation          relative amplitude (AC/DC) of the face's green near the rate
+    duration_s          length of the traces
     """
 
     snr_db: float
+    signal_snr_db: float
+    neural_snr_db: float | None
+    chrominance_snr_db: float
+    green_snr_db: float
+    line_db: float
     region_coherence: float
     region_correlation: float
     background_snr_db: float | None
     background_share: float | None
     motion_coherence: float
     modulation: float
+    duration_s: float
 
 
-def gather(traces: Traces, wave: Array, rate_hz: float, snr_db: float) -> Evidence:
-    """Evidence about a pulse of `rate_hz` in the traces, `wave` (n,) being the fused one."""
-    parts = [region for region in traces.regions[1:] if np.isfinite(region).all()]
-    waves = np.array([pulse_wave(pos.project(region, traces.fs), traces.fs) for region in parts])
-    frequencies, transforms = transform(waves, traces.fs) if len(waves) else (np.zeros(0), np.zeros((0, 0), complex))
-    near = np.abs(frequencies - rate_hz) <= SIGNAL_HALF_WIDTH_HZ
+def gather(traces: Traces, waves: Mapping[str, Array], fused: Array, rate_hz: float) -> Evidence:
+    """Evidence about a pulse of `rate_hz`: `waves` (n,) by estimator, and the one that is fused from them (n,)."""
+    fs = traces.fs
+    signal = _mean([wave for name, wave in waves.items() if name not in NEURAL])
+    neural = _mean([wave for name, wave in waves.items() if name in NEURAL])
+    chrominance = _mean([wave for name, wave in waves.items() if name in {"pos", "chrom"}])
     face = relative(traces.face[1])
+    parts = [region for region in traces.regions[1:] if np.isfinite(region).all()]
+    regions = np.array([pulse_wave(pos.project(region, fs), fs) for region in parts])
+    frequencies, transforms = transform(regions, fs) if len(regions) else (np.zeros(0), np.zeros((0, 0), complex))
+    near = np.abs(frequencies - rate_hz) <= SIGNAL_HALF_WIDTH_HZ
     background_snr_db = background_share = None
     if np.isfinite(traces.background).all():
         background = relative(traces.background[1])
-        background_snr_db = snr_db_at(spectrum_of(detrend(background, traces.fs), traces.fs), rate_hz)
-        background_share = amplitude(background, traces.fs, rate_hz) / max(amplitude(face, traces.fs, rate_hz), 1e-12)
+        background_snr_db = snr_of(spectrum_of(detrend(background, fs), fs), rate_hz)
+        background_share = amplitude(background, fs, rate_hz) / max(amplitude(face, fs, rate_hz), 1e-12)
+
+    def snr_db(wave: Array | None) -> float:
+        return -60.0 if wave is None else snr_of(spectrum_of(wave, fs), rate_hz)
+
     return Evidence(
-        snr_db=snr_db,
+        snr_db=snr_db(fused),
+        signal_snr_db=snr_db(signal),
+        neural_snr_db=None if neural is None else snr_db(neural),
+        chrominance_snr_db=snr_db(chrominance),
+        green_snr_db=snr_db(pulse_wave(-face, fs)),
+        line_db=-60.0 if signal is None else line_db(spectrum_of(signal, fs), rate_hz),
         region_coherence=_mutual(transforms[:, near]),
         region_correlation=_mutual(transforms),
         background_snr_db=background_snr_db,
         background_share=background_share,
-        motion_coherence=max(coherence(wave, axis, traces.fs, rate_hz) for axis in traces.position),
-        modulation=amplitude(face, traces.fs, rate_hz),
+        motion_coherence=max(coherence(fused, axis, fs, rate_hz) for axis in traces.position),
+        modulation=amplitude(face, fs, rate_hz),
+        duration_s=traces.duration_s,
     )
 
 
 def relative(channel: Array) -> Array:
     """A colour channel over its mean, less one."""
     return channel / max(float(channel.mean()), 1e-9) - 1.0
+
+
+def line_db(spectrum: PowerSpectrum, rate_hz: float) -> float:
+    """Mean power at a rate against that around it, its harmonic left out, in decibels; of a 1-D spectrum."""
+    f = spectrum.frequencies_hz
+    away = np.abs(f - rate_hz)
+    around = (away > _AROUND_HZ[0]) & (away <= _AROUND_HZ[1]) & (np.abs(f - 2 * rate_hz) > _AROUND_HZ[0])
+    at = away <= SIGNAL_HALF_WIDTH_HZ
+    if not at.any() or not around.any():
+        return -60.0
+    ratio = float(spectrum.power[at].mean()) / max(float(spectrum.power[around].mean()), 1e-300)
+    return float(np.clip(10 * np.log10(max(ratio, 1e-6)), -60, 60))
 
 
 def coherence(a: Array, b: Array, fs: float, rate_hz: float) -> float:
@@ -83,10 +123,13 @@ def amplitude(signal: Array, fs: float, rate_hz: float) -> float:
     n = len(signal)
     frequencies, x = transform(detrend(signal, fs), fs)
     near = np.abs(frequencies - rate_hz) <= SIGNAL_HALF_WIDTH_HZ
-    # A sine of amplitude 1 puts n²/16 at its peak under a Hann window, over a main lobe whose area is 1.5 bins of
-    # 1/duration.
+    # A sine of amplitude 1 puts n²/16 at its peak under a Hann window, over a main lobe of 1.5 bins of 1/duration.
     step = frequencies[1] - frequencies[0]
     return float(np.sqrt((np.abs(x[near]) ** 2).sum() * step * (n / fs) / 1.5 * 16 / n**2))
+
+
+def _mean(waves: list[Array]) -> Array | None:
+    return np.asarray(np.mean(waves, axis=0), np.float64) if waves else None
 
 
 def _mutual(transforms: NDArray[np.complex128]) -> float:

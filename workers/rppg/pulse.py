@@ -9,13 +9,11 @@ from numpy.typing import NDArray
 from workers.rppg.agreement import Agreement, Estimate, agree
 from workers.rppg.beats import mean_rate_per_min
 from workers.rppg.calibration import CALIBRATION
-from workers.rppg.estimators import ESTIMATORS, Estimator
+from workers.rppg.estimators import NEURAL, Estimator
 from workers.rppg.evidence import Evidence, gather
 from workers.rppg.filters import standardise
 from workers.rppg.spectrum import PowerSpectrum, snr_db, spectrum_of
 from workers.rppg.traces import Traces
-
-_NEURAL = frozenset(spec.name for spec in ESTIMATORS if spec.neural)
 
 
 @dataclass(frozen=True)
@@ -48,13 +46,12 @@ def pulse_of(traces: Traces, estimators: Mapping[str, Estimator]) -> Pulse:
     for name, wave in waves.items():
         spectrum = spectrum_of(wave, traces.fs)
         peak_hz = spectrum.peak_hz()
-        estimates.append(Estimate(name, 60 * peak_hz, snr_db(spectrum, peak_hz), neural=name in _NEURAL))
+        estimates.append(Estimate(name, 60 * peak_hz, snr_db(spectrum, peak_hz), neural=name in NEURAL))
     agreement = agree(estimates, CALIBRATION.fusion)
     behind = agreement.members or tuple(waves)
     fused = fuse({name: waves[name] for name in behind}, traces.fs, agreement.rate_per_min / 60)
     spectrum = spectrum_of(fused, traces.fs)
-    rate_hz = agreement.rate_per_min / 60
-    evidence = gather(traces, fused, rate_hz, snr_db(spectrum, rate_hz))
+    evidence = gather(traces, waves, fused, agreement.rate_per_min / 60)
     counted = mean_rate_per_min(fused, traces.fs, agreement.rate_per_min)
     return Pulse(
         counted, traces.fs, traces.times_s, fused, spectrum, tuple(estimates), agreement, evidence, traces.frames

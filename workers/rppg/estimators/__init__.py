@@ -49,3 +49,6 @@ ESTIMATORS: Final[tuple[EstimatorSpec, ...]] = (
     EstimatorSpec("physnet", physnet.estimate, model="physnet.rlap"),
     EstimatorSpec("tscan", tscan.estimate, model="tscan.rlap"),
 )
+
+#: Names of those that have learnt what a pulse looks like.
+NEURAL: Final = frozenset(spec.name for spec in ESTIMATORS if spec.neural)
