@@ -19,15 +19,26 @@ STAND_INS: Final = {"lgi": "chrom", "omit": "chrom", "physnet": "deepphys", "tsc
 
 @dataclass(frozen=True)
 class Gate:
-    """What a pulse must show before its rate is told; see `workers.rppg.evidence.Evidence` for the quantities."""
+    """What a pulse must show before its rate is told; see `workers.rppg.evidence.Evidence` for the quantities.
+
+    confidence, signal_members     least belief in the rate, and least estimators behind it that are no networks
+    strength_db, line_db           least sum of the fused wave's and the networks' ratios, and least line beside it
+    alone_snr_db, alone_line_db    the same of the signal estimators where no network ran
+    lamp_snr_db, lamp_share        a background that beats more than both of these is a lamp
+    grey_snr_db, grey_excess_db    a pulse below the one in chrominance, and above the other in green over chrominance,
+                                   is light and not blood
+    """
 
     confidence: float
     signal_members: int
-    snr_db: float
-    region_coherence: float
-    region_correlation: float
-    background_snr_db: float
-    background_share: float
+    strength_db: float
+    line_db: float
+    alone_snr_db: float
+    alone_line_db: float
+    lamp_snr_db: float
+    lamp_share: float
+    grey_snr_db: float
+    grey_excess_db: float
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from typing import Final
 
 from shared.schemas import Baseline, Vital, VitalStatus
 from shared.vitals import HEART_RATE, Reason
-from workers.rppg.calibration import CALIBRATION
+from workers.rppg.calibration import CALIBRATION, Gate
+from workers.rppg.evidence import Evidence
 from workers.rppg.method import method_of
 from workers.rppg.pulse import Pulse
 
@@ -18,22 +19,19 @@ INTERVAL_LEVEL: Final = 0.9
 
 def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
     """Why the pulse can't carry a rate, most telling reason first; None where it can."""
-    gate, evidence, agreement = CALIBRATION.gate, pulse.evidence, pulse.agreement
+    gate, agreement = CALIBRATION.gate, pulse.agreement
     low, high = HEART_RATE.plausible or (0.0, float("inf"))
-    background_beats = (
-        evidence.background_snr_db is not None
-        and evidence.background_share is not None
-        and evidence.background_snr_db > gate.background_snr_db
-        and evidence.background_share > gate.background_share
-    )
-    nothing_stands_out = evidence.region_correlation < gate.region_correlation or evidence.snr_db < gate.snr_db
     doubts = (
         (
-            evidence.region_coherence < gate.region_coherence,
-            Reason.NO_PULSE,
-            "forehead and cheeks don't vary in step",
+            _beats_like_a_lamp(pulse.evidence, gate),
+            Reason.LIGHTING_UNSTABLE,
+            "light varies at the rate of a pulse: the lamp's beat, not the blood's",
         ),
-        (nothing_stands_out, Reason.NO_PULSE, "no rate stands out in the colour of the skin"),
+        (
+            not _stands_out(pulse.evidence, gate),
+            Reason.NO_PULSE,
+            "no rate stands out in the colour of the skin",
+        ),
         (
             agreement.confidence < gate.confidence,
             Reason.ESTIMATORS_DISAGREE,
@@ -44,14 +42,28 @@ def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
             Reason.ESTIMATORS_DISAGREE,
             "too few estimators apart from the networks stand behind the rate",
         ),
-        (
-            background_beats,
-            Reason.LIGHTING_UNSTABLE,
-            "the background beats at the same rate as the face: the light, not a pulse",
-        ),
         (not low <= pulse.rate_per_min <= high, Reason.NO_PULSE, "the rate found is not one that a heart has"),
     )
     return next(((reason, detail) for doubtful, reason, detail in doubts if doubtful), None)
+
+
+def _stands_out(evidence: Evidence, gate: Gate) -> bool:
+    """Whether there is a pulse at all: the networks' wave and the estimators' must both show it."""
+    if evidence.neural_snr_db is None:
+        return evidence.signal_snr_db >= gate.alone_snr_db and evidence.line_db >= gate.alone_line_db
+    return evidence.snr_db + evidence.neural_snr_db >= gate.strength_db and evidence.line_db >= gate.line_db
+
+
+def _beats_like_a_lamp(evidence: Evidence, gate: Gate) -> bool:
+    """Whether the background beats along, or what beats is grey: light of any level cancels out of chrominance."""
+    behind = (
+        evidence.background_snr_db is not None
+        and evidence.background_share is not None
+        and evidence.background_snr_db > gate.lamp_snr_db
+        and evidence.background_share > gate.lamp_share
+    )
+    excess_db = evidence.green_snr_db - evidence.chrominance_snr_db
+    return behind or (evidence.chrominance_snr_db < gate.grey_snr_db and excess_db > gate.grey_excess_db)
 
 
 def heart_rate(pulse: Pulse, models: Iterable[str]) -> Vital:
