@@ -19,14 +19,20 @@ OVAL: Final = (
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
 
-# The mesh's uppermost points lie on the hairline: the skin's outline runs through the row of points below them.
+# The mesh's uppermost points lie on the hairline: skin ends a little below them, towards the row of points underneath.
+_HAIRLINE: Final = [10, 338, 297, 332, 284, 54, 103, 67, 109]
+_BELOW_HAIRLINE: Final = [151, 337, 299, 333, 298, 68, 104, 69, 108]
+_BELOW: Final = 0.4
+
+# The rest of each region's outline; the hull of its points is drawn. Large regions read better: cheeks up to the jaw in
+# place of the cheekbones alone gave POS 1.3 to 1.9 dB more on three real and four simulated clips.
 _SKIN: Final = [
-    151, 337, 299, 333, 298, 301, 368, 264, 447, 366, 401, 435, 367, 364, 394, 395, 369, 396,
-    175, 171, 140, 170, 169, 135, 138, 215, 177, 137, 227, 34, 139, 71, 68, 104, 69, 108,
+    301, 368, 264, 447, 366, 401, 435, 367, 364, 394, 395, 369, 396,
+    175, 171, 140, 170, 169, 135, 138, 215, 177, 137, 227, 34, 139, 71,
 ]  # fmt: skip
-_FOREHEAD: Final = [151, 337, 299, 333, 298, 293, 334, 296, 336, 9, 107, 66, 105, 63, 68, 104, 69, 108]
-_LEFT_CHEEK: Final = [345, 346, 347, 348, 349, 329, 371, 423, 426, 425, 427, 411, 376, 352]
-_RIGHT_CHEEK: Final = [116, 117, 118, 119, 120, 100, 142, 203, 206, 205, 207, 187, 147, 123]
+_FOREHEAD: Final = [293, 334, 296, 336, 9, 107, 66, 105, 63]
+_LEFT_CHEEK: Final = [345, 346, 347, 348, 329, 371, 423, 426, 436, 432, 434, 416, 367, 435, 401, 366, 447]
+_RIGHT_CHEEK: Final = [116, 117, 118, 119, 100, 142, 203, 206, 216, 212, 214, 192, 138, 215, 177, 137, 227]
 _NOT_SKIN: Final = (
     [276, 283, 282, 295, 285, 300, 293, 334, 296, 336, 463, 341, 256, 252, 253, 254, 339, 255, 359, 446, 342],
     [46, 53, 52, 65, 55, 70, 63, 105, 66, 107, 243, 112, 26, 22, 23, 24, 110, 25, 130, 226, 113],
@@ -106,8 +112,11 @@ class SkinMapper:
         square = _square(rgb, corner, side, self._halvings)
         points = ((mesh - corner) / (1 << self._halvings)).astype(np.float32)
         drawn = np.zeros((4, side, side), np.uint8)
-        for index, region in enumerate((_SKIN, _FOREHEAD, _LEFT_CHEEK, _RIGHT_CHEEK)):
-            _draw(drawn[index], points[region], 255)
+        top = (1 - _BELOW) * points[_HAIRLINE] + _BELOW * points[_BELOW_HAIRLINE]
+        _draw(drawn[0], np.concatenate([points[_SKIN], top]), 255)
+        _draw(drawn[1], np.concatenate([points[_FOREHEAD], top]), 255)
+        _draw(drawn[2], points[_LEFT_CHEEK], 255)
+        _draw(drawn[3], points[_RIGHT_CHEEK], 255)
         for hole in _NOT_SKIN:
             _draw(drawn[0], points[hole], 0)
         usable = _usable(square, drawn[0])
