@@ -182,7 +182,7 @@ def _inside(size: tuple[int, int], corner: Floats, side: int, times: int) -> NDA
     centres = (np.arange(side) + 0.5) * (1 << times) - 0.5
     x, y = corner[0] + centres, corner[1] + centres
     within = ((y >= 0) & (y <= size[1] - 1))[:, None] & ((x >= 0) & (x <= size[0] - 1))[None, :]
-    return within.astype(np.float32)
+    return np.asarray(within, np.float32)
 
 
 def _draw(canvas: NDArray[np.uint8], points: NDArray[np.float32], value: int) -> None:
