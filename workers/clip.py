@@ -77,7 +77,7 @@ def open_clip(path: Path, budget: ClipBudget | None = None) -> Iterator["Clip"]:
     with path.open("rb") as file:
         demuxer, name = _sniff(file.read(4096))
     try:
-        container = av.open(str(path.absolute()), format=demuxer, metadata_errors="ignore")
+        container = av.open(str(path.absolute()), format=demuxer, metadata_errors="ignore", timeout=budget.wall_s)
     except (av.error.FFmpegError, ValueError) as error:
         raise ClipRejected(
             ErrorCode.CLIP_UNDECODABLE,

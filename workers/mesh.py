@@ -31,6 +31,11 @@ class FaceBox:
         """Height in pixels; from mid-forehead to chin, as the detector draws it."""
         return self.bottom - self.top
 
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Its middle (x, y) in pixels."""
+        return (self.left + self.right) / 2, (self.top + self.bottom) / 2
+
 
 class FaceFinder:
     """Finds the mesh of one face and counts faces. Frames must come in order; `reset()` before each clip."""
@@ -44,6 +49,9 @@ class FaceFinder:
             static_image_mode=False, max_num_faces=1, refine_landmarks=True, min_detection_confidence=0.5
         )
         self._detector = solutions.face_detection.FaceDetection(model_selection=0, min_detection_confidence=0.5)
+        # The detector above, as well as the mesh's own, sees faces within two metres; this one looks further, for a
+        # reason where there is no mesh.
+        self._far = solutions.face_detection.FaceDetection(model_selection=1, min_detection_confidence=0.5)
         self._used = False
 
     def reset(self) -> None:
@@ -56,6 +64,7 @@ class FaceFinder:
         """Frees MediaPipe's graphs."""
         self._mesh.close()
         self._detector.close()
+        self._far.close()
 
     def mesh(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32] | None:
         """The mesh (478, 2) in pixels of `rgb` (h, w, 3), or None where no face is seen."""
@@ -67,14 +76,22 @@ class FaceFinder:
         return points * np.array([rgb.shape[1], rgb.shape[0]], np.float32)
 
     def faces(self, rgb: NDArray[np.uint8]) -> tuple[FaceBox, ...]:
-        """Every face the detector sees in `rgb`, largest first."""
-        height, width = rgb.shape[:2]
-        boxes = []
-        for found in self._detector.process(_reduced(rgb)).detections or ():
-            box = found.location_data.relative_bounding_box
-            left, top = box.xmin * width, box.ymin * height
-            boxes.append(FaceBox(left, top, left + box.width * width, top + box.height * height, float(found.score[0])))
-        return tuple(sorted(boxes, key=lambda box: -box.height))
+        """Every face that the detector sees in `rgb`."""
+        return _boxes(self._detector, rgb)
+
+    def distant_faces(self, rgb: NDArray[np.uint8]) -> tuple[FaceBox, ...]:
+        """Every face in `rgb` up to about five metres away."""
+        return _boxes(self._far, rgb)
+
+
+def _boxes(detector: Any, rgb: NDArray[np.uint8]) -> tuple[FaceBox, ...]:  # noqa: ANN401  (MediaPipe carries no types)
+    height, width = rgb.shape[:2]
+    boxes = []
+    for found in detector.process(_reduced(rgb)).detections or ():
+        box = found.location_data.relative_bounding_box
+        left, top = box.xmin * width, box.ymin * height
+        boxes.append(FaceBox(left, top, left + box.width * width, top + box.height * height, float(found.score[0])))
+    return tuple(boxes)
 
 
 def _reduced(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -19,14 +19,20 @@ OVAL: Final = (
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
 
-# The mesh's uppermost points lie on the hairline: the skin's outline runs through the row of points below them.
+# The mesh's uppermost points lie on the hairline: skin ends a little below them, towards the row of points underneath.
+_HAIRLINE: Final = [10, 338, 297, 332, 284, 54, 103, 67, 109]
+_BELOW_HAIRLINE: Final = [151, 337, 299, 333, 298, 68, 104, 69, 108]
+_BELOW: Final = 0.4
+
+# The rest of each region's outline; the hull of its points is drawn. Large regions read better: cheeks up to the jaw in
+# place of the cheekbones alone gave POS 1.3 to 1.9 dB more on three real and four simulated clips.
 _SKIN: Final = [
-    151, 337, 299, 333, 298, 301, 368, 264, 447, 366, 401, 435, 367, 364, 394, 395, 369, 396,
-    175, 171, 140, 170, 169, 135, 138, 215, 177, 137, 227, 34, 139, 71, 68, 104, 69, 108,
+    301, 368, 264, 447, 366, 401, 435, 367, 364, 394, 395, 369, 396,
+    175, 171, 140, 170, 169, 135, 138, 215, 177, 137, 227, 34, 139, 71,
 ]  # fmt: skip
-_FOREHEAD: Final = [151, 337, 299, 333, 298, 293, 334, 296, 336, 9, 107, 66, 105, 63, 68, 104, 69, 108]
-_LEFT_CHEEK: Final = [345, 346, 347, 348, 349, 329, 371, 423, 426, 425, 427, 411, 376, 352]
-_RIGHT_CHEEK: Final = [116, 117, 118, 119, 120, 100, 142, 203, 206, 205, 207, 187, 147, 123]
+_FOREHEAD: Final = [293, 334, 296, 336, 9, 107, 66, 105, 63]
+_LEFT_CHEEK: Final = [345, 346, 347, 348, 329, 371, 423, 426, 436, 432, 434, 416, 367, 435, 401, 366, 447]
+_RIGHT_CHEEK: Final = [116, 117, 118, 119, 100, 142, 203, 206, 216, 212, 214, 192, 138, 215, 177, 137, 227]
 _NOT_SKIN: Final = (
     [276, 283, 282, 295, 285, 300, 293, 334, 296, 336, 463, 341, 256, 252, 253, 254, 339, 255, 359, 446, 342],
     [46, 53, 52, 65, 55, 70, 63, 105, 66, 107, 243, 112, 26, 22, 23, 24, 110, 25, 130, 226, 113],
@@ -41,7 +47,7 @@ _SHIFT: Final = 4
 
 # A channel from here up is clipped; a pixel whose brightest channel is not above this is too dark to carry colour.
 _CLIPPED: Final = 250
-_DARK: Final = 24
+_DARK: Final = 16
 # Hair, beard and glasses' frames: darker than this part of the face's median, in linear light.
 _SHADE: Final = 0.3
 # A region of which less than this part is usable skin has no colour.
@@ -58,6 +64,8 @@ def _linear_light() -> NDArray[np.float32]:
     linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
     return linear.astype(np.float32)
 
+
+Floats = NDArray[np.float64]
 
 LINEAR_LIGHT: Final = _linear_light()
 
@@ -104,19 +112,23 @@ class SkinMapper:
         side = self._side
         corner = _corner(mesh, side << self._halvings)
         square = _square(rgb, corner, side, self._halvings)
-        points = ((mesh - corner) / (1 << self._halvings)).astype(np.float32)
+        points = ((mesh - corner + 0.5) / (1 << self._halvings) - 0.5).astype(np.float32)
         drawn = np.zeros((4, side, side), np.uint8)
-        for index, region in enumerate((_SKIN, _FOREHEAD, _LEFT_CHEEK, _RIGHT_CHEEK)):
-            _draw(drawn[index], points[region], 255)
+        top = (1 - _BELOW) * points[_HAIRLINE] + _BELOW * points[_BELOW_HAIRLINE]
+        _draw(drawn[0], np.concatenate([points[_SKIN], top]), 255)
+        _draw(drawn[1], np.concatenate([points[_FOREHEAD], top]), 255)
+        _draw(drawn[2], points[_LEFT_CHEEK], 255)
+        _draw(drawn[3], points[_RIGHT_CHEEK], 255)
         for hole in _NOT_SKIN:
             _draw(drawn[0], points[hole], 0)
         usable = _usable(square, drawn[0])
+        usable *= _inside((rgb.shape[1], rgb.shape[0]), corner, side, self._halvings)
         area = drawn.sum(axis=(1, 2), dtype=np.float32)
         weights = (drawn * usable).reshape(4, -1)
         total = weights.sum(axis=1)
         skin = total / np.maximum(area, 1.0)
         weights /= np.where(skin < _LEAST_SKIN, np.nan, total)[:, None]
-        return SkinMap(side, self._halvings, weights, skin)
+        return SkinMap(side, self._halvings, weights, np.asarray(skin, np.float32))
 
 
 def colours(
@@ -139,23 +151,38 @@ def colours(
     return mixed
 
 
-def _corner(mesh: NDArray[np.float32], length: int) -> NDArray[np.int64]:
-    """Upper left corner of the square around the mesh, whole pixels."""
-    return np.asarray(np.rint(mesh[_OVAL].mean(axis=0) - length / 2), np.int64)
+def _corner(mesh: NDArray[np.float32], length: int) -> Floats:
+    """Upper left corner (x, y) of the square around the mesh, in fractions of a pixel."""
+    return np.asarray(mesh[_OVAL].mean(axis=0) - (length - 1) / 2, np.float64)
 
 
-def _square(rgb: NDArray[np.uint8], corner: NDArray[np.int64], side: int, times: int) -> NDArray[np.uint8]:
-    """The square (side, side, 3) at `corner`, halved `times`; black beyond the frame."""
-    left, top = int(corner[0]), int(corner[1])
-    length = side << times
+def _square(rgb: NDArray[np.uint8], corner: Floats, side: int, times: int) -> NDArray[np.uint8]:
+    """The square (side, side, 3) at `corner`, halved `times`; the frame's edge goes on beyond it.
+
+    Taken between the pixels: to follow the head in steps of whole pixels makes steps in the colour (POS loses 0.5 dB).
+    """
+    whole = np.floor(corner)
+    right, down = ((corner - whole) / (1 << times)).tolist()
+    left, top = int(whole[0]), int(whole[1])
+    length = (side + 1) << times
     square = rgb[max(top, 0) : max(top + length, 0), max(left, 0) : max(left + length, 0)]
+    if min(square.shape[:2]) < 1:
+        return np.zeros((side, side, 3), np.uint8)
     if square.shape[:2] != (length, length):
         above, before = max(-top, 0), max(-left, 0)
         below, after = length - square.shape[0] - above, length - square.shape[1] - before
-        if square.size == 0 or below < 0 or after < 0:
-            return np.zeros((side, side, 3), np.uint8)
-        square = np.asarray(cv2.copyMakeBorder(square, above, below, before, after, cv2.BORDER_CONSTANT), np.uint8)
-    return halved(square, times)
+        square = np.asarray(cv2.copyMakeBorder(square, above, below, before, after, cv2.BORDER_REPLICATE), np.uint8)
+    square = halved(square, times)
+    across = cv2.addWeighted(square[:, :-1], 1 - right, square[:, 1:], right, 0)
+    return np.asarray(cv2.addWeighted(across[:-1], 1 - down, across[1:], down, 0), np.uint8)
+
+
+def _inside(size: tuple[int, int], corner: Floats, side: int, times: int) -> NDArray[np.float32]:
+    """1 where the square's pixels (side, side) lie in the frame of `size` (w, h), 0 beyond."""
+    centres = (np.arange(side) + 0.5) * (1 << times) - 0.5
+    x, y = corner[0] + centres, corner[1] + centres
+    within = ((y >= 0) & (y <= size[1] - 1))[:, None] & ((x >= 0) & (x <= size[0] - 1))[None, :]
+    return np.asarray(within, np.float32)
 
 
 def _draw(canvas: NDArray[np.uint8], points: NDArray[np.float32], value: int) -> None:

@@ -1,0 +1,1 @@
+"""Clip and face: real encoded video, real frames."""

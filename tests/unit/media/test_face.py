@@ -1,0 +1,204 @@
+"""A face is followed through frames, and what can't be seen is not made up."""
+
+import weakref
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import pytest
+
+from shared.schemas import CheckStatus
+from shared.vitals import CHECKS
+from workers.clip import Frame
+from workers.face import REGIONS, STRIDE_S, FaceTrack, FaceTracker
+from workers.regions import LINEAR_LIGHT
+
+from .conftest import Picture, Scene
+
+
+def wall(_: float, picture: Picture) -> Picture:
+    return np.full_like(picture, 110)
+
+
+def same(one: FaceTrack, other: FaceTrack) -> bool:
+    arrays = ("times_s", "landmarks", "regions", "background", "crops", "faces")
+    return all(np.array_equal(getattr(one, name), getattr(other, name), equal_nan=True) for name in arrays)
+
+
+def test_every_frame_has_its_row(scene: Scene, tracker: FaceTracker) -> None:
+    track = tracker.track(scene())
+    assert track.times_s.tolist() == [index / 30 for index in range(90)]
+    assert track.landmarks.shape == (90, 478, 2)
+    assert track.regions.shape == (90, len(REGIONS), 3)
+    assert track.background.shape == (90, 3)
+    assert track.crops.shape == (90, 72, 72, 3)
+    assert track.faces.tolist() == [1] * 90
+    assert track.size == (320, 240)
+    assert set(track.checks) == set(CHECKS)
+    assert np.isfinite(track.regions).all()
+
+
+def test_no_more_frames_are_held_than_wait_for_their_mesh(scene: Scene, tracker: FaceTracker) -> None:
+    frames = scene(2.0)
+    held: list[weakref.ref[Picture]] = []
+    alive = 0
+
+    def watched() -> Iterator[Frame]:
+        nonlocal alive
+        for frame in frames:
+            copy = frame.rgb.copy()
+            held.append(weakref.ref(copy))
+            alive = max(alive, sum(reference() is not None for reference in held))
+            yield Frame(frame.index, frame.time_s, copy)
+            del copy
+
+    tracker.track(watched())
+    assert alive <= round(STRIDE_S * 30) + 3
+
+
+def test_nothing_of_a_clip_is_left_for_the_next_one(scene: Scene, tracker: FaceTracker) -> None:
+    small = scene(1.5, scale=0.7)
+    fresh = FaceTracker()
+    expected = fresh.track(small)
+    fresh.close()
+    tracker.track(scene(1.5, at=lambda _: (120.0, 140.0), scale=1.3))
+    assert same(tracker.track(small), expected)
+    assert same(tracker.track(small), expected)
+
+
+def test_regions_are_the_skin_s_linear_light(scene: Scene, tracker: FaceTracker, astronaut: Picture) -> None:
+    track = tracker.track(scene(1.0))
+    cheek = astronaut[130:140, 190:205].reshape(-1, 3)
+    expected = LINEAR_LIGHT[cheek].mean(axis=0)
+    assert track.regions[:, REGIONS.index("right_cheek")].mean(axis=0) == pytest.approx(expected, rel=0.2)
+    red, green, blue = track.regions[:, 0].mean(axis=0)
+    assert red > green > blue
+
+
+@pytest.mark.parametrize("share", [0.004, 0.02])
+def test_a_change_of_the_light_is_read_as_strong_as_it_is(scene: Scene, tracker: FaceTracker, share: float) -> None:
+    """A pulse is a change like this one; sRGB's curve and the regions' outlines must not bend it."""
+
+    def pulsating(time_s: float, picture: Picture) -> Picture:
+        light = LINEAR_LIGHT[picture] * (1 + share * np.sin(2 * np.pi * 1.3 * time_s))
+        code = np.interp(light, LINEAR_LIGHT, np.arange(256))
+        noise = np.random.default_rng(round(time_s * 30)).random(picture.shape)
+        return np.clip(np.floor(code + noise), 0, 255).astype(np.uint8)
+
+    track = tracker.track(scene(3.0, change=pulsating))
+    for region in range(len(REGIONS)):
+        green = track.regions[:, region, 1]
+        relative = green / green.mean() - 1
+        wave = np.sin(2 * np.pi * 1.3 * track.times_s)
+        assert float(relative @ wave / (wave @ wave)) == pytest.approx(share, rel=0.15)
+
+
+def test_the_colour_does_not_change_when_the_head_moves(scene: Scene, tracker: FaceTracker) -> None:
+    sway = tracker.track(scene(4.0, at=lambda t: (160 + 12 * np.sin(2 * np.pi * 0.4 * t), 110 + 5 * np.sin(2 * t))))
+    moved = float(np.ptp(sway.landmarks[:, 1, 0]))
+    assert moved == pytest.approx(24, abs=4)
+    face = sway.regions[:, 0]
+    assert (face.std(axis=0) / face.mean(axis=0)).max() < 0.01
+
+
+def test_meshes_between_the_measured_ones_lie_on_the_way(scene: Scene, tracker: FaceTracker) -> None:
+    frames = scene(2.0, at=lambda t: (150 + 8 * np.sin(2 * np.pi * 0.3 * t), 110.0))
+    every = FaceTracker(stride_s=0)
+    difference = tracker.track(frames).landmarks - every.track(frames).landmarks
+    every.close()
+    width = 75.0
+    assert float(np.sqrt((difference**2).sum(axis=2).mean())) / width < 0.02
+    assert STRIDE_S > 1 / 30
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.full((240, 320, 3), 120, np.uint8),
+        np.random.default_rng(1).integers(0, 256, (240, 320, 3), dtype=np.uint8),
+    ],
+    ids=["wall", "noise"],
+)
+def test_no_face_is_no_mesh_no_skin_and_no_portrait(tracker: FaceTracker, picture: Picture) -> None:
+    track = tracker.track([Frame(index, index / 30, picture) for index in range(45)])
+    assert not track.faces.any()
+    assert np.isnan(track.landmarks).all()
+    assert np.isnan(track.regions).all()
+    assert np.isfinite(track.background).all()
+    assert track.portraits == ()
+    assert track.checks["face"].status is CheckStatus.FAIL
+
+
+def test_no_frame_at_all_is_no_face(tracker: FaceTracker) -> None:
+    track = tracker.track([])
+    assert len(track.times_s) == 0
+    assert track.checks["face"].status is CheckStatus.FAIL
+
+
+def test_rows_are_empty_while_the_face_is_away(scene: Scene, tracker: FaceTracker) -> None:
+    frames = scene(3.0, change=lambda t, picture: wall(t, picture) if 1 <= t < 2 else picture)
+    track = tracker.track(frames)
+    away = (track.times_s >= 1) & (track.times_s < 2)
+    assert not track.faces[away].any()
+    assert np.isnan(track.regions[away]).all()
+    assert (track.faces[track.times_s < 0.6] == 1).all()
+    assert (track.faces[track.times_s >= 2.4] == 1).all()
+    assert all(not 1 <= portrait.time_s < 2 for portrait in track.portraits)
+
+
+def test_the_background_is_read_without_the_person(scene: Scene, tracker: FaceTracker) -> None:
+    def brighter_beside(time_s: float, picture: Picture) -> Picture:
+        lit = picture.copy()
+        lit[:, :30] = 90 if time_s < 0.5 else 180
+        return lit
+
+    track = tracker.track(scene(1.0, change=brighter_beside))
+    dark, lit = track.background[:15].mean(axis=0), track.background[15:].mean(axis=0)
+    assert (lit / dark > 1.5).all()
+    assert (track.regions[15:, 0].mean(axis=0) / track.regions[:15, 0].mean(axis=0)) == pytest.approx(
+        [1, 1, 1], abs=0.02
+    )
+
+
+def test_crops_show_the_face_and_do_not_tremble(scene: Scene, tracker: FaceTracker) -> None:
+    track = tracker.track(scene(2.0))
+    steps = np.abs(np.diff(track.crops.astype(np.int16), axis=0)).mean(axis=(1, 2, 3))
+    assert steps.max() < 1.5
+    red, green, blue = track.crops[10, 30:50, 20:52].mean(axis=(0, 1))
+    assert red > green > blue
+
+
+def test_a_large_picture_gives_the_same_colours(scene: Scene, tracker: FaceTracker) -> None:
+    frames = scene(1.0)
+    twice = [
+        Frame(frame.index, frame.time_s, np.asarray(cv2.resize(frame.rgb, (1920, 1440)), np.uint8)) for frame in frames
+    ]
+    small, large = tracker.track(frames), tracker.track(twice)
+    assert large.size == (1920, 1440)
+    assert large.regions.mean(axis=0) == pytest.approx(small.regions.mean(axis=0), rel=0.05)
+    assert large.landmarks.mean(axis=0) / 6 == pytest.approx(small.landmarks.mean(axis=0), abs=2.0)
+
+
+def test_nine_portraits_at_the_moments_of_the_original(scene: Scene, tracker: FaceTracker) -> None:
+    track = tracker.track(scene(10.5, fps=10))
+    assert [portrait.time_s for portrait in track.portraits] == pytest.approx(list(range(1, 10)), abs=0.25)
+    for portrait in track.portraits:
+        height, width = portrait.rgb.shape[:2]
+        inside = (portrait.landmarks >= 0) & (portrait.landmarks <= (width, height))
+        assert inside.all()
+        assert np.ptp(portrait.landmarks[:, 1]) > height / 3
+        assert 0.3 < portrait.quality <= 1
+
+
+def test_shorter_clips_spread_their_portraits(scene: Scene, tracker: FaceTracker) -> None:
+    times_s = [portrait.time_s for portrait in tracker.track(scene(5.0)).portraits]
+    assert len(times_s) == 9
+    assert np.diff(times_s) == pytest.approx([0.5] * 8, abs=0.35)
+
+
+def test_a_blurred_portrait_has_a_worse_quality(scene: Scene, tracker: FaceTracker, astronaut: Picture) -> None:
+    blurred = np.asarray(cv2.GaussianBlur(astronaut, (0, 0), 3), np.uint8)
+    good = tracker.track(scene(1.0)).portraits[0]
+    bad = tracker.track(scene(1.0, face=blurred)).portraits[0]
+    assert bad.sharpness < 0.7 * good.sharpness
+    assert bad.quality < good.quality
