@@ -31,7 +31,7 @@ from workers.rppg.traces import NoTraces, Traces, traces_of
 from workers.rppg.variability import variability
 
 #: Checks that end the matter when they fail; the others warn, and the pulse's own evidence decides.
-_DECISIVE = ("face", "timing")
+_DECISIVE = ("face", "obstruction", "timing")
 
 
 @dataclass(frozen=True)

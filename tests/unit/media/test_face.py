@@ -83,7 +83,7 @@ def test_a_change_of_the_light_is_read_as_strong_as_it_is(scene: Scene, tracker:
         light = LINEAR_LIGHT[picture] * (1 + share * np.sin(2 * np.pi * 1.3 * time_s))
         code = np.interp(light, LINEAR_LIGHT, np.arange(256))
         noise = np.random.default_rng(round(time_s * 30)).random(picture.shape)
-        return np.clip(np.floor(code + noise), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(np.floor(code + noise), 0, 255), np.uint8)
 
     track = tracker.track(scene(3.0, change=pulsating))
     for region in range(len(REGIONS)):
