@@ -81,5 +81,5 @@ echo "Installing requirements/$lock.lock" >&2
 "$installer/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes "requirements/$lock.lock" requirements/bootstrap.lock
 "$installer/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation -e .
 # Networks are built from installed weights now, so that the first clip does not wait for it.
-if [ "$lock" != gateway ]; then "$venv/bin/facevitals" models --prepare >/dev/null; fi
+if [ "$lock" != gateway ] && [ -x "$venv/bin/facevitals" ]; then "$venv/bin/facevitals" models --prepare >/dev/null; fi
 wanted "$lock" >"$record"
