@@ -1,7 +1,6 @@
 """The service as these tests need it: whole, or a gateway whose worker is the test itself."""
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import pytest
 
 from facevitals.stack import Stack
 from shared.records import JobRecords, connect
@@ -32,11 +32,13 @@ class Service:
 @contextmanager
 def service(folder: Path, *, workers: int, **settings: str) -> Iterator[Service]:
     """Broker, gateway and so many workers a queue, with `FACEVITALS_…` settings."""
-    before = dict(os.environ)
-    os.environ.update({f"FACEVITALS_{name.upper()}": value for name, value in settings.items()})
     stack = Stack(Settings(port=0, data_dir=folder), workers=workers, logs=folder / "logs")
     try:
-        stack.start()
+        # Several services run side by side, each with settings of its own: they are read when a process starts.
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in settings.items():
+                environment.setenv(f"FACEVITALS_{name.upper()}", value)
+            stack.start()
         _wait_until_it_answers(stack.url)
         if workers:
             stack.wait_ready()
@@ -44,8 +46,6 @@ def service(folder: Path, *, workers: int, **settings: str) -> Iterator[Service]
         yield Service(stack.url, stack.port, records, folder / "clips")
         records.redis.close()
     finally:
-        os.environ.clear()
-        os.environ.update(before)
         stack.stop()
 
 
