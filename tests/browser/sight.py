@@ -34,9 +34,9 @@ def chromium() -> str:
 
 
 @contextmanager
-def browser(playwright: Playwright, film: Path | None = None) -> Iterator[Browser]:
-    """Chromium, with a film as its camera."""
-    camera = ["--use-fake-device-for-media-stream"]
+def browser(playwright: Playwright, film: Path | None = None, cameras: int = 1) -> Iterator[Browser]:
+    """Chromium, with a film, or else a test picture, before its camera."""
+    camera = [f"--use-fake-device-for-media-stream=device-count={cameras}"]
     if film:
         camera.append(f"--use-file-for-fake-video-capture={film}")
     root = ["--no-sandbox"] if os.geteuid() == 0 else []

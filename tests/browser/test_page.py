@@ -9,7 +9,7 @@ import cv2
 import mediapipe as mp
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Playwright, expect
 from skimage import data
 
 from tests.browser import sight, stacks
@@ -62,13 +62,19 @@ def test_the_page_is_served_under_a_strict_policy(gateway: stacks.Service) -> No
     assert asset.headers["content-security-policy"] == policy
 
 
+def _answer_with_the_fixture(seen: sight.Sight) -> None:
+    document = json.loads((FIXTURES / "succeeded.json").read_text())
+    waves = (FIXTURES / "waveforms.json").read_text()
+    seen.page.route("**/v1/jobs/*", lambda route: route.fulfill(json=document))
+    seen.page.route("**/v1/jobs/*/events", lambda route: route.fulfill(status=204))
+    seen.page.route("**/v1/jobs/*/waveforms", lambda route: route.fulfill(body=waves))
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", SIZES)
 def test_the_page_fits_and_has_no_barrier(with_face: Browser, gateway: stacks.Service, theme: str, name: str) -> None:
     width, height = SIZES[name]
     viewport = {"width": width, "height": height}
-    answer = json.loads((FIXTURES / "succeeded.json").read_text())
-    waves = (FIXTURES / "waveforms.json").read_text()
     with sight.page(with_face, gateway.url, viewport=viewport, color_scheme=theme) as seen:
 
         def fits(screen: str) -> None:
@@ -80,9 +86,7 @@ def test_the_page_fits_and_has_no_barrier(with_face: Browser, gateway: stacks.Se
         seen.page.get_by_role("button", name="I agree, turn on the camera").click()
         expect(seen.page.locator("[data-screen=capture][data-phase=settling]")).to_be_visible(timeout=20_000)
         fits("capture")
-        seen.page.route("**/v1/jobs/*", lambda route: route.fulfill(json=answer))
-        seen.page.route("**/v1/jobs/*/events", lambda route: route.fulfill(status=204))
-        seen.page.route("**/v1/jobs/*/waveforms", lambda route: route.fulfill(body=waves))
+        _answer_with_the_fixture(seen)
         seen.page.goto(f"{gateway.url}/#job=x")
         seen.page.reload()
         seen.state("succeeded")
@@ -111,6 +115,33 @@ def test_the_page_speaks_german_where_the_browser_does(browser: Browser, gateway
     expect(page.get_by_role("heading", level=1)).to_have_text("Ihre Vitalwerte aus 15 Sekunden Video")
     assert page.evaluate("document.documentElement.lang") == "de"
     context.close()
+
+
+def test_german_fits_a_phone(browser: Browser, gateway: stacks.Service) -> None:
+    with sight.page(browser, gateway.url, viewport={"width": 360, "height": 780}) as seen:
+        seen.page.get_by_label("Language").select_option("de")
+        _answer_with_the_fixture(seen)
+        for address in (gateway.url, f"{gateway.url}/#job=x"):
+            seen.page.goto(address)
+            seen.page.reload()
+            expect(seen.page.get_by_role("heading", level=1)).to_contain_text("Ihre Vitalwerte")
+            seen.shoot(f"german-{'result' if 'job' in address else 'start'}-phone")
+            assert seen.page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_a_person_chooses_between_cameras(playwright: Playwright, gateway: stacks.Service) -> None:
+    with sight.browser(playwright, cameras=2) as running, sight.page(running, gateway.url) as seen:
+        seen.page.get_by_role("button", name="I agree, turn on the camera").click()
+        chooser = seen.page.get_by_label("Camera", exact=True)
+        expect(chooser).to_be_visible()
+        ids = chooser.locator("option").evaluate_all("options => options.map((option) => option.value)")
+        assert len(ids) == 2
+        other = next(camera for camera in ids if camera != chooser.input_value())
+        chooser.select_option(other)
+        expect(chooser).to_have_value(other)
+        seen.page.wait_for_timeout(500)
+        opened = "document.querySelector('video').srcObject.getVideoTracks()[0].getSettings().deviceId"
+        assert seen.page.evaluate(opened) == other
 
 
 def test_the_detector_sees_what_mediapipe_sees(browser: Browser, gateway: stacks.Service) -> None:

@@ -1,10 +1,12 @@
 """What may go wrong on the way, and what the page says of it."""
 
+import contextlib
 import time
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Error as PlaywrightError
 
 from tests.browser import sight, stacks
 from tests.browser.cable import Cable
@@ -44,6 +46,32 @@ def test_an_upload_that_is_refused_is_explained(
         expect(seen.page.locator(f"[data-http='{status}']")).to_be_visible()
         expect(seen.page.get_by_text(sentence)).to_be_visible()
         seen.shoot(f"upload-{status}")
+
+
+def test_a_lost_camera_is_noticed(browser: Browser, gateway: stacks.Service) -> None:
+    with sight.page(browser, gateway.url) as seen:
+        seen.page.get_by_role("button", name="I agree, turn on the camera").click()
+        expect(seen.page.locator("[data-screen=capture] video")).to_have_js_property("readyState", 4)
+        seen.page.evaluate(
+            "document.querySelector('video').srcObject.getVideoTracks()[0].dispatchEvent(new Event('ended'))"
+        )
+        expect(seen.page.get_by_text("The camera was disconnected.")).to_be_visible()
+
+
+def test_a_slow_upload_shows_how_far_it_is(browser: Browser, gateway: stacks.Service) -> None:
+    with sight.page(browser, gateway.url) as seen:
+        line = seen.page.context.new_cdp_session(seen.page)
+        speed = {"offline": False, "latency": 20, "downloadThroughput": -1, "uploadThroughput": 400_000}
+        line.send("Network.emulateNetworkConditions", speed)
+        seen.upload("me.mp4", "video/mp4", MP4 + bytes(1_600_000))
+        bar = seen.page.get_by_role("progressbar", name="Sending the video")
+        expect(bar).to_be_visible()
+        values = set()
+        while bar.is_visible():
+            with contextlib.suppress(PlaywrightError):
+                values.add(bar.evaluate("bar => bar.value", timeout=200))
+        assert len([value for value in values if 0 < value < 100]) >= 2, values
+        seen.state("queued")
 
 
 def test_workers_that_are_away_leave_reasons_and_no_numbers(browser: Browser, gateway: stacks.Service) -> None:

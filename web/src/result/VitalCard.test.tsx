@@ -71,6 +71,15 @@ describe('the card of a vital', () => {
     expect(within(card).getByText('99 % sure')).toBeTruthy()
   })
 
+  it('keeps what the server says of it in reach', () => {
+    const card = show('oxygen_saturation', {
+      ...BARE,
+      status: 'unavailable',
+      detail: 'this camera needs a calibration',
+    })
+    expect(within(card).getByText('This camera needs a calibration').lang).toBe('en')
+  })
+
   it('shows no number while the vital is not known', () => {
     const card = show('heart_rate', undefined)
     expect(card.getAttribute('aria-busy')).toBe('true')

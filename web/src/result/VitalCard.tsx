@@ -175,9 +175,13 @@ function Measures({ measures }: { readonly measures: Readonly<Record<string, Mea
   )
 }
 
+const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
+
 function How({ vital }: { readonly vital: Vital }) {
   const { strings, number } = useSpeech()
   const lines: ReactNode[] = []
+  // The server's own words are English in every language of the page.
+  if (vital.detail) lines.push(<span lang="en">{sentence(vital.detail)}</span>)
   if (vital.method) {
     lines.push(strings.job.method(vital.method.name, vital.method.version))
     if (vital.method.models.length) lines.push(strings.job.models(vital.method.models.join(', ')))
