@@ -1,10 +1,11 @@
 """The web page, where its bundle has been built."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -29,23 +30,38 @@ _NO_BUNDLE: Final = """<!doctype html><html lang="en"><meta charset="utf-8"><tit
 again, or use the <a href="/docs">API</a> or <code>facevitals submit CLIP</code>.</p></html>"""
 
 
-class _Bundle(StaticFiles):
-    """The built files; those under `assets/` have their content's hash in their names."""
+class _Assets(StaticFiles):
+    """The built files under `assets/`, which have their content's hash in their names."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
         response.headers.update(HEADERS)
-        if path.startswith("assets/") and response.status_code in {200, 206, 304}:
+        if response.status_code in {200, 206, 304}:
             response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         return response
 
 
 def install(app: FastAPI, bundle: Path = BUNDLE) -> None:
     """Serve the page at `/`, or say clearly why there is none."""
-    if (bundle / "index.html").is_file():
-        app.mount("/", _Bundle(directory=bundle, html=True), name="page")
-        return
+    index = bundle / "index.html"
+    built = index.is_file()
 
     @app.get("/", include_in_schema=False)
     async def page() -> Response:
-        return HTMLResponse(_NO_BUNDLE, headers=HEADERS)
+        return FileResponse(index, headers=HEADERS) if built else HTMLResponse(_NO_BUNDLE, headers=HEADERS)
+
+    if not built:
+        return
+    # Name by name: a mount at "/" would answer for every path and method that the interface does not know.
+    for item in bundle.iterdir():
+        if item.is_dir():
+            app.mount(f"/{item.name}", _Assets(directory=item), name=item.name)
+        elif item != index and not item.name.startswith("."):
+            app.add_api_route(f"/{item.name}", _sender(item), include_in_schema=False)
+
+
+def _sender(path: Path) -> Callable[[], Awaitable[Response]]:
+    async def send() -> Response:
+        return FileResponse(path, headers=HEADERS)
+
+    return send

@@ -66,12 +66,14 @@ def test_nothing_of_a_clip_is_left_for_the_next_one(scene: Scene, tracker: FaceT
     assert same(tracker.track(small), expected)
 
 
-def test_regions_are_the_skin_s_linear_light(scene: Scene, tracker: FaceTracker, astronaut: Picture) -> None:
-    track = tracker.track(scene(1.0))
-    cheek = astronaut[130:140, 190:205].reshape(-1, 3)
-    expected = LINEAR_LIGHT[cheek].mean(axis=0)
-    assert track.regions[:, REGIONS.index("right_cheek")].mean(axis=0) == pytest.approx(expected, rel=0.2)
-    red, green, blue = track.regions[:, 0].mean(axis=0)
+def test_regions_are_the_skin_s_linear_light(scene: Scene, tracker: FaceTracker) -> None:
+    def halved(_: float, picture: Picture) -> Picture:
+        return np.asarray(np.rint(np.interp(LINEAR_LIGHT[picture] / 2, LINEAR_LIGHT, np.arange(256))), np.uint8)
+
+    full = tracker.track(scene(1.0)).regions.mean(axis=0)
+    half = tracker.track(scene(1.0, change=halved)).regions.mean(axis=0)
+    assert half / full == pytest.approx(np.full((len(REGIONS), 3), 0.5), rel=0.05)
+    red, green, blue = full[0]
     assert red > green > blue
 
 
@@ -79,18 +81,22 @@ def test_regions_are_the_skin_s_linear_light(scene: Scene, tracker: FaceTracker,
 def test_a_change_of_the_light_is_read_as_strong_as_it_is(scene: Scene, tracker: FaceTracker, share: float) -> None:
     """A pulse is a change like this one; sRGB's curve and the regions' outlines must not bend it."""
 
-    def pulsating(time_s: float, picture: Picture) -> Picture:
-        light = LINEAR_LIGHT[picture] * (1 + share * np.sin(2 * np.pi * 1.3 * time_s))
-        code = np.interp(light, LINEAR_LIGHT, np.arange(256))
+    def dithered(picture: Picture, gain: float, time_s: float) -> Picture:
+        code = np.interp(LINEAR_LIGHT[picture] * gain, LINEAR_LIGHT, np.arange(256))
         noise = np.random.default_rng(round(time_s * 30)).random(picture.shape)
         return np.asarray(np.clip(np.floor(code + noise), 0, 255), np.uint8)
 
-    track = tracker.track(scene(3.0, change=pulsating))
+    def wave(time_s: float) -> float:
+        return float(np.sin(2 * np.pi * 1.3 * time_s))
+
+    steady = tracker.track(scene(2.0, change=lambda t, picture: dithered(picture, 1.0, t)))
+    beating = tracker.track(scene(2.0, change=lambda t, picture: dithered(picture, 1 + share * wave(t), t)))
+    expected = np.array([wave(time_s) for time_s in beating.times_s])
     for region in range(len(REGIONS)):
-        green = track.regions[:, region, 1]
-        relative = green / green.mean() - 1
-        wave = np.sin(2 * np.pi * 1.3 * track.times_s)
-        assert float(relative @ wave / (wave @ wave)) == pytest.approx(share, rel=0.15)
+        ratio = beating.regions[:, region, 1] / steady.regions[:, region, 1] - 1
+        # A fringe hangs into the forehead: what is left out of it there depends on the light a little.
+        tolerance = 0.2 if REGIONS[region] == "forehead" else 0.15
+        assert float(ratio @ expected / (expected @ expected)) == pytest.approx(share, rel=tolerance), REGIONS[region]
 
 
 def test_the_colour_does_not_change_when_the_head_moves(scene: Scene, tracker: FaceTracker) -> None:
@@ -149,7 +155,7 @@ def test_rows_are_empty_while_the_face_is_away(scene: Scene, tracker: FaceTracke
 def test_the_background_is_read_without_the_person(scene: Scene, tracker: FaceTracker) -> None:
     def brighter_beside(time_s: float, picture: Picture) -> Picture:
         lit = picture.copy()
-        lit[:, :30] = 90 if time_s < 0.5 else 180
+        lit[:90, :70] = lit[:90, 250:] = 90 if time_s < 0.5 else 180
         return lit
 
     track = tracker.track(scene(1.0, change=brighter_beside))
