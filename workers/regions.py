@@ -48,8 +48,8 @@ _SHIFT: Final = 4
 # A channel from here up is clipped; a pixel whose brightest channel is not above this is too dark to carry colour.
 _CLIPPED: Final = 250
 _DARK: Final = 16
-# Hair, beard and glasses' frames: darker than this part of the face's median, in linear light. With 0.3 a fringe gets in
-# and makes the forehead of a resting head vary by 1.2 % (0.7 % with 0.4); more costs the face's area and 0.1 dB of POS.
+# Hair, beard and glasses' frames: darker than this part of the face's median, in linear light. With 0.3 a fringe gets
+# in and makes the forehead of a resting head vary by 1.2 % (0.7 % with 0.4); more costs area and 0.1 dB of POS.
 _SHADE: Final = 0.4
 # A region of which less than this part is usable skin has no colour.
 _LEAST_SKIN: Final = 0.15
