@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useMemo, useState } from 'react'
+import { newKey } from './api/client'
 import { CaptureScreen } from './capture/CaptureScreen'
 import { JobScreen } from './job/JobScreen'
 import type { Source } from './job/useJob'
@@ -52,7 +53,7 @@ export function App() {
     setMoved(true)
     setScreen(next)
   }, [])
-  const send = useCallback((clip: Blob) => show({ name: 'job', source: { clip, key: crypto.randomUUID() } }), [show])
+  const send = useCallback((clip: Blob) => show({ name: 'job', source: { clip, key: newKey() } }), [show])
   const leave = useCallback(() => {
     clearAddress()
     show({ name: 'start' })

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { ApiError, erase, getJob } from './client'
+import { ApiError, erase, getJob, newKey } from './client'
 import { rememberKey } from './key'
 
 afterEach(() => {
@@ -37,6 +37,11 @@ describe('the client', () => {
     await expect(erase('x')).resolves.toBeUndefined()
     answer(() => new Response('{}', { status: 503 }))
     await expect(erase('x')).rejects.toBeInstanceOf(ApiError)
+  })
+
+  it('never uses an idempotency key twice', () => {
+    expect(newKey()).toMatch(/^[0-9a-f]{32}$/)
+    expect(newKey()).not.toBe(newKey())
   })
 
   it('sends the access key that was given in this tab', async () => {

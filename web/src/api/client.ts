@@ -15,6 +15,11 @@ export class ApiError extends Error {
   }
 }
 
+/** A fresh idempotency key; `crypto.randomUUID` is missing where a page is not served securely. */
+export function newKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
 const job = (id: string): string => `/v1/jobs/${encodeURIComponent(id)}`
 
 /** Uploads a clip; `onProgress` hears the fraction sent. The same `idempotencyKey` never makes a second job. */

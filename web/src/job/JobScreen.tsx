@@ -33,6 +33,10 @@ export function JobScreen({ source, onId, onErased, onLeave }: Props) {
   return (
     <section className="job" data-screen="job" data-state={document?.state ?? 'uploading'} data-link={view.link}>
       <Heading>{heading}</Heading>
+      {/* The heading changes while the focus is elsewhere: screen readers hear of it here. */}
+      <p className="unseen" role="status">
+        {final ? heading : ''}
+      </p>
       {document?.error && <p className="lead">{strings.errors[document.error.code]}</p>}
       {document?.state === 'succeeded' && <Nothing vitals={document.vitals} />}
       {!final && <Progress view={view} />}
