@@ -46,6 +46,7 @@ def test_a_person_sees_their_heart_rate(with_face: Browser, service: stacks.Serv
         _agree(seen)
         _phase(seen, "recording", 30)
         begun, first = seen.page.evaluate(_PLAYED)
+        seen.page.wait_for_timeout(6000)
         seen.shoot("recording")
         _phase(seen, "done", 40)
         ended, last = seen.page.evaluate(_PLAYED)
