@@ -142,4 +142,16 @@ def test_names_and_codecs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         simulate(tmp_path / "clip.avi", SMALL)
     with pytest.raises(ValueError, match="holds"):
         simulate(tmp_path / "clip.mp4", replace(SMALL, codec="vp8"))
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        simulate(tmp_path / "nowhere" / "clip.mp4", SMALL)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_clip_that_is_given_up_leaves_no_file(tmp_path: Path) -> None:
+    def give_up(done: int, _: int) -> None:
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate(tmp_path / "clip.mp4", SMALL, give_up)
     assert not list(tmp_path.iterdir())
