@@ -22,7 +22,7 @@ class Complexion:
     skin       bare skin of the face that a camera could read a pulse from: neither eye, lip, brow nor hair
     perfusion  how strongly it pulses: 1 on cheeks and forehead, less elsewhere
     toned      all that has the colour of the person's skin, lids, lips, neck and ears as well
-    hair       hair and brows
+    hair       hair, brows and irises: what is dark where skin is
     """
 
     skin: Image
@@ -47,9 +47,9 @@ def complexion(picture: NDArray[np.uint8], landmarks: NDArray[np.float64], matte
     open_parts = np.zeros_like(matte)
     for part in (*mesh.EYES, mesh.MOUTH):
         open_parts = np.maximum(open_parts, mesh.area(landmarks, part, size, 0.006 * unit))
-    brows = np.zeros_like(matte)
-    for part in mesh.BROWS:
-        brows = np.maximum(brows, mesh.area(landmarks, part, size, 0.012 * unit))
+    dark = np.zeros_like(matte)
+    for part in (*mesh.BROWS, *mesh.IRISES):
+        dark = np.maximum(dark, 0.75 * mesh.area(landmarks, part, size, 0.012 * unit))
     # Shadows and nostrils are skin, if not of the cheeks' colour; above the brows only colour tells skin from a fringe.
     middle = mesh.polygon(_below_brows(landmarks, unit), size, 0.02 * unit)
     near = np.maximum(mesh.polygon(mesh.widened(outline, 1.12), size, 0.02 * unit), _neck(landmarks, size, unit))
@@ -59,7 +59,7 @@ def complexion(picture: NDArray[np.uint8], landmarks: NDArray[np.float64], matte
         skin=bare.astype(np.float32),
         perfusion=(bare * _strength(landmarks, size, unit)).astype(np.float32),
         toned=toned.astype(np.float32),
-        hair=np.maximum(hair, 0.75 * brows).astype(np.float32),
+        hair=np.maximum(hair, dark).astype(np.float32),
     )
 
 

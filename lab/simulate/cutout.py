@@ -1,7 +1,5 @@
 """Finding the person in a picture: their face's mesh, and where they end."""
 
-import os
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +14,6 @@ class NoFaceInPortrait(ValueError):  # noqa: N818  (named for what happened)
 
 def find_person(picture: NDArray[np.uint8]) -> tuple[NDArray[np.float64], Image]:
     """Face mesh (478, 2) in pixels and matte (h, w), 1 where the person is. Raises NoFaceInPortrait."""
-    os.environ.setdefault("GLOG_minloglevel", "2")
     from mediapipe.python.solutions.face_mesh import FaceMesh
     from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
 

@@ -69,6 +69,6 @@ def encode(
             for packet in stream.encode():
                 container.mux(packet)
     except BaseException:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             path.unlink()
         raise

@@ -32,6 +32,8 @@ def simulate(path: Path, spec: ClipSpec | None = None, on_progress: Progress | N
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {asked.kind!r}")
     spec = kind.change(asked)
     codec = codec_of(path, spec.codec)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"the folder {path.parent} does not exist")
     times = frame_times(spec, TICKS[path.suffix.lower()])
     take = kind.build(Stage(spec, times, np.random.default_rng([spec.seed, 1])))
     encode(

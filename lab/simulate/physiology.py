@@ -29,6 +29,10 @@ INSPIRATION_SHARE = 0.4
 AMPLITUDE_MODULATION, BASELINE_MODULATION, PRESSURE_WAVE = 0.10, 0.18, 0.12
 """Shares of the pulse's height; of the order of Karlen et al. 2013."""
 
+FAST_HEART = 100.0
+"""/min; above it variability falls with the square of the rate, as vagal tone is withdrawn (Sacha 2013, "Why should one
+normalize heart rate variability with respect to average heart rate")."""
+
 LARGEST_SPREAD = 0.08
 """Standard deviation of the beat intervals never exceeds this share of their mean, however much is asked for."""
 
@@ -140,8 +144,8 @@ def live(
     """A body whose mean rates over [0, duration_s] are as given (/min).
 
     `hrv_sdnn_ms` is the standard deviation of the beat intervals over long times; six tenths of its variance come
-    from respiration, three from 0.1 Hz waves, the rest from noise. A short clip shows less or more of it: count the
-    beats for its own figure.
+    from respiration, three from 0.1 Hz waves, the rest from noise. Hearts faster than `FAST_HEART` vary less than
+    asked. A short clip shows less or more of it: count the beats for its own figure.
     """
     grid = np.arange(-_LEAD_S, duration_s + _LEAD_S, 1 / _GRID_HZ)
     inside = (grid >= 0) & (grid <= duration_s)
@@ -157,7 +161,8 @@ def live(
     breath = lung_volume(respiratory_phase)
     pressure = wander(grid, 0.08, 0.12, rng)
     noise = wander(grid, 0.15, 0.5 * heart_rate / 60, rng, 40)
-    spread = min(hrv_sdnn_ms * heart_rate / 60_000, LARGEST_SPREAD)
+    calm = min(1.0, FAST_HEART / heart_rate) ** 2
+    spread = min(hrv_sdnn_ms * calm * heart_rate / 60_000, LARGEST_SPREAD)
     modulation = spread * (
         np.sqrt(0.6) * breath / max(float(np.std(breath[inside])), 1e-9)
         + np.sqrt(0.3) * pressure

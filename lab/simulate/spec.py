@@ -20,7 +20,7 @@ class ClipSpec:
     """Conditions of a clip; the defaults are a quiet, well-lit webcam recording of 15 s.
 
     heart_rate, respiration_rate  /min, mean over the clip
-    hrv_sdnn_ms      standard deviation of the beat intervals over long times, ms
+    hrv_sdnn_ms      standard deviation of the beat intervals over long times, ms; less above 100 /min
     duration_s, fps  length in seconds; nominal frames per second
     jitter           standard deviation of the time between frames, as a share of 1/fps; 0 is a constant rate
     dropped          share of frames that never arrive

@@ -1,0 +1,66 @@
+"""How the tests look at a clip: the skin's mean colour frame by frame, read from the encoded file."""
+
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lab.simulate.optics import to_linear
+
+CHEEKS = ((117, 118, 101, 205, 187, 147, 123), (346, 347, 330, 425, 411, 376, 352))
+
+
+def decoded(path: Path) -> tuple[NDArray[np.float64], list[NDArray[np.uint8]]]:
+    """Presentation times (n,) and frames, (h, w, 3) uint8 RGB."""
+    with av.open(str(path)) as container:
+        shown = [
+            (frame.time, np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8))
+            for frame in container.decode(video=0)
+        ]
+    return np.array([time for time, _ in shown]), [frame for _, frame in shown]
+
+
+def faces_in(frames: list[NDArray[np.uint8]], stride: int = 1) -> list[int]:
+    """How many faces MediaPipe's mesh finds on every `stride`-th frame by itself."""
+    from mediapipe.python.solutions.face_mesh import FaceMesh
+
+    with FaceMesh(static_image_mode=True, max_num_faces=3) as mesh:
+        return [len(mesh.process(frame).multi_face_landmarks or ()) for frame in frames[::stride]]
+
+
+def cheeks(frames: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
+    """(n, 3) mean linear RGB of the cheeks, following the face."""
+    from mediapipe.python.solutions.face_mesh import FaceMesh
+
+    colours = []
+    with FaceMesh() as mesh:
+        for frame in frames:
+            height, width = frame.shape[:2]
+            points = mesh.process(frame).multi_face_landmarks[0].landmark
+            skin = np.zeros((height, width), dtype=np.uint8)
+            for part in CHEEKS:
+                outline = np.array([(points[i].x * width, points[i].y * height) for i in part])
+                cv2.fillPoly(skin, [np.round(outline).astype(np.int32)], (1,))
+            colours.append(to_linear(frame[skin > 0]).mean(axis=0))
+    return np.array(colours)
+
+
+def pos(colours: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
+    """The pulse by POS (Wang et al. 2017), written out so that the product's own code is no judge here."""
+    wave, length = np.zeros(len(colours)), round(1.6 * fs)
+    for start in range(len(colours) - length + 1):
+        window = colours[start : start + length]
+        red, green, blue = (window / window.mean(axis=0)).T
+        first, second = green - blue, green + blue - 2 * red
+        part = first + first.std() / second.std() * second
+        wave[start : start + length] += part - part.mean()
+    return wave
+
+
+def rate(wave: NDArray[np.float64], fs: float, low: float = 40, high: float = 180) -> float:
+    """The strongest rate of `wave`, /min."""
+    power = np.abs(np.fft.rfft((wave - wave.mean()) * np.hanning(len(wave)), 2**15)) ** 2
+    rates = np.fft.rfftfreq(2**15, 1 / fs) * 60
+    return float(rates[np.argmax(power * ((rates >= low) & (rates <= high)))])
