@@ -38,6 +38,7 @@ SECOND_FAIL: Final = 0.2
 # Height of the face, in pixels and over the frame's. Three real clips shrunk by steps: POS keeps its signal-to-noise
 # ratio down to faces of 63 to 113 pixels, and has lost 2 dB at 42 to 84; below an eighth of the frame there is no mesh.
 SMALL_FAIL_PX: Final = 60.0
+SMALL_GOOD_PX: Final = 110.0
 SMALL_WARN: Final = 0.2
 
 # Brightest channel of the face in linear light (0.03 is 48 of 255 in sRGB). Two real clips and a simulated one,
@@ -97,7 +98,7 @@ def check_face(track: CheckedTrack) -> Check:
     crowd = "More than one face was seen. Only one person may be in the picture."
     lost = f"The face was seen in {part:.0%} of the clip. Stay in the picture, facing the camera."
     small = f"The face fills {height:.0%} of the picture's height. Move closer: 20 % is the least."
-    score = float(np.clip(min(part, 1.0 - second, height / SMALL_WARN), 0.0, 1.0))
+    score = float(np.clip(min(part, 1.0 - second, height / SMALL_WARN, height_px / SMALL_GOOD_PX), 0.0, 1.0))
     return _graded(
         score,
         fail=(

