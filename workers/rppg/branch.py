@@ -43,7 +43,7 @@ class RppgOptions:
 
 
 @dataclass(frozen=True)
-class _Measured:
+class Examined:
     """What all vitals rest on: the stretch in which the face was seen, and its pulse."""
 
     traces: Traces
@@ -55,9 +55,14 @@ def measure_rppg(
     models: RppgModels,
     wanted: frozenset[str] | None = None,
     progress: Progress | None = None,
+    *,
     options: RppgOptions | None = None,
+    examined: Examined | None = None,
 ) -> BranchResult:
-    """Every vital of the rppg branch, and the waves behind them. `wanted` names the vitals asked for; default: all."""
+    """Every vital of the rppg branch, and the waves behind them. `wanted` names the vitals asked for; default: all.
+
+    `examined` is what `examine` gave for the same track, where that is known already.
+    """
     vitals = _Vitals(progress or Progress())
     duration_s = duration_of(track)
     refused = _refusal(track)
@@ -76,8 +81,8 @@ def measure_rppg(
     if not vitals.any_open:
         return BranchResult(vitals=vitals.in_order())
     (progress or Progress()).stage("estimating")
-    measured = _measure(track, models)
-    if not isinstance(measured, _Measured):
+    measured = examined or examine(track, models)
+    if not isinstance(measured, Examined):
         for spec in vitals.still_open():
             vitals.tell(spec, _silent(spec, *measured))
         return BranchResult(vitals=vitals.in_order())
@@ -124,7 +129,7 @@ class _Vitals:
 
 
 def _answer(
-    track: FaceTrack, measured: _Measured, vitals: _Vitals, weights: list[str], options: RppgOptions
+    track: FaceTrack, measured: Examined, vitals: _Vitals, weights: list[str], options: RppgOptions
 ) -> BranchResult:
     traces, pulse = measured.traces, measured.pulse
     rate = _explained(heart_rate(pulse, weights), track)
@@ -169,7 +174,7 @@ def _refusal(track: FaceTrack) -> tuple[Reason, str | None] | None:
     return None
 
 
-def _measure(track: FaceTrack, models: RppgModels) -> _Measured | tuple[Reason, str]:
+def examine(track: FaceTrack, models: RppgModels) -> Examined | tuple[Reason, str]:
     """The pulse of the longest stretch in which the face was seen, or why there is none."""
     try:
         traces = traces_of(track)
@@ -181,7 +186,7 @@ def _measure(track: FaceTrack, models: RppgModels) -> _Measured | tuple[Reason, 
         return Reason.FACE_LOST, detail
     if not np.isfinite(seen.face).all() or seen.face.min() <= 0:
         return Reason.FACE_OBSTRUCTED, "too little skin was seen"
-    return _Measured(seen, pulse_of(seen, models.estimators))
+    return Examined(seen, pulse_of(seen, models.estimators))
 
 
 def _explained(vital: Vital, track: FaceTrack) -> Vital:

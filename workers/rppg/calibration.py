@@ -82,13 +82,14 @@ class VariabilityGate:
 class RespirationModel:
     """How much each signal's spectrum counts, and what the belief must show before a rate is told.
 
-    `belief_in_interval` is the share of the belief that a 90 % interval spans.
+    A 90 % interval spans `belief_in_interval` of the belief, and `least_half_width_per_min` to each side at least.
     """
 
     weights: dict[str, float]
     confidence: float
     prominence: float
     belief_in_interval: float
+    least_half_width_per_min: float
 
 
 @dataclass(frozen=True)
