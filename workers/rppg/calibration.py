@@ -72,10 +72,16 @@ def features(agreement: Agreement, duration_s: float) -> np.ndarray[Any, np.dtyp
 
 
 @dataclass(frozen=True)
-class VariabilityGate:
-    """Noise that moves beats by more than this (standard deviation) leaves no variability to be read."""
+class VariabilityModel:
+    """The band in which beats are placed, the least SNR for it, and the error of what is read from them.
 
-    largest_jitter_ms: float
+    Noise lengthens what a wide band gives, and a narrow one shortens it: `half_band_hz` is where the two cancel on
+    simulated clips. `error_ms` is the standard deviation that is left there, by measure.
+    """
+
+    half_band_hz: float
+    least_snr_db: float
+    error_ms: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,7 @@ class Calibration:
     fusion: Fusion
     gate: Gate
     interval: IntervalModel
-    variability: VariabilityGate
+    variability: VariabilityModel
     respiration: RespirationModel
 
 
@@ -118,7 +124,7 @@ def read_calibration(document: dict[str, Any]) -> Calibration:
         ),
         gate=Gate(**document["gate"]),
         interval=IntervalModel(**document["interval"]),
-        variability=VariabilityGate(**document["variability"]),
+        variability=VariabilityModel(**document["variability"]),
         respiration=RespirationModel(**document["respiration"]),
     )
 
