@@ -52,7 +52,7 @@ def read_rows(journal: Path) -> list[Row]:
 
 def row_of(spec: ClipSpec, truth: Truth, track: FaceTrack, models: RppgModels) -> Row:
     """Everything that tables and calibration need of one clip."""
-    examined = examine(track, models)
+    examined = examine(track, models, thorough=True)
     seen = examined if isinstance(examined, Examined) else None
     vitals = measure_rppg(track, models, examined=seen).vitals
     row: Row = {

@@ -174,7 +174,7 @@ def _refusal(track: FaceTrack) -> tuple[Reason, str | None] | None:
     return None
 
 
-def examine(track: FaceTrack, models: RppgModels) -> Examined | tuple[Reason, str]:
+def examine(track: FaceTrack, models: RppgModels, *, thorough: bool = False) -> Examined | tuple[Reason, str]:
     """The pulse of the longest stretch in which the face was seen, or why there is none."""
     try:
         traces = traces_of(track)
@@ -186,7 +186,7 @@ def examine(track: FaceTrack, models: RppgModels) -> Examined | tuple[Reason, st
         return Reason.FACE_LOST, detail
     if not np.isfinite(seen.face).all() or seen.face.min() <= 0:
         return Reason.FACE_OBSTRUCTED, "too little skin was seen"
-    return Examined(seen, pulse_of(seen, models.estimators))
+    return Examined(seen, pulse_of(seen, models.estimators, thorough=thorough))
 
 
 def _explained(vital: Vital, track: FaceTrack) -> Vital:

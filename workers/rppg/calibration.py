@@ -27,6 +27,7 @@ class Gate:
     lamp_snr_db, lamp_share        a background that beats more than both of these is a lamp
     grey_snr_db, grey_excess_db    a pulse below the one in chrominance, and above the other in green over chrominance,
                                    is light and not blood
+    settled_strength_db, settled_confidence  from here on no further estimator is asked
     """
 
     confidence: float
@@ -39,6 +40,8 @@ class Gate:
     lamp_share: float
     grey_snr_db: float
     grey_excess_db: float
+    settled_strength_db: float
+    settled_confidence: float
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,15 @@ NeuralEstimator = Callable[[Traces, Network], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class EstimatorSpec:
-    """One way to a pulse wave. `model` names the weights (`workers.models.MODELS`) that a neural one needs."""
+    """One way to a pulse wave. `model` names the weights (`workers.models.MODELS`) that a neural one needs.
+
+    `spare`: asked only where the others leave a doubt.
+    """
 
     name: str
     estimate: Estimator | NeuralEstimator
     model: str | None = None
+    spare: bool = False
 
     @property
     def neural(self) -> bool:
@@ -47,8 +51,10 @@ ESTIMATORS: Final[tuple[EstimatorSpec, ...]] = (
     EstimatorSpec("lgi", lgi.estimate),
     EstimatorSpec("omit", omit.estimate),
     EstimatorSpec("physnet", physnet.estimate, model="physnet.rlap"),
-    EstimatorSpec("tscan", tscan.estimate, model="tscan.rlap"),
+    EstimatorSpec("tscan", tscan.estimate, model="tscan.rlap", spare=True),
 )
 
 #: Names of those that have learnt what a pulse looks like.
 NEURAL: Final = frozenset(spec.name for spec in ESTIMATORS if spec.neural)
+#: Names of those that cost more than an easy clip is worth.
+SPARE: Final = frozenset(spec.name for spec in ESTIMATORS if spec.spare)
