@@ -26,6 +26,7 @@ from workers.rppg.models import RppgModels
 from workers.rppg.oxygen import OxygenCalibration, oxygen_saturation
 from workers.rppg.pulse import Pulse, pulse_of
 from workers.rppg.respiration import RATES_PER_MIN, Breathing, fuse, modulations, respiration_rate, slow_down
+from workers.rppg.rolling import rolling_rates
 from workers.rppg.stress import StressThresholds, stress
 from workers.rppg.traces import NoTraces, Traces, traces_of
 from workers.rppg.variability import variability
@@ -141,6 +142,11 @@ def _answer(
         for spec in vitals.still_open():
             vitals.tell(spec, _silent(spec, rate.reason or Reason.NO_PULSE, rate.detail))
         return BranchResult(vitals=vitals.in_order(), waveforms=Waveforms(waves=waves, spectra=spectra))
+    times_s, rates = rolling_rates(pulse.wave, pulse.fs, pulse.rate_per_min, float(pulse.times_s[0]))
+    if len(rates):
+        waves["heart_rate_over_time"] = Wave(
+            times_s=np.round(times_s, 2).tolist(), values=np.round(rates, 1).tolist(), unit=HEART_RATE.unit
+        )
     if RESPIRATION_RATE in vitals.still_open():
         breathing = breathing_of(traces, pulse)
         vitals.tell(RESPIRATION_RATE, respiration_rate(breathing, weights, pulse.frames))
