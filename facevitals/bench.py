@@ -63,9 +63,11 @@ def accuracy(
     from lab.bench import accuracy as tables
     from lab.bench import recordings
     from lab.bench.trial import rows as measured
-    from lab.trials import MEASUREMENT_SEED, specs
+    from lab.simulate import ClipSpec
+    from lab.trials import MEASUREMENT_SEED, filmed, specs
     from workers.face import FaceTracker
     from workers.rppg.models import RppgModels
+    from workers.rppg.traces import traces_of
 
     config = settings()
     models = RppgModels.load(config.models_path, config.threads or 1, open_only=config.open_models_only)
@@ -73,7 +75,8 @@ def accuracy(
     made = measured(chosen, models, FaceTracker(), out / "accuracy-rows.jsonl")
     rows = list(progress_over(made, "clips", total=len(chosen), console=console))
     reports = [table(rows) for table in tables.TABLES]
-    reports.append(tables.by_estimator(rows, {}))
+    _, track = filmed(ClipSpec(), FaceTracker())
+    reports.append(tables.by_estimator(rows, tables.costs_ms(models, traces_of(track))))
     if data is not None:
         reports.append(recordings.real_clips(data / "clips", models))
         signals = data / "ppg" / "bidmc_01_26.npz"

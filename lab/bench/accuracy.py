@@ -3,9 +3,11 @@
 Simulated clips whose truth is known, real clips where there are some, and what must never be given a rate.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +18,8 @@ from lab.bench.trial import Row
 from workers.rppg.agreement import GROSS_PER_MIN, Estimate, Fusion, agree
 from workers.rppg.calibration import CALIBRATION
 from workers.rppg.estimators import NEURAL
+from workers.rppg.models import RppgModels
+from workers.rppg.traces import Traces
 
 Array = NDArray[np.float64]
 
@@ -107,6 +111,20 @@ def by_estimator(rows: Sequence[Row], costs_ms: dict[str, float]) -> Report:
     report.notes.append("The fusion is that of the calibration; without one estimator the others keep their weights.")
     report.summary = {"fused_mae_at_80": round(whole, 3)}
     return report
+
+
+def costs_ms(models: RppgModels, traces: Traces, rounds: int = 3) -> dict[str, float]:
+    """Processor time of each estimator on these traces, milliseconds: the median of some rounds."""
+    costs = {}
+    for name, estimate in models.estimators.items():
+        estimate(traces)
+        taken = []
+        for _ in range(rounds):
+            begun = time.process_time()
+            estimate(traces)
+            taken.append(1000 * (time.process_time() - begun))
+        costs[name] = round(median(taken), 1)
+    return costs
 
 
 def risk(rows: Sequence[Row]) -> Report:

@@ -25,8 +25,8 @@ class Gate:
     strength_db, line_db           least sum of the fused wave's and the networks' ratios, and least line beside it
     alone_snr_db, alone_line_db    the same of the signal estimators where no network ran
     lamp_snr_db, lamp_share        a background that beats more than both of these is a lamp
-    grey_snr_db, grey_excess_db    a pulse below the one in chrominance, and above the other in green over chrominance,
-                                   is light and not blood
+    grey_snr_db, grey_excess_db    without a background: a pulse below the one in chrominance, and above the other in
+                                   green over chrominance, is light and not blood
     settled_strength_db, settled_confidence  from here on no further estimator is asked
     """
 

@@ -55,15 +55,20 @@ def _stands_out(evidence: Evidence, gate: Gate) -> bool:
 
 
 def _beats_like_a_lamp(evidence: Evidence, gate: Gate) -> bool:
-    """Whether the background beats along, or what beats is grey: light of any level cancels out of chrominance."""
+    """Whether the background beats along; where none is to be seen, whether what beats is grey.
+
+    Light of any level cancels out of chrominance, and blood does not.
+    """
     behind = (
         evidence.background_snr_db is not None
         and evidence.background_share is not None
         and evidence.background_snr_db > gate.lamp_snr_db
         and evidence.background_share > gate.lamp_share
     )
+    if evidence.background_snr_db is not None:
+        return behind
     excess_db = evidence.green_snr_db - evidence.chrominance_snr_db
-    return behind or (evidence.chrominance_snr_db < gate.grey_snr_db and excess_db > gate.grey_excess_db)
+    return evidence.chrominance_snr_db < gate.grey_snr_db and excess_db > gate.grey_excess_db
 
 
 def heart_rate(pulse: Pulse, models: Iterable[str]) -> Vital:
