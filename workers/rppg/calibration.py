@@ -14,7 +14,15 @@ from workers.rppg.agreement import Agreement, Fusion, Reliability
 
 #: Who speaks for an estimator whose answers on real clips are not in the calibration data: its nearest relative there.
 #: LGI and OMIT project like CHROM; PhysNet and TS-CAN are held for no better than the published DeepPhys and MTTS-CAN.
-STAND_INS: Final = {"lgi": "chrom", "omit": "chrom", "physnet": "deepphys", "tscan": "mttscan"}
+STAND_INS: Final = {
+    "lgi": "chrom",
+    "omit": "chrom",
+    "pbv": "chrom",
+    "ica": "green",
+    "2sr": "green",
+    "physnet": "deepphys",
+    "tscan": "mttscan",
+}
 
 
 @dataclass(frozen=True)

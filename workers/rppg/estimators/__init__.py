@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.models.session import Network
-from workers.rppg.estimators import chrom, green, lgi, omit, physnet, pos, tscan
+from workers.rppg.estimators import chrom, green, ica, lgi, omit, pbv, physnet, pos, ssr, tscan
 from workers.rppg.traces import Traces
 
 #: (n,) pulse wave on the traces' grid, rising with blood volume, standardised.
@@ -20,13 +20,15 @@ NeuralEstimator = Callable[[Traces, Network], NDArray[np.float64]]
 class EstimatorSpec:
     """One way to a pulse wave. `model` names the weights (`workers.models.MODELS`) that a neural one needs.
 
-    `spare`: asked only where the others leave a doubt.
+    `spare`: asked only where the others leave a doubt. `kept`: asked without being named; the others are here to be
+    measured (`facevitals bench accuracy`) and to be asked for (`--estimators`).
     """
 
     name: str
     estimate: Estimator | NeuralEstimator
     model: str | None = None
     spare: bool = False
+    kept: bool = True
 
     @property
     def neural(self) -> bool:
@@ -50,6 +52,9 @@ ESTIMATORS: Final[tuple[EstimatorSpec, ...]] = (
     EstimatorSpec("green", green.estimate),
     EstimatorSpec("lgi", lgi.estimate),
     EstimatorSpec("omit", omit.estimate),
+    EstimatorSpec("pbv", pbv.estimate, kept=False),
+    EstimatorSpec("ica", ica.estimate, kept=False),
+    EstimatorSpec("2sr", ssr.estimate, kept=False),
     EstimatorSpec("physnet", physnet.estimate, model="physnet.rlap"),
     EstimatorSpec("tscan", tscan.estimate, model="tscan.rlap", spare=True),
 )
