@@ -26,7 +26,7 @@ class RppgModels:
         only: frozenset[str] | None = None,
         device: Device = "cpu",
     ) -> Self:
-        """Load what is installed, building networks if need be; `only` names the estimators wanted (default: those kept).
+        """Load what is installed, building networks if need be; `only` names the estimators wanted, else those kept.
 
         Raises ValueError where `only` names an estimator that does not exist.
         """

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.models.session import Network
-from workers.rppg.estimators import chrom, green, ica, lgi, omit, pbv, physnet, pos, ssr, tscan
+from workers.rppg.estimators import chrom, deepphys, green, ica, lgi, omit, pbv, physnet, pos, ssr, tscan
 from workers.rppg.traces import Traces
 
 #: (n,) pulse wave on the traces' grid, rising with blood volume, standardised.
@@ -57,6 +57,7 @@ ESTIMATORS: Final[tuple[EstimatorSpec, ...]] = (
     EstimatorSpec("2sr", ssr.estimate, kept=False),
     EstimatorSpec("physnet", physnet.estimate, model="physnet.rlap"),
     EstimatorSpec("tscan", tscan.estimate, model="tscan.rlap", spare=True),
+    EstimatorSpec("deepphys", deepphys.estimate, model="deepphys", spare=True),
 )
 
 #: Names of those that have learnt what a pulse looks like.
