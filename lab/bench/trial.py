@@ -11,7 +11,9 @@ from lab.trials import filmed
 from shared.schemas import Measure, Vital
 from workers.face import FaceTrack, FaceTracker
 from workers.rppg.branch import Examined, examine, measure_rppg
+from workers.rppg.estimators import NEURAL
 from workers.rppg.models import RppgModels
+from workers.rppg.pulse import pulse_of
 
 Row = dict[str, Any]
 
@@ -73,6 +75,14 @@ def row_of(spec: ClipSpec, truth: Truth, track: FaceTrack, models: RppgModels) -
         row["agreement"] = asdict(seen.pulse.agreement)
         row["evidence"] = asdict(seen.pulse.evidence)
         row["rate_per_min"] = seen.pulse.rate_per_min
+        signal = {name: run for name, run in models.estimators.items() if name not in NEURAL}
+        if signal:
+            alone = pulse_of(seen.traces, signal)
+            row["alone"] = {
+                "agreement": asdict(alone.agreement),
+                "evidence": asdict(alone.evidence),
+                "rate_per_min": alone.rate_per_min,
+            }
     return row
 
 

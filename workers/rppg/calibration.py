@@ -11,6 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from workers.rppg.agreement import Agreement, Fusion, Reliability
+from workers.rppg.evidence import Evidence
+from workers.rppg.presence import PresenceModel
 
 #: Who speaks for an estimator whose answers on real clips are not in the calibration data: its nearest relative there.
 #: LGI and OMIT project like CHROM; PhysNet and TS-CAN are held for no better than the published DeepPhys and MTTS-CAN.
@@ -29,27 +31,28 @@ STAND_INS: Final = {
 class Gate:
     """What a pulse must show before its rate is told; see `workers.rppg.evidence.Evidence` for the quantities.
 
+    presence, presence_alone       is there a pulse at all: with networks, and where none ran
     confidence, signal_members     least belief in the rate, and least estimators behind it that are no networks
-    strength_db, line_db           least sum of the fused wave's and the networks' ratios, and least line beside it
-    alone_snr_db, alone_line_db    the same of the signal estimators where no network ran
     lamp_snr_db, lamp_share        a background that beats more than both of these is a lamp
     grey_snr_db, grey_excess_db    without a background: a pulse below the one in chrominance, and above the other in
                                    green over chrominance, is light and not blood
-    settled_strength_db, settled_confidence  from here on no further estimator is asked
+    settled_log_odds, settled_confidence  from here on no further estimator is asked
     """
 
+    presence: PresenceModel
+    presence_alone: PresenceModel
     confidence: float
     signal_members: int
-    strength_db: float
-    line_db: float
-    alone_snr_db: float
-    alone_line_db: float
     lamp_snr_db: float
     lamp_share: float
     grey_snr_db: float
     grey_excess_db: float
-    settled_strength_db: float
+    settled_log_odds: float
     settled_confidence: float
+
+    def presence_for(self, evidence: Evidence) -> PresenceModel:
+        """The model that was fitted to evidence of this kind."""
+        return self.presence_alone if evidence.neural_snr_db is None else self.presence
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,13 @@ def read_calibration(document: dict[str, Any]) -> Calibration:
             prior=tuple(document["fusion"]["prior"]),
             reliabilities={**measured, **stood_in},
         ),
-        gate=Gate(**document["gate"]),
+        gate=Gate(
+            **{
+                **document["gate"],
+                "presence": PresenceModel(**document["gate"]["presence"]),
+                "presence_alone": PresenceModel(**document["gate"]["presence_alone"]),
+            }
+        ),
         interval=IntervalModel(**document["interval"]),
         variability=VariabilityModel(**document["variability"]),
         respiration=RespirationModel(**document["respiration"]),

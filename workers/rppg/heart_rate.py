@@ -28,7 +28,7 @@ def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
             "light varies at the rate of a pulse: the lamp's beat, not the blood's",
         ),
         (
-            not _stands_out(pulse.evidence, gate),
+            log_odds(pulse) < gate.presence_for(pulse.evidence).least,
             Reason.NO_PULSE,
             "no rate stands out in the colour of the skin",
         ),
@@ -47,11 +47,9 @@ def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
     return next(((reason, detail) for doubtful, reason, detail in doubts if doubtful), None)
 
 
-def _stands_out(evidence: Evidence, gate: Gate) -> bool:
-    """Whether there is a pulse at all: the networks' wave and the estimators' must both show it."""
-    if evidence.neural_snr_db is None:
-        return evidence.signal_snr_db >= gate.alone_snr_db and evidence.line_db >= gate.alone_line_db
-    return evidence.snr_db + evidence.neural_snr_db >= gate.strength_db and evidence.line_db >= gate.line_db
+def log_odds(pulse: Pulse) -> float:
+    """Log odds that there is a pulse at all."""
+    return CALIBRATION.gate.presence_for(pulse.evidence).log_odds(pulse.evidence, pulse.agreement)
 
 
 def _beats_like_a_lamp(evidence: Evidence, gate: Gate) -> bool:
@@ -94,5 +92,6 @@ def heart_rate(pulse: Pulse, models: Iterable[str]) -> Vital:
             "estimators_asked": float(len(pulse.estimates)),
             "confidence": round(pulse.agreement.confidence, 4),
             "snr_db": round(pulse.evidence.snr_db, 2),
+            "log_odds_of_a_pulse": round(log_odds(pulse), 2),
         },
     )

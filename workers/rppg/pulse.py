@@ -58,7 +58,7 @@ def _settled(pulse: Pulse) -> bool:
     gate, evidence = CALIBRATION.gate, pulse.evidence
     return (
         evidence.neural_snr_db is not None
-        and evidence.snr_db + evidence.neural_snr_db >= gate.settled_strength_db
+        and gate.presence.log_odds(evidence, pulse.agreement) >= gate.settled_log_odds
         and pulse.agreement.confidence >= gate.settled_confidence
     )
 
