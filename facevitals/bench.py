@@ -50,6 +50,47 @@ def speed(
 
 
 @app.command()
+def accuracy(
+    live: Annotated[int, typer.Option(help="Simulated clips of a living person.", min=0)] = 240,
+    negatives: Annotated[int, typer.Option(help="Simulated clips that have no pulse to be told.", min=0)] = 300,
+    data: Annotated[Path | None, typer.Option(help="Folder of real clips and signals; left out where absent.")] = None,
+    out: Out = Path("bench-out"),
+) -> None:
+    """How right the vitals are, how often they are told, and whether their intervals hold. Goes on where it stopped."""
+    silence_native_stderr()
+    from rich.progress import track as progress_over
+
+    from lab.bench import accuracy as tables
+    from lab.bench import recordings
+    from lab.bench.trial import rows as measured
+    from lab.simulate import ClipSpec
+    from lab.trials import MEASUREMENT_SEED, filmed, specs
+    from workers.face import FaceTracker
+    from workers.rppg.models import RppgModels
+    from workers.rppg.traces import traces_of
+
+    config = settings()
+    models = RppgModels.load(config.models_path, config.threads or 1, open_only=config.open_models_only)
+    chosen = list(specs(live, negatives, MEASUREMENT_SEED))
+    made = measured(chosen, models, FaceTracker(), out / "accuracy-rows.jsonl")
+    rows = list(progress_over(made, "clips", total=len(chosen), console=console))
+    reports = [table(rows) for table in tables.TABLES]
+    _, track = filmed(ClipSpec(), FaceTracker())
+    reports.append(tables.by_estimator(rows, tables.costs_ms(models, traces_of(track))))
+    if data is not None:
+        reports.append(recordings.real_clips(data / "clips", models))
+        signals = data / "ppg" / "bidmc_01_26.npz"
+        if signals.is_file():
+            reports += [recordings.respiration(signals), recordings.variability(signals)]
+    for report in reports:
+        report.write(out)
+        console.print(report.markdown, markup=False, highlight=False)
+    tables.plot(rows, out)
+    console.print(f"Written to {out}")
+    print(json.dumps(tables.summary(rows, reports)))
+
+
+@app.command()
 def load(
     seconds: Annotated[float, typer.Option(help="Length of one round of uploads.", min=1)] = 4,
     rounds: Annotated[int, typer.Option(help="Rounds, each measuring ours and the bare part.", min=1)] = 3,

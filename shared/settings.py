@@ -40,6 +40,11 @@ class Settings(BaseSettings):
     age_aggregate: Literal["median", "max"] = Field(
         "median", description="how portraits' ages become one (max: the original's)"
     )
+    spo2_a: float = Field(113.6, description="A of SpO2 = A - B·R, per cent; `python -m lab.calibrate.oxygen` fits it")
+    spo2_b: float = Field(26.0, description="B of SpO2 = A - B·R, per cent")
+    spo2_sd: float = Field(6.0, gt=0, description="what that formula leaves between people and clips, per cent")
+    stress_sdnn_ms: float = Field(50.0, gt=0, description="SDNN below this speaks for stress, ms")
+    stress_lf_hf: float = Field(2.5, gt=0, description="LF/HF above this speaks for stress")
     open_models_only: bool = Field(False, description="leave out every model whose licence is not an open one")
     ollama_url: str = Field("", description="Ollama's address; no model of this release asks it")
     ollama_model: str = Field("llava:13b", description="vision model for Ollama; not asked by this release")

@@ -23,8 +23,10 @@ from workers.branch import BranchResult, Progress
 from workers.clip import ClipBudget, ClipRejected, open_clip
 from workers.face import FaceTrack, FaceTracker
 from workers.models import MODELS, Device, resolve
-from workers.rppg.branch import measure_rppg
+from workers.rppg.branch import RppgOptions, measure_rppg
 from workers.rppg.models import RppgModels
+from workers.rppg.oxygen import OxygenCalibration
+from workers.rppg.stress import StressThresholds
 from workers.vision.branch import VisionModels, measure_vision
 
 
@@ -38,6 +40,7 @@ class AnalyzerOptions:
     device: Device = "auto"
     age_aggregate: Literal["median", "max"] = "median"
     estimators: frozenset[str] | None = None
+    rppg: RppgOptions = field(default_factory=RppgOptions)
     budget: ClipBudget = field(default_factory=ClipBudget)
 
     @classmethod
@@ -49,6 +52,10 @@ class AnalyzerOptions:
             open_only=settings.open_models_only,
             device=settings.device,
             age_aggregate=settings.age_aggregate,
+            rppg=RppgOptions(
+                OxygenCalibration(settings.spo2_a, settings.spo2_b, settings.spo2_sd),
+                StressThresholds(settings.stress_sdnn_ms, settings.stress_lf_hf),
+            ),
         )
 
 
@@ -145,7 +152,7 @@ class Analyzer:
             return measure_vision(track, self._vision, wanted, progress, aggregate=self._options.age_aggregate)
         if self._rppg is None:
             raise RuntimeError("the rppg models were not loaded")
-        return measure_rppg(track, self._rppg, wanted, progress)
+        return measure_rppg(track, self._rppg, wanted, progress, options=self._options.rppg)
 
     def branch(
         self, branch: Branch, path: Path, wanted: frozenset[str], progress: Progress

@@ -46,11 +46,15 @@ class ClipRejected(Exception):  # noqa: N818  (named for what happened)
 
 @dataclass(frozen=True)
 class Frame:
-    """One decoded picture. `time_s` counts from the first frame; `rgb` is (height, width, 3) uint8, upright."""
+    """One decoded picture. `time_s` counts from the first frame; `rgb` is (height, width, 3) uint8, upright.
+
+    `key`: the encoder coded it without reference to others.
+    """
 
     index: int
     time_s: float
     rgb: NDArray[np.uint8]
+    key: bool = False
 
 
 @dataclass(frozen=True)
@@ -250,7 +254,7 @@ class Clip:
                 last_s = time_s
                 count += 1
                 upright = (rgb.shape[1], rgb.shape[0])
-            yield Frame(count - 1, time_s, rgb)
+            yield Frame(count - 1, time_s, rgb, key=picture.key_frame)
         yield self._found(count, last_s, upright)
 
     def _pictures(self) -> Iterator[VideoFrame]:

@@ -62,6 +62,7 @@ class FaceTrack:
     background  (n, 3)          mean linear-light RGB of what is neither face nor body
     crops       (n, 72, 72, 3)  uint8 sRGB crops of the face for neural estimators
     faces       (n,)            number of faces seen (carried between measured frames)
+    keys        (n,)            whether the encoder coded the frame without reference to others
     torso                       patches of the chest, six times a second
     portraits                   at the original's nine moments, spread over shorter clips
     checks                      face, obstruction, liveness, lighting, motion, timing, each with its reason
@@ -78,6 +79,7 @@ class FaceTrack:
     checks: dict[str, Check]
     size: tuple[int, int]
     torso: Torso = EMPTY_TORSO
+    keys: NDArray[np.bool_] | None = None
 
 
 class FaceTracker:
@@ -143,6 +145,7 @@ class _Passage:
         self._backgrounds: list[NDArray[np.float32]] = []
         self._crops: list[NDArray[np.uint8]] = []
         self._faces: list[int] = []
+        self._keys: list[bool] = []
 
     def see(self, frame: Frame) -> None:
         self._size = (frame.rgb.shape[1], frame.rgb.shape[0])
@@ -180,6 +183,7 @@ class _Passage:
             checks={name: checks[name] for name in CHECKS},
             size=self._size,
             torso=self._torso.finish(),
+            keys=np.array(self._keys, np.bool_),
         )
 
     def _look(self) -> None:
@@ -218,6 +222,7 @@ class _Passage:
             self._torso.see(frame.time_s, frame.rgb, mesh)
             self._breathed_s = frame.time_s
         self._times_s.append(frame.time_s)
+        self._keys.append(frame.key)
         self._landmarks.append(mesh)
         self._regions.append(None if mesh is None else colours(frame.rgb, mesh, maps))
         self._backgrounds.append(self._background.colour(frame.rgb))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from workers.models.checkpoint import CheckpointUnreadable
 from workers.models.manifest import MODELS, ModelEntry, ModelState, look_up
 
 
@@ -15,6 +16,12 @@ class ModelNotInstalled(Exception):  # noqa: N818  (named for what happened)
 
 def _physnet(weights: Path) -> bytes:
     from workers.models.physnet import graph_of
+
+    return graph_of(weights)
+
+
+def _deepphys(weights: Path) -> bytes:
+    from workers.models.deepphys import graph_of
 
     return graph_of(weights)
 
@@ -29,6 +36,7 @@ def _tscan(weights: Path) -> bytes:
 BUILDERS: Final[dict[str, Callable[[Path], bytes]]] = {
     "physnet.rlap": _physnet,
     "tscan.rlap": _tscan,
+    "deepphys": _deepphys,
 }
 
 
@@ -52,7 +60,12 @@ def model_file(name: str, models_dir: Path, *, open_only: bool = False) -> Path:
         return found.path
     built = entry.built_in(models_dir)
     if not built.is_file():
-        _write(built, BUILDERS[name](found.path))
+        try:
+            network = BUILDERS[name](found.path)
+        except CheckpointUnreadable as unreadable:
+            msg = f"{name} can't be used: {unreadable}"
+            raise ModelNotInstalled(msg) from unreadable
+        _write(built, network)
     return built
 
 

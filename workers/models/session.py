@@ -1,14 +1,28 @@
 """A network that runs on ONNX Runtime."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-#: float32 arrays in, one for each of the network's inputs; float32 out.
-Network = Callable[..., NDArray[np.float32]]
+
+class Network:
+    """A network ready to run: float32 arrays in, one for each of its inputs; float32 out.
+
+    `shapes` are those of its inputs, a free dimension by its name.
+    """
+
+    def __init__(self, session: Any) -> None:  # noqa: ANN401  (ONNX Runtime has no types)
+        self._session = session
+        self._names: list[str] = [given.name for given in session.get_inputs()]
+        self.shapes: list[list[int | str]] = [given.shape for given in session.get_inputs()]
+
+    def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """One run. Raises ValueError for more or fewer arrays than there are inputs."""
+        fed = {name: np.ascontiguousarray(given) for name, given in zip(self._names, inputs, strict=True)}
+        answer: NDArray[np.float32] = self._session.run(None, fed)[0]
+        return answer
 
 
 #: Where networks run; `auto` takes the GPU if ONNX Runtime was installed with CUDA.
@@ -57,12 +71,4 @@ def open_network(path: Path, threads: int, device: Device = "cpu") -> Network:
     # The arena keeps the largest clip's memory for ever.
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 3
-    session: Any = onnxruntime.InferenceSession(str(path), options, providers=providers)
-    names: list[str] = [given.name for given in session.get_inputs()]
-
-    def run(*inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        fed = {name: np.ascontiguousarray(given) for name, given in zip(names, inputs, strict=True)}
-        answer: NDArray[np.float32] = session.run(None, fed)[0]
-        return answer
-
-    return run
+    return Network(onnxruntime.InferenceSession(str(path), options, providers=providers))

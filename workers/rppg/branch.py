@@ -26,6 +26,7 @@ from workers.rppg.models import RppgModels
 from workers.rppg.oxygen import OxygenCalibration, oxygen_saturation
 from workers.rppg.pulse import Pulse, pulse_of
 from workers.rppg.respiration import RATES_PER_MIN, Breathing, fuse, modulations, respiration_rate, slow_down
+from workers.rppg.rolling import rolling_rates
 from workers.rppg.stress import StressThresholds, stress
 from workers.rppg.traces import NoTraces, Traces, traces_of
 from workers.rppg.variability import variability
@@ -43,7 +44,7 @@ class RppgOptions:
 
 
 @dataclass(frozen=True)
-class _Measured:
+class Examined:
     """What all vitals rest on: the stretch in which the face was seen, and its pulse."""
 
     traces: Traces
@@ -55,9 +56,14 @@ def measure_rppg(
     models: RppgModels,
     wanted: frozenset[str] | None = None,
     progress: Progress | None = None,
+    *,
     options: RppgOptions | None = None,
+    examined: Examined | None = None,
 ) -> BranchResult:
-    """Every vital of the rppg branch, and the waves behind them. `wanted` names the vitals asked for; default: all."""
+    """Every vital of the rppg branch, and the waves behind them. `wanted` names the vitals asked for; default: all.
+
+    `examined` is what `examine` gave for the same track, where that is known already.
+    """
     vitals = _Vitals(progress or Progress())
     duration_s = duration_of(track)
     refused = _refusal(track)
@@ -76,8 +82,8 @@ def measure_rppg(
     if not vitals.any_open:
         return BranchResult(vitals=vitals.in_order())
     (progress or Progress()).stage("estimating")
-    measured = _measure(track, models)
-    if not isinstance(measured, _Measured):
+    measured = examined or examine(track, models)
+    if not isinstance(measured, Examined):
         for spec in vitals.still_open():
             vitals.tell(spec, _silent(spec, *measured))
         return BranchResult(vitals=vitals.in_order())
@@ -124,7 +130,7 @@ class _Vitals:
 
 
 def _answer(
-    track: FaceTrack, measured: _Measured, vitals: _Vitals, weights: list[str], options: RppgOptions
+    track: FaceTrack, measured: Examined, vitals: _Vitals, weights: list[str], options: RppgOptions
 ) -> BranchResult:
     traces, pulse = measured.traces, measured.pulse
     rate = _explained(heart_rate(pulse, weights), track)
@@ -136,6 +142,11 @@ def _answer(
         for spec in vitals.still_open():
             vitals.tell(spec, _silent(spec, rate.reason or Reason.NO_PULSE, rate.detail))
         return BranchResult(vitals=vitals.in_order(), waveforms=Waveforms(waves=waves, spectra=spectra))
+    times_s, rates = rolling_rates(pulse.wave, pulse.fs, pulse.rate_per_min, float(pulse.times_s[0]))
+    if len(rates):
+        waves["heart_rate_over_time"] = Wave(
+            times_s=np.round(times_s, 2).tolist(), values=np.round(rates, 1).tolist(), unit=HEART_RATE.unit
+        )
     if RESPIRATION_RATE in vitals.still_open():
         breathing = breathing_of(traces, pulse)
         vitals.tell(RESPIRATION_RATE, respiration_rate(breathing, weights, pulse.frames))
@@ -169,7 +180,7 @@ def _refusal(track: FaceTrack) -> tuple[Reason, str | None] | None:
     return None
 
 
-def _measure(track: FaceTrack, models: RppgModels) -> _Measured | tuple[Reason, str]:
+def examine(track: FaceTrack, models: RppgModels, *, thorough: bool = False) -> Examined | tuple[Reason, str]:
     """The pulse of the longest stretch in which the face was seen, or why there is none."""
     try:
         traces = traces_of(track)
@@ -181,7 +192,7 @@ def _measure(track: FaceTrack, models: RppgModels) -> _Measured | tuple[Reason, 
         return Reason.FACE_LOST, detail
     if not np.isfinite(seen.face).all() or seen.face.min() <= 0:
         return Reason.FACE_OBSTRUCTED, "too little skin was seen"
-    return _Measured(seen, pulse_of(seen, models.estimators))
+    return Examined(seen, pulse_of(seen, models.estimators, thorough=thorough))
 
 
 def _explained(vital: Vital, track: FaceTrack) -> Vital:

@@ -11,34 +11,48 @@ from typing import Any, Final
 import numpy as np
 
 from workers.rppg.agreement import Agreement, Fusion, Reliability
+from workers.rppg.evidence import Evidence
+from workers.rppg.presence import PresenceModel
 
 #: Who speaks for an estimator whose answers on real clips are not in the calibration data: its nearest relative there.
 #: LGI and OMIT project like CHROM; PhysNet and TS-CAN are held for no better than the published DeepPhys and MTTS-CAN.
-STAND_INS: Final = {"lgi": "chrom", "omit": "chrom", "physnet": "deepphys", "tscan": "mttscan"}
+STAND_INS: Final = {
+    "lgi": "chrom",
+    "omit": "chrom",
+    "pbv": "chrom",
+    "ica": "green",
+    "2sr": "green",
+    "physnet": "deepphys",
+    "tscan": "mttscan",
+}
 
 
 @dataclass(frozen=True)
 class Gate:
     """What a pulse must show before its rate is told; see `workers.rppg.evidence.Evidence` for the quantities.
 
+    presence, presence_alone       is there a pulse at all: with networks, and where none ran
     confidence, signal_members     least belief in the rate, and least estimators behind it that are no networks
-    strength_db, line_db           least sum of the fused wave's and the networks' ratios, and least line beside it
-    alone_snr_db, alone_line_db    the same of the signal estimators where no network ran
     lamp_snr_db, lamp_share        a background that beats more than both of these is a lamp
-    grey_snr_db, grey_excess_db    a pulse below the one in chrominance, and above the other in green over chrominance,
-                                   is light and not blood
+    grey_snr_db, grey_excess_db    without a background: a pulse below the one in chrominance, and above the other in
+                                   green over chrominance, is light and not blood
+    settled_log_odds, settled_confidence  from here on no further estimator is asked
     """
 
+    presence: PresenceModel
+    presence_alone: PresenceModel
     confidence: float
     signal_members: int
-    strength_db: float
-    line_db: float
-    alone_snr_db: float
-    alone_line_db: float
     lamp_snr_db: float
     lamp_share: float
     grey_snr_db: float
     grey_excess_db: float
+    settled_log_odds: float
+    settled_confidence: float
+
+    def presence_for(self, evidence: Evidence) -> PresenceModel:
+        """The model that was fitted to evidence of this kind."""
+        return self.presence_alone if evidence.neural_snr_db is None else self.presence
 
 
 @dataclass(frozen=True)
@@ -72,23 +86,30 @@ def features(agreement: Agreement, duration_s: float) -> np.ndarray[Any, np.dtyp
 
 
 @dataclass(frozen=True)
-class VariabilityGate:
-    """Noise that moves beats by more than this (standard deviation) leaves no variability to be read."""
+class VariabilityModel:
+    """The band in which beats are placed, the least SNR for it, and the error of what is read from them.
 
-    largest_jitter_ms: float
+    Noise lengthens what a wide band gives, and a narrow one shortens it: `half_band_hz` is where the two cancel on
+    simulated clips. `error_ms` is the standard deviation that is left there, by measure.
+    """
+
+    half_band_hz: float
+    least_snr_db: float
+    error_ms: dict[str, float]
 
 
 @dataclass(frozen=True)
 class RespirationModel:
     """How much each signal's spectrum counts, and what the belief must show before a rate is told.
 
-    `belief_in_interval` is the share of the belief that a 90 % interval spans.
+    A 90 % interval spans `belief_in_interval` of the belief, and `least_half_width_per_min` to each side at least.
     """
 
     weights: dict[str, float]
     confidence: float
     prominence: float
     belief_in_interval: float
+    least_half_width_per_min: float
 
 
 @dataclass(frozen=True)
@@ -98,7 +119,7 @@ class Calibration:
     fusion: Fusion
     gate: Gate
     interval: IntervalModel
-    variability: VariabilityGate
+    variability: VariabilityModel
     respiration: RespirationModel
 
 
@@ -115,9 +136,15 @@ def read_calibration(document: dict[str, Any]) -> Calibration:
             prior=tuple(document["fusion"]["prior"]),
             reliabilities={**measured, **stood_in},
         ),
-        gate=Gate(**document["gate"]),
+        gate=Gate(
+            **{
+                **document["gate"],
+                "presence": PresenceModel(**document["gate"]["presence"]),
+                "presence_alone": PresenceModel(**document["gate"]["presence_alone"]),
+            }
+        ),
         interval=IntervalModel(**document["interval"]),
-        variability=VariabilityGate(**document["variability"]),
+        variability=VariabilityModel(**document["variability"]),
         respiration=RespirationModel(**document["respiration"]),
     )
 

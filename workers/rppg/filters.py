@@ -1,5 +1,6 @@
 """Detrending and band-limiting, with constants that follow the sampling rate."""
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -49,11 +50,18 @@ def detrend(x: Array, fs: float, cutoff_hz: float = PULSE_BAND_HZ[0]) -> Array:
 
 def band_pass(x: Array, fs: float, band_hz: tuple[float, float] = PULSE_BAND_HZ, order: int = 3) -> Array:
     """Butterworth band-pass along the last axis, forwards and backwards (no phase shift), shape kept."""
-    sos = butter(order, band_hz, btype="bandpass", fs=fs, output="sos")
+    sos = _band_sections(fs, band_hz, order)
     # Padding by one period of the lowest frequency lets the filter settle; short clips have less to give.
     pad = min(x.shape[-1] - 1, round(fs / band_hz[0]))
     filtered: Array = sosfiltfilt(sos, x, axis=-1, padlen=pad)
     return filtered
+
+
+@lru_cache(maxsize=64)
+def _band_sections(fs: float, band_hz: tuple[float, float], order: int) -> Array:
+    """A filter's sections: designing one takes longer than running it over a clip."""
+    sections: Array = butter(order, band_hz, btype="bandpass", fs=fs, output="sos")
+    return sections
 
 
 def standardise(x: Array) -> Array:

@@ -28,7 +28,7 @@ def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
             "light varies at the rate of a pulse: the lamp's beat, not the blood's",
         ),
         (
-            not _stands_out(pulse.evidence, gate),
+            log_odds(pulse) < gate.presence_for(pulse.evidence).least,
             Reason.NO_PULSE,
             "no rate stands out in the colour of the skin",
         ),
@@ -47,23 +47,26 @@ def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
     return next(((reason, detail) for doubtful, reason, detail in doubts if doubtful), None)
 
 
-def _stands_out(evidence: Evidence, gate: Gate) -> bool:
-    """Whether there is a pulse at all: the networks' wave and the estimators' must both show it."""
-    if evidence.neural_snr_db is None:
-        return evidence.signal_snr_db >= gate.alone_snr_db and evidence.line_db >= gate.alone_line_db
-    return evidence.snr_db + evidence.neural_snr_db >= gate.strength_db and evidence.line_db >= gate.line_db
+def log_odds(pulse: Pulse) -> float:
+    """Log odds that there is a pulse at all."""
+    return CALIBRATION.gate.presence_for(pulse.evidence).log_odds(pulse.evidence, pulse.agreement)
 
 
 def _beats_like_a_lamp(evidence: Evidence, gate: Gate) -> bool:
-    """Whether the background beats along, or what beats is grey: light of any level cancels out of chrominance."""
+    """Whether the background beats along; where none is to be seen, whether what beats is grey.
+
+    Light of any level cancels out of chrominance, and blood does not.
+    """
     behind = (
         evidence.background_snr_db is not None
         and evidence.background_share is not None
         and evidence.background_snr_db > gate.lamp_snr_db
         and evidence.background_share > gate.lamp_share
     )
+    if evidence.background_snr_db is not None:
+        return behind
     excess_db = evidence.green_snr_db - evidence.chrominance_snr_db
-    return behind or (evidence.chrominance_snr_db < gate.grey_snr_db and excess_db > gate.grey_excess_db)
+    return evidence.chrominance_snr_db < gate.grey_snr_db and excess_db > gate.grey_excess_db
 
 
 def heart_rate(pulse: Pulse, models: Iterable[str]) -> Vital:
@@ -89,5 +92,6 @@ def heart_rate(pulse: Pulse, models: Iterable[str]) -> Vital:
             "estimators_asked": float(len(pulse.estimates)),
             "confidence": round(pulse.agreement.confidence, 4),
             "snr_db": round(pulse.evidence.snr_db, 2),
+            "log_odds_of_a_pulse": round(log_odds(pulse), 2),
         },
     )

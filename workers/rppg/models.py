@@ -26,7 +26,7 @@ class RppgModels:
         only: frozenset[str] | None = None,
         device: Device = "cpu",
     ) -> Self:
-        """Load what is installed; `only` names the estimators wanted (default: all). A network not built yet is built.
+        """Load what is installed, building networks if need be; `only` names the estimators wanted, else those kept.
 
         Raises ValueError where `only` names an estimator that does not exist.
         """
@@ -39,7 +39,7 @@ class RppgModels:
         weights: dict[str, str] = {}
         left_out: dict[str, str] = {}
         for spec in ESTIMATORS:
-            if only is not None and spec.name not in only:
+            if spec.name not in only if only is not None else not spec.kept:
                 continue
             if spec.model is None:
                 estimators[spec.name] = spec.bind()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from workers.rppg.agreement import Agreement, Estimate, agree
 from workers.rppg.beats import mean_rate_per_min
 from workers.rppg.calibration import CALIBRATION
-from workers.rppg.estimators import NEURAL, Estimator
+from workers.rppg.estimators import NEURAL, SPARE, Estimator
 from workers.rppg.evidence import Evidence, gather
 from workers.rppg.filters import standardise
 from workers.rppg.spectrum import PowerSpectrum, snr_db, spectrum_of
@@ -39,9 +39,31 @@ class Pulse:
         return len(self.wave) / self.fs
 
 
-def pulse_of(traces: Traces, estimators: Mapping[str, Estimator]) -> Pulse:
-    """Run the estimators (by name) on traces without gaps, and fuse what they say."""
-    waves = {name: estimate(traces) for name, estimate in estimators.items()}
+def pulse_of(traces: Traces, estimators: Mapping[str, Estimator], *, thorough: bool = False) -> Pulse:
+    """Run the estimators (by name) on traces without gaps, and fuse what they say.
+
+    Those in `SPARE` are asked only where the others leave a doubt; `thorough` asks all.
+    """
+    waves = {name: run(traces) for name, run in estimators.items() if thorough or name not in SPARE}
+    spare = {name: run for name, run in estimators.items() if name not in waves}
+    if waves:
+        pulse = _fused(traces, waves)
+        if not spare or _settled(pulse):
+            return pulse
+    return _fused(traces, waves | {name: run(traces) for name, run in spare.items()})
+
+
+def _settled(pulse: Pulse) -> bool:
+    """Whether another vote could not change the answer."""
+    gate, evidence = CALIBRATION.gate, pulse.evidence
+    return (
+        evidence.neural_snr_db is not None
+        and gate.presence.log_odds(evidence, pulse.agreement) >= gate.settled_log_odds
+        and pulse.agreement.confidence >= gate.settled_confidence
+    )
+
+
+def _fused(traces: Traces, waves: Mapping[str, NDArray[np.float64]]) -> Pulse:
     estimates = []
     for name, wave in waves.items():
         spectrum = spectrum_of(wave, traces.fs)
@@ -50,11 +72,16 @@ def pulse_of(traces: Traces, estimators: Mapping[str, Estimator]) -> Pulse:
     agreement = agree(estimates, CALIBRATION.fusion)
     behind = agreement.members or tuple(waves)
     fused = fuse({name: waves[name] for name in behind}, traces.fs, agreement.rate_per_min / 60)
-    spectrum = spectrum_of(fused, traces.fs)
-    evidence = gather(traces, waves, fused, agreement.rate_per_min / 60)
-    counted = mean_rate_per_min(fused, traces.fs, agreement.rate_per_min)
     return Pulse(
-        counted, traces.fs, traces.times_s, fused, spectrum, tuple(estimates), agreement, evidence, traces.frames
+        rate_per_min=mean_rate_per_min(fused, traces.fs, agreement.rate_per_min),
+        fs=traces.fs,
+        times_s=traces.times_s,
+        wave=fused,
+        spectrum=spectrum_of(fused, traces.fs),
+        estimates=tuple(estimates),
+        agreement=agreement,
+        evidence=gather(traces, waves, fused, agreement.rate_per_min / 60),
+        frames=traces.frames,
     )
 
 

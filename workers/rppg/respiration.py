@@ -76,6 +76,15 @@ class Breathing:
         """Rate below which that share of the belief lies."""
         return float(np.interp(share, np.cumsum(self.belief), RATES_PER_MIN))
 
+    def interval(self) -> tuple[float, float]:
+        """What a 90 % interval spans: the calibrated share of the belief, and a least width."""
+        tail = (1 - CALIBRATION.respiration.belief_in_interval) / 2
+        half = CALIBRATION.respiration.least_half_width_per_min
+        return (
+            min(self.quantile(tail), self.rate_per_min - half),
+            max(self.quantile(1 - tail), self.rate_per_min + half),
+        )
+
 
 def modulations(wave: Array, raw: Array, fs: float, rate_per_min: float) -> dict[str, Array]:
     """What breathing does to the pulse: `baseline`, `amplitude` and `frequency` (m,) at `SLOW_HZ`.
@@ -198,16 +207,13 @@ def respiration_rate(breathing: Breathing, models: Iterable[str], frames: int) -
     refused = refusal(breathing)
     if refused is not None:
         return Vital.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_BREATHING_SIGNAL, refused, method)
-    tail = (1 - CALIBRATION.respiration.belief_in_interval) / 2
     rate = breathing.rate_per_min
+    low, high = breathing.interval()
     return Vital(
         value=round(rate, 1),
         unit=spec.unit,
         status=VitalStatus.OK,
-        interval=(
-            round(min(breathing.quantile(tail), rate), 1),
-            round(max(breathing.quantile(1 - tail), rate), 1),
-        ),
+        interval=(round(low, 1), round(high, 1)),
         interval_level=INTERVAL_LEVEL,
         baseline=BASELINE,
         method=method,

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from workers.face import REGIONS, FaceTrack
 from workers.rppg.chest import rise
+from workers.rppg.keyframes import group_length, without_pattern
 
 GRID_HZ: Final = 30.0
 
@@ -17,6 +18,9 @@ BRIDGE_S: Final = 0.5
 
 #: A region seen in less than this share of the frames is left out.
 REGION_SEEN: Final = 0.8
+
+#: Rows of the crops that are freed from the encoder's pattern at a time.
+_STRIPE: Final = 12
 
 #: Mesh points at the two ends of the face's width (MediaPipe's canonical face model).
 _FACE_SIDES: Final = (234, 454)
@@ -108,22 +112,23 @@ def traces_of(track: FaceTrack) -> Traces:
     for start, stop in gaps:
         seen &= ~((grid > start) & (grid < stop))
 
+    colours, light, pictures = _uncoded(track)
     regions = np.full((len(REGIONS), 3, count), np.nan)
     for index in range(len(REGIONS)):
-        values = track.regions[:, index].astype(np.float64)
+        values = colours[:, index].astype(np.float64)
         rows = measured & np.isfinite(values).all(axis=-1)
         if rows.sum() >= max(2.0, REGION_SEEN * measured.sum()):
             regions[index] = _resample(times[rows], values[rows], grid)
 
-    lit = np.isfinite(track.background).all(axis=-1)
+    lit = np.isfinite(light).all(axis=-1)
     background = np.full((3, count), np.nan)
     if lit.sum() >= 2:
-        background = _resample(times[lit], track.background[lit].astype(np.float64), grid)
+        background = _resample(times[lit], light[lit].astype(np.float64), grid)
 
     position, motion = _movement(track, measured, grid)
     nearest = np.clip(np.searchsorted(seen_times, grid), 1, len(seen_times) - 1)
     nearest -= (grid - seen_times[nearest - 1]) < (seen_times[nearest] - grid)
-    crops = track.crops[np.flatnonzero(measured)[nearest]]
+    crops = pictures[np.flatnonzero(measured)[nearest]]
     return Traces(
         fs=GRID_HZ,
         times_s=grid - times[0],
@@ -137,6 +142,19 @@ def traces_of(track: FaceTrack) -> Traces:
         frames=int(measured.sum()),
         chest=rise(track.torso, grid),
     )
+
+
+def _uncoded(track: FaceTrack) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
+    """The track's regions, background and crops without what the encoder repeats in every group of pictures."""
+    if track.keys is None or group_length(track.keys) is None:
+        return track.regions, track.background, track.crops
+    crops = track.crops.copy()
+    # In stripes, because the whole of a long clip as floats is half a gigabyte.
+    for top in range(0, crops.shape[1], _STRIPE):
+        stripe = crops[:, top : top + _STRIPE]
+        cleaned = without_pattern(stripe.astype(np.float32), track.keys)
+        crops[:, top : top + _STRIPE] = np.clip(np.rint(cleaned), 0, 255).astype(np.uint8)
+    return without_pattern(track.regions, track.keys), without_pattern(track.background, track.keys), crops
 
 
 def _resample(

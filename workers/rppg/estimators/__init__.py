@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.models.session import Network
-from workers.rppg.estimators import chrom, green, lgi, omit, physnet, pos, tscan
+from workers.rppg.estimators import chrom, deepphys, green, ica, lgi, omit, pbv, physnet, pos, ssr, tscan
 from workers.rppg.traces import Traces
 
 #: (n,) pulse wave on the traces' grid, rising with blood volume, standardised.
@@ -18,11 +18,17 @@ NeuralEstimator = Callable[[Traces, Network], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class EstimatorSpec:
-    """One way to a pulse wave. `model` names the weights (`workers.models.MODELS`) that a neural one needs."""
+    """One way to a pulse wave. `model` names the weights (`workers.models.MODELS`) that a neural one needs.
+
+    `spare`: asked only where the others leave a doubt. `kept`: asked without being named; the others are here to be
+    measured (`facevitals bench accuracy`) and to be asked for (`--estimators`).
+    """
 
     name: str
     estimate: Estimator | NeuralEstimator
     model: str | None = None
+    spare: bool = False
+    kept: bool = True
 
     @property
     def neural(self) -> bool:
@@ -46,9 +52,15 @@ ESTIMATORS: Final[tuple[EstimatorSpec, ...]] = (
     EstimatorSpec("green", green.estimate),
     EstimatorSpec("lgi", lgi.estimate),
     EstimatorSpec("omit", omit.estimate),
+    EstimatorSpec("pbv", pbv.estimate, kept=False),
+    EstimatorSpec("ica", ica.estimate, kept=False),
+    EstimatorSpec("2sr", ssr.estimate, kept=False),
     EstimatorSpec("physnet", physnet.estimate, model="physnet.rlap"),
-    EstimatorSpec("tscan", tscan.estimate, model="tscan.rlap"),
+    EstimatorSpec("tscan", tscan.estimate, model="tscan.rlap", spare=True),
+    EstimatorSpec("deepphys", deepphys.estimate, model="deepphys", spare=True),
 )
 
 #: Names of those that have learnt what a pulse looks like.
 NEURAL: Final = frozenset(spec.name for spec in ESTIMATORS if spec.neural)
+#: Names of those that cost more than an easy clip is worth.
+SPARE: Final = frozenset(spec.name for spec in ESTIMATORS if spec.spare)

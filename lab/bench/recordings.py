@@ -1,0 +1,152 @@
+"""What is not simulated: photoplethysmograms with breaths marked by hand, and real clips."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import find_peaks, resample_poly
+
+from lab.bench.report import Report
+from workers.clip import open_clip
+from workers.face import FaceTracker
+from workers.rppg.beats import beats_at, beats_of, mean_rate_per_min
+from workers.rppg.branch import measure_rppg
+from workers.rppg.filters import band_pass, pulse_wave
+from workers.rppg.models import RppgModels
+from workers.rppg.respiration import SLOW_HZ, Breathing, fuse, modulations, refusal
+from workers.rppg.spectrum import spectrum_of
+from workers.rppg.traces import GRID_HZ
+from workers.rppg.variability import rmssd_ms, sdnn_ms
+
+Array = NDArray[np.float64]
+
+#: BIDMC PPG and Respiration (Pimentel et al. 2017), as `bidmc_01_26.npz`: 26 patients of 8 minutes at 125 Hz.
+BIDMC_HZ: Final = 125
+#: Two annotators must agree within this many breaths a minute for a window to count.
+ANNOTATORS_PER_MIN: Final = 2.0
+
+#: Real clips and what is known of them: rate in /min, and how far the answer may be.
+REAL_CLIPS: Final = {"evm_face.mp4": (53.0, 2.0), "evm_face2.mp4": (53.5, 2.0), "naber.mp4": (59.5, 2.0)}
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of one patient: the PPG (n,) at 125 Hz, and the breaths a minute that both annotators count."""
+
+    patient: str
+    ppg: Array
+    breaths_per_min: float
+
+
+def windows(path: Path, length_s: int, step_s: int = 16) -> Iterator[Window]:
+    """Every window in which the annotators agree."""
+    with np.load(path) as data:
+        for patient in sorted({name.split("_", maxsplit=1)[0] for name in data}):
+            ppg = data[f"{patient}_ppg"].astype(np.float64)
+            marks = [column[column >= 0] / BIDMC_HZ for column in data[f"{patient}_breaths"].T]
+            for start in range(0, len(ppg) // BIDMC_HZ - length_s, step_s):
+                counted = [_breaths(mark[(mark >= start) & (mark <= start + length_s)]) for mark in marks]
+                if min(counted) > 0 and abs(counted[0] - counted[1]) <= ANNOTATORS_PER_MIN:
+                    part = ppg[start * BIDMC_HZ : (start + length_s) * BIDMC_HZ]
+                    yield Window(patient, part, float(np.mean(counted)))
+
+
+def respiration(path: Path) -> Report:
+    """Breathing read from the PPG alone, at a webcam's 30 Hz, in windows of 32 and of 15 s."""
+    report = Report(
+        "accuracy-bidmc-respiration",
+        "Respiration from the PPG alone: BIDMC at 30 Hz",
+        ("window s", "windows", "coverage", "rmse", "mae", "p95", "rmse of all", "interval coverage"),
+    )
+    for length_s in (32, 15):
+        rows = [(window.breaths_per_min, breathing_in(window.ppg)) for window in windows(path, length_s)]
+        error = np.array([breathing.rate_per_min - true for true, breathing in rows])
+        ok = np.array([refusal(breathing) is None for _, breathing in rows])
+        inside = [
+            low <= true <= high
+            for (true, breathing), given in zip(rows, ok, strict=True)
+            if given
+            for low, high in [breathing.interval()]
+        ]
+        report.add(
+            length_s,
+            len(rows),
+            float(ok.mean()),
+            float(np.sqrt((error[ok] ** 2).mean())),
+            float(np.abs(error[ok]).mean()),
+            float(np.percentile(np.abs(error[ok]), 95)),
+            float(np.sqrt((error**2).mean())),
+            float(np.mean(inside)),
+        )
+        report.summary[f"{length_s}_s"] = {
+            "coverage": round(float(ok.mean()), 3),
+            "rmse": round(float(np.sqrt((error[ok] ** 2).mean())), 2),
+        }
+    return report
+
+
+def breathing_in(ppg: Array) -> Breathing:
+    """Breathing in a PPG (n,) at 125 Hz, resampled to the traces' grid first."""
+    raw = resample_poly(ppg, 6, 25)
+    wave = pulse_wave(raw, GRID_HZ)
+    rate = 60 * spectrum_of(wave, GRID_HZ).peak_hz()
+    signals = modulations(wave, raw / (np.abs(raw).max() or 1.0), GRID_HZ, rate)
+    return fuse({name: (signal, SLOW_HZ) for name, signal in signals.items()})
+
+
+def variability(path: Path, length_s: int = 30) -> Report:
+    """SDNN and RMSSD of the PPG at 30 Hz, against the moments of its steepest rise at 125 Hz."""
+    report = Report(
+        "accuracy-bidmc-variability",
+        f"Variability from the PPG at 30 Hz against 125 Hz: BIDMC, {length_s} s",
+        ("measure", "windows", "mae", "median error", "median truth"),
+    )
+    pairs = []
+    for window in windows(path, length_s, length_s):
+        truth = beats_at(_steepest(window.ppg))
+        if len(truth.kept) < 8 or truth.kept_share < 0.97:
+            continue
+        wave = pulse_wave(resample_poly(window.ppg, 6, 25), GRID_HZ)
+        rate = mean_rate_per_min(wave, GRID_HZ, 60 * spectrum_of(wave, GRID_HZ).peak_hz())
+        beats = beats_of(wave, GRID_HZ, rate)
+        if beats.kept.sum() >= 8:
+            pairs.append((sdnn_ms(beats), sdnn_ms(truth), rmssd_ms(beats), rmssd_ms(truth)))
+    values = np.array(pairs)
+    for name, index in (("sdnn_ms", 0), ("rmssd_ms", 2)):
+        error = values[:, index] - values[:, index + 1]
+        middle = float(np.median(values[:, index + 1]))
+        report.add(name, len(values), float(np.abs(error).mean()), float(np.median(error)), middle)
+        report.summary[name] = round(float(np.abs(error).mean()), 1)
+    return report
+
+
+def real_clips(folder: Path, models: RppgModels) -> Report:
+    """The clips of `REAL_CLIPS` that lie in a folder."""
+    columns = ("clip", "known", "told", "interval", "status", "reason")
+    report = Report("accuracy-real", "Real clips, heart rate /min", columns)
+    tracker = FaceTracker()
+    for name, (known, _) in REAL_CLIPS.items():
+        if not (folder / name).is_file():
+            continue
+        with open_clip(folder / name) as clip:
+            track = tracker.track(clip.frames())
+        vital = measure_rppg(track, models).vitals["heart_rate"]
+        report.add(name, known, vital.value, vital.interval, vital.status.value, vital.reason)
+        report.summary[name] = vital.value
+    return report
+
+
+def _breaths(marks_s: Array) -> float:
+    return 60 * (len(marks_s) - 1) / float(marks_s[-1] - marks_s[0]) if len(marks_s) > 2 else 0.0
+
+
+def _steepest(ppg: Array) -> Array:
+    """Moments (k,) of the steepest rise of each beat, by a parabola between samples."""
+    slope = np.gradient(band_pass(ppg, BIDMC_HZ, (0.5, 8.0)))
+    peaks, _ = find_peaks(slope, distance=round(0.3 * BIDMC_HZ), height=0.35 * float(np.percentile(slope, 97)))
+    peaks = peaks[(peaks > 0) & (peaks < len(slope) - 1)]
+    left, middle, right = slope[peaks - 1], slope[peaks], slope[peaks + 1]
+    return np.asarray((peaks + 0.5 * (left - right) / (left - 2 * middle + right)) / BIDMC_HZ, np.float64)

@@ -1,0 +1,66 @@
+"""`python -m lab.calibrate.oxygen READINGS.csv`: a camera's A and B, from clips with an oximeter's reading beside each.
+
+READINGS.csv has a line `clip,spo2` for each clip. Prints the settings to use, and what they are worth on these clips.
+Healthy people at rest differ too little to fit a slope: with readings that span less than 4 %, B stays what it is.
+"""
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.clip import open_clip
+from workers.face import FaceTracker
+from workers.rppg.branch import Examined, examine
+from workers.rppg.heart_rate import refusal
+from workers.rppg.models import RppgModels
+from workers.rppg.oxygen import OxygenCalibration, ratio_of_ratios
+
+#: Readings must span this many per cent before a slope is fitted.
+LEAST_SPAN: Final = 4.0
+
+
+def fit(ratios: NDArray[np.float64], readings: NDArray[np.float64]) -> OxygenCalibration:
+    """A and B (k ratios, k readings in per cent) by least squares; raises ValueError for fewer than three clips."""
+    if len(ratios) < 3:
+        raise ValueError(f"three clips with a pulse are needed, {len(ratios)} were given")
+    slope = OxygenCalibration().b
+    if np.ptp(readings) >= LEAST_SPAN and np.ptp(ratios) > 0:
+        slope = -float(np.polyfit(ratios, readings, 1)[0])
+    offset = float(np.mean(readings + slope * ratios))
+    rest = readings - (offset - slope * ratios)
+    return OxygenCalibration(round(offset, 2), round(slope, 2), round(max(float(rest.std(ddof=1)), 1.0), 2))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure each clip's ratio of ratios, fit, print."""
+    parser = argparse.ArgumentParser(prog="python -m lab.calibrate.oxygen", description=__doc__)
+    parser.add_argument("readings", type=Path)
+    parser.add_argument("--models-dir", type=Path, default=Path(".facevitals/models"))
+    options = parser.parse_args(arguments)
+    models, tracker = RppgModels.load(options.models_dir), FaceTracker()
+    ratios: list[float] = []
+    readings: list[float] = []
+    with options.readings.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            with open_clip(options.readings.parent / row["clip"]) as clip:
+                examined = examine(tracker.track(clip.frames()), models)
+            if not isinstance(examined, Examined) or refusal(examined.pulse) is not None:
+                sys.stderr.write(f"{row['clip']}: no pulse, left out\n")
+                continue
+            ratios.append(ratio_of_ratios(examined.traces, examined.pulse).value)
+            readings.append(float(row["spo2"]))
+    found = fit(np.array(ratios), np.array(readings))
+    summary = {"FACEVITALS_SPO2_A": found.a, "FACEVITALS_SPO2_B": found.b, "FACEVITALS_SPO2_SD": found.residual_sd}
+    sys.stdout.write(json.dumps({**summary, "clips": len(ratios)}) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Two experimental vitals: each says what it rests on, and how far it may be off."""
+
+import numpy as np
+import pytest
+
+from lab.calibrate.oxygen import fit
+from shared.schemas import Measure, Vital, VitalStatus
+from shared.vitals import Reason
+from workers.rppg.branch import RppgOptions, measure_rppg
+from workers.rppg.models import RppgModels
+from workers.rppg.oxygen import OxygenCalibration
+from workers.rppg.stress import StressThresholds, stress
+
+from .conftest import MakeTrack
+
+
+def test_oxygen_comes_from_red_over_blue_and_is_experimental(make_track: MakeTrack, quick_models: RppgModels) -> None:
+    vital = measure_rppg(make_track(strength=0.012, noise=0.001), quick_models).vitals["oxygen_saturation"]
+    assert vital.status is VitalStatus.EXPERIMENTAL
+    assert vital.ingredients is not None
+    assert vital.ingredients["ratio_of_ratios"] == pytest.approx(0.33 / 0.53, abs=0.03)
+    assert vital.value == pytest.approx(97.5, abs=1)
+    assert vital.interval is not None
+    assert vital.interval[1] <= 100
+    assert vital.baseline is not None
+
+
+def test_a_value_out_of_range_is_not_clamped_but_silent(make_track: MakeTrack, quick_models: RppgModels) -> None:
+    options = RppgOptions(oxygen=OxygenCalibration(a=125.0))
+    vital = measure_rppg(make_track(noise=0.001), quick_models, options=options).vitals["oxygen_saturation"]
+    assert vital.value is None
+    assert vital.status is VitalStatus.UNAVAILABLE
+    assert vital.reason is Reason.MODEL_NOT_INSTALLED
+    assert vital.detail is not None
+    assert "calibration" in vital.detail
+
+
+def test_without_a_pulse_there_is_neither(make_track: MakeTrack, quick_models: RppgModels) -> None:
+    vitals = measure_rppg(make_track(strength=0), quick_models).vitals
+    assert vitals["oxygen_saturation"].reason is vitals["heart_rate"].reason
+    assert vitals["stress"].status is VitalStatus.ABSTAINED
+
+
+def test_a_camera_is_calibrated_from_readings() -> None:
+    rng = np.random.default_rng(0)
+    ratios = rng.uniform(0.5, 1.1, 20)
+    found = fit(ratios, 118 - 30 * ratios + 0.3 * rng.normal(size=20))
+    assert found.a == pytest.approx(118, abs=1)
+    assert found.b == pytest.approx(30, abs=1)
+    healthy = fit(ratios, np.full(20, 97.5))
+    assert healthy.b == OxygenCalibration().b
+    with pytest.raises(ValueError, match="three clips"):
+        fit(ratios[:2], ratios[:2])
+
+
+def _variability(value: float, low: float, high: float, lf_hf: float | None = None) -> Vital:
+    def measure(value: float, low: float, high: float) -> Measure:
+        return Measure(value=value, unit="ms", status=VitalStatus.OK, interval=(low, high), interval_level=0.9)
+
+    measures = {"sdnn_ms": measure(value, low, high)}
+    if lf_hf is not None:
+        measures["lf_hf"] = measure(lf_hf, lf_hf / 1.2, lf_hf * 1.2)
+    return Vital(value=measures, unit=None, status=VitalStatus.OK)
+
+
+def _stress(vital: Vital) -> Vital:
+    return stress(vital, StressThresholds(), [], 450)
+
+
+def test_stress_is_as_sure_as_its_sdnn() -> None:
+    low, toss, high = (_stress(_variability(*sdnn)) for sdnn in ((20, 15, 28), (50, 35, 71), (110, 90, 135)))
+    assert (low.value, high.value) == ("stress", "no_stress")
+    assert low.score is not None
+    assert toss.score is not None
+    assert high.score is not None
+    assert low.score > 0.95
+    assert 0.4 < toss.score < 0.6
+    assert high.score < 0.05
+    assert toss.interval == (0.0, 1.0)
+    assert toss.detail == "near 0.5 the verdict is a toss"
+
+
+def test_the_ratio_of_bands_takes_part_where_there_is_one() -> None:
+    calm = _stress(_variability(50, 40, 62, lf_hf=0.5))
+    tense = _stress(_variability(50, 40, 62, lf_hf=6.0))
+    assert calm.score is not None
+    assert tense.score is not None
+    assert calm.score < 0.3
+    assert tense.score > 0.7
+
+
+def test_no_variability_is_no_verdict() -> None:
+    silent = Vital.without_value(None, VitalStatus.ABSTAINED, Reason.CLIP_TOO_SHORT)
+    verdict = _stress(silent)
+    assert verdict.value is None
+    assert verdict.reason is Reason.CLIP_TOO_SHORT

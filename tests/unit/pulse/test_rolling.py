@@ -1,0 +1,31 @@
+"""A long clip tells how its rate went."""
+
+import numpy as np
+import pytest
+
+from workers.rppg.branch import measure_rppg
+from workers.rppg.models import RppgModels
+from workers.rppg.rolling import rolling_rates
+
+from .conftest import MakeTrack
+
+
+def test_a_rate_that_rises_is_seen_to_rise() -> None:
+    times = np.arange(60 * 30) / 30
+    rate_hz = (66 + 12 * times / 60) / 60
+    wave = np.sin(2 * np.pi * np.cumsum(rate_hz) / 30)
+    middles, rates = rolling_rates(wave, 30, 72, start_s=2.0)
+    assert np.allclose(rates, 66 + 12 * (middles - 2.0) / 60, atol=0.8)
+    assert middles[0] == pytest.approx(7)
+
+
+def test_noise_has_no_rate_at_any_time() -> None:
+    _, rates = rolling_rates(np.random.default_rng(0).normal(size=1200), 30, 72)
+    assert len(rates) <= 3
+
+
+def test_short_clips_have_none_and_long_ones_do(make_track: MakeTrack, quick_models: RppgModels) -> None:
+    for duration_s, there in ((15.0, False), (30.0, True)):
+        waveforms = measure_rppg(make_track(duration_s=duration_s), quick_models).waveforms
+        assert waveforms is not None
+        assert ("heart_rate_over_time" in waveforms.waves) is there

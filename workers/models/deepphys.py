@@ -1,0 +1,90 @@
+"""DeepPhys's weights become an ONNX graph.
+
+Chen, McDuff 2018, "DeepPhys: video-based physiological measurement using convolutional attention networks", ECCV
+(arXiv 1805.07888): two branches of 3x3 convolutions, tanh throughout; twice the appearance branch gates the motion
+branch through a soft mask, and both are averaged over 2x2; then dense layers of 128 and 1.
+Weights are a state dictionary as rPPG-Toolbox writes it; its first dense layer tells whether they were trained on
+pictures of 36 or of 72 pixels.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from workers.models.checkpoint import CheckpointUnreadable, read_checkpoint
+from workers.models.graph import Graph
+
+Array = NDArray[np.float64]
+
+#: Inputs of the first dense layer, and the pictures' side: 64 maps of what two valid convolutions and halvings leave.
+SIDES: Final[Mapping[int, int]] = {64 * 7 * 7: 36, 64 * 16 * 16: 72}
+
+
+def graph_of(weights: Path) -> bytes:
+    """The serialised network: `motion` and `appearance` (n, 3, s, s) → the wave's derivative (n,); s is 36 or 72.
+
+    Raises CheckpointUnreadable where the file holds other weights.
+    """
+    state = read_checkpoint(weights)
+    try:
+        return _graph(state)
+    except KeyError as missing:
+        raise CheckpointUnreadable(f"{weights.name} has no weights named {missing}: it is not DeepPhys") from missing
+
+
+def _graph(state: Mapping[str, NDArray[Any]]) -> bytes:
+    features = state["final_dense_1.weight"].shape[1]
+    if features not in SIDES:
+        raise CheckpointUnreadable(f"a dense layer of {features} inputs belongs to neither 36 nor 72 pixels")
+    side = SIDES[features]
+    # rPPG-Toolbox writes the branch's name with one p; whoever corrects it is welcome too.
+    branch = "apperance" if "apperance_conv1.weight" in state else "appearance"
+    graph = Graph("appearance")
+    masks = []
+    for stage, (first, second) in enumerate(((1, 2), (3, 4)), start=1):
+        _convolve(graph, state, f"{branch}_conv{first}", same=True)
+        features_of = _convolve(graph, state, f"{branch}_conv{second}", same=False)
+        masks.append(_mask(graph, state, f"{branch}_att_conv{stage}"))
+        graph.x = features_of
+        if stage == 1:
+            graph.add("AveragePool", kernel_shape=[2, 2], strides=[2, 2])
+    graph.x = "motion"
+    for mask, (first, second) in zip(masks, ((1, 2), (3, 4)), strict=True):
+        _convolve(graph, state, f"motion_conv{first}", same=True)
+        _convolve(graph, state, f"motion_conv{second}", same=False)
+        graph.join("Mul", mask)
+        graph.add("AveragePool", kernel_shape=[2, 2], strides=[2, 2])
+    graph.add("Reshape", np.array([-1, features]))
+    graph.add("Gemm", _array(state, "final_dense_1.weight").T, _array(state, "final_dense_1.bias"))
+    graph.add("Tanh")
+    graph.add("Gemm", _array(state, "final_dense_2.weight").T, _array(state, "final_dense_2.bias"))
+    graph.add("Reshape", np.array([-1]))
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, side, side])
+        for name in ("motion", "appearance")
+    ]
+    return graph.serialise("deepphys", inputs)
+
+
+def _convolve(graph: Graph, state: Mapping[str, NDArray[Any]], name: str, *, same: bool) -> str:
+    pads = [1, 1, 1, 1] if same else [0, 0, 0, 0]
+    graph.add("Conv", _array(state, f"{name}.weight"), _array(state, f"{name}.bias"), pads=pads)
+    return graph.add("Tanh")
+
+
+def _mask(graph: Graph, state: Mapping[str, NDArray[Any]], name: str) -> str:
+    """Soft attention, H·W·σ(w·x + b) / (2·‖σ(w·x + b)‖₁): the name of the mask."""
+    graph.add("Conv", _array(state, f"{name}.weight"), _array(state, f"{name}.bias"))
+    mask = graph.add("Sigmoid")
+    mean = graph.add("ReduceMean", axes=[2, 3], keepdims=1)
+    graph.x = mask
+    graph.join("Div", mean)
+    return graph.add("Mul", np.array([0.5]))
+
+
+def _array(state: Mapping[str, NDArray[Any]], name: str) -> Array:
+    return np.asarray(state[name], np.float64)

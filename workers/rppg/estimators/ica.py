@@ -1,0 +1,50 @@
+"""ICA: the most pulse-like of three independent components.
+
+Poh, McDuff, Picard 2011, "Advancements in noncontact, multiparameter physiological measurements using a webcam",
+IEEE Trans. Biomed. Eng. 58(1):7; components by symmetric FastICA (Hyvärinen 1999, IEEE Trans. Neural Netw. 10(3):626).
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.rppg.filters import pulse_wave, standardise
+from workers.rppg.spectrum import snr_db, spectrum_of
+from workers.rppg.traces import Traces
+
+_ROUNDS: Final = 60
+_TOLERANCE: Final = 1e-6
+
+
+def components(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3, n) signals → (3, n) independent components of unit variance; from a fixed start, so always the same."""
+    centred = rows - rows.mean(axis=-1, keepdims=True)
+    values, vectors = np.linalg.eigh(np.cov(centred))
+    white = (vectors / np.sqrt(np.maximum(values, 1e-15))) @ vectors.T @ centred
+    n = white.shape[-1]
+    unmixing = np.eye(len(white))
+    for _ in range(_ROUNDS):
+        activity = np.tanh(unmixing @ white)
+        slope = (1 - activity**2).mean(axis=-1)
+        left, _, right = np.linalg.svd(activity @ white.T / n - slope[:, None] * unmixing)
+        turned = left @ right
+        moved = float(np.max(np.abs(np.abs((turned * unmixing).sum(axis=1)) - 1)))
+        unmixing = turned
+        if moved < _TOLERANCE:
+            break
+    found: NDArray[np.float64] = unmixing @ white
+    return found
+
+
+def estimate(traces: Traces) -> NDArray[np.float64]:
+    """(n,) pulse wave of the whole face: the component whose peak stands out most, turned as the green channel says."""
+    colours = pulse_wave(traces.face, traces.fs)
+    found = standardise(components(colours))
+    ratios = []
+    for wave in found:
+        spectrum = spectrum_of(wave, traces.fs)
+        ratios.append(snr_db(spectrum, spectrum.peak_hz()))
+    chosen = found[int(np.argmax(ratios))]
+    # Components have no sign; blood takes green away.
+    return np.asarray(-chosen if float(chosen @ colours[1]) > 0 else chosen, np.float64)

@@ -1,0 +1,53 @@
+"""What the encoder does once in every group of pictures is not a pulse, though it beats like one.
+
+A keyframe shows colours anew that the frames after it carry along with errors of their own; skin jumps by a few tenths
+of a per cent, as much as with a heartbeat, at the rate of the keyframes: a camera of 30 Hz with a keyframe every 30
+frames beats at 60 /min. What all groups do alike, frame by frame since the keyframe, is taken away. Of a real webcam
+clip with a keyframe every 30 of 29.5 frames a second, four of seven estimators read 59 /min; without the pattern, five
+read 75 and none of the signal estimators 59.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Fewer whole groups than this average too little: the pattern would take the pulse along.
+FEWEST_GROUPS: Final = 5
+#: Groups shorter than this (frames) are no groups: every picture is coded alone, or nearly.
+SHORTEST_GROUP: Final = 4
+
+
+def group_length(keys: NDArray[np.bool_]) -> int | None:
+    """Frames between keyframes (n,), where they come often and regularly enough to tell a pattern; else None."""
+    starts = np.flatnonzero(keys)
+    if len(starts) < FEWEST_GROUPS + 1:
+        return None
+    lengths = np.diff(starts)
+    usual = int(np.median(lengths))
+    if usual < SHORTEST_GROUP or int((lengths == usual).sum()) < FEWEST_GROUPS:
+        return None
+    return usual
+
+
+def without_pattern(values: NDArray[np.float32], keys: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """`values` (n, …), NaN where nothing was measured, without what every group of pictures repeats.
+
+    Unchanged where there is no regular group (`group_length`).
+    """
+    length = group_length(keys)
+    if length is None:
+        return values
+    starts = np.flatnonzero(keys)
+    ends = np.append(starts[1:], len(keys))
+    groups = [values[start:end] for start, end in zip(starts, ends, strict=True) if end - start == length]
+    groups = [group for group in groups if np.isfinite(group).all()]
+    if len(groups) < FEWEST_GROUPS:
+        return values
+    # Each group's own mean goes first, so that slow changes of the light don't enter the pattern.
+    pattern = np.mean([group - group.mean(axis=0) for group in groups], axis=0)
+    since = np.arange(len(keys)) - np.maximum.accumulate(np.where(keys, np.arange(len(keys)), -1))
+    known = (since >= 0) & (since < length) & (np.maximum.accumulate(keys))
+    cleaned = values.copy()
+    cleaned[known] -= pattern[since[known]]
+    return cleaned

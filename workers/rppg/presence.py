@@ -1,0 +1,56 @@
+"""Whether there is a pulse at all: log odds from the evidence, as fitted to simulated clips with and without one."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.rppg.agreement import Agreement
+from workers.rppg.evidence import Evidence
+
+#: A ratio above the first, and log odds above the second, say no more than these do.
+_MOST_LINE_DB = 12.0
+_MOST_LOG_ODDS = 6.0
+
+
+@dataclass(frozen=True)
+class PresenceModel:
+    """Weights of a logistic regression over `features`, and the log odds from which on a pulse is believed."""
+
+    constant: float
+    snr_db: float
+    neural_snr_db: float
+    signal_snr_db: float
+    line_db: float
+    log_odds_of_confidence: float
+    region_correlation: float
+    least: float
+
+    def log_odds(self, evidence: Evidence, agreement: Agreement) -> float:
+        """Log odds that what the estimators follow is the pulse of a living person."""
+        weights = (
+            self.constant,
+            self.snr_db,
+            self.neural_snr_db,
+            self.signal_snr_db,
+            self.line_db,
+            self.log_odds_of_confidence,
+            self.region_correlation,
+        )
+        return float(features(evidence, agreement) @ np.array(weights))
+
+
+def features(evidence: Evidence, agreement: Agreement) -> NDArray[np.float64]:
+    """What the regression looks at (7,): a constant, ratios of waves, line, confidence, regions in step."""
+    confidence = min(max(agreement.confidence, 1e-3), 1 - 1e-6)
+    return np.array(
+        [
+            1.0,
+            evidence.snr_db,
+            0.0 if evidence.neural_snr_db is None else evidence.neural_snr_db,
+            evidence.signal_snr_db,
+            min(evidence.line_db, _MOST_LINE_DB),
+            min(float(np.log(confidence / (1 - confidence))), _MOST_LOG_ODDS),
+            evidence.region_correlation,
+        ]
+    )
