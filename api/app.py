@@ -12,6 +12,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import jobs, legacy, operations, page, problems
+from api.admission import Admission
 from api.gateway import Gateway
 from api.hub import Hub
 from api.sweep import sweep_for_ever
@@ -71,12 +72,14 @@ def create_app(config: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         hub = Hub(config.redis_url)
+        records = JobRecords(connect(config.redis_url), config.result_ttl_s)
         gateway = Gateway(
             settings=config,
-            records=JobRecords(connect(config.redis_url), config.result_ttl_s),
+            records=records,
             store=ClipStore(config.store),
             celery=make_celery(config),
             hub=hub,
+            admission=Admission(records, config.max_queued),
         )
         app.state.gateway = gateway
         await hub.start()

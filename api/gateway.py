@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from celery import Celery
 from fastapi import Request
 from kombu.exceptions import OperationalError
-from starlette.concurrency import run_in_threadpool
 
+from api.admission import Admission
 from api.hub import Hub
-from api.problems import BrokerAway
+from api.problems import BrokerAway, QueueFull
+from shared.assembly import branches_for
 from shared.queues import QUEUES, TASKS
 from shared.records import JobRecords
+from shared.schemas import JobDocument, JobOptions
 from shared.settings import Settings
 from shared.store import ClipStore
 from shared.vitals import Branch
@@ -26,9 +28,30 @@ class Gateway:
     store: ClipStore
     celery: Celery
     hub: Hub
+    admission: Admission
 
-    def enqueue(self, job_id: str, branch: Branch) -> None:
-        """Send one branch of a job to its queue (blocking).
+    def accept(self, job_id: str, options: JobOptions, owner: str) -> JobDocument:
+        """Make the job of a stored clip and queue its branches (blocking).
+
+        Raises:
+            QueueFull: as many jobs are waiting as the settings allow.
+            redis.exceptions.RedisError: the broker is away.
+        """
+        document = self.records.create(
+            job_id,
+            branches_for(options.vitals),
+            options,
+            owner=owner,
+            clip_key=self.store.key(job_id),
+            deadline_s=self.settings.job_deadline_s,
+            most_active=self.settings.max_queued,
+        )
+        if document is None:
+            raise queue_full(self.settings)
+        return document
+
+    def enqueue_again(self, job_id: str, branch: Branch) -> None:
+        """Send a branch to its queue once more (blocking).
 
         Raises:
             BrokerAway: the broker does not take it.
@@ -48,13 +71,18 @@ class Gateway:
                 "The job was not accepted. Try again in a few seconds.", headers={"Retry-After": "5"}
             ) from error
 
-    async def enqueue_all(self, job_id: str, branches: list[Branch]) -> None:
-        """Send all branches of a job to their queues."""
-        for branch in branches:
-            await run_in_threadpool(self.enqueue, job_id, branch)
+
+def queue_full(settings: Settings) -> QueueFull:
+    """What a client hears when no more jobs may wait."""
+    return QueueFull(f"{settings.max_queued} jobs are waiting. Try again in a while.", headers={"Retry-After": "10"})
 
 
-def gateway_of(request: Request) -> Gateway:
+def gateway_in(request: Request) -> Gateway:
     """The gateway behind this request."""
     gateway: Gateway = request.app.state.gateway
     return gateway
+
+
+async def gateway_of(request: Request) -> Gateway:
+    """The same as a dependency; asynchronous, since FastAPI sends others through a thread."""
+    return gateway_in(request)

@@ -43,15 +43,12 @@ class Claim:
 
 
 @asynccontextmanager
-async def claim(gateway: Gateway, owner: str, key: str | None) -> AsyncIterator[Claim]:
-    """Hold `key` while its request is served; without a key there is nothing to hold.
+async def claim(gateway: Gateway, owner: str, key: str) -> AsyncIterator[Claim]:
+    """Hold `key` while its request is served.
 
     Raises:
         IdempotencyInProgress: another request holds it.
     """
-    if key is None:
-        yield Claim()
-        return
     name = f"{PREFIX}idem:{owner}:{hashlib.sha256(key.encode()).hexdigest()}"
     redis = gateway.records.redis
     claimed = await run_in_threadpool(redis.set, name, _BUSY, nx=True, ex=HELD_S)

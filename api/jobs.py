@@ -16,11 +16,10 @@ from ulid import ULID
 
 from api import fhir, idempotency, problems
 from api.events import follow, resume_point
-from api.gateway import Gateway, gateway_of
+from api.gateway import Gateway, gateway_of, queue_full
 from api.hub import wait_for
 from api.keys import Owner
 from api.uploads import receive
-from shared.assembly import branches_for
 from shared.schemas import JobDocument, JobOptions, Waveforms
 from shared.vitals import VITALS
 
@@ -108,22 +107,30 @@ class Received:
 
     job_id: str
     options: JobOptions
-    content: str
+    sha256: str
+
+    @property
+    def content(self) -> str:
+        """What tells this clip with these options from others; to be had of a clip that was hashed."""
+        return hashlib.sha256((self.sha256 + self.options.model_dump_json()).encode()).hexdigest()
 
 
 async def receive_clip(
-    request: Request, gateway: Gateway, vitals: str | None = None, retain_clip: bool | None = None
+    request: Request,
+    gateway: Gateway,
+    vitals: str | None = None,
+    retain_clip: bool | None = None,
+    *,
+    hashed: bool = False,
 ) -> Received:
     """Store the request's clip. Nothing of a refused request stays behind. Raises what `UPLOAD_PROBLEMS` lists."""
     settings = gateway.settings
-    if await run_in_threadpool(gateway.records.active) >= settings.max_queued:
-        raise problems.QueueFull(
-            f"{settings.max_queued} jobs are waiting. Try again in a while.", headers={"Retry-After": "10"}
-        )
+    if await gateway.admission.full():
+        raise queue_full(settings)
     asked = _options(vitals, retain_clip, request.query_params.get("webhook_url"))
     job_id = str(ULID())
     key = gateway.store.key(job_id)
-    upload = await receive(request, gateway.store, key, settings.max_upload_bytes)
+    upload = await receive(request, gateway.store, key, settings.max_upload_bytes, hashed=hashed)
     form = upload.fields
     try:
         in_form = _options(form.get("vitals"), form.get("retain_clip"), form.get("webhook_url"))
@@ -134,24 +141,13 @@ async def receive_clip(
         vitals=in_form.vitals if vitals is None else asked.vitals,
         retain_clip=in_form.retain_clip if retain_clip is None else asked.retain_clip,
     )
-    content = hashlib.sha256((upload.sha256 + options.model_dump_json()).encode()).hexdigest()
-    return Received(job_id, options, content)
+    return Received(job_id, options, upload.sha256 or "")
 
 
-async def start(gateway: Gateway, received: Received, owner: str) -> None:
+async def start(gateway: Gateway, received: Received, owner: str) -> JobDocument:
     """Make the job of a received clip and queue its branches; if that fails, nothing stays behind."""
-    branches = branches_for(received.options.vitals)
     try:
-        await run_in_threadpool(
-            gateway.records.create,
-            received.job_id,
-            branches,
-            received.options,
-            owner=owner,
-            clip_key=gateway.store.key(received.job_id),
-            deadline_s=gateway.settings.job_deadline_s,
-        )
-        await gateway.enqueue_all(received.job_id, branches)
+        return await run_in_threadpool(gateway.accept, received.job_id, received.options, owner)
     except BaseException:
         await asyncio.shield(run_in_threadpool(_withdraw, gateway, received.job_id))
         raise
@@ -201,22 +197,27 @@ async def submit(
 ) -> Response:
     """Submit a clip. The answer comes as soon as it is stored and queued."""
 
-    async with idempotency.claim(gateway, owner, idempotency_key) as claim:
+    if idempotency_key is None:
         received = await receive_clip(request, gateway, vitals, retain_clip)
+        return _accepted(await start(gateway, received, owner))
+    async with idempotency.claim(gateway, owner, idempotency_key) as claim:
+        received = await receive_clip(request, gateway, vitals, retain_clip, hashed=True)
         try:
             job_id = claim.repeated(received.content)
         except problems.IdempotencyConflict:
             await run_in_threadpool(gateway.store.erase, gateway.store.key(received.job_id))
             raise
-        if job_id is not None:
-            await run_in_threadpool(gateway.store.erase, gateway.store.key(received.job_id))
-        else:
-            job_id = received.job_id
-            await start(gateway, received, owner)
-            claim.keep(job_id, received.content)
-    document = await _document(gateway, job_id, owner)
-    headers = {"Location": f"/v1/jobs/{job_id}", "Retry-After": str(LOOK_AGAIN_S)}
-    return JSONResponse(document.model_dump(mode="json"), status_code=202, headers=headers)
+        if job_id is None:
+            document = await start(gateway, received, owner)
+            claim.keep(received.job_id, received.content)
+            return _accepted(document)
+        await run_in_threadpool(gateway.store.erase, gateway.store.key(received.job_id))
+    return _accepted(await _document(gateway, job_id, owner))
+
+
+def _accepted(document: JobDocument) -> Response:
+    headers = {"Location": f"/v1/jobs/{document.id}", "Retry-After": str(LOOK_AGAIN_S)}
+    return Response(document.model_dump_json(), status_code=202, headers=headers, media_type="application/json")
 
 
 def _wait_asked(prefer: str | None) -> int | None:

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
-from api.gateway import gateway_of
+from api.gateway import gateway_in
 from api.problems import KeyMissing, KeyRefused
 
 #: Owner of jobs that were submitted to an open gateway.
@@ -28,7 +28,7 @@ def owner_of(request: Request) -> str:
         KeyMissing: keys are set and none was sent.
         KeyRefused: it is not one of them.
     """
-    keys = [key.strip() for key in gateway_of(request).settings.api_keys.split(",") if key.strip()]
+    keys = [key.strip() for key in gateway_in(request).settings.api_keys.split(",") if key.strip()]
     if not keys:
         return ANYBODY
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -44,7 +44,7 @@ def owner_of(request: Request) -> str:
     return digest(sent)
 
 
-def _owner(request: Request, _bearer: Annotated[object, Security(_BEARER)]) -> str:
+async def _owner(request: Request, _bearer: Annotated[object, Security(_BEARER)]) -> str:
     # The scheme is named for OpenAPI; `owner_of` reads the headers, since `/save_video` needs that without it.
     return owner_of(request)
 

@@ -43,7 +43,7 @@ def sweep_jobs(gateway: Gateway) -> None:
     for lost in records.lost_tries():
         log.warning("worker lost", job=lost.job_id, branch=lost.branch, again=lost.again)
         if lost.again:
-            gateway.enqueue(lost.job_id, lost.branch)
+            gateway.enqueue_again(lost.job_id, lost.branch)
             continue
         detail = "The worker died twice on this clip. Record it again, or convert it to H.264 MP4."
         outcome = failed_outcome(BranchStatus.ERROR, ErrorCode.BRANCH_FAILED, detail)

@@ -1,4 +1,4 @@
-"""An upload's bytes go to the store as they arrive: looked at, counted, hashed, never held whole."""
+"""An upload's bytes go to the store as they arrive: looked at, counted, hashed if need be, never held whole."""
 
 import hashlib
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from api.problems import ApiProblem, BadParameter, StoreAway, UnsupportedMedia, UploadTooLarge
-from shared.store import ClipStore, StoreUnavailableError
+from shared.store import ClipStore, ClipWriter, StoreUnavailableError
 
 #: Form fields that may carry the clip; the second and third are older front ends'.
 CLIP_FIELDS: Final = ("clip", "video", "file")
@@ -26,10 +26,10 @@ DRAIN_BYTES: Final = 16_000_000
 
 @dataclass
 class Upload:
-    """What arrived besides the bytes in the store."""
+    """What arrived besides the bytes in the store; the digest is made where it is asked for."""
 
     size: int
-    sha256: str
+    sha256: str | None
     fields: dict[str, str] = field(default_factory=dict)
 
 
@@ -133,7 +133,38 @@ async def _clip_bytes(request: Request, form: _Form | None) -> AsyncIterator[byt
             yield chunk
 
 
-async def receive(request: Request, store: ClipStore, key: str, max_bytes: int) -> Upload:
+class _Intake:
+    """Counts and hashes a clip's bytes on their way to the store, and hands them on by the MiB."""
+
+    def __init__(self, out: ClipWriter, too_large: UploadTooLarge, max_bytes: int, *, hashed: bool) -> None:
+        self._out, self._too_large, self._max_bytes = out, too_large, max_bytes
+        self._digest = hashlib.sha256() if hashed else None
+        self._gathered: list[bytes] = []
+        self._waiting = 0
+        self.size = 0
+
+    async def take(self, chunk: bytes) -> None:
+        self.size += len(chunk)
+        self._waiting += len(chunk)
+        if self.size > self._max_bytes:
+            raise self._too_large
+        self._gathered.append(chunk)
+        if self._waiting >= GATHER_BYTES:
+            await self.hand_on()
+
+    async def hand_on(self) -> None:
+        chunks, self._gathered, self._waiting = self._gathered, [], 0
+        if self._digest is not None:
+            for chunk in chunks:
+                self._digest.update(chunk)
+        await self._out.write(chunks)
+
+    @property
+    def sha256(self) -> str | None:
+        return self._digest.hexdigest() if self._digest is not None else None
+
+
+async def receive(request: Request, store: ClipStore, key: str, max_bytes: int, *, hashed: bool) -> Upload:
     """Store the request's clip under `key`. When this raises, nothing stays in the store.
 
     Raises:
@@ -143,13 +174,13 @@ async def receive(request: Request, store: ClipStore, key: str, max_bytes: int) 
         StoreAway: the store refused.
     """
     try:
-        return await _receive(request, store, key, max_bytes)
+        return await _receive(request, store, key, max_bytes, hashed=hashed)
     except ApiProblem:
         await _drain(request)
         raise
 
 
-async def _receive(request: Request, store: ClipStore, key: str, max_bytes: int) -> Upload:
+async def _receive(request: Request, store: ClipStore, key: str, max_bytes: int, *, hashed: bool) -> Upload:
     too_large = UploadTooLarge(
         f"The gateway takes clips of at most {max_bytes / 1e6:.0f} MB. Record 15 s at 640x480, or lower the bitrate."
     )
@@ -158,7 +189,7 @@ async def _receive(request: Request, store: ClipStore, key: str, max_bytes: int)
     if declared.isdigit() and int(declared) > max_bytes + 64_000:
         raise too_large
     form = _form_of(request)
-    size, digest, head = 0, hashlib.sha256(), b""
+    head = b""
     stream = _clip_bytes(request, form)
     async for chunk in stream:
         head += chunk
@@ -172,26 +203,16 @@ async def _receive(request: Request, store: ClipStore, key: str, max_bytes: int)
         )
     try:
         async with store.writing(key) as out:
-            gathered = bytearray(head)
-            digest.update(head)
+            intake = _Intake(out, too_large, max_bytes, hashed=hashed)
+            await intake.take(head)
             async for chunk in stream:
-                digest.update(chunk)
-                gathered += chunk
-                if size + len(gathered) > max_bytes:
-                    raise too_large
-                if len(gathered) >= GATHER_BYTES:
-                    await out.write(bytes(gathered))
-                    size += len(gathered)
-                    gathered.clear()
-            await out.write(bytes(gathered))
-            size += len(gathered)
-            if size > max_bytes:
-                raise too_large
+                await intake.take(chunk)
+            await intake.hand_on()
             if form is not None and not form.ended:
                 raise BadParameter("The multipart body ended before its last boundary. Send it again.")
     except StoreUnavailableError as error:
         raise StoreAway("The clip was not accepted. Try again later.", headers={"Retry-After": "30"}) from error
-    return Upload(size=size, sha256=digest.hexdigest(), fields=form.fields if form else {})
+    return Upload(size=intake.size, sha256=intake.sha256, fields=form.fields if form else {})
 
 
 async def _drain(request: Request) -> None:

@@ -27,6 +27,7 @@ from redis.retry import Retry
 
 from shared import scripts
 from shared.assembly import assemble, branch_reports
+from shared.messages import message, queue_key
 from shared.schemas import (
     BranchOutcome,
     BranchReport,
@@ -142,16 +143,35 @@ class JobRecords:
     # --- the gateway's side
 
     def create(
-        self, job_id: str, branches: list[Branch], options: JobOptions, *, owner: str, clip_key: str, deadline_s: float
-    ) -> None:
-        """Write a new record, with its deadline running."""
-        created = dt.datetime.now(dt.UTC).isoformat()
-        self._run(
+        self,
+        job_id: str,
+        branches: list[Branch],
+        options: JobOptions,
+        *,
+        owner: str,
+        clip_key: str,
+        deadline_s: float,
+        most_active: int | None = None,
+    ) -> JobDocument | None:
+        """Write a new record with its deadline running and queue its branches, in one step.
+
+        None: `most_active` jobs are unfinished already.
+        """
+        created = dt.datetime.now(dt.UTC)
+        expires = created + dt.timedelta(seconds=deadline_s)
+        written = self._run(
             "create",
-            [self.key(job_id), self.events_key(job_id), DEADLINES],
+            [self.key(job_id), self.events_key(job_id), DEADLINES, *map(queue_key, branches)],
             *(job_id, self._ttl + int(deadline_s), deadline_s, " ".join(branches)),
-            *("created_at", created, "options", options.model_dump_json(), "owner", owner, "clip_key", clip_key),
+            -1 if most_active is None else most_active,
+            *(message(branch, job_id, expires) for branch in branches),
+            *("created_at", created.isoformat(), "options", options.model_dump_json()),
+            *("owner", owner, "clip_key", clip_key),
         )
+        if not written:
+            return None
+        waiting = {branch: BranchReport(status=BranchStatus.PENDING) for branch in branches}
+        return _unfinished(job_id, JobState.QUEUED, created, waiting)
 
     def document(self, job_id: str, *, owner: str | None = None) -> JobDocument | None:
         """The job document as it stands, or None if unknown, expired or (with `owner`) somebody else's."""
@@ -160,14 +180,8 @@ class JobRecords:
             return None
         if "document" in record:
             return JobDocument.model_validate_json(record["document"])
-        state = JobState(record["state"])
-        return JobDocument(
-            id=job_id,
-            state=state,
-            created_at=dt.datetime.fromisoformat(record["created_at"]),
-            branches=branch_reports(_reports(record)),
-            versions=versions(),
-        )
+        created = dt.datetime.fromisoformat(record["created_at"])
+        return _unfinished(job_id, JobState(record["state"]), created, _reports(record))
 
     def options(self, job_id: str) -> tuple[JobOptions, str] | None:
         """What was asked for and where the clip lies; None if the job is gone."""
@@ -342,6 +356,14 @@ def versions() -> dict[str, str]:
     from shared.version import VERSION
 
     return {"facevitals": VERSION}
+
+
+def _unfinished(
+    job_id: str, state: JobState, created_at: dt.datetime, reports: Mapping[Branch, BranchReport]
+) -> JobDocument:
+    return JobDocument(
+        id=job_id, state=state, created_at=created_at, branches=branch_reports(reports), versions=versions()
+    )
 
 
 def _reports(record: Mapping[str, str]) -> dict[Branch, BranchReport]:

@@ -15,17 +15,21 @@ end
 local function final(state) return state == 'succeeded' or state == 'failed' or state == 'cancelled' end
 """
 
-# KEYS job events deadlines; ARGV id ttl deadline_s branches fields…
+# KEYS job events deadlines queues…; ARGV id ttl deadline_s branches most_active, a message for each queue, fields…
+# Nobody waits on the job yet, so nobody is woken.
 CREATE: Final = (
     _NOW
-    + _EMIT
     + """
+local most = tonumber(ARGV[5])
+if most >= 0 and redis.call('ZCARD', KEYS[3]) >= most then return 0 end
 local deadline = now + tonumber(ARGV[3])
-redis.call('HSET', KEYS[1], 'deadline', deadline, 'branches', ARGV[4], 'state', 'queued', unpack(ARGV, 5))
+redis.call('HSET', KEYS[1], 'deadline', deadline, 'branches', ARGV[4], 'state', 'queued', unpack(ARGV, #KEYS + 3))
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 redis.call('ZADD', KEYS[3], deadline, ARGV[1])
 redis.call('EXPIRE', KEYS[3], ARGV[2])
-emit(KEYS[2], ARGV[1], 'state', '{"state":"queued"}', ARGV[2])
+redis.call('XADD', KEYS[2], '*', 'event', 'state', 'data', '{"state":"queued"}')
+redis.call('EXPIRE', KEYS[2], ARGV[2])
+for i = 4, #KEYS do redis.call('LPUSH', KEYS[i], ARGV[i + 2]) end
 return 1
 """
 )

@@ -18,7 +18,7 @@ def store(tmp_path: Path) -> ClipStore:
 async def write(store: ClipStore, key: str, *chunks: bytes, fail: bool = False) -> None:
     async with store.writing(key) as out:
         for chunk in chunks:
-            await out.write(chunk)
+            await out.write([chunk])
         if fail:
             raise ValueError("the client went away")
 
