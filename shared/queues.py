@@ -38,6 +38,9 @@ def make_celery(settings: Settings) -> Celery:
         task_soft_time_limit=settings.branch_soft_limit_s,
         task_time_limit=settings.branch_hard_limit_s,
         worker_max_tasks_per_child=settings.max_tasks_per_child,
+        # A process loads its models before it says that it is up. Celery's 4 s kill it for that on a busy machine, and
+        # its successor, for ever.
+        worker_proc_alive_timeout=300.0,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
