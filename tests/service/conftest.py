@@ -22,7 +22,7 @@ from shared.records import JobRecords, connect
 #: A tiny file that looks like an MP4 to the gateway; what workers make of it is each test's own affair.
 LOOKS_LIKE_MP4 = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + b"\x00" * 200
 
-WORKER_READY_S = 40.0
+WORKER_READY_S = 90.0
 
 
 def wait_until(true: Callable[[], Any], what: str, timeout_s: float = 20.0) -> Any:  # noqa: ANN401
@@ -69,7 +69,7 @@ class Service:
         self.port = self.port or free_port()
         child = self._start("gateway", [sys.executable, "-m", "facevitals", "gateway"])
         with self.client() as client:
-            wait_until(lambda: _answers(client), "gateway answers")
+            wait_until(lambda: _answers(client), "gateway answers", WORKER_READY_S)
         return child
 
     def start_worker(self, queues: str, app: str = "workers.app", wait: bool = True, **env: str) -> Child:
