@@ -25,7 +25,7 @@ MOST_BOXES: Final = 20_000
 MOST_EDITS: Final = 200
 #: Counts from here on overflow FFmpeg's own checks, and nothing is allocated; letters read as a number lie above it.
 _OVERFLOWS: Final = 0x20000000
-_TABLES: Final = re.compile(b"stsz|stz2|stsc|stco|co64|trun|elst|cmov(?=.{4}dcom)", re.DOTALL)
+_TABLES: Final = re.compile(b"stsz|stz2|stsc|stco|co64|trun|elst|cmov(?=.{4,12}dcom)", re.DOTALL)
 
 
 class IndexRefused(Exception):  # noqa: N818  (named for what happened)
@@ -95,6 +95,8 @@ def _box(file: BinaryIO, at: int, end: int) -> tuple[bytes, int, int]:
 def _count(content: bytes, declared: _Declared) -> None:
     for found in _TABLES.finditer(content):
         name, at = found.group(), found.end()
+        if content[found.start() - 4 : found.start()] == b"\0\0\0\1":
+            at += 8  # its size follows in 64 bits
         if name == b"cmov":
             raise IndexRefused("Its index is compressed")
         _, first, second = (int(number) for number in np.frombuffer(content[at : at + 12].ljust(12, b"\0"), ">u4"))

@@ -91,6 +91,15 @@ def test_samples_hidden_in_an_unknown_box_of_a_lying_size_are_found(tmp_path: Pa
         look_through(path)
 
 
+def test_samples_behind_a_size_of_64_bits_are_found(tmp_path: Path) -> None:
+    """Two of 217,000 mutated files reached 536 and 1304 MB so."""
+    path = tmp_path / "clip"
+    run = box(b"trun", u32(0, 40), u32(0, 30_000_000), size=1)
+    path.write_bytes(movie(track()) + box(b"moof", box(b"traf", run)))
+    with pytest.raises(IndexRefused, match="samples"):
+        look_through(path)
+
+
 def test_words_in_a_comment_are_no_samples(tmp_path: Path) -> None:
     path = tmp_path / "clip"
     path.write_bytes(
