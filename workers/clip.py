@@ -6,6 +6,7 @@ bytes and decoding time are counted while decoding, because headers lie and WebM
 """
 
 import hashlib
+import itertools
 import queue
 import threading
 import time
@@ -27,11 +28,24 @@ from numpy.typing import NDArray
 
 from shared.schemas import ClipFacts, ErrorCode
 from shared.vitals import LONGEST_CLIP_S, SHORTEST_CLIP_S
+from workers.boxes import IndexRefused, look_through
 
 CODECS: Final = {"h264": "h264", "hevc": "hevc", "vp8": "vp8", "vp9": "vp9", "av1": "av1", "libdav1d": "av1"}
 
 _READABLE: Final = "Record it again as MP4 (H.264) or WebM (VP8, VP9 or AV1)."
+#: Panoramas have 4; scaled down for the face detector, a longer strip would have no height left.
+_LONGEST_TO_SHORTEST: Final = 16
 _QUEUE_BYTES: Final = 32_000_000
+
+#: How FFmpeg opens a clip. It decodes the first pictures to learn their format: by no other decoder than those, and of
+#: no greater size (`max_pixels`, by budget). A webcam's clip has two tracks. It keeps whatever packets it reads
+#: meanwhile, 430 bytes for one of a single byte, and must not go on reading to guess a frame rate that nobody asks for.
+_OPENING: Final = {
+    "codec_whitelist": "h264,hevc,vp8,vp9,av1,libdav1d",
+    "max_streams": "16",
+    "probesize": "100000",
+    "fpsprobesize": "0",
+}
 _STEP_S: Final = 0.1
 
 
@@ -78,24 +92,45 @@ def open_clip(path: Path, budget: ClipBudget | None = None) -> Iterator["Clip"]:
             ErrorCode.CLIP_TOO_LARGE,
             f"The clip has {size / 1e6:.0f} MB; at most {budget.bytes / 1e6:.0f} MB are read. Use a lower bitrate.",
         )
-    with path.open("rb") as file:
-        demuxer, name = _sniff(file.read(4096))
-    try:
-        container = av.open(str(path.absolute()), format=demuxer, metadata_errors="ignore", timeout=budget.wall_s)
-    except (av.error.FFmpegError, ValueError) as error:
-        raise ClipRejected(
-            ErrorCode.CLIP_UNDECODABLE,
-            f"The file starts like {name} but can't be read: it may be cut off. {_READABLE}",
-        ) from error
+    stopwatch = _Stopwatch(budget.wall_s)
+    with stopwatch:
+        with path.open("rb") as file:
+            demuxer, name = _sniff(file.read(4096))
+        container = _container(path, demuxer, name, budget)
     clip = None
     try:
-        clip = Clip(path, container, _video_stream(container, budget), name, budget)
+        with stopwatch:
+            stream = _video_stream(container, budget)
+        clip = Clip(path, container, stream, name, budget, stopwatch)
         yield clip
     finally:
         if clip is None:
             container.close()
         else:
             clip.close()
+
+
+def _container(path: Path, demuxer: str, name: str, budget: ClipBudget) -> InputContainer:
+    try:
+        if demuxer == "mov":
+            look_through(path)
+    except IndexRefused as refused:
+        raise ClipRejected(
+            ErrorCode.CLIP_TOO_LARGE, f"The file starts like {name} but is no recording. {refused}. {_READABLE}"
+        ) from refused
+    try:
+        return av.open(
+            str(path.absolute()),
+            format=demuxer,
+            options={**_OPENING, "max_pixels": str(budget.pixels)},
+            metadata_errors="ignore",
+            timeout=budget.wall_s,
+        )
+    except (av.error.FFmpegError, ValueError) as error:
+        raise ClipRejected(
+            ErrorCode.CLIP_UNDECODABLE,
+            f"The file starts like {name} but can't be read: it may be cut off. {_READABLE}",
+        ) from error
 
 
 def _sniff(head: bytes) -> tuple[str, str]:
@@ -118,33 +153,44 @@ def _video_stream(container: InputContainer, budget: ClipBudget) -> VideoStream:
     if context is None or context.name not in CODECS:
         codec = "unknown" if context is None else context.name
         raise ClipRejected(ErrorCode.CODEC_NOT_ALLOWED, f"The video's codec ({codec}) is not accepted. {_READABLE}")
-    _check_pixels(context.width, context.height, budget)
+    _check_size(context.width, context.height, budget)
     context.options = {"max_pixels": str(budget.pixels)}
     # Decoding has one thread of its own already; more of them take the core on which the face is tracked.
     context.thread_count = 1
     return stream
 
 
-def _check_pixels(width: int, height: int, budget: ClipBudget) -> None:
+def _check_size(width: int, height: int, budget: ClipBudget) -> None:
     if width * height > budget.pixels:
         raise ClipRejected(
             ErrorCode.CLIP_TOO_LARGE,
             f"The picture has {width}x{height} pixels; at most {budget.pixels / 1e6:.1f} million are decoded. "
             "Record at 640x480 or 1280x720.",
         )
+    if max(width, height) > _LONGEST_TO_SHORTEST * min(width, height) > 0:
+        raise ClipRejected(
+            ErrorCode.CLIP_UNDECODABLE, f"The picture is a strip of {width}x{height} pixels, which no camera records."
+        )
 
 
 class Clip:
     """An open clip: `frames()` once, in order; then `facts`."""
 
-    def __init__(
-        self, path: Path, container: InputContainer, stream: VideoStream, container_name: str, budget: ClipBudget
+    def __init__(  # noqa: PLR0917  (`open_clip` alone makes one)
+        self,
+        path: Path,
+        container: InputContainer,
+        stream: VideoStream,
+        container_name: str,
+        budget: ClipBudget,
+        stopwatch: "_Stopwatch",
     ) -> None:
         self._path = path
         self._container = container
         self._stream = stream
         self._name = container_name
         self._budget = budget
+        self._stopwatch = stopwatch
         self._codec = CODECS[stream.codec_context.name]
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -214,23 +260,22 @@ class Clip:
         return False
 
     def _decode(self) -> Iterator[Frame | ClipFacts]:
-        stopwatch = _Stopwatch()
         decoded = self._pictures()
         first_pts: int | None = None
         last_s = -1.0
         count = 0
         size: tuple[int, int] | None = None
         upright = (0, 0)
-        while True:
-            with stopwatch:
+        for seen in itertools.count(1):
+            with self._stopwatch:
                 picture = next(decoded, None)
-                if stopwatch.elapsed_s > self._budget.wall_s:
-                    raise ClipRejected(
-                        ErrorCode.CLIP_TOO_LARGE,
-                        f"Decoding took more than {self._budget.wall_s:.0f} s. Record at a lower resolution.",
-                    )
                 if picture is None:
                     break
+                if seen > self._budget.frames:
+                    raise ClipRejected(
+                        ErrorCode.CLIP_TOO_LARGE,
+                        f"The clip has more than {self._budget.frames} frames. Record at 30 frames a second.",
+                    )
                 if picture.pts is None or picture.time_base is None:
                     continue
                 first_pts = picture.pts if first_pts is None else first_pts
@@ -243,12 +288,7 @@ class Clip:
                         f"The clip is longer than {self._budget.duration_s:.0f} s. 15 s are enough; at most "
                         f"{self._budget.duration_s:.0f} s are read.",
                     )
-                if count >= self._budget.frames:
-                    raise ClipRejected(
-                        ErrorCode.CLIP_TOO_LARGE,
-                        f"The clip has more than {self._budget.frames} frames. Record at 30 frames a second.",
-                    )
-                _check_pixels(picture.width, picture.height, self._budget)
+                _check_size(picture.width, picture.height, self._budget)
                 size = size or (picture.width, picture.height)
                 rgb = _upright(picture, size)
                 last_s = time_s
@@ -261,6 +301,8 @@ class Clip:
         """What can be decoded; damaged packets and pictures are skipped, a cut-off file gives what it holds."""
         packets = self._container.demux(self._stream)
         while not self._stop.is_set():
+            # At each packet: a file can hold millions of which no picture comes.
+            self._stopwatch.check()
             try:
                 packet = next(packets)
             except (StopIteration, av.error.FFmpegError):
@@ -316,15 +358,20 @@ def _upright(picture: VideoFrame, size: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 class _Stopwatch:
-    """Sums up the time spent inside of `with`."""
+    """Sums up the time spent inside of `with`, against a budget."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget_s: float) -> None:
+        self._budget_s = budget_s
         self._sum_s = 0.0
         self._since_s = 0.0
 
-    @property
-    def elapsed_s(self) -> float:
-        return self._sum_s + time.perf_counter() - self._since_s
+    def check(self) -> None:
+        """Raises `ClipRejected` when the budget is spent; to be asked inside of `with`."""
+        if self._sum_s + time.perf_counter() - self._since_s > self._budget_s:
+            raise ClipRejected(
+                ErrorCode.CLIP_TOO_LARGE,
+                f"Decoding took more than {self._budget_s:.0f} s. Record at a lower resolution.",
+            )
 
     def __enter__(self) -> None:
         self._since_s = time.perf_counter()

@@ -1,11 +1,14 @@
 """A worker whose analysis misbehaves as a test asks: everything else about it is the real worker.
 
-`ODD_VISION` and `ODD_RPPG` say what a branch does: `ok`, `raise`, `hang`, `hang_deaf`, `die`, `die_once`, `slow`.
+`ODD_VISION` and `ODD_RPPG` say what a branch does: `ok`, `raise`, `hang`, `hang_deaf`, `die`, `die_once`,
+`segfault`, `slow`.
 """
 
+import ctypes
 import os
 import signal
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -48,6 +51,11 @@ class OddAnalyzer:
                 time.sleep(1)
         if behaviour == "die" or (behaviour == "die_once" and tries.stat().st_size == 1):
             os.kill(os.getpid(), signal.SIGKILL)
+        if behaviour == "segfault":
+            # As a decoder would: in native code, in a thread of its own.
+            thread = threading.Thread(target=ctypes.string_at, args=(0,))
+            thread.start()
+            thread.join()
         if behaviour == "slow":
             time.sleep(3)
         vitals = {

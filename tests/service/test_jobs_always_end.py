@@ -5,6 +5,8 @@ import signal
 import time
 from collections.abc import Callable
 
+import pytest
+
 from facevitals.broker import start_broker
 from tests.service.conftest import Service, wait_until
 
@@ -48,9 +50,10 @@ def test_a_worker_killed_once_is_tried_again(make_service: MakeService) -> None:
     assert (service.folder / "tries-rppg").read_text() == ".."
 
 
-def test_a_clip_that_kills_its_worker_is_bounded_to_two_tries(make_service: MakeService) -> None:
+@pytest.mark.parametrize("death", ["die", "segfault"])
+def test_a_clip_that_kills_its_worker_is_bounded_to_two_tries(make_service: MakeService, death: str) -> None:
     service = make_service()
-    service.start_worker("vision,rppg", ODD, ODD_RPPG="die")
+    service.start_worker("vision,rppg", ODD, ODD_RPPG=death)
     document = service.finished(service.submit())
     assert document["branches"]["rppg"]["status"] == "error"
     assert "died" in document["branches"]["rppg"]["error"]["detail"]
