@@ -54,6 +54,8 @@ def accuracy(
     live: Annotated[int, typer.Option(help="Simulated clips of a living person.", min=0)] = 240,
     negatives: Annotated[int, typer.Option(help="Simulated clips that have no pulse to be told.", min=0)] = 300,
     data: Annotated[Path | None, typer.Option(help="Folder of real clips and signals; left out where absent.")] = None,
+    clips: Annotated[Path, typer.Option(help="Folder where filmed clips stay: 5 MB each.")] = Path("bench-out/clips"),
+    processes: Annotated[int, typer.Option(help="Processes that film and measure, all stepping behind.", min=1)] = 2,
     out: Out = Path("bench-out"),
 ) -> None:
     """How right the vitals are, how often they are told, and whether their intervals hold. Goes on where it stopped."""
@@ -64,19 +66,28 @@ def accuracy(
     from lab.bench import recordings
     from lab.bench.trial import rows as measured
     from lab.simulate import ClipSpec
-    from lab.trials import MEASUREMENT_SEED, filmed, specs
+    from lab.trials import MEASUREMENT_SEED, film, specs
+    from workers.clip import open_clip
     from workers.face import FaceTracker
     from workers.rppg.models import RppgModels
     from workers.rppg.traces import traces_of
 
     config = settings()
-    models = RppgModels.load(config.models_path, config.threads or 1, open_only=config.open_models_only)
+    models = RppgModels.load(config.models_path, 1, open_only=config.open_models_only)
     chosen = list(specs(live, negatives, MEASUREMENT_SEED))
-    made = measured(chosen, models, FaceTracker(), out / "accuracy-rows.jsonl")
+    made = measured(
+        chosen,
+        config.models_path,
+        clips,
+        out / "accuracy-rows.jsonl",
+        processes,
+        open_only=config.open_models_only,
+    )
     rows = list(progress_over(made, "clips", total=len(chosen), console=console))
     reports = [table(rows) for table in tables.TABLES]
-    _, track = filmed(ClipSpec(), FaceTracker())
-    reports.append(tables.by_estimator(rows, tables.costs_ms(models, traces_of(track))))
+    with open_clip(film(ClipSpec(), clips).path) as clip:
+        traces = traces_of(FaceTracker().track(clip.frames()))
+    reports.append(tables.by_estimator(rows, tables.costs_ms(models, traces)))
     if data is not None:
         reports.append(recordings.real_clips(data / "clips", models))
         signals = data / "ppg" / "bidmc_01_26.npz"

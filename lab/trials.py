@@ -1,27 +1,29 @@
 """Simulated clips to calibrate and to measure on: the same seed gives the same conditions and the same clip.
 
 Calibration and measurement take seeds from ranges that don't meet, so that no figure is told of a clip that was fitted.
+Filming is most of the cost, so a clip that was filmed stays in a folder, under a name that its conditions give it.
 """
 
+import hashlib
+import json
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from lab.simulate import ClipSpec, Truth, simulate
-from workers.clip import open_clip
-from workers.face import FaceTrack, FaceTracker
+from lab.simulate import ClipSpec, simulate
 
 #: First seeds of the clips that thresholds are fitted to, and of those that figures are told of.
 CALIBRATION_SEED: Final = 1_000_000
 MEASUREMENT_SEED: Final = 2_000_000
 
-#: What must never be given a heart rate, and is not refused before anybody looks at the pulse.
-NEGATIVES: Final = ("still", "waved", "frozen", "flicker", "screen", "covered", "half_covered", "masked", "face_leaves")
-#: What has no face at all, or too little of anything.
-EMPTY: Final = ("wall", "noise", "no_face", "two_faces", "too_short", "low_fps")
+#: What must never be given a heart rate.
+NEGATIVES: Final = ("still", "waved", "wall", "noise", "frozen", "flicker", "screen", "covered", "face_leaves")
+#: Those of them in which a face is seen throughout, and no part of it pulses: what the pulse itself must be told from.
+PULSELESS: Final = ("still", "waved", "frozen", "flicker", "screen")
 
 #: A resting heart varies by about a twentieth of its interval, and less the faster it beats.
 _VARIABILITY_MS: Final = (12.0, 60.0)
@@ -46,6 +48,8 @@ def live_spec(seed: int, duration_s: float = 15.0) -> ClipSpec:
         light=float(rng.choice([1.0, 0.5, 0.25], p=[0.5, 0.25, 0.25])),
         motion=float(rng.choice([0.3, 1.0, 2.0], p=[0.25, 0.5, 0.25])),
         codec=codec,
+        # As a browser's recorder writes them: WebM without a duration.
+        duration_header=codec == "h264",
         bitrate_bps=bitrate,
         fps=float(rng.choice([30.0, 25.0, 20.0, 60.0], p=[0.6, 0.15, 0.15, 0.1])),
         jitter=float(rng.choice([0.0, 0.15], p=[0.7, 0.3])),
@@ -67,26 +71,38 @@ def negative_spec(seed: int, kinds: tuple[str, ...] = NEGATIVES, duration_s: flo
     )
 
 
-def filmed(spec: ClipSpec, tracker: FaceTracker) -> tuple[Truth, FaceTrack]:
-    """Film the clip into a file, decode it, and follow the face through it."""
+@dataclass(frozen=True)
+class Film:
+    """A clip that was filmed: its conditions, its file, and the simulator's account of it (`lab.simulate.Truth`)."""
+
+    spec: ClipSpec
+    path: Path
+    truth: dict[str, Any]
+
+
+def film(spec: ClipSpec, folder: Path) -> Film:
+    """Film the clip into the folder, or find it there."""
     suffix = ".mp4" if spec.codec in {None, "h264"} else ".webm"
-    with TemporaryDirectory(prefix="facevitals-trial-") as folder:
-        path = Path(folder) / f"clip{suffix}"
-        truth = simulate(path, spec)
-        with open_clip(path) as clip:
-            return truth, tracker.track(clip.frames())
+    mark = hashlib.sha256(repr(spec).encode()).hexdigest()[:8]
+    path = folder / f"{spec.kind}-{spec.seed}-{mark}{suffix}"
+    told = path.with_suffix(".truth.json")
+    if not (path.is_file() and told.is_file()):
+        folder.mkdir(parents=True, exist_ok=True)
+        # A killed process leaves nothing behind that looks like a clip.
+        making = folder / f"{path.stem}.{os.getpid()}{suffix}"
+        simulate(making, spec)
+        making.with_suffix(".truth.json").rename(told)
+        making.rename(path)
+    return Film(spec, path, json.loads(told.read_text("utf-8")))
 
 
-def specs(live: int, negatives: int, first_seed: int, empty: int = 0) -> Iterator[ClipSpec]:
+def specs(live: int, negatives: int, first_seed: int, kinds: tuple[str, ...] = NEGATIVES) -> Iterator[ClipSpec]:
     """So many clips of each, living and not in turns, so that a part of them is a sample too."""
-    made = [0, 0, 0]
-    wanted = (live, negatives, empty)
+    made = [0, 0]
+    wanted = (live, negatives)
     for _ in range(sum(wanted)):
         # Whoever is furthest behind comes next.
-        kind = min((index for index in range(3) if made[index] < wanted[index]), key=lambda k: made[k] / wanted[k])
+        kind = min((index for index in range(2) if made[index] < wanted[index]), key=lambda k: made[k] / wanted[k])
         seed = first_seed + made[kind]
         made[kind] += 1
-        if kind == 0:
-            yield live_spec(seed)
-        else:
-            yield negative_spec(seed + 500_000, NEGATIVES if kind == 1 else EMPTY)
+        yield live_spec(seed) if kind == 0 else negative_spec(seed + 500_000, kinds)

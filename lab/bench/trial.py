@@ -1,14 +1,20 @@
 """One clip through the rppg branch: its conditions, its truth, and everything that the branch thought, as one row."""
 
+import hashlib
 import json
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from importlib.resources import files
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
-from lab.simulate import ClipSpec, Truth
-from lab.trials import filmed
+from lab.simulate import ClipSpec
+from lab.trials import Film, film
+from shared.logs import silence_native_stderr
 from shared.schemas import Measure, Vital
+from workers.clip import open_clip
 from workers.face import FaceTrack, FaceTracker
 from workers.rppg.branch import Examined, examine, measure_rppg
 from workers.rppg.estimators import NEURAL
@@ -24,19 +30,67 @@ CONDITIONS: Final = (
 )  # fmt: skip
 
 
-def rows(specs: Iterable[ClipSpec], models: RppgModels, tracker: FaceTracker, journal: Path) -> Iterator[Row]:
-    """A row for each clip; those that `journal` (JSON lines) holds already are read, the others measured and added."""
-    known = {row["seed"]: row for row in read_rows(journal)}
+def rows(
+    specs: Sequence[ClipSpec],
+    models_dir: Path,
+    clips: Path,
+    journal: Path,
+    processes: int = 1,
+    *,
+    open_only: bool = False,
+) -> Iterator[Row]:
+    """A row for each clip, filmed into `clips` where it is not there yet; in the order in which they are ready.
+
+    Rows that `journal` (JSON lines) holds are read from it, if the code that measured them is the code of now; the
+    others are measured and added. Several processes step behind whatever else the machine does.
+    """
+    code = code_mark()
+    wanted = {spec.seed: spec for spec in specs}
+    known = {row["seed"]: row for row in read_rows(journal) if row.get("code") == code and row["seed"] in wanted}
+    yield from known.values()
     journal.parent.mkdir(parents=True, exist_ok=True)
+    rest = [spec for spec in specs if spec.seed not in known]
     with journal.open("a", encoding="utf-8") as file:
-        for spec in specs:
-            row = known.get(spec.seed)
-            if row is None:
-                truth, track = filmed(spec, tracker)
-                row = row_of(spec, truth, track, models)
-                file.write(json.dumps(row) + "\n")
-                file.flush()
+        for row in _measured(rest, clips, (models_dir, open_only), processes):
+            row["code"] = code
+            file.write(json.dumps(row) + "\n")
+            file.flush()
             yield row
+
+
+def code_mark() -> str:
+    """A mark that changes with every change of the workers' code and calibration."""
+    folder = Path(str(files("workers")))
+    found = sorted(path for path in folder.rglob("*") if path.suffix in {".py", ".json"})
+    return hashlib.sha256(b"".join(path.read_bytes() for path in found)).hexdigest()[:12]
+
+
+def _measured(specs: list[ClipSpec], clips: Path, how: tuple[Path, bool], processes: int) -> Iterator[Row]:
+    if processes <= 1:
+        _prepare(*how, niceness=0)
+        yield from (_row((spec, clips)) for spec in specs)
+        return
+    with get_context("spawn").Pool(processes, _prepare, (*how, 10)) as pool:
+        yield from pool.imap_unordered(_row, [(spec, clips) for spec in specs])
+
+
+#: What a process measures with, loaded once.
+_tools: dict[str, Any] = {}
+
+
+def _prepare(models_dir: Path, open_only: bool, niceness: int) -> None:
+    os.nice(niceness)
+    silence_native_stderr()
+    _tools["models"] = RppgModels.load(models_dir, 1, open_only=open_only)
+    _tools["tracker"] = FaceTracker()
+
+
+def _row(job: tuple[ClipSpec, Path]) -> Row:
+    spec, clips = job
+    shot = film(spec, clips)
+    with open_clip(shot.path) as clip:
+        track = _tools["tracker"].track(clip.frames())
+    return row_of(shot, track, _tools["models"])
 
 
 def read_rows(journal: Path) -> list[Row]:
@@ -52,20 +106,16 @@ def read_rows(journal: Path) -> list[Row]:
     return found
 
 
-def row_of(spec: ClipSpec, truth: Truth, track: FaceTrack, models: RppgModels) -> Row:
+def row_of(shot: Film, track: FaceTrack, models: RppgModels) -> Row:
     """Everything that tables and calibration need of one clip."""
+    spec, truth = shot.spec, shot.truth
     examined = examine(track, models, thorough=True)
     seen = examined if isinstance(examined, Examined) else None
     vitals = measure_rppg(track, models, examined=seen).vitals
     row: Row = {
         "seed": spec.seed,
         "conditions": {name: getattr(spec, name) for name in CONDITIONS},
-        "truth": {
-            "heart_rate": truth.heart_rate,
-            "respiration_rate": truth.respiration_rate,
-            "sdnn_ms": truth.sdnn_ms,
-            "rmssd_ms": truth.rmssd_ms,
-        },
+        "truth": {name: truth[name] for name in ("heart_rate", "respiration_rate", "sdnn_ms", "rmssd_ms")},
         "checks": {name: check.reason for name, check in track.checks.items() if check.reason is not None},
         "vitals": {name: _vital(vital) for name, vital in vitals.items()},
     }

@@ -20,7 +20,6 @@ from lab.calibrate.held_out import (
     HeldOut,
     at_coverage,
     cross_validate,
-    interval_weights,
     plain_agreement,
 )
 from lab.calibrate.table import RealClip, read_table
@@ -42,32 +41,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = _report(clips, confidence)
     if options.write:
         path = Path(str(files("workers.rppg") / "calibration.json"))
-        path.write_text(json.dumps(_document(clips, confidence, options.table, report), indent=1) + "\n", "utf-8")
+        document = _document(json.loads(path.read_text("utf-8")), clips, confidence, options.table, report)
+        path.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
     json.dump(report, sys.stdout, indent=1)
     sys.stdout.write("\n")
     return 0
 
 
-def _document(clips: Sequence[RealClip], confidence: float, table: Path, report: dict[str, Any]) -> dict[str, Any]:
-    """What `workers.rppg.calibration` reads, fitted to every clip."""
+def _document(
+    before: dict[str, Any], clips: Sequence[RealClip], confidence: float, table: Path, report: dict[str, Any]
+) -> dict[str, Any]:
+    """The document of `before` with what this table says, fitted to every clip."""
     fusion = fit_fusion(clips)
     agreements = [agree(clip.estimates, fusion) for clip in clips]
     accepted = [at for at, agreement in enumerate(agreements) if agreement.confidence >= confidence]
     interval = fit_interval(
         [agreements[at] for at in accepted],
-        [clips[at].duration_s for at in accepted],
+        [clips[at] for at in accepted],
         np.array([agreements[at].rate_per_min - clips[at].rate_per_min for at in accepted]),
-        interval_weights([clips[at] for at in accepted]),
         LEVEL,
     )
-    return {
+    return before | {
         "made_by": "python -m lab.calibrate --write",
         "data": {"file": table.name, "sha256": hashlib.sha256(table.read_bytes()).hexdigest(), "clips": len(clips)},
         "held_out": report,
         "fusion": asdict(fusion),
-        "gate": asdict(CALIBRATION.gate),
-        "variability": asdict(CALIBRATION.variability),
-        "respiration": asdict(CALIBRATION.respiration),
         "interval": {name: round(value, 4) for name, value in asdict(interval).items()},
     }
 

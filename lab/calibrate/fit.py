@@ -9,7 +9,7 @@ from scipy.optimize import linprog
 
 from lab.calibrate.table import RealClip, dataset_weights
 from workers.rppg.agreement import KNOTS_PER_MIN, Agreement, Fusion, Reliability, hit_density
-from workers.rppg.calibration import IntervalModel, features
+from workers.rppg.calibration import LEAST_ERROR_PER_MIN, IntervalModel, interval_features
 
 Array = NDArray[np.float64]
 
@@ -36,18 +36,30 @@ def fit_fusion(clips: Sequence[RealClip]) -> Fusion:
 
 
 def fit_interval(
-    agreements: Sequence[Agreement], durations_s: Sequence[float], errors_per_min: Array, weights: Array, level: float
+    agreements: Sequence[Agreement], clips: Sequence[RealClip], errors_per_min: Array, level: float
 ) -> IntervalModel:
-    """Quantile regression (Koenker & Bassett 1978) of the logarithm of the absolute error."""
-    rows = np.array([features(*pair) for pair in zip(agreements, durations_s, strict=True)])
-    target = np.log(np.abs(errors_per_min) + 0.05)
+    """Quantile regression of the logarithm of the absolute error, every clip counting the same."""
+    rows = np.array(
+        [
+            interval_features(agreement, clip.duration_s, clip.movement)
+            for agreement, clip in zip(agreements, clips, strict=True)
+        ]
+    )
+    target = np.log(np.abs(errors_per_min) + LEAST_ERROR_PER_MIN)
+    return IntervalModel(*quantile_regression(rows, target, np.full(len(rows), 1 / len(rows)), level))
+
+
+def quantile_regression(rows: Array, target: Array, weights: Array, level: float) -> tuple[float, ...]:
+    """Coefficients (k,) for rows (n, k) below whose product a `level` of the targets (n,) lies (Koenker & Bassett
+    1978).
+    """
     count, width = rows.shape
     # As a linear programme: coefficients split by sign, residuals split by sign, pinball loss on the residuals.
     cost = np.concatenate((np.zeros(2 * width), level * weights, (1 - level) * weights))
     equal = np.hstack((rows, -rows, np.eye(count), -np.eye(count)))
     solution = linprog(cost, A_eq=equal, b_eq=target, bounds=(0, None), method="highs").x
     fitted = solution[:width] - solution[width : 2 * width]
-    return IntervalModel(*(float(value) for value in fitted))
+    return tuple(float(value) for value in fitted)
 
 
 def _reliability(name: str, clips: Sequence[RealClip], truth: Array, weights: Array) -> Reliability:

@@ -19,12 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.bench.trial import Row, read_rows, rows
-from lab.trials import CALIBRATION_SEED, specs
-from workers.face import FaceTracker
+from lab.trials import CALIBRATION_SEED, PULSELESS, specs
 from workers.rppg.agreement import Agreement
 from workers.rppg.calibration import CALIBRATION
 from workers.rppg.evidence import Evidence
-from workers.rppg.models import RppgModels
 from workers.rppg.presence import PresenceModel, features
 
 Array = NDArray[np.float64]
@@ -46,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--live", type=int, default=240)
     parser.add_argument("--negatives", type=int, default=240)
     parser.add_argument("--journal", type=Path, default=Path("bench-out/calibration-rows.jsonl"))
+    parser.add_argument("--clips", type=Path, default=Path("bench-out/clips"))
+    parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--models-dir", type=Path, default=Path(".facevitals/models"))
     parser.add_argument("--fit-only", action="store_true", help="film nothing; fit to what the journal holds")
     parser.add_argument("--write", action="store_true", help="renew the gate in workers/rppg/calibration.json")
@@ -53,9 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.fit_only:
         found = read_rows(options.journal)
     else:
-        chosen = specs(options.live, options.negatives, CALIBRATION_SEED)
-        models = RppgModels.load(options.models_dir)
-        found = list(rows(chosen, models, FaceTracker(), options.journal))
+        chosen = list(specs(options.live, options.negatives, CALIBRATION_SEED, PULSELESS))
+        found = list(rows(chosen, options.models_dir, options.clips, options.journal, options.processes))
     report: dict[str, Any] = {"clips": len(found)}
     models_of: dict[str, PresenceModel] = {}
     for name, alone in (("presence", False), ("presence_alone", True)):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.calibrate.fit import fit_fusion, fit_interval
-from lab.calibrate.table import RealClip, dataset_weights, folds_by_subject
+from lab.calibrate.table import RealClip, folds_by_subject
 from workers.rppg.agreement import Agreement, agree
 
 Array = NDArray[np.float64]
@@ -35,7 +35,6 @@ def cross_validate(
     """
     fold = folds_by_subject(clips, folds, seed)
     truth = np.array([clip.rate_per_min for clip in clips])
-    durations = np.array([clip.duration_s for clip in clips])
     agreements: list[Agreement | None] = [None] * len(clips)
     for index in range(folds):
         fusion = fit_fusion([clip for clip, of in zip(clips, fold, strict=True) if of != index])
@@ -49,19 +48,13 @@ def cross_validate(
         chosen = np.flatnonzero((fold != index) & (confidences >= confidence))
         model = fit_interval(
             [agreed[at] for at in chosen],
-            [durations[at] for at in chosen],
+            [clips[at] for at in chosen],
             (rates - truth)[chosen],
-            interval_weights([clips[at] for at in chosen]),
             level,
         )
         for at in np.flatnonzero(fold == index):
-            half_widths[at] = model.half_width_per_min(agreed[at], durations[at])
+            half_widths[at] = model.half_width_per_min(agreed[at], clips[at].duration_s, clips[at].movement)
     return HeldOut(rates, confidences, half_widths)
-
-
-def interval_weights(clips: Sequence[RealClip]) -> Array:
-    """Half by clip, half by dataset: the intervals hold over all clips, and no dataset is forgotten for being small."""
-    return 0.5 / len(clips) + 0.5 * dataset_weights(clips)
 
 
 def plain_agreement(clip: RealClip) -> tuple[float, int]:

@@ -15,15 +15,19 @@ from workers.rppg.agreement import Estimate
 ESTIMATORS: Final = ("pos", "chrom", "green", "deepphys", "mttscan")
 NEURAL: Final = frozenset({"deepphys", "mttscan"})
 
+#: The table's movement of people who were asked to sit still: its median on VV-Medium.
+STILL: Final = 0.04
+
 
 @dataclass(frozen=True)
 class RealClip:
-    """One clip of the table. `skin_type` is Fitzpatrick's, 1 to 6."""
+    """One clip of the table. `skin_type` is Fitzpatrick's, 1 to 6; `movement` is over that of a still sitter."""
 
     dataset: str
     subject: str
     duration_s: float
     skin_type: int | None
+    movement: float
     rate_per_min: float
     estimates: tuple[Estimate, ...]
 
@@ -41,6 +45,7 @@ def _clip(row: dict[str, str]) -> RealClip:
         subject=row["subject"],
         duration_s=float(row["duration_s"]),
         skin_type=int(float(row["skin_type"])) if row["skin_type"] else None,
+        movement=float(row["movement"]) / STILL,
         rate_per_min=float(row["hr_ref"]),
         # The table has no spectra, so no SNR either.
         estimates=tuple(

@@ -87,7 +87,9 @@ def measure_rppg(
         for spec in vitals.still_open():
             vitals.tell(spec, _silent(spec, *measured))
         return BranchResult(vitals=vitals.in_order())
-    return _answer(track, measured, vitals, sorted(models.weights.values()), options or RppgOptions())
+    asked = {estimate.name for estimate in measured.pulse.estimates}
+    weights = sorted(weight for name, weight in models.weights.items() if name in asked)
+    return _answer(track, measured, vitals, weights, options or RppgOptions())
 
 
 def duration_of(track: FaceTrack) -> float:

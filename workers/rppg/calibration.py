@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workers.rppg.agreement import Agreement, Fusion, Reliability
 from workers.rppg.evidence import Evidence
@@ -26,6 +27,15 @@ STAND_INS: Final = {
     "tscan": "mttscan",
 }
 
+Array = NDArray[np.float64]
+
+#: Errors below this many beats a minute are the reference's own.
+LEAST_ERROR_PER_MIN: Final = 0.05
+#: Confidence below this is of another kind: gross errors are among what is told.
+SURE: Final = 0.9
+#: Movement over that of a still sitter counts between these.
+MOVEMENTS: Final = (0.5, 8.0)
+
 
 @dataclass(frozen=True)
 class Gate:
@@ -36,7 +46,10 @@ class Gate:
     lamp_snr_db, lamp_share        a background that beats more than both of these is a lamp
     grey_snr_db, grey_excess_db    without a background: a pulse below the one in chrominance, and above the other in
                                    green over chrominance, is light and not blood
-    settled_log_odds, settled_confidence  from here on no further estimator is asked
+    half_line_db, half_share       half of the rate that stands out by more than both may be the rate
+    coded_share                    keyframes that did more than this share of the pulse left beside them leave a doubt
+    settled_log_odds, settled_log_odds_alone, settled_confidence  from here on no further estimator is asked: with a
+                                   network among those asked, and without
     """
 
     presence: PresenceModel
@@ -47,7 +60,11 @@ class Gate:
     lamp_share: float
     grey_snr_db: float
     grey_excess_db: float
+    half_line_db: float
+    half_share: float
+    coded_share: float
     settled_log_odds: float
+    settled_log_odds_alone: float
     settled_confidence: float
 
     def presence_for(self, evidence: Evidence) -> PresenceModel:
@@ -57,30 +74,73 @@ class Gate:
 
 @dataclass(frozen=True)
 class IntervalModel:
-    """Half-width of the 90 % interval, fitted by quantile regression on accepted clips.
+    """Half-width of the 90 % interval, fitted by quantile regression to accepted clips of real people.
 
-    log(h + `OFFSET`) = `level` + `doubt`·log(1 - confidence + `FLOOR`) + `spread`·log(spread + 0.1) +
-    `shortness`·log(15 s/T)
+    log(h + `LEAST_ERROR_PER_MIN`) is the weights' product with `interval_features`.
     """
 
     level: float
     doubt: float
     spread: float
     shortness: float
+    unsure: float
+    movement: float
 
-    def half_width_per_min(self, agreement: Agreement, duration_s: float) -> float:
+    def half_width_per_min(self, agreement: Agreement, duration_s: float, movement: float) -> float:
         """Half-width of the interval around the agreed rate."""
-        return float(np.exp(features(agreement, duration_s) @ (self.level, self.doubt, self.spread, self.shortness)))
+        weights = (self.level, self.doubt, self.spread, self.shortness, self.unsure, self.movement)
+        log_width = float(interval_features(agreement, duration_s, movement) @ np.array(weights))
+        return max(float(np.exp(log_width)) - LEAST_ERROR_PER_MIN, LEAST_ERROR_PER_MIN)
 
 
-def features(agreement: Agreement, duration_s: float) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """What the width of the interval depends on (4,): a constant, doubt, the members' spread, shortness of the clip."""
+def interval_features(agreement: Agreement, duration_s: float, movement: float) -> Array:
+    """What the width of the interval depends on (6,).
+
+    A constant; doubt; the members' spread; shortness of the clip; whether confidence is below `SURE`; movement over
+    that of a still sitter.
+    """
     return np.array(
         [
             1.0,
             np.log(1 - agreement.confidence + 0.005),
             np.log(agreement.spread_per_min + 0.1),
             np.log(15 / duration_s),
+            float(agreement.confidence < SURE),
+            np.log(np.clip(movement, *MOVEMENTS)),
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class PixelIntervalModel:
+    """Half-width of the 90 % interval, fitted in the same way to simulated clips; the wider of the two is told.
+
+    Published answers on real clips know nothing of the wave; this one knows its noise, and how the rate was counted.
+    """
+
+    level: float
+    noise: float
+    spread: float
+    rate: float
+    step: float
+
+    def half_width_per_min(self, features: Array) -> float:
+        """Half-width of the interval around the rate told; `features` as `pixel_interval_features` gives them."""
+        return float(np.exp(features @ np.array((self.level, self.noise, self.spread, self.rate, self.step))))
+
+
+def pixel_interval_features(evidence: Evidence, agreement: Agreement, rate_per_min: float) -> Array:
+    """What the width depends on (5,).
+
+    A constant; the fused wave's noise; the members' spread; the rate; how far counting beats moved the rate.
+    """
+    return np.array(
+        [
+            1.0,
+            -float(np.clip(evidence.snr_db, -10, 15)) / 10,
+            np.log(agreement.spread_per_min + 0.1),
+            np.log(rate_per_min / 75),
+            np.log(abs(rate_per_min - agreement.rate_per_min) + 0.1),
         ]
     )
 
@@ -119,6 +179,7 @@ class Calibration:
     fusion: Fusion
     gate: Gate
     interval: IntervalModel
+    pixel_interval: PixelIntervalModel
     variability: VariabilityModel
     respiration: RespirationModel
 
@@ -144,6 +205,7 @@ def read_calibration(document: dict[str, Any]) -> Calibration:
             }
         ),
         interval=IntervalModel(**document["interval"]),
+        pixel_interval=PixelIntervalModel(**document["pixel_interval"]),
         variability=VariabilityModel(**document["variability"]),
         respiration=RespirationModel(**document["respiration"]),
     )

@@ -5,7 +5,7 @@ from typing import Final
 
 from shared.schemas import Baseline, Vital, VitalStatus
 from shared.vitals import HEART_RATE, Reason
-from workers.rppg.calibration import CALIBRATION, Gate
+from workers.rppg.calibration import CALIBRATION, Gate, pixel_interval_features
 from workers.rppg.evidence import Evidence
 from workers.rppg.method import method_of
 from workers.rppg.pulse import Pulse
@@ -33,6 +33,18 @@ def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
             "no rate stands out in the colour of the skin",
         ),
         (
+            pulse.evidence.half_line_db > gate.half_line_db and pulse.evidence.half_share > gate.half_share,
+            Reason.ESTIMATORS_DISAGREE,
+            "half of the likeliest rate stands out as well: one is the other's harmonic",
+        ),
+        (
+            # A pulse at the keyframes' own rate goes with them: what is left may be anything.
+            pulse.evidence.coded > gate.coded_share * pulse.evidence.modulation
+            and log_odds(pulse) < gate.settled_log_odds,
+            Reason.ESTIMATORS_DISAGREE,
+            "what the encoder does at every keyframe is stronger than the pulse that is left without it",
+        ),
+        (
             agreement.confidence < gate.confidence,
             Reason.ESTIMATORS_DISAGREE,
             f"the likeliest rate has {agreement.confidence:.0%} confidence",
@@ -50,6 +62,21 @@ def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
 def log_odds(pulse: Pulse) -> float:
     """Log odds that there is a pulse at all."""
     return CALIBRATION.gate.presence_for(pulse.evidence).log_odds(pulse.evidence, pulse.agreement)
+
+
+def half_width_per_min(pulse: Pulse) -> float:
+    """Half of the 90 % interval: what real clips ask for, or what this clip's wave does, whichever is more."""
+    evidence, agreement = pulse.evidence, pulse.agreement
+    return max(
+        CALIBRATION.interval.half_width_per_min(agreement, pulse.duration_s, evidence.movement),
+        CALIBRATION.pixel_interval.half_width_per_min(pixel_interval_features(evidence, agreement, pulse.rate_per_min)),
+    )
+
+
+def _covered_by_keyframes(pulse: Pulse) -> bool:
+    """Whether a pulse at the keyframes' own rate may have gone with them, so that what is left may be anything."""
+    gate, evidence = CALIBRATION.gate, pulse.evidence
+    return evidence.coded > gate.coded_share * evidence.modulation and log_odds(pulse) < gate.settled_log_odds
 
 
 def _beats_like_a_lamp(evidence: Evidence, gate: Gate) -> bool:
@@ -77,7 +104,7 @@ def heart_rate(pulse: Pulse, models: Iterable[str]) -> Vital:
     if refused is not None:
         reason, detail = refused
         return Vital.without_value(HEART_RATE.unit, VitalStatus.ABSTAINED, reason, detail, method)
-    half = CALIBRATION.interval.half_width_per_min(pulse.agreement, pulse.duration_s)
+    half = half_width_per_min(pulse)
     rate = pulse.rate_per_min
     return Vital(
         value=round(rate, 1),

@@ -46,6 +46,7 @@ class Traces:
     gaps        ((from, to), …) seconds during which no face was measured
     frames                      decoded frames in which the face was measured
     chest       (n,) or None    vertical position of the chest, in face widths, up to a slow drift; None where hidden
+    coded                       relative amplitude of what every keyframe did to the face's green, and was taken away
     """
 
     fs: float
@@ -59,6 +60,7 @@ class Traces:
     gaps: tuple[tuple[float, float], ...]
     frames: int
     chest: NDArray[np.float64] | None = None
+    coded: float = 0.0
 
     @property
     def face(self) -> NDArray[np.float64]:
@@ -141,7 +143,17 @@ def traces_of(track: FaceTrack) -> Traces:
         gaps=gaps,
         frames=int(measured.sum()),
         chest=rise(track.torso, grid),
+        coded=_amplitude_of(track.regions[:, 0, 1], colours[:, 0, 1]),
     )
+
+
+def _amplitude_of(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:
+    """Amplitude of the sine that has the power of a difference, over the mean of what it was taken from."""
+    if before is after:
+        return 0.0
+    known = np.isfinite(before) & np.isfinite(after)
+    taken = (before[known] - after[known]).astype(np.float64)
+    return float(np.sqrt(2) * taken.std() / max(float(before[known].mean()), 1e-9))
 
 
 def _uncoded(track: FaceTrack) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:

@@ -54,8 +54,9 @@ def test_order_does_not_matter() -> None:
 def test_the_interval_widens_with_doubt_spread_and_shortness() -> None:
     sure, unsure = agree(_estimates(72, 72, 72, 72, 72), FUSION), agree(_estimates(72, 74, 73, 48, 71), FUSION)
     width = CALIBRATION.interval.half_width_per_min
-    assert width(sure, 15) < width(unsure, 15)
-    assert width(sure, 15) < width(sure, 6)
+    assert width(sure, 15, 1) < width(unsure, 15, 1)
+    assert width(sure, 15, 1) < width(sure, 6, 1)
+    assert width(sure, 15, 1) < width(sure, 15, 4)
 
 
 def test_nobody_asked_is_an_error() -> None:

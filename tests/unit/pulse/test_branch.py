@@ -7,7 +7,7 @@ import pytest
 from shared.schemas import Check, CheckStatus, Vital, VitalStatus
 from shared.vitals import VITALS, Branch, Reason
 from workers.branch import Progress
-from workers.rppg.branch import measure_rppg
+from workers.rppg.branch import Examined, examine, measure_rppg
 from workers.rppg.models import RppgModels
 
 from .conftest import MakeTrack
@@ -18,10 +18,20 @@ RPPG = {name for name, spec in VITALS.items() if spec.branch is Branch.RPPG}
 def test_networks_take_part_where_they_are_installed(make_track: MakeTrack, models: RppgModels) -> None:
     if not models.weights:
         pytest.skip("no network is installed")
-    vital = measure_rppg(make_track(duration_s=8), models).vitals["heart_rate"]
+    track = make_track(duration_s=8)
+    examined = examine(track, models, thorough=True)
+    assert isinstance(examined, Examined)
+    vital = measure_rppg(track, models, examined=examined).vitals["heart_rate"]
     assert vital.value == pytest.approx(72, abs=1)
     assert vital.method is not None
     assert set(vital.method.models) == set(models.weights.values())
+
+
+def test_no_network_is_asked_about_a_clear_pulse(make_track: MakeTrack, models: RppgModels) -> None:
+    vital = measure_rppg(make_track(), models).vitals["heart_rate"]
+    assert vital.value == pytest.approx(72, abs=1)
+    assert vital.method is not None
+    assert not vital.method.models
 
 
 @pytest.mark.parametrize("rate", [48.0, 72.0, 130.0])

@@ -20,14 +20,14 @@ NeuralEstimator = Callable[[Traces, Network], NDArray[np.float64]]
 class EstimatorSpec:
     """One way to a pulse wave. `model` names the weights (`workers.models.MODELS`) that a neural one needs.
 
-    `spare`: asked only where the others leave a doubt. `kept`: asked without being named; the others are here to be
-    measured (`facevitals bench accuracy`) and to be asked for (`--estimators`).
+    `turn`: those of a later one are asked only where the earlier ones leave a doubt. `kept`: asked without being named;
+    the others are here to be measured (`facevitals bench accuracy`) and to be asked for (`--estimators`).
     """
 
     name: str
     estimate: Estimator | NeuralEstimator
     model: str | None = None
-    spare: bool = False
+    turn: int = 0
     kept: bool = True
 
     @property
@@ -55,12 +55,12 @@ ESTIMATORS: Final[tuple[EstimatorSpec, ...]] = (
     EstimatorSpec("pbv", pbv.estimate, kept=False),
     EstimatorSpec("ica", ica.estimate, kept=False),
     EstimatorSpec("2sr", ssr.estimate, kept=False),
-    EstimatorSpec("physnet", physnet.estimate, model="physnet.rlap"),
-    EstimatorSpec("tscan", tscan.estimate, model="tscan.rlap", spare=True),
-    EstimatorSpec("deepphys", deepphys.estimate, model="deepphys", spare=True),
+    EstimatorSpec("physnet", physnet.estimate, model="physnet.rlap", turn=1),
+    EstimatorSpec("tscan", tscan.estimate, model="tscan.rlap", turn=2),
+    EstimatorSpec("deepphys", deepphys.estimate, model="deepphys", turn=2),
 )
 
 #: Names of those that have learnt what a pulse looks like.
 NEURAL: Final = frozenset(spec.name for spec in ESTIMATORS if spec.neural)
-#: Names of those that cost more than an easy clip is worth.
-SPARE: Final = frozenset(spec.name for spec in ESTIMATORS if spec.spare)
+#: In which turn each is asked.
+TURNS: Final = {spec.name: spec.turn for spec in ESTIMATORS}
