@@ -4,11 +4,14 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.resources import files
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lab.simulate import ClipSpec
 from lab.trials import Film, film
@@ -17,9 +20,11 @@ from shared.schemas import Measure, Vital
 from workers.clip import open_clip
 from workers.face import FaceTrack, FaceTracker
 from workers.rppg.branch import Examined, examine, measure_rppg
-from workers.rppg.estimators import NEURAL
+from workers.rppg.estimators import ESTIMATORS, NEURAL, Estimator
 from workers.rppg.models import RppgModels
-from workers.rppg.pulse import pulse_of
+from workers.rppg.pulse import Pulse, pulse_of
+from workers.rppg.spectrum import snr_db, spectrum_of
+from workers.rppg.traces import Traces
 
 Row = dict[str, Any]
 
@@ -81,7 +86,9 @@ _tools: dict[str, Any] = {}
 def _prepare(models_dir: Path, open_only: bool, niceness: int) -> None:
     os.nice(niceness)
     silence_native_stderr()
-    _tools["models"] = RppgModels.load(models_dir, 1, open_only=open_only)
+    # Every estimator, those as well that are here to be measured alone.
+    names = frozenset(spec.name for spec in ESTIMATORS)
+    _tools["models"] = RppgModels.load(models_dir, 1, open_only=open_only, only=names)
     _tools["tracker"] = FaceTracker()
 
 
@@ -109,9 +116,13 @@ def read_rows(journal: Path) -> list[Row]:
 def row_of(shot: Film, track: FaceTrack, models: RppgModels) -> Row:
     """Everything that tables and calibration need of one clip."""
     spec, truth = shot.spec, shot.truth
-    examined = examine(track, models, thorough=True)
+    every = _once_each(models)
+    kept = {spec.name for spec in ESTIMATORS if spec.kept}
+    asked = replace(every, estimators={name: run for name, run in every.estimators.items() if name in kept})
+    examined = examine(track, asked, thorough=True)
     seen = examined if isinstance(examined, Examined) else None
-    vitals = measure_rppg(track, models, examined=seen).vitals
+    told = None if seen is None else Examined(seen.traces, pulse_of(seen.traces, asked.estimators))
+    vitals = measure_rppg(track, asked, examined=told).vitals
     row: Row = {
         "seed": spec.seed,
         "conditions": {name: getattr(spec, name) for name in CONDITIONS},
@@ -119,21 +130,44 @@ def row_of(shot: Film, track: FaceTrack, models: RppgModels) -> Row:
         "checks": {name: check.reason for name, check in track.checks.items() if check.reason is not None},
         "vitals": {name: _vital(vital) for name, vital in vitals.items()},
     }
-    if seen is not None:
+    if seen is not None and told is not None:
         row["estimates"] = {estimate.name: estimate.rate_per_min for estimate in seen.pulse.estimates}
         row["snr_db"] = {estimate.name: estimate.snr_db for estimate in seen.pulse.estimates}
-        row["agreement"] = asdict(seen.pulse.agreement)
-        row["evidence"] = asdict(seen.pulse.evidence)
-        row["rate_per_min"] = seen.pulse.rate_per_min
-        signal = {name: run for name, run in models.estimators.items() if name not in NEURAL}
+        for name in every.estimators.keys() - kept:
+            spectrum = spectrum_of(every.estimators[name](seen.traces), seen.traces.fs)
+            row["estimates"][name] = 60 * spectrum.peak_hz()
+            row["snr_db"][name] = snr_db(spectrum, spectrum.peak_hz())
+        row["asked"] = [estimate.name for estimate in told.pulse.estimates]
+        row |= _of_pulse(told.pulse)
+        row["thorough"] = _of_pulse(seen.pulse)
+        signal = {name: run for name, run in asked.estimators.items() if name not in NEURAL}
         if signal:
-            alone = pulse_of(seen.traces, signal)
-            row["alone"] = {
-                "agreement": asdict(alone.agreement),
-                "evidence": asdict(alone.evidence),
-                "rate_per_min": alone.rate_per_min,
-            }
+            row["alone"] = _of_pulse(pulse_of(seen.traces, signal))
     return row
+
+
+def _once_each(models: RppgModels) -> RppgModels:
+    """The models, each estimator answering once: for one clip's traces alone."""
+
+    def once(run: Estimator) -> Estimator:
+        answers: list[NDArray[np.float64]] = []
+
+        def answer(traces: Traces) -> NDArray[np.float64]:
+            if not answers:
+                answers.append(run(traces))
+            return answers[0]
+
+        return answer
+
+    return replace(models, estimators={name: once(run) for name, run in models.estimators.items()})
+
+
+def _of_pulse(pulse: Pulse) -> Row:
+    return {
+        "agreement": asdict(pulse.agreement),
+        "evidence": asdict(pulse.evidence),
+        "rate_per_min": pulse.rate_per_min,
+    }
 
 
 def _vital(vital: Vital) -> Row:

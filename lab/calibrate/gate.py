@@ -19,9 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.bench.trial import Row, read_rows, rows
+from lab.calibrate.fit import quantile_regression
 from lab.trials import CALIBRATION_SEED, PULSELESS, specs
 from workers.rppg.agreement import Agreement
-from workers.rppg.calibration import CALIBRATION
+from workers.rppg.calibration import (
+    CALIBRATION,
+    LEAST_ERROR_PER_MIN,
+    PixelIntervalModel,
+    pixel_interval_features,
+)
 from workers.rppg.evidence import Evidence
 from workers.rppg.presence import PresenceModel, features
 
@@ -34,6 +40,9 @@ RIGHT_SHARE: Final = 0.05
 UNDECIDED: Final = frozenset({"covered", "half_covered", "masked", "face_leaves", "two_faces"})
 #: How far above the likeliest of everything without a pulse the threshold lies, in log odds.
 MARGIN: Final = 1.0
+
+#: Level of the interval.
+LEVEL: Final = 0.9
 
 _RIDGE: Final = 1.0
 
@@ -59,10 +68,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     models_of: dict[str, PresenceModel] = {}
     for name, alone in (("presence", False), ("presence_alone", True)):
         models_of[name], report[name] = fit(found, alone=alone)
+    pixel_interval, report["pixel_interval"] = fit_interval(found)
     if options.write:
         path = Path(str(files("workers.rppg") / "calibration.json"))
         document = json.loads(path.read_text("utf-8"))
         document["gate"] |= {name: _rounded(model) for name, model in models_of.items()}
+        document["pixel_interval"] = {name: round(value, 4) for name, value in asdict(pixel_interval).items()}
         document["gate_made_by"] = {"command": "python -m lab.calibrate.gate --write", "clips": len(found)}
         path.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
     json.dump(report, sys.stdout, indent=1)
@@ -92,16 +103,39 @@ def fit(found: Sequence[Row], *, alone: bool) -> tuple[PresenceModel, dict[str, 
     return PresenceModel(**found_weights, least=least), report
 
 
+def fit_interval(found: Sequence[Row]) -> tuple[PixelIntervalModel, dict[str, Any]]:
+    """The interval of a rate read from pixels, and whether it holds on clips left out in tenths."""
+    told = [row for row in found if row["conditions"]["kind"] == "live" and row["vitals"]["heart_rate"]["value"]]
+    x = np.array([pixel_interval_features(*_read(row)) for row in told])
+    error = np.array([abs(row["vitals"]["heart_rate"]["value"] - row["truth"]["heart_rate"]) for row in told])
+    target = np.log(error + LEAST_ERROR_PER_MIN)
+
+    def fitted(chosen: NDArray[np.bool_]) -> Array:
+        return np.array(quantile_regression(x[chosen], target[chosen], np.full(chosen.sum(), 1 / chosen.sum()), LEVEL))
+
+    tenth = np.random.default_rng(0).permutation(len(told)) % 10
+    width = np.zeros(len(told))
+    for index in range(10):
+        width[tenth == index] = np.exp(x[tenth == index] @ fitted(tenth != index))
+    report = {"clips": len(told), "interval coverage": round(float((error <= width).mean()), 3)}
+    return PixelIntervalModel(*(float(value) for value in fitted(np.ones(len(told), np.bool_)))), report
+
+
+def _read(part: Row) -> tuple[Evidence, Agreement]:
+    """Evidence and agreement, from the row's plain values."""
+    agreement = {**part["agreement"], "members": tuple(part["agreement"]["members"])}
+    return Evidence(**part["evidence"]), Agreement(**agreement)
+
+
 def _example(row: Row, *, alone: bool) -> tuple[Array, bool] | None:
     """Features of one clip, and whether its rate is right; None for what tells nothing."""
-    part = row.get("alone") if alone else row
+    part = row.get("alone" if alone else "thorough")
     kind = row["conditions"]["kind"]
     if not part or "evidence" not in part or kind in UNDECIDED:
         return None
-    evidence = Evidence(**part["evidence"])
+    evidence, agreement = _read(part)
     if (not alone and evidence.neural_snr_db is None) or _lamp(evidence):
         return None
-    agreement = Agreement(**{**part["agreement"], "members": tuple(part["agreement"]["members"])})
     truth = row["truth"]["heart_rate"]
     right = kind == "live" and abs(agreement.rate_per_min - truth) <= max(RIGHT_PER_MIN, RIGHT_SHARE * truth)
     return features(evidence, agreement), right

@@ -115,34 +115,22 @@ def interval_features(agreement: Agreement, duration_s: float, movement: float) 
 class PixelIntervalModel:
     """Half-width of the 90 % interval, fitted in the same way to simulated clips; the wider of the two is told.
 
-    Published answers on real clips know nothing of the wave; this one knows its noise, and how the rate was counted.
+    Published answers on real clips know nothing of the wave; this one knows its noise.
     """
 
     level: float
     noise: float
     spread: float
-    rate: float
-    step: float
 
-    def half_width_per_min(self, features: Array) -> float:
-        """Half-width of the interval around the rate told; `features` as `pixel_interval_features` gives them."""
-        return float(np.exp(features @ np.array((self.level, self.noise, self.spread, self.rate, self.step))))
+    def half_width_per_min(self, evidence: Evidence, agreement: Agreement) -> float:
+        """Half-width of the interval around the rate told."""
+        features = pixel_interval_features(evidence, agreement)
+        return float(np.exp(features @ np.array((self.level, self.noise, self.spread))))
 
 
-def pixel_interval_features(evidence: Evidence, agreement: Agreement, rate_per_min: float) -> Array:
-    """What the width depends on (5,).
-
-    A constant; the fused wave's noise; the members' spread; the rate; how far counting beats moved the rate.
-    """
-    return np.array(
-        [
-            1.0,
-            -float(np.clip(evidence.snr_db, -10, 15)) / 10,
-            np.log(agreement.spread_per_min + 0.1),
-            np.log(rate_per_min / 75),
-            np.log(abs(rate_per_min - agreement.rate_per_min) + 0.1),
-        ]
-    )
+def pixel_interval_features(evidence: Evidence, agreement: Agreement) -> Array:
+    """What the width depends on (3,): a constant, the fused wave's noise, the members' spread."""
+    return np.array([1.0, -float(np.clip(evidence.snr_db, -10, 15)) / 10, np.log(agreement.spread_per_min + 0.1)])
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Final
 
 from shared.schemas import Baseline, Vital, VitalStatus
 from shared.vitals import HEART_RATE, Reason
-from workers.rppg.calibration import CALIBRATION, Gate, pixel_interval_features
+from workers.rppg.calibration import CALIBRATION, Gate
 from workers.rppg.evidence import Evidence
 from workers.rppg.method import method_of
 from workers.rppg.pulse import Pulse
@@ -69,7 +69,7 @@ def half_width_per_min(pulse: Pulse) -> float:
     evidence, agreement = pulse.evidence, pulse.agreement
     return max(
         CALIBRATION.interval.half_width_per_min(agreement, pulse.duration_s, evidence.movement),
-        CALIBRATION.pixel_interval.half_width_per_min(pixel_interval_features(evidence, agreement, pulse.rate_per_min)),
+        CALIBRATION.pixel_interval.half_width_per_min(evidence, agreement),
     )
 
 
