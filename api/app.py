@@ -11,10 +11,11 @@ from redis.exceptions import RedisError
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import jobs, legacy, operations, page, problems
+from api import jobs, legacy, operations, origins, page, problems
 from api.admission import Admission
 from api.gateway import Gateway
 from api.hub import Hub
+from api.keys import Gatekeeper
 from api.sweep import sweep_for_ever
 from shared.logs import configure_logs
 from shared.queues import make_celery
@@ -45,9 +46,12 @@ class SecurityHeaders:
                 headers.setdefault("X-Content-Type-Options", "nosniff")
                 headers.setdefault("Referrer-Policy", "no-referrer")
                 headers.setdefault("X-Frame-Options", "DENY")
+                headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+                headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
                 headers.setdefault("Permissions-Policy", "camera=(self), microphone=(), geolocation=()")
                 if scope["path"].startswith("/v1/"):
                     headers.setdefault("Cache-Control", "no-store")
+                    headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
@@ -62,10 +66,12 @@ def create_app(config: Settings | None = None) -> FastAPI:
     config = config or settings()
     if not config.redis_url:
         raise ValueError("FACEVITALS_REDIS_URL is not set. Name a broker, or use `facevitals up`, which starts one.")
-    if not config.api_keys and config.host not in {"127.0.0.1", "::1", "localhost"} and not config.allow_open:
+    guarded = config.keys or config.require_keys
+    if not guarded and config.host not in {"127.0.0.1", "::1", "localhost"} and not config.allow_open:
         raise ValueError(
-            f"The gateway would listen on {config.host} without API keys. "
-            "Set FACEVITALS_API_KEYS, or FACEVITALS_ALLOW_OPEN=true if something in front of it guards it."
+            f"The gateway would listen on {config.host} without API keys. Set FACEVITALS_REQUIRE_KEYS=true and make "
+            "keys with `facevitals keys create`, or set FACEVITALS_API_KEYS; or FACEVITALS_ALLOW_OPEN=true if "
+            "something in front of the gateway guards it."
         )
     configure_logs(config)
 
@@ -103,6 +109,8 @@ def create_app(config: Settings | None = None) -> FastAPI:
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
+    app.state.gatekeeper = Gatekeeper(config)
+    origins.install(app, config)
     app.add_middleware(SecurityHeaders)
     problems.install(app)
 

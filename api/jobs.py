@@ -14,11 +14,11 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 from ulid import ULID
 
-from api import fhir, idempotency, problems
+from api import fhir, idempotency, limits, problems
 from api.events import follow, resume_point
 from api.gateway import Gateway, gateway_of, queue_full
 from api.hub import wait_for
-from api.keys import Owner
+from api.keys import Eraser, Owner, Submitter
 from api.uploads import receive
 from shared.schemas import JobDocument, JobOptions, Waveforms
 from shared.vitals import VITALS
@@ -76,16 +76,19 @@ EVENT_SCHEMA: Final = {
 UPLOAD_PROBLEMS: Final = (
     problems.KeyMissing,
     problems.KeyRefused,
+    problems.ScopeMissing,
     problems.IdempotencyInProgress,
     problems.UploadTooLarge,
     problems.UnsupportedMedia,
     problems.BadParameter,
     problems.IdempotencyConflict,
     problems.QueueFull,
+    problems.RateExceeded,
+    problems.TooManyActive,
     problems.BrokerAway,
     problems.StoreAway,
 )
-KEY_PROBLEMS: Final = (problems.KeyMissing, problems.KeyRefused)
+KEY_PROBLEMS: Final = (problems.KeyMissing, problems.KeyRefused, problems.ScopeMissing)
 
 
 def _options(vitals: str | None, retain_clip: str | bool | None, webhook_url: str | None) -> JobOptions:
@@ -190,28 +193,30 @@ async def _document(gateway: Gateway, job_id: str, owner: str) -> JobDocument:
 async def submit(
     request: Request,
     gateway: GatewayDep,
-    owner: Owner,
+    caller: Submitter,
     vitals: Annotated[str | None, Query(description="Comma-separated subset of the vitals.", pattern=_LIST)] = None,
     retain_clip: Annotated[bool | None, Query(description="Keep the clip to its time to live.")] = None,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")] = None,
 ) -> Response:
     """Submit a clip. The answer comes as soon as it is stored and queued."""
 
-    if idempotency_key is None:
-        received = await receive_clip(request, gateway, vitals, retain_clip)
-        return _accepted(await start(gateway, received, owner))
-    async with idempotency.claim(gateway, owner, idempotency_key) as claim:
-        received = await receive_clip(request, gateway, vitals, retain_clip, hashed=True)
-        try:
-            job_id = claim.repeated(received.content)
-        except problems.IdempotencyConflict:
+    owner = caller.owner
+    async with limits.place(gateway, caller):
+        if idempotency_key is None:
+            received = await receive_clip(request, gateway, vitals, retain_clip)
+            return _accepted(await start(gateway, received, owner))
+        async with idempotency.claim(gateway, owner, idempotency_key) as claim:
+            received = await receive_clip(request, gateway, vitals, retain_clip, hashed=True)
+            try:
+                job_id = claim.repeated(received.content)
+            except problems.IdempotencyConflict:
+                await run_in_threadpool(gateway.store.erase, gateway.store.key(received.job_id))
+                raise
+            if job_id is None:
+                document = await start(gateway, received, owner)
+                claim.keep(received.job_id, received.content)
+                return _accepted(document)
             await run_in_threadpool(gateway.store.erase, gateway.store.key(received.job_id))
-            raise
-        if job_id is None:
-            document = await start(gateway, received, owner)
-            claim.keep(received.job_id, received.content)
-            return _accepted(document)
-        await run_in_threadpool(gateway.store.erase, gateway.store.key(received.job_id))
     return _accepted(await _document(gateway, job_id, owner))
 
 
@@ -327,7 +332,7 @@ async def as_fhir(job_id: str, gateway: GatewayDep, owner: Owner) -> Response:
 @router.delete(
     "/{job_id}", status_code=204, responses=problems.responses(*KEY_PROBLEMS, problems.UnknownJob, problems.BrokerAway)
 )
-async def delete(job_id: str, gateway: GatewayDep, owner: Owner) -> Response:
+async def delete(job_id: str, gateway: GatewayDep, owner: Eraser) -> Response:
     """Cancel the job and erase clip, result, events and waveforms."""
     await _document(gateway, job_id, owner)
     await run_in_threadpool(_erase, gateway, job_id)

@@ -1,19 +1,40 @@
-"""Who may ask: API keys from the settings, compared in constant time; without any, the gateway is open."""
+"""Who may ask: keys from the settings and keys from the broker (`facevitals keys`), compared in constant time.
+
+Open, for anybody, is a gateway only while its settings allow it and no key was ever made.
+"""
 
 import hashlib
 import hmac
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
+from starlette.concurrency import run_in_threadpool
 
 from api.gateway import gateway_in
-from api.problems import KeyMissing, KeyRefused
+from api.problems import KeyMissing, KeyRefused, ScopeMissing
+from shared.keys import ALL_SCOPES, KEY_PATTERN, KeyRing, Scope
+from shared.settings import Settings
 
 #: Owner of jobs that were submitted to an open gateway.
 ANYBODY: Final = "-"
+#: An open gateway notices the first key that is made after at most this long.
+LOOK_EVERY_S: Final = 1.0
 
 _BEARER: Final = HTTPBearer(auto_error=False, description="An API key, where some are set")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: whose jobs these are, what may be done with them, and how much of it; a limit of 0 is none."""
+
+    owner: str
+    scopes: frozenset[Scope] = ALL_SCOPES
+    rate_per_min: int = 0
+    max_active: int = 0
 
 
 def digest(key: str) -> str:
@@ -21,32 +42,86 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
-def owner_of(request: Request) -> str:
-    """The owner of what this request makes, and the only one who may see it.
+class Gatekeeper:
+    """Tells callers by the key they send. One a gateway process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._guarded = bool(settings.keys) or settings.require_keys
+        self._look_at = 0.0
+
+    async def caller(self, ring: KeyRing, sent: str | None) -> Caller:
+        """The caller who sent this key, or none. The broker is asked for keys of its own alone.
+
+        Raises:
+            KeyMissing: a key is needed and none was sent.
+            KeyRefused: it is not one of ours, or not any more.
+        """
+        if not await self._is_guarded(ring):
+            return Caller(ANYBODY)
+        if not sent:
+            raise KeyMissing(
+                "Send it as 'Authorization: Bearer …' or 'X-API-Key: …'.", headers={"WWW-Authenticate": "Bearer"}
+            )
+        rate, active = self._settings.key_rate_per_min, self._settings.key_max_active
+        # Every key is compared, so that the time taken does not tell which one was near.
+        matches = [hmac.compare_digest(sent.encode(), key.encode()) for key in self._settings.keys]
+        if any(matches):
+            return Caller(digest(sent), rate_per_min=rate, max_active=active)
+        stored = await run_in_threadpool(ring.find, sent) if KEY_PATTERN.fullmatch(sent) else None
+        if stored is None:
+            raise KeyRefused("Check the key, or ask the operator for one.")
+        return Caller(
+            stored.owner,
+            stored.scopes,
+            rate_per_min=rate if stored.rate_per_min is None else stored.rate_per_min,
+            max_active=active if stored.max_active is None else stored.max_active,
+        )
+
+    async def _is_guarded(self, ring: KeyRing) -> bool:
+        """Once a key was seen, this process never opens again, whatever happens to the broker's data."""
+        if not self._guarded and (now := time.monotonic()) >= self._look_at:
+            self._guarded = await run_in_threadpool(ring.any)
+            self._look_at = now + LOOK_EVERY_S
+        return self._guarded
+
+
+async def caller_of(request: Request, scope: Scope) -> Caller:
+    """The caller of this request, who may do `scope`.
 
     Raises:
-        KeyMissing: keys are set and none was sent.
-        KeyRefused: it is not one of them.
+        KeyMissing: a key is needed and none was sent.
+        KeyRefused: it is not one of ours, or not any more.
+        ScopeMissing: it is, but not for this.
     """
-    keys = [key.strip() for key in gateway_in(request).settings.api_keys.split(",") if key.strip()]
-    if not keys:
-        return ANYBODY
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     sent = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key")
-    if not sent:
-        raise KeyMissing(
-            "Send it as 'Authorization: Bearer …' or 'X-API-Key: …'.", headers={"WWW-Authenticate": "Bearer"}
-        )
-    # Every key is compared, so that the time taken does not tell which one was near.
-    matches = [hmac.compare_digest(sent.encode(), key.encode()) for key in keys]
-    if not any(matches):
-        raise KeyRefused("Check the key, or ask the operator for one.")
-    return digest(sent)
+    gatekeeper: Gatekeeper = request.app.state.gatekeeper
+    caller = await gatekeeper.caller(KeyRing(gateway_in(request).records.redis), sent)
+    if scope not in caller.scopes:
+        raise ScopeMissing(f"It lacks the scope '{scope}'. Ask the operator for a key that has it.")
+    return caller
 
 
-async def _owner(request: Request, _bearer: Annotated[object, Security(_BEARER)]) -> str:
-    # The scheme is named for OpenAPI; `owner_of` reads the headers, since `/save_video` needs that without it.
-    return owner_of(request)
+def _may(scope: Scope) -> Callable[..., Awaitable[Caller]]:
+    async def caller(request: Request, _bearer: Annotated[object, Security(_BEARER)]) -> Caller:
+        # The scheme is named for OpenAPI; `caller_of` reads the headers, since `/save_video` needs that without it.
+        return await caller_of(request, scope)
+
+    return caller
 
 
-Owner = Annotated[str, Depends(_owner)]
+async def _owner_who_reads(caller: Annotated[Caller, Depends(_may(Scope.READ))]) -> str:
+    return caller.owner
+
+
+async def _owner_who_erases(caller: Annotated[Caller, Depends(_may(Scope.DELETE))]) -> str:
+    return caller.owner
+
+
+#: A caller who may submit.
+Submitter = Annotated[Caller, Depends(_may(Scope.SUBMIT))]
+#: The owner of the jobs that this request may read.
+Owner = Annotated[str, Depends(_owner_who_reads)]
+#: The owner of the jobs that this request may erase.
+Eraser = Annotated[str, Depends(_owner_who_erases)]

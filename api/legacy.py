@@ -8,11 +8,13 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
+from api import limits
 from api.gateway import Gateway, gateway_of
 from api.hub import wait_for
 from api.jobs import UPLOAD_BODY, receive_clip, start
-from api.keys import owner_of
+from api.keys import caller_of
 from api.problems import ApiProblem
+from shared.keys import Scope
 from shared.schemas import JobDocument
 
 router = APIRouter(tags=["older front end"])
@@ -54,11 +56,11 @@ _FAILURES: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": SaveVideoAnswer, "description": text}
     for status, text in {
         401: "An API key is needed.",
-        403: "The API key is not accepted.",
+        403: "The API key is not accepted, or may not submit.",
         413: "The clip is too large.",
         415: "Not an MP4 or WebM.",
         422: "The form can't be used, or the clip can't be analysed.",
-        429: "Too many jobs are waiting.",
+        429: "Too many jobs are waiting, or too many of this key.",
         503: "Broker or store away.",
         504: "No answer in time.",
     }.items()
@@ -69,12 +71,15 @@ _FAILURES: Final[dict[int | str, dict[str, Any]]] = {
 async def save_video(request: Request, gateway: GatewayDep) -> Response:
     """Submit a clip and wait for its vitals in one call. New clients: use `POST /v1/jobs`."""
     try:
-        who = owner_of(request)
-        received = await receive_clip(request, gateway)
-        await start(gateway, received, who)
-        return await _wait(gateway, received.job_id, who)
+        caller = await caller_of(request, Scope.SUBMIT)
+        async with limits.place(gateway, caller):
+            received = await receive_clip(request, gateway)
+            await start(gateway, received, caller.owner)
+        return await _wait(gateway, received.job_id, caller.owner)
     except ApiProblem as problem:
-        return _answer(problem.status, f"{problem.title}. {problem.detail}")
+        answer = _answer(problem.status, f"{problem.title}. {problem.detail}")
+        answer.headers.update(problem.headers)
+        return answer
     except Exception:
         return _answer(503, "The service has a problem. Try again in a while.")
 

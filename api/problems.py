@@ -69,6 +69,12 @@ class KeyRefused(ApiProblem):
     status, kind, title = 403, "key-refused", "This API key is not accepted"
 
 
+class ScopeMissing(ApiProblem):
+    """The API key is ours but may not do this."""
+
+    status, kind, title = 403, "scope-missing", "This API key may not do that"
+
+
 class IdempotencyInProgress(ApiProblem):
     """A request with the same Idempotency-Key is being served."""
 
@@ -103,6 +109,18 @@ class QueueFull(ApiProblem):
     """As many jobs as the settings allow are waiting."""
 
     status, kind, title = 429, "queue-full", "Too many jobs are waiting"
+
+
+class RateExceeded(ApiProblem):
+    """The API key submits faster than it may."""
+
+    status, kind, title = 429, "rate-exceeded", "This API key submits too fast"
+
+
+class TooManyActive(ApiProblem):
+    """As many jobs of the API key as it may have are waiting or running."""
+
+    status, kind, title = 429, "too-many-active", "Too many jobs of this API key are under way"
 
 
 class BrokerAway(ApiProblem):

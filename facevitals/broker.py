@@ -34,6 +34,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def embedded_url(folder: Path) -> str:
+    """Where the embedded broker whose data lies in `folder` listens.
+
+    Raises:
+        BrokerNotStartedError: none was ever started there.
+    """
+    try:
+        lines = (folder / "valkey.conf").read_text().splitlines()
+    except OSError as error:
+        raise BrokerNotStartedError(
+            f"There is no broker in {folder}. Run `facevitals up`, or name one by FACEVITALS_REDIS_URL."
+        ) from error
+    entries = dict(line.split(" ", 1) for line in lines if " " in line)
+    return f"redis://:{entries['requirepass'].strip(chr(34))}@127.0.0.1:{entries['port']}/0"
+
+
 def start_broker(folder: Path, port: int | None = None, password: str | None = None) -> Broker:
     """Start a broker whose data lies in `folder`; jobs survive its restart.
 

@@ -11,6 +11,7 @@ both win. Every key has a time to live. Layout, under `fv:`:
     ready               zset     job id by the time its last outcome came: swept, should the last writer die
     erase               zset     clip key by the time its job ended: swept, should the eraser die
     idem:{owner}:{key}  string   idempotency keys
+    active:{owner}      zset     the owner's jobs without a final document, by deadline
     counters            hash     finished jobs and vitals by status and reason
 """
 
@@ -49,6 +50,8 @@ LEASES: Final = f"{PREFIX}leases"
 READY: Final = f"{PREFIX}ready"
 ERASE: Final = f"{PREFIX}erase"
 COUNTERS: Final = f"{PREFIX}counters"
+#: Followed by an owner; `shared.quotas` counts by it.
+ACTIVE: Final = f"{PREFIX}active:"
 
 #: A worker renews its claim on a branch every third of this; without renewal the try counts as lost.
 LEASE_S: Final = 15.0
@@ -161,7 +164,7 @@ class JobRecords:
         expires = created + dt.timedelta(seconds=deadline_s)
         written = self._run(
             "create",
-            [self.key(job_id), self.events_key(job_id), DEADLINES, *map(queue_key, branches)],
+            [self.key(job_id), self.events_key(job_id), DEADLINES, ACTIVE + owner, *map(queue_key, branches)],
             *(job_id, self._ttl + int(deadline_s), deadline_s, " ".join(branches)),
             -1 if most_active is None else most_active,
             *(message(branch, job_id, expires) for branch in branches),

@@ -12,10 +12,16 @@ local function emit(events, job, name, data, ttl)
   redis.call('EXPIRE', events, ttl)
   redis.call('PUBLISH', 'fv:wake', job)
 end
+-- The owner's place is free for the next job.
+local function leave(job, id)
+  local owner = redis.call('HGET', job, 'owner')
+  if owner then redis.call('ZREM', 'fv:active:' .. owner, id) end
+end
 local function final(state) return state == 'succeeded' or state == 'failed' or state == 'cancelled' end
 """
 
-# KEYS job events deadlines queues…; ARGV id ttl deadline_s branches most_active, a message for each queue, fields…
+# KEYS job events deadlines active queues…
+# ARGV id ttl deadline_s branches most_active, a message for each queue, fields…
 # Nobody waits on the job yet, so nobody is woken.
 CREATE: Final = (
     _NOW
@@ -23,13 +29,15 @@ CREATE: Final = (
 local most = tonumber(ARGV[5])
 if most >= 0 and redis.call('ZCARD', KEYS[3]) >= most then return 0 end
 local deadline = now + tonumber(ARGV[3])
-redis.call('HSET', KEYS[1], 'deadline', deadline, 'branches', ARGV[4], 'state', 'queued', unpack(ARGV, #KEYS + 3))
+redis.call('HSET', KEYS[1], 'deadline', deadline, 'branches', ARGV[4], 'state', 'queued', unpack(ARGV, #KEYS + 2))
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 redis.call('ZADD', KEYS[3], deadline, ARGV[1])
 redis.call('EXPIRE', KEYS[3], ARGV[2])
+redis.call('ZADD', KEYS[4], deadline, ARGV[1])
+redis.call('EXPIRE', KEYS[4], ARGV[2])
 redis.call('XADD', KEYS[2], '*', 'event', 'state', 'data', '{"state":"queued"}')
 redis.call('EXPIRE', KEYS[2], ARGV[2])
-for i = 4, #KEYS do redis.call('LPUSH', KEYS[i], ARGV[i + 2]) end
+for i = 5, #KEYS do redis.call('LPUSH', KEYS[i], ARGV[i + 1]) end
 return 1
 """
 )
@@ -112,6 +120,7 @@ if not state then return 0 end
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('ZREM', KEYS[4], ARGV[1])
 if final(state) then return 0 end
+leave(KEYS[1], ARGV[1])
 redis.call('HSET', KEYS[1], 'state', ARGV[2], 'finished_at', ARGV[3], 'document', ARGV[4])
 for branch in string.gmatch(redis.call('HGET', KEYS[1], 'branches'), '%S+') do
   redis.call('HDEL', KEYS[1], 'outcome:' .. branch, 'token:' .. branch)
@@ -154,7 +163,9 @@ return 2
 # KEYS job events waves deadlines ready leases erase; ARGV id clip_key ttl branches…
 DELETE: Final = (
     _NOW
+    + _EMIT
     + """
+leave(KEYS[1], ARGV[1])
 local existed = redis.call('DEL', KEYS[1])
 redis.call('DEL', KEYS[2], KEYS[3])
 redis.call('ZREM', KEYS[4], ARGV[1])

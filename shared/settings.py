@@ -25,6 +25,10 @@ class Settings(BaseSettings):
     models_dir: Path | None = Field(None, description="folder of model files; empty: DATA_DIR/models")
     api_keys: str = Field("", description="comma-separated keys; empty: open, for loopback only")
     allow_open: bool = Field(False, description="let a gateway without keys listen on other addresses than loopback")
+    require_keys: bool = Field(False, description="ask for a key of `facevitals keys` wherever the gateway listens")
+    key_rate_per_min: int = Field(120, ge=0, description="clips a minute from one key before 429; 0: no limit")
+    key_max_active: int = Field(200, ge=0, description="one key's jobs waiting or running before 429; 0: no limit")
+    cors_origins: str = Field("", description="comma-separated origins whose pages may call, as https://app.example")
     max_upload_mb: int = Field(50, ge=1, description="largest upload, in 10^6 bytes")
     max_queued: int = Field(10_000, ge=1, description="jobs waiting or running before uploads are answered 429")
     result_ttl_s: int = Field(86_400, ge=60, description="how long documents, events and waveforms are kept")
@@ -55,6 +59,16 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe log line")
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that the settings name."""
+        return _listed(self.api_keys)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins whose pages may call."""
+        return _listed(self.cors_origins)
+
+    @property
     def models_path(self) -> Path:
         """Folder of model files, absolute."""
         return (self.models_dir or self.data_dir / "models").absolute()
@@ -68,6 +82,10 @@ class Settings(BaseSettings):
     def max_upload_bytes(self) -> int:
         """Largest upload in bytes."""
         return self.max_upload_mb * 1_000_000
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in text.split(",") if item.strip())
 
 
 @lru_cache

@@ -1,0 +1,228 @@
+"""API keys and their limits, over real HTTP: in force, rotated and revoked without a restart."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from facevitals import cli
+from shared.keys import KeyRing, Scope
+from shared.settings import settings
+from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, new_service, wait_until
+
+MakeService = Callable[..., Service]
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A gateway that asks for keys; nobody works on its jobs."""
+    service = new_service(
+        tmp_path_factory.mktemp("guarded") / "service",
+        require_keys=True,
+        cors_origins="https://app.example, https://other.example:8443",
+        job_deadline_s=600,
+    )
+    yield service
+    end_service(service)
+
+
+def kind(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["type"].rsplit(":", 1)[1]
+
+
+@pytest.fixture
+def facevitals(guarded: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
+    """The command line's own code, in this process: a process each would cost the suite half a minute."""
+    for name, value in guarded.env.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+
+    def run(*arguments: str, ok: bool = True) -> str:
+        result = CliRunner().invoke(cli.app, arguments)
+        assert (result.exit_code == 0) is ok, result.output
+        return result.stdout
+
+    yield run
+    settings.cache_clear()
+
+
+def submit(service: Service, key: str) -> httpx.Response:
+    with service.client() as client:
+        return client.post("/v1/jobs", content=LOOKS_LIKE_MP4, headers={"X-API-Key": key})
+
+
+def test_the_life_of_a_key_from_the_command_line(guarded: Service, facevitals: Callable[..., str]) -> None:
+    with guarded.client() as client:
+        assert kind(client.post("/v1/jobs", content=LOOKS_LIKE_MP4)) == (401, "key-missing")
+    made = json.loads(facevitals("keys", "create", "clinic", "--json"))
+    key_id, first = made["id"], made["key"]
+    job = submit(guarded, first).json()["id"]
+
+    listed = facevitals("keys", "list", "--json")
+    entry = next(entry for entry in json.loads(listed) if entry["id"] == key_id)
+    assert entry["name"] == "clinic"
+    assert entry["last_used_at"]
+    assert first not in listed
+    assert made["webhook_secret"] not in listed
+    assert "clinic" in facevitals("keys", "list")
+
+    second = json.loads(facevitals("keys", "rotate", key_id, "--json"))["key"]
+    assert kind(submit(guarded, first)) == (403, "key-refused")
+    with guarded.client() as client:
+        assert client.get(f"/v1/jobs/{job}", headers={"X-API-Key": second}).status_code == 200
+
+    facevitals("keys", "revoke", key_id)
+    assert kind(submit(guarded, second)) == (403, "key-refused")
+    facevitals("keys", "revoke", key_id, ok=False)
+    assert "revoked" in facevitals("keys", "list")
+
+
+def test_the_broker_holds_no_key_only_its_hash(guarded: Service) -> None:
+    made = KeyRing(guarded.redis).create("hashed")
+    assert submit(guarded, made.key).status_code == 202
+    secret = made.key.rsplit("_", 1)[1]
+    values = [
+        str(guarded.redis.hgetall(name) if guarded.redis.type(name) == "hash" else guarded.redis.type(name))
+        for name in guarded.redis.scan_iter(match="fv:*")
+    ]
+    assert values
+    assert not [value for value in values if secret in value]
+
+
+def test_an_old_secret_works_through_its_grace_and_no_longer(guarded: Service) -> None:
+    ring = KeyRing(guarded.redis)
+    made = ring.create("graceful")
+    new = ring.rotate(made.stored.id, grace_s=2)
+    assert submit(guarded, made.key).status_code == submit(guarded, new.key).status_code == 202
+    time.sleep(2.1)
+    assert kind(submit(guarded, made.key)) == (403, "key-refused")
+    assert submit(guarded, new.key).status_code == 202
+
+
+def test_a_key_does_what_its_scopes_say_and_sees_its_own_jobs_alone(guarded: Service) -> None:
+    ring = KeyRing(guarded.redis)
+    writer = {"X-API-Key": ring.create("writer", scopes=frozenset({Scope.SUBMIT})).key}
+    reader = {"X-API-Key": ring.create("reader", scopes=frozenset({Scope.READ})).key}
+    whole = {"Authorization": f"Bearer {ring.create('whole').key}"}
+    with guarded.client() as client:
+        assert client.post("/v1/jobs", content=LOOKS_LIKE_MP4, headers=writer).status_code == 202
+        assert kind(client.post("/v1/jobs", content=LOOKS_LIKE_MP4, headers=reader)) == (403, "scope-missing")
+        assert client.post("/save_video", content=LOOKS_LIKE_MP4, headers=reader).status_code == 403
+        job = client.post("/v1/jobs", content=LOOKS_LIKE_MP4, headers=whole).json()["id"]
+        assert kind(client.get(f"/v1/jobs/{job}", headers=writer)) == (403, "scope-missing")
+        for path in ("", "/events", "/waveforms", "/fhir"):
+            assert kind(client.get(f"/v1/jobs/{job}{path}", headers=reader)) == (404, "unknown-job")
+        assert kind(client.delete(f"/v1/jobs/{job}", headers=reader)) == (403, "scope-missing")
+        assert client.delete(f"/v1/jobs/{job}", headers=whole).status_code == 204
+
+
+def test_a_key_that_submits_too_fast_is_told_when_to_come_back(guarded: Service) -> None:
+    key = KeyRing(guarded.redis).create("fast", rate_per_min=30).key
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: submit(guarded, key), range(33)))
+    refused = [answer for answer in answers if answer.status_code != 202]
+    assert 2 <= len(refused) <= 3
+    assert {kind(answer) for answer in refused} == {(429, "rate-exceeded")}
+    wait_s = int(refused[0].headers["retry-after"])
+    assert 1 <= wait_s <= 7
+    time.sleep(wait_s)
+    assert submit(guarded, key).status_code == 202
+
+
+def test_a_key_has_a_bounded_number_of_jobs_under_way(guarded: Service) -> None:
+    key = KeyRing(guarded.redis).create("few", rate_per_min=0, max_active=2).key
+    first, second = (submit(guarded, key) for _ in range(2))
+    refused = submit(guarded, key)
+    assert kind(refused) == (429, "too-many-active")
+    assert int(refused.headers["retry-after"]) > 0
+    with guarded.client() as client:
+        old = client.post("/save_video", content=LOOKS_LIKE_MP4, headers={"X-API-Key": key})
+        assert (old.status_code, old.json()["success"], old.headers["retry-after"]) == (429, False, "2")
+        assert client.delete(f"/v1/jobs/{first.json()['id']}", headers={"X-API-Key": key}).status_code == 204
+        bad = client.post("/v1/jobs", content=b"GIF89a", headers={"X-API-Key": key})
+        assert bad.status_code == 415
+    assert submit(guarded, key).status_code == 202
+    # A job that ends by itself gives its place back as well.
+    guarded.records.time_out(second.json()["id"])
+    assert submit(guarded, key).status_code == 202
+    assert kind(submit(guarded, key)) == (429, "too-many-active")
+
+
+def test_an_open_gateway_closes_with_the_first_key_and_stays_closed(make_service: MakeService) -> None:
+    service = make_service()
+    job = service.submit()
+    ring = KeyRing(service.redis)
+    made = ring.create("first")
+    with service.client() as client:
+        wait_until(lambda: client.get(f"/v1/jobs/{job}").status_code == 401, "the gateway asks for a key", 5)
+        ring.revoke(made.stored.id)
+        time.sleep(1.2)
+        assert client.get(f"/v1/jobs/{job}").status_code == 401
+        service.children[0].stop(6)
+        service.start_gateway()
+        assert client.get(f"/v1/jobs/{job}").status_code == 401
+        assert client.get("/livez").status_code == 200
+
+
+def test_only_listed_origins_may_call(guarded: Service) -> None:
+    asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+    with guarded.client() as client:
+        listed = client.options("/v1/jobs", headers={"Origin": "https://app.example", **asks})
+        assert listed.status_code == 200
+        assert listed.headers["access-control-allow-origin"] == "https://app.example"
+        assert "access-control-allow-credentials" not in listed.headers
+        answer = client.get("/v1/models", headers={"Origin": "https://other.example:8443"})
+        assert answer.status_code == 401
+        assert answer.headers["access-control-allow-origin"] == "https://other.example:8443"
+        for origin in ("https://evil.example", "https://app.example.evil.example", "null", "http://app.example"):
+            stranger = client.options("/v1/jobs", headers={"Origin": origin, **asks})
+            assert stranger.status_code == 400
+            assert "access-control-allow-origin" not in stranger.headers
+            assert "access-control-allow-origin" not in client.get("/livez", headers={"Origin": origin}).headers
+
+
+def test_every_answer_carries_the_security_headers(guarded: Service) -> None:
+    with guarded.client() as client:
+        preflight = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+        for answer in (
+            client.get("/livez"),
+            client.get("/v1/jobs/none"),
+            client.get("/nowhere"),
+            client.post("/v1/jobs", content=b""),
+            client.options("/v1/jobs", headers=preflight),
+            client.get("/"),
+        ):
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["referrer-policy"] == "no-referrer"
+            assert answer.headers["x-frame-options"] == "DENY"
+            assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+            assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+        private = client.get("/v1/jobs/none")
+        assert private.headers["cache-control"] == "no-store"
+        assert "default-src 'none'" in private.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("origins", ["*", "https://app.example/path", "app.example", "https://app.example,*"])
+def test_an_origin_list_that_is_none_is_refused_at_the_start(origins: str) -> None:
+    from api.app import create_app
+    from shared.settings import Settings
+
+    with pytest.raises(ValueError, match="CORS_ORIGINS"):
+        create_app(Settings(redis_url="redis://127.0.0.1:1/0", cors_origins=origins))
+
+
+@pytest.mark.parametrize(("require_keys", "api_keys"), [(True, ""), (False, "k")])
+def test_off_loopback_a_gateway_starts_with_keys_or_not_at_all(require_keys: bool, api_keys: str) -> None:
+    from api.app import create_app
+    from shared.settings import Settings
+
+    everywhere = Settings(redis_url="redis://127.0.0.1:1/0", host="0.0.0.0")
+    with pytest.raises(ValueError, match="without API keys"):
+        create_app(everywhere)
+    with pytest.raises(ValueError, match="without API keys"):
+        create_app(everywhere.model_copy(update={"api_keys": " , "}))
+    create_app(everywhere.model_copy(update={"require_keys": require_keys, "api_keys": api_keys}))
