@@ -1,7 +1,6 @@
 """The gateway application: `uvicorn --factory api.app:create_app`."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,6 +16,7 @@ from api.gateway import Gateway
 from api.hub import Hub
 from api.keys import Gatekeeper
 from api.sweep import sweep_for_ever
+from api.webhooks import check_settings, send_for_ever
 from shared.logs import configure_logs
 from shared.queues import make_celery
 from shared.records import JobRecords, connect
@@ -73,6 +73,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
             "keys with `facevitals keys create`, or set FACEVITALS_API_KEYS; or FACEVITALS_ALLOW_OPEN=true if "
             "something in front of the gateway guards it."
         )
+    check_settings(config)
     configure_logs(config)
 
     @asynccontextmanager
@@ -89,13 +90,16 @@ def create_app(config: Settings | None = None) -> FastAPI:
         )
         app.state.gateway = gateway
         await hub.start()
-        sweeper = asyncio.create_task(sweep_for_ever(gateway), name="sweep")
+        loops = [
+            asyncio.create_task(sweep_for_ever(gateway), name="sweep"),
+            asyncio.create_task(send_for_ever(gateway), name="webhooks"),
+        ]
         try:
             yield
         finally:
-            sweeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sweeper
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
             await hub.stop()
             gateway.celery.close()
             gateway.records.redis.close()

@@ -14,11 +14,11 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 from ulid import ULID
 
-from api import fhir, idempotency, limits, problems
+from api import fhir, idempotency, limits, problems, webhooks
 from api.events import follow, resume_point
 from api.gateway import Gateway, gateway_of, queue_full
 from api.hub import wait_for
-from api.keys import Eraser, Owner, Submitter
+from api.keys import Caller, Eraser, Owner, Submitter
 from api.uploads import receive
 from shared.schemas import JobDocument, JobOptions, Waveforms
 from shared.vitals import VITALS
@@ -35,6 +35,11 @@ GatewayDep = Annotated[Gateway, Depends(gateway_of)]
 _NAME: Final = f"({'|'.join(VITALS)})"
 _LIST: Final = f"^ *{_NAME}( *, *{_NAME})* *$"
 
+WEBHOOK_SCHEMA: Final = {
+    "format": "webhook",
+    "pattern": webhooks.URL_PATTERN,
+    "description": "Where the finished document is posted, signed as Standard Webhooks says.",
+}
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 UPLOAD_BODY: Final[dict[str, Any]] = {
     "requestBody": {
@@ -53,6 +58,7 @@ UPLOAD_BODY: Final[dict[str, Any]] = {
                             "description": "Comma-separated subset of the vitals.",
                         },
                         "retain_clip": {"enum": ["true", "false"], "description": "Keep the clip to its time to live."},
+                        "webhook_url": {**WEBHOOK_SCHEMA, "type": "string"},
                     },
                 }
             },
@@ -92,8 +98,6 @@ KEY_PROBLEMS: Final = (problems.KeyMissing, problems.KeyRefused, problems.ScopeM
 
 
 def _options(vitals: str | None, retain_clip: str | bool | None, webhook_url: str | None) -> JobOptions:
-    if webhook_url:
-        raise problems.BadParameter("Webhooks are not served by this release. Poll, long-poll or follow the events.")
     names = None if vitals is None else [name.strip() for name in vitals.split(",") if name.strip()]
     if names is not None and (not names or not set(names) <= set(VITALS)):
         raise problems.BadParameter(f"vitals: choose from {', '.join(VITALS)}.")
@@ -101,7 +105,7 @@ def _options(vitals: str | None, retain_clip: str | bool | None, webhook_url: st
         if retain_clip not in {"true", "false"}:
             raise problems.BadParameter("retain_clip: choose true or false.")
         retain_clip = retain_clip == "true"
-    return JobOptions(vitals=names, retain_clip=retain_clip or False)
+    return JobOptions(vitals=names, retain_clip=retain_clip or False, webhook_url=webhook_url)
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,7 @@ class Received:
 async def receive_clip(
     request: Request,
     gateway: Gateway,
+    caller: Caller,
     vitals: str | None = None,
     retain_clip: bool | None = None,
     *,
@@ -130,19 +135,23 @@ async def receive_clip(
     settings = gateway.settings
     if await gateway.admission.full():
         raise queue_full(settings)
-    asked = _options(vitals, retain_clip, request.query_params.get("webhook_url"))
+    webhook_url = webhooks.checked_url(request.query_params.get("webhook_url"), settings, caller)
+    asked = _options(vitals, retain_clip, webhook_url)
     job_id = str(ULID())
     key = gateway.store.key(job_id)
     upload = await receive(request, gateway.store, key, settings.max_upload_bytes, hashed=hashed)
     form = upload.fields
     try:
-        in_form = _options(form.get("vitals"), form.get("retain_clip"), form.get("webhook_url"))
+        in_form_url = webhooks.checked_url(form.get("webhook_url"), settings, caller)
+        webhook_url = in_form_url if webhook_url is None else webhook_url
+        in_form = _options(form.get("vitals"), form.get("retain_clip"), webhook_url)
     except problems.BadParameter:
         await run_in_threadpool(gateway.store.erase, key)
         raise
     options = JobOptions(
         vitals=in_form.vitals if vitals is None else asked.vitals,
         retain_clip=in_form.retain_clip if retain_clip is None else asked.retain_clip,
+        webhook_url=webhook_url,
     )
     return Received(job_id, options, upload.sha256 or "")
 
@@ -196,6 +205,9 @@ async def submit(
     caller: Submitter,
     vitals: Annotated[str | None, Query(description="Comma-separated subset of the vitals.", pattern=_LIST)] = None,
     retain_clip: Annotated[bool | None, Query(description="Keep the clip to its time to live.")] = None,
+    webhook_url: Annotated[  # noqa: ARG001  (declared for OpenAPI; a form may carry it as well)
+        str | None, Query(pattern=webhooks.URL_PATTERN, json_schema_extra=dict(WEBHOOK_SCHEMA))
+    ] = None,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")] = None,
 ) -> Response:
     """Submit a clip. The answer comes as soon as it is stored and queued."""
@@ -203,10 +215,10 @@ async def submit(
     owner = caller.owner
     async with limits.place(gateway, caller):
         if idempotency_key is None:
-            received = await receive_clip(request, gateway, vitals, retain_clip)
+            received = await receive_clip(request, gateway, caller, vitals, retain_clip)
             return _accepted(await start(gateway, received, owner))
         async with idempotency.claim(gateway, owner, idempotency_key) as claim:
-            received = await receive_clip(request, gateway, vitals, retain_clip, hashed=True)
+            received = await receive_clip(request, gateway, caller, vitals, retain_clip, hashed=True)
             try:
                 job_id = claim.repeated(received.content)
             except problems.IdempotencyConflict:

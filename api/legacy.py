@@ -73,7 +73,7 @@ async def save_video(request: Request, gateway: GatewayDep) -> Response:
     try:
         caller = await caller_of(request, Scope.SUBMIT)
         async with limits.place(gateway, caller):
-            received = await receive_clip(request, gateway)
+            received = await receive_clip(request, gateway, caller)
             await start(gateway, received, caller.owner)
         return await _wait(gateway, received.job_id, caller.owner)
     except ApiProblem as problem:

@@ -7,6 +7,7 @@ import sys
 
 import structlog
 
+from shared.redaction import Redactor
 from shared.settings import Settings
 
 _silenced = False
@@ -32,17 +33,23 @@ def configure_logs(settings: Settings) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+    redact = Redactor(settings)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                renderer,
+                lambda _logger, _method, line: redact(str(line)),
+            ],
         )
     )
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # These two report every connection attempt and every request; the service has its own lines for what matters.
-    for name in ("kombu", "amqp", "httpx", "uvicorn.access"):
+    # These report every connection attempt and every request; the service has its own lines for what matters.
+    for name in ("kombu", "amqp", "httpx", "httpcore", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

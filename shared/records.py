@@ -10,6 +10,7 @@ both win. Every key has a time to live. Layout, under `fv:`:
     leases              zset     "id branch" by the end of the worker's claim: swept, so that a lost try is tried again
     ready               zset     job id by the time its last outcome came: swept, should the last writer die
     erase               zset     clip key by the time its job ended: swept, should the eraser die
+    webhooks            zset     job id by the time its webhook is tried next (`shared.webhooks`)
     idem:{owner}:{key}  string   idempotency keys
     active:{owner}      zset     the owner's jobs without a final document, by deadline
     counters            hash     finished jobs and vitals by status and reason
@@ -49,6 +50,7 @@ DEADLINES: Final = f"{PREFIX}deadlines"
 LEASES: Final = f"{PREFIX}leases"
 READY: Final = f"{PREFIX}ready"
 ERASE: Final = f"{PREFIX}erase"
+WEBHOOKS: Final = f"{PREFIX}webhooks"
 COUNTERS: Final = f"{PREFIX}counters"
 #: Followed by an owner; `shared.quotas` counts by it.
 ACTIVE: Final = f"{PREFIX}active:"
@@ -297,8 +299,9 @@ class JobRecords:
         ]
         won = self._run(
             "finish",
-            [self.key(job_id), self.events_key(job_id), DEADLINES, READY, ERASE, COUNTERS],
-            *(job_id, document.state, now.isoformat(), document.model_dump_json(), self._ttl, erase, *counters),
+            [self.key(job_id), self.events_key(job_id), DEADLINES, READY, ERASE, COUNTERS, WEBHOOKS],
+            *(job_id, document.state, now.isoformat(), document.model_dump_json(), self._ttl, erase),
+            *("webhook" if options.webhook_url else "", *counters),
         )
         return erase if won and erase else None
 

@@ -110,7 +110,8 @@ return 2
 """
 )
 
-# KEYS job events deadlines ready erase counters; ARGV id state finished_at document ttl clip_key counters…
+# KEYS job events deadlines ready erase counters webhooks
+# ARGV id state finished_at document ttl clip_key webhook counters…
 FINISH: Final = (
     _NOW
     + _EMIT
@@ -130,7 +131,11 @@ if ARGV[6] ~= '' then
   redis.call('ZADD', KEYS[5], now, ARGV[6])
   redis.call('EXPIRE', KEYS[5], ARGV[5])
 end
-for i = 7, #ARGV do redis.call('HINCRBY', KEYS[6], ARGV[i], 1) end
+if ARGV[7] ~= '' then
+  redis.call('ZADD', KEYS[7], now, ARGV[1])
+  redis.call('EXPIRE', KEYS[7], ARGV[5])
+end
+for i = 8, #ARGV do redis.call('HINCRBY', KEYS[6], ARGV[i], 1) end
 redis.call('EXPIRE', KEYS[6], 30 * 86400)
 emit(KEYS[2], ARGV[1], 'done', '{"state":"' .. ARGV[2] .. '"}', ARGV[5])
 return 1
@@ -170,6 +175,7 @@ local existed = redis.call('DEL', KEYS[1])
 redis.call('DEL', KEYS[2], KEYS[3])
 redis.call('ZREM', KEYS[4], ARGV[1])
 redis.call('ZREM', KEYS[5], ARGV[1])
+redis.call('ZREM', 'fv:webhooks', ARGV[1])
 for i = 4, #ARGV do redis.call('ZREM', KEYS[6], ARGV[1] .. ' ' .. ARGV[i]) end
 if ARGV[2] ~= '' then
   redis.call('ZADD', KEYS[7], now, ARGV[2])

@@ -29,6 +29,11 @@ class Settings(BaseSettings):
     key_rate_per_min: int = Field(120, ge=0, description="clips a minute from one key before 429; 0: no limit")
     key_max_active: int = Field(200, ge=0, description="one key's jobs waiting or running before 429; 0: no limit")
     cors_origins: str = Field("", description="comma-separated origins whose pages may call, as https://app.example")
+    webhook_secret: str = Field(
+        "", description="whsec_…: signs webhooks of jobs without a key of `facevitals keys`; empty: those get none"
+    )
+    webhook_allow: str = Field("", description="comma-separated networks that webhooks may reach though not public")
+    webhook_retry_s: float = Field(5, gt=0, description="seconds before a webhook's first retry; each later wait is 6x")
     max_upload_mb: int = Field(50, ge=1, description="largest upload, in 10^6 bytes")
     max_queued: int = Field(10_000, ge=1, description="jobs waiting or running before uploads are answered 429")
     result_ttl_s: int = Field(86_400, ge=60, description="how long documents, events and waveforms are kept")
@@ -67,6 +72,11 @@ class Settings(BaseSettings):
     def origins(self) -> tuple[str, ...]:
         """The origins whose pages may call."""
         return _listed(self.cors_origins)
+
+    @property
+    def webhook_networks(self) -> tuple[str, ...]:
+        """Networks that webhooks may reach though not public."""
+        return _listed(self.webhook_allow)
 
     @property
     def models_path(self) -> Path:

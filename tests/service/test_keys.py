@@ -1,6 +1,7 @@
 """API keys and their limits, over real HTTP: in force, rotated and revoked without a restart."""
 
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from facevitals import cli
 from shared.keys import KeyRing, Scope
+from shared.records import WEBHOOKS
 from shared.settings import settings
 from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, new_service, wait_until
 
@@ -166,6 +168,21 @@ def test_an_open_gateway_closes_with_the_first_key_and_stays_closed(make_service
         service.start_gateway()
         assert client.get(f"/v1/jobs/{job}").status_code == 401
         assert client.get("/livez").status_code == 200
+
+
+def test_a_webhook_to_this_machine_is_never_sent(guarded: Service) -> None:
+    key = KeyRing(guarded.redis).create("hooked").key
+    with socket.create_server(("127.0.0.1", 0)) as inside, guarded.client() as client:
+        inside.settimeout(2)
+        url = f"https://localhost:{inside.getsockname()[1]}/"
+        asked = {"webhook_url": url, "retain_clip": "true"}
+        answer = client.post("/v1/jobs", content=LOOKS_LIKE_MP4, params=asked, headers={"X-API-Key": key})
+        job = answer.json()["id"]
+        guarded.records.time_out(job)
+        wait_until(lambda: "the address is not public" in guarded.logs(), "it is given up")
+        assert guarded.redis.zscore(WEBHOOKS, job) is None
+        with pytest.raises(TimeoutError):
+            inside.accept()
 
 
 def test_only_listed_origins_may_call(guarded: Service) -> None:

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from shared.keys import new_webhook_secret
 from tests.service.conftest import Service
 from tests.service.schemathesis_hooks import KEY
 
 
 def test_the_gateway_keeps_what_its_openapi_promises(make_service: Callable[..., Service], tmp_path: Path) -> None:
-    service = make_service(api_keys=KEY)
+    service = make_service(api_keys=KEY, webhook_secret=new_webhook_secret())
     service.start_worker("vision,rppg", "tests.service.odd_worker")
     run = subprocess.run(
         [

@@ -1,0 +1,221 @@
+"""Webhooks: a finished job's document, posted to where its submitter asked, signed as Standard Webhooks says.
+
+https alone, to a checked address, without redirects; tried again over hours, with jitter, until it is taken (2xx),
+refused for good (410), or `TRIES` are spent. See https://www.standardwebhooks.com.
+"""
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import datetime as dt
+import random
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import httpx
+import standardwebhooks
+import structlog
+from redis.exceptions import RedisError
+from starlette.concurrency import run_in_threadpool
+
+from api.addresses import AddressRefusedError, Network, Resolver, checked_address, parse_networks, system_resolver
+from api.gateway import Gateway
+from api.keys import Caller
+from api.problems import BadParameter
+from shared.keys import OWNER_PREFIX, KeyRing
+from shared.settings import Settings
+from shared.version import VERSION
+from shared.webhooks import Webhook, Webhooks
+
+_LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_LAST_LABEL: Final = "[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_PORT: Final = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+#: https, a name (an address as digits has a last label that begins with one), a port, a path; no user, no fragment.
+URL_PATTERN: Final = (
+    rf"^https://({_LABEL}\.){{0,8}}{_LAST_LABEL}(:({_PORT}))?([/?][A-Za-z0-9/._~:?@!$&'()*+,;=%-]{{0,1000}})?$"
+)
+_URL: Final = re.compile(URL_PATTERN)
+
+#: Waits grow by this factor: 5 s, 30 s, 3 min, 18 min, 1.8 h, 10.8 h.
+GROWTH: Final = 6
+TRIES: Final = 7
+#: A wait is drawn from this much below to this much above: receivers that fell over together are not woken together.
+JITTER: Final = 0.25
+#: A receiver's `Retry-After` counts up to here.
+LONGEST_ASKED_WAIT_S: Final = 6 * 3600
+TRY_S: Final = 20.0
+CONNECT_S: Final = 5.0
+AT_ONCE: Final = 32
+LOOK_EVERY_S: Final = 0.5
+
+log = structlog.get_logger()
+
+
+def checked_url(url: str | None, settings: Settings, caller: Caller) -> str | None:
+    """The webhook's address, if it is one that could be served.
+
+    Raises:
+        BadParameter: it can't be.
+    """
+    if url is None:
+        return None
+    if not _URL.fullmatch(url):
+        raise BadParameter("webhook_url: give https://, a host name, and a path; no address, user or fragment.")
+    if not settings.webhook_secret and not caller.owner.startswith(OWNER_PREFIX):
+        raise BadParameter(
+            "webhook_url: nothing to sign with. Use a key of `facevitals keys`, or set FACEVITALS_WEBHOOK_SECRET."
+        )
+    return url
+
+
+def check_settings(settings: Settings) -> None:
+    """See that the settings about webhooks can be used.
+
+    Raises:
+        ValueError: they can't.
+    """
+    try:
+        parse_networks(settings.webhook_networks)
+    except ValueError as error:
+        raise ValueError(f"FACEVITALS_WEBHOOK_ALLOW: {error}") from error
+    if settings.webhook_secret:
+        kind, _, encoded = settings.webhook_secret.partition("_")
+        with contextlib.suppress(binascii.Error):
+            if kind == "whsec" and 24 <= len(base64.b64decode(encoded, validate=True)) <= 64:
+                return
+        raise ValueError("FACEVITALS_WEBHOOK_SECRET: give whsec_ and 24 to 64 random bytes in base64.")
+
+
+def wait_s(tries: int, first_s: float, asked_s: float = 0.0) -> float:
+    """Seconds until the next try after `tries` that failed; at least what the receiver asked for."""
+    planned = first_s * float(GROWTH) ** (tries - 1)
+    return max(planned * random.uniform(1 - JITTER, 1 + JITTER), min(asked_s, LONGEST_ASKED_WAIT_S))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a receiver said."""
+
+    status: int
+    retry_after_s: float = 0.0
+
+
+class Sender:
+    """Makes the calls."""
+
+    def __init__(self, allowed: tuple[Network, ...] = (), resolve: Resolver = system_resolver) -> None:
+        self._allowed, self._resolve = allowed, resolve
+        # No proxy from the environment: it would resolve the name again. No connection is kept: one that was opened
+        # for a name must not serve another at the same address.
+        self._http = httpx.AsyncClient(
+            verify=httpx.create_ssl_context(),
+            trust_env=False,
+            follow_redirects=False,
+            timeout=httpx.Timeout(TRY_S, connect=CONNECT_S),
+            limits=httpx.Limits(max_keepalive_connections=0),
+            headers={"User-Agent": f"facevitals/{VERSION}", "Accept": "*/*"},
+        )
+
+    async def close(self) -> None:
+        """Close what is open."""
+        await self._http.aclose()
+
+    async def post(self, webhook: Webhook, secrets: list[str]) -> Answer:
+        """Post one webhook, signed with each of `secrets`.
+
+        Raises:
+            AddressRefusedError: the name leads where the gateway doesn't go.
+            OSError: the name has no address.
+            httpx.HTTPError: the receiver can't be reached, or its certificate is not for this name.
+            TimeoutError: it took too long.
+        """
+        url, now, body = httpx.URL(webhook.url), dt.datetime.now(dt.UTC), webhook.body
+        signatures = [standardwebhooks.Webhook(secret).sign(webhook.message_id, now, body) for secret in secrets]
+        headers = {
+            "Content-Type": "application/json",
+            "Host": url.netloc.decode(),
+            "webhook-id": webhook.message_id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": " ".join(signatures),
+        }
+        async with asyncio.timeout(TRY_S):
+            address = await checked_address(url.host, url.port or 443, self._allowed, self._resolve)
+            request = self._http.build_request(
+                "POST",
+                url.copy_with(host=address),
+                content=body.encode(),
+                headers=headers,
+                # TLS asks for, and checks the certificate against, the name and not the address.
+                extensions={"sni_hostname": url.host},
+            )
+            response = await self._http.send(request, stream=True)
+            # The body is nobody's business, and could be endless.
+            await response.aclose()
+        asked = response.headers.get("retry-after", "")
+        return Answer(response.status_code, float(asked[:9]) if asked.isascii() and asked.isdigit() else 0.0)
+
+
+async def send_for_ever(gateway: Gateway) -> None:
+    """Send what is due until cancelled; a broker that is away is asked again."""
+    settings = gateway.settings
+    queue = Webhooks(gateway.records.redis)
+    sender = Sender(parse_networks(settings.webhook_networks))
+    under_way: set[asyncio.Task[None]] = set()
+    try:
+        while True:
+            try:
+                for webhook in await run_in_threadpool(queue.take, AT_ONCE - len(under_way)):
+                    task = asyncio.create_task(_try(gateway, queue, sender, webhook))
+                    under_way.add(task)
+                    task.add_done_callback(under_way.discard)
+            except (RedisError, OSError) as error:
+                log.warning("webhooks put off", error=str(error))
+            await asyncio.sleep(LOOK_EVERY_S)
+            while len(under_way) >= AT_ONCE:
+                await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        await sender.close()
+
+
+async def _try(gateway: Gateway, queue: Webhooks, sender: Sender, webhook: Webhook) -> None:
+    """Try one webhook and enter what is to come of it. What the log says of its address is the host."""
+    about = log.bind(job=webhook.job_id, host=httpx.URL(webhook.url).host, tries=webhook.tries)
+    try:
+        secrets = await run_in_threadpool(_secrets, gateway, webhook.owner)
+        if not secrets:
+            about.info("webhook given up", why="its key is gone")
+            await run_in_threadpool(queue.over, webhook.job_id)
+            return
+        asked_s, stop, why = 0.0, False, ""
+        try:
+            answer = await sender.post(webhook, secrets)
+            if 200 <= answer.status < 300:
+                await run_in_threadpool(queue.over, webhook.job_id)
+                about.info("webhook delivered", status=answer.status)
+                return
+            asked_s, stop, why = answer.retry_after_s, answer.status == 410, f"status {answer.status}"
+        except AddressRefusedError:
+            stop, why = True, "the address is not public"
+        except (OSError, TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
+            why = type(error).__name__
+        if stop or webhook.tries >= TRIES:
+            about.warning("webhook given up", why=why)
+            await run_in_threadpool(queue.over, webhook.job_id)
+            return
+        wait = wait_s(webhook.tries, gateway.settings.webhook_retry_s, asked_s)
+        about.info("webhook not taken", why=why, again_in_s=round(wait, 1))
+        await run_in_threadpool(queue.later, webhook.job_id, wait)
+    except (RedisError, OSError) as error:
+        # The hold ends by itself, and the webhook is due again.
+        about.warning("webhook put off", error=str(error))
+
+
+def _secrets(gateway: Gateway, owner: str) -> list[str]:
+    if owner.startswith(OWNER_PREFIX):
+        return KeyRing(gateway.records.redis).webhook_secrets(owner)
+    return [gateway.settings.webhook_secret] if gateway.settings.webhook_secret else []

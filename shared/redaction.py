@@ -1,0 +1,51 @@
+"""What a log line or a trace may never carry, taken out at the last moment, whoever wrote it.
+
+The first defence is not to log it; this one holds for lines that are not ours, such as a library's or a traceback.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from shared.keys import KEY_PATTERN
+from shared.settings import Settings
+
+GONE: Final = "***"
+
+#: Shorter ones are no secrets, and replacing them would tear ordinary words.
+SHORTEST_SECRET: Final = 4
+
+_PATTERNS: Final[Sequence[tuple[re.Pattern[str], str]]] = (
+    (KEY_PATTERN, rf"fv_\1_{GONE}"),
+    (re.compile(r"whsec_[\w+/=-]+"), f"whsec_{GONE}"),
+    # A password in a URL, and the query of one: signed URLs and webhook addresses carry their secret there.
+    (re.compile(r"(?<=://)[^\s/@\"'\\]+(?=@)"), GONE),
+    (re.compile(r"(?i)(\b(?:https?|s3|rediss?)://[^\s?\"'\\<>]*\?)[^\s\"'\\<>]+"), rf"\1{GONE}"),
+    (re.compile(r"(?i)\b((?:x-amz-(?:signature|credential|security-token)|signature)=)[^\s&,\"'\\]+"), rf"\1{GONE}"),
+    (re.compile(r"(?i)\b((?:bearer|basic) +)[\w.~+/=-]{6,}"), rf"\1{GONE}"),
+    (
+        re.compile(r"(?i)((?:x-api-key|authorization|webhook-signature)[\"'\\]*\s*[:=,]\s*b?[\"'\\]*)[^\s\"'\\,]+"),
+        rf"\1{GONE}",
+    ),
+    # Raw bytes that a library prints are a request's or a clip's.
+    (re.compile(r"(\bb(['\"]))(?:\\.|(?!\2).){32,}\2"), rf"\1{GONE}\2"),
+)
+
+
+class Redactor:
+    """Takes secrets out of text: those with a known look, and those that the settings name."""
+
+    def __init__(self, settings: Settings) -> None:
+        password = urlsplit(settings.redis_url).password
+        named = (*settings.keys, settings.webhook_secret, password or "")
+        secrets = sorted({secret for secret in named if len(secret) >= SHORTEST_SECRET}, key=len, reverse=True)
+        self._named = re.compile("|".join(map(re.escape, secrets))) if secrets else None
+
+    def __call__(self, text: str) -> str:
+        """The text without them."""
+        if self._named is not None:
+            text = self._named.sub(GONE, text)
+        for pattern, put in _PATTERNS:
+            text = pattern.sub(put, text)
+        return text

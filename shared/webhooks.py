@@ -1,0 +1,90 @@
+"""Webhooks that are due, in the broker: they outlive every gateway, and one gateway at a time tries each.
+
+`shared.scripts.FINISH` enters a job that asked for one; the job's record counts the tries and holds the document.
+
+    webhooks   zset   job id by the time of the next try
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import redis
+
+from shared.records import WEBHOOKS, JobRecords
+from shared.schemas import JobOptions
+
+#: A gateway that took a webhook and was not heard of again has lost it to the next one. Above the longest try.
+HOLD_S: Final = 60
+
+# KEYS webhooks; ARGV hold_s most. Due ones, each handed to one gateway for `hold_s`; a job that is gone is dropped.
+_TAKE: Final = """
+local t = redis.call('TIME'); local now = t[1] + t[2] / 1e6
+local taken = {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[2])) do
+  if redis.call('HEXISTS', 'fv:job:' .. id, 'document') == 1 then
+    redis.call('ZADD', KEYS[1], now + tonumber(ARGV[1]), id)
+    redis.call('HINCRBY', 'fv:job:' .. id, 'webhook_tries', 1)
+    taken[#taken + 1] = id
+  else
+    redis.call('ZREM', KEYS[1], id)
+  end
+end
+return taken
+"""
+
+# KEYS webhooks; ARGV id wait_s
+_LATER: Final = """
+local t = redis.call('TIME')
+return redis.call('ZADD', KEYS[1], 'XX', t[1] + t[2] / 1e6 + tonumber(ARGV[2]), ARGV[1])
+"""
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """One webhook to try now; `tries` counts this one."""
+
+    job_id: str
+    url: str
+    owner: str
+    tries: int
+    state: str
+    finished_at: str
+    document: str
+
+    @property
+    def message_id(self) -> str:
+        """The same at every try, so that a receiver can tell a repetition."""
+        return f"msg_{self.job_id}"
+
+    @property
+    def body(self) -> str:
+        """What is sent: the same bytes at every try."""
+        head = f'{{"type":"job.{self.state}","timestamp":"{self.finished_at}","data":'
+        return f"{head}{self.document}}}"
+
+
+class Webhooks:
+    """All that happens to webhooks that are due. Safe to share between threads."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis: Any = client
+        self._take, self._later = client.register_script(_TAKE), client.register_script(_LATER)
+
+    def take(self, most: int) -> list[Webhook]:
+        """Up to `most` that are due, for this process to try within `HOLD_S`."""
+        names = ("options", "owner", "webhook_tries", "state", "finished_at", "document")
+        taken = []
+        for job_id in self._take(keys=[WEBHOOKS], args=[HOLD_S, most]):
+            options, owner, tries, state, finished_at, document = self._redis.hmget(JobRecords.key(job_id), *names)
+            url = JobOptions.model_validate_json(options).webhook_url if document else None
+            if url:
+                taken.append(Webhook(job_id, url, owner, int(tries), state, finished_at, document))
+        return taken
+
+    def over(self, job_id: str) -> None:
+        """It was delivered, or given up."""
+        self._redis.zrem(WEBHOOKS, job_id)
+
+    def later(self, job_id: str, wait_s: float) -> None:
+        """Try it again after `wait_s`; one whose job was deleted meanwhile stays gone."""
+        self._later(keys=[WEBHOOKS], args=[job_id, wait_s])

@@ -1,0 +1,232 @@
+"""Webhooks from a real gateway to a real HTTPS receiver: signed, tried again across restarts, stopped by 410."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+
+import httpx
+import pytest
+import standardwebhooks
+
+from facevitals.broker import start_broker
+from shared.keys import KeyRing, new_webhook_secret
+from shared.records import WEBHOOKS
+from shared.schemas import BranchOutcome, BranchStatus
+from shared.vitals import Branch
+from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, new_service, wait_until
+from tests.service.receiver import Receiver, make_certificates, receiving
+
+SECRET = new_webhook_secret()
+Receive = Callable[..., AbstractContextManager[Receiver]]
+
+
+@pytest.fixture(scope="module")
+def leaf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    authority, leaf = make_certificates(tmp_path_factory.mktemp("certificates"))
+    with pytest.MonkeyPatch.context() as patch:
+        # Gateways that the module starts take the authority from here, as an operator would give them theirs.
+        patch.setenv("SSL_CERT_FILE", str(authority))
+        yield leaf
+
+
+@pytest.fixture(scope="module")
+def receive(leaf: Path) -> Receive:
+    return partial(receiving, leaf)
+
+
+def webhook_service(folder: Path, **settings: object) -> Service:
+    given = {"webhook_secret": SECRET, "webhook_allow": "127.0.0.0/8, ::1/128", "webhook_retry_s": 0.2, **settings}
+    return new_service(folder, **given)
+
+
+@pytest.fixture(scope="module")
+def service(leaf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    service = webhook_service(tmp_path_factory.mktemp("webhooks") / "service")
+    yield service
+    end_service(service)
+
+
+def submit(service: Service, url: str, key: str | None = None) -> str:
+    """Submit a clip and end its job as its last worker would: no test here is about the work itself."""
+    headers = {"X-API-Key": key} if key else {}
+    with service.client() as client:
+        answer = client.post("/v1/jobs", content=LOOKS_LIKE_MP4, params={"webhook_url": url}, headers=headers)
+    assert answer.status_code == 202, answer.text
+    job = str(answer.json()["id"])
+    for branch in Branch:
+        service.records.write_outcome(job, branch, BranchOutcome(status=BranchStatus.OK, elapsed_ms=1))
+    service.records.finish(job)
+    return job
+
+
+def settled(service: Service, job: str) -> None:
+    wait_until(lambda: service.redis.zscore(WEBHOOKS, job) is None, "the webhook is over")
+
+
+def _tried(service: Service, receiver: Receiver, job: str, tries: int) -> bool:
+    if len(receiver.requests) < tries:
+        service.redis.zadd(WEBHOOKS, {job: 0}, xx=True)
+    return len(receiver.requests) >= tries
+
+
+def test_a_finished_job_is_posted_once_signed_as_the_standard_says(service: Service, receive: Receive) -> None:
+    with receive(204) as receiver:
+        job = submit(service, receiver.url("/hook/7?token=t0ken"))
+        wait_until(lambda: receiver.requests, "the webhook comes")
+        settled(service, job)
+        time.sleep(1)
+        (request,) = receiver.requests
+    assert request.path == "/hook/7?token=t0ken"
+    assert request.headers["host"] == f"localhost:{receiver.port}"
+    assert request.headers["webhook-id"] == f"msg_{job}"
+    # Judged by the standard's own library; it also refuses a time stamp more than five minutes off.
+    body = standardwebhooks.Webhook(SECRET).verify(request.body, request.headers)
+    assert body["type"] == "job.succeeded"
+    assert body["data"] == service.document(job)
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        standardwebhooks.Webhook(SECRET).verify(request.body.replace("succeeded", "failed"), request.headers)
+    assert "t0ken" not in service.logs()
+
+
+def test_a_form_may_ask_for_a_webhook_too(service: Service, receive: Receive) -> None:
+    with receive(200) as receiver, service.client() as client:
+        form = {"webhook_url": receiver.url()}
+        job = client.post("/v1/jobs", files={"clip": LOOKS_LIKE_MP4}, data=form).json()["id"]
+        # A job that fails is told of as well.
+        service.records.time_out(job)
+        wait_until(lambda: receiver.requests, "the webhook comes")
+        assert json.loads(receiver.requests[0].body)["type"] == "job.failed"
+
+
+def test_a_receiver_that_fails_is_tried_again_with_the_same_message(service: Service, receive: Receive) -> None:
+    with receive(500, (503, {"Retry-After": "2"}), 200) as receiver:
+        job = submit(service, receiver.url())
+        wait_until(lambda: len(receiver.requests) == 2, "the second try")
+        second = time.monotonic()
+        wait_until(lambda: len(receiver.requests) == 3, "the third try")
+        assert time.monotonic() - second >= 1.9
+        settled(service, job)
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
+    assert len({request.body for request in receiver.requests}) == 1
+    for request in receiver.requests:
+        standardwebhooks.Webhook(SECRET).verify(request.body, request.headers)
+
+
+def test_410_stops_it(service: Service, receive: Receive) -> None:
+    with receive(410) as receiver:
+        job = submit(service, receiver.url())
+        wait_until(lambda: receiver.requests, "the webhook comes")
+        settled(service, job)
+        time.sleep(1.5)
+        assert len(receiver.requests) == 1
+
+
+def test_a_redirect_is_not_followed(service: Service, receive: Receive) -> None:
+    with receive(200) as inside, receive((307, {"Location": inside.url("/secret")}), 200) as receiver:
+        submit(service, receiver.url())
+        wait_until(lambda: len(receiver.requests) == 2, "it is tried again where it was asked for")
+        assert not inside.requests
+
+
+def test_tries_end(service: Service, receive: Receive) -> None:
+    with receive(500) as receiver:
+        job = submit(service, receiver.url())
+        wait_until(lambda: receiver.requests, "the first try")
+        # The waits grow to minutes: bring each forward, as their time comes.
+        for tries in range(2, 8):
+            wait_until(partial(_tried, service, receiver, job, tries), f"try {tries}")
+        settled(service, job)
+        assert len(receiver.requests) == 7
+
+
+def test_a_certificate_for_another_name_is_not_trusted(service: Service, tmp_path: Path) -> None:
+    _, stranger = make_certificates(tmp_path, names=("receiver.example",))
+    with receiving(stranger, 200) as receiver:
+        job = submit(service, receiver.url())
+        wait_until(lambda: service.redis.hget(f"fv:job:{job}", "webhook_tries") not in {None, "1"}, "two tries")
+        assert not receiver.requests
+
+
+def test_deleting_the_job_ends_its_webhook(service: Service, receive: Receive) -> None:
+    with receive(500) as receiver, service.client() as client:
+        job = submit(service, receiver.url())
+        wait_until(lambda: receiver.requests, "the first try")
+        client.delete(f"/v1/jobs/{job}")
+        count = len(receiver.requests)
+        time.sleep(2)
+        assert len(receiver.requests) <= count + 1
+        assert service.redis.zscore(WEBHOOKS, job) is None
+
+
+def test_without_a_secret_a_webhook_is_refused_and_with_a_key_it_outlives_gateway_and_broker(
+    leaf: Path, tmp_path: Path
+) -> None:
+    service = webhook_service(tmp_path / "service", webhook_secret="", webhook_retry_s=1)
+    try:
+        with receiving(leaf, 503, 204) as receiver:
+            with service.client() as client:
+                refused = client.post("/v1/jobs", content=LOOKS_LIKE_MP4, params={"webhook_url": receiver.url()})
+                assert refused.status_code == 422
+                assert "nothing to sign with" in refused.json()["detail"]
+                ring = KeyRing(service.redis)
+                made = ring.create("hooked")
+                newer = ring.rotate_webhook_secret(made.stored.id, grace_s=600)
+                wait_until(lambda: client.get("/v1/jobs/x").status_code == 401, "the gateway asks for keys")
+            job = submit(service, receiver.url(), made.key)
+            wait_until(lambda: receiver.requests, "the first try")
+            time.sleep(1.2)  # appendfsync everysec
+            gateway, broker = service.children[0], service.broker
+            for process in (gateway.process, broker.child.process):
+                process.kill()
+                process.wait()
+            port, password = int(broker.url.rsplit(":", 1)[1].split("/")[0]), broker.url.split(":")[2].split("@")[0]
+            service.broker = start_broker(service.folder / "broker", port=port, password=password)
+            service.start_gateway()
+            wait_until(lambda: len(receiver.requests) == 2, "the second try, by the next gateway", 40)
+            settled(service, job)
+        again = receiver.requests[1]
+        assert json.loads(again.body)["data"]["id"] == job
+        # Each key signs with its own secret, and after a rotation with the old one too for a while.
+        for secret in (made.webhook_secret, newer):
+            standardwebhooks.Webhook(secret).verify(again.body, again.headers)
+        with pytest.raises(standardwebhooks.WebhookVerificationError):
+            standardwebhooks.Webhook(ring.create("stranger").webhook_secret).verify(again.body, again.headers)
+    finally:
+        end_service(service)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://receiver.example/hook",
+        "https://127.0.0.1/hook",
+        "https://127.1/hook",
+        "https://2130706433/",
+        "https://0x7f000001/",
+        "https://[::1]/",
+        "https://[::ffff:127.0.0.1]/",
+        "https://user:secret@receiver.example/",
+        "https://receiver.example/#fragment",
+        "https://receiver.example:0/",
+        "https://receiver.example:65536/",
+        "https://receiver.example\\@localhost/",
+        "https://receiver.example/\r\nX: y",
+        "https://-receiver.example/",
+        "https:///hook",
+        "file:///etc/passwd",
+        "https://receiver.example/" + "x" * 1100,
+    ],
+)
+def test_what_is_no_https_name_is_refused_at_once_and_leaves_nothing(service: Service, url: str) -> None:
+    def clips() -> set[Path]:
+        return {path for path in service.clips if "clips" in path.parts and path.parent.name == "clips"}
+
+    before = clips()
+    with service.client() as client:
+        in_query: httpx.Response = client.post("/v1/jobs", content=LOOKS_LIKE_MP4, params={"webhook_url": url})
+        in_form = client.post("/v1/jobs", files={"clip": LOOKS_LIKE_MP4}, data={"webhook_url": url})
+    assert [in_query.status_code, in_form.status_code] == [422, 422]
+    assert clips() <= before
