@@ -1,4 +1,4 @@
-"""`facevitals analyze` and `facevitals models`: the whole analysis in this process, and what is installed for it."""
+"""`facevitals analyze`: the whole analysis in this process."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,10 @@ errors = Console(stderr=True)
 
 
 def analyze(
-    clips: Annotated[list[Path], typer.Argument(help="MP4 or WebM files.", metavar="CLIP…")],
+    clips: Annotated[
+        list[Path],
+        typer.Argument(help="MP4 or WebM files.", metavar="CLIP…", exists=True, dir_okay=False, readable=True),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="One document a line, in order.")] = False,
     waveforms: Annotated[bool, typer.Option(help="With --json: add the waves and spectra.")] = False,
     vitals: Annotated[str | None, typer.Option(help=f"Comma-separated subset of: {', '.join(VITALS)}.")] = None,
@@ -32,7 +35,7 @@ def analyze(
     try:
         from workers.analysis import Analyzer, AnalyzerOptions
     except ModuleNotFoundError as missing:
-        raise _not_installed(missing) from missing
+        raise not_installed(missing) from missing
     from dataclasses import replace
 
     wanted = _subset(vitals)
@@ -84,46 +87,8 @@ def _subset(vitals: str | None) -> list[str] | None:
     return names
 
 
-def models(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    prepare: Annotated[bool, typer.Option("--prepare", help="Build what is built from installed weights.")] = False,
-) -> None:
-    """What is installed: name, file, sha256, source, licence, vitals served; what is missing and the command for it."""
-    try:
-        from workers.models import installed_models, prepare_models
-    except ModuleNotFoundError as missing:
-        raise _not_installed(missing) from missing
-    config = settings()
-    if prepare:
-        prepare_models(config.models_path, open_only=config.open_models_only)
-    for model in installed_models(config.models_path, open_only=config.open_models_only):
-        entry = model.entry
-        about = {
-            "name": entry.name,
-            "title": entry.title,
-            "state": model.state.value,
-            "serves": list(entry.vitals),
-            "file": str(model.path) if model.path else None,
-            "bytes": entry.bytes,
-            "sha256": entry.sha256,
-            "source": entry.source,
-            "licence": entry.licence,
-            "open_licence": entry.open_licence,
-            "command": model.command,
-        }
-        if as_json:
-            print(json.dumps(about))
-            continue
-        colour = "green" if model.command is None else "yellow"
-        console.print(f"[bold]{entry.name}[/]  [{colour}]{model.state.value}[/]  {entry.title}", highlight=False)
-        for name in ("serves", "file", "sha256", "source", "licence", "command"):
-            value = about[name]
-            if value:
-                shown = ", ".join(value) if isinstance(value, list) else value
-                console.print(f"  {name:<8} {shown}", highlight=False, soft_wrap=True)
-
-
-def _not_installed(missing: ModuleNotFoundError) -> typer.Exit:
+def not_installed(missing: ModuleNotFoundError) -> typer.Exit:
+    """Says what is missing here, and how a command ends that needs it."""
     errors.print(
         f"The analysis is not installed here ({missing.name} is missing): pip install 'facevitals\\[worker]'",
         style="red",

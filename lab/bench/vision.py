@@ -1,8 +1,8 @@
 """`python -m lab.bench.vision FACES`: age and gender on labelled portraits, and the constants that follow from them.
 
 FACES holds pictures and `labels.json`: a list of {"file", "age_band" ("20-29", "70+"), "gender"}. Pictures take the
-service's own way: mesh, portrait, models. The interval of `workers.vision.age` and the temperature of
-`workers.vision.gender` are fitted to them; figures marked "held out" come from five-fold cross-validation.
+service's own way: mesh, portrait, models. The constants of `workers.vision.calibration` are fitted to them; every error
+that is printed is "held out": of ten-fold cross-validation, five times over.
 """
 
 import argparse
@@ -17,85 +17,84 @@ from typing import Any, Final
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linprog, minimize_scalar
 
+from lab.bench.looks import OLDEST, Floats, Truth, fit_age, fit_gender, folds, years
 from workers.mesh import FaceFinder
 from workers.portraits import Portrait, portrait_of
-from workers.vision.age import INTERVAL_LEVEL
+from workers.vision.age import BASELINE_YEARS
+from workers.vision.calibration import AGE, GENDER
 from workers.vision.gender import LEAST_PROBABILITY
-from workers.vision.models import VisionModels
+from workers.vision.models import FACE_MODELS, VisionModels
 
-Floats = NDArray[np.float64]
-
-ADULT: Final = 20.0
-#: Where the open band "70+" is taken to end.
-OLDEST: Final = 85.0
-_FOLDS: Final = 5
-# A picture's true age lies anywhere in its band: it counts as so many people, evenly spread over the band.
-_SPREAD: Final = 8
 # Faces that fill their picture are found once there is something around them.
 _BORDER: Final = 60
 
 
 @dataclass(frozen=True)
 class Faces:
-    """Answers for n pictures: `ages` in years, `log_odds` of male, and the truth: band from `low` to `high`, `male`."""
+    """What each network says of n pictures, uncalibrated, by model; and the truth."""
 
-    ages: Floats
-    log_odds: Floats
-    low: Floats
-    high: Floats
-    male: NDArray[np.bool_]
-
-    def of(self, chosen: NDArray[Any]) -> "Faces":
-        """Some of the pictures."""
-        return Faces(*(column[chosen] for column in (self.ages, self.log_odds, self.low, self.high, self.male)))
-
-    @property
-    def adult(self) -> NDArray[np.bool_]:
-        """Which show somebody of twenty or older."""
-        return np.asarray(self.low >= ADULT)
-
-    def off_band(self, ages: Floats) -> Floats:
-        """Years from `ages` to the band; none at the open end of the last band."""
-        high = np.where(self.high >= OLDEST, np.inf, self.high)
-        return np.maximum(np.maximum(self.low - ages, ages - high), 0.0)
+    ages: dict[str, Floats]
+    log_odds: dict[str, Floats]
+    truth: Truth
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print figures and constants; the last line is one JSON object."""
+    """Print tables and constants; the last line is one JSON object."""
     parser = argparse.ArgumentParser(prog="python -m lab.bench.vision", description=__doc__)
     parser.add_argument("faces", type=Path)
     options = parser.parse_args(arguments)
     faces, missed = answers(options.faces)
-    report = {"pictures": len(faces.ages), "no mesh": missed, **_age(faces), **_gender(faces)}
+    report: dict[str, Any] = {"pictures": len(faces.truth.low), "no mesh": missed}
+    report |= {f"age by {model}": _age(model, raw, faces.truth) for model, raw in faces.ages.items()}
+    for models in GENDER:
+        if all(model in faces.log_odds for model in models):
+            report[f"gender by {' + '.join(models)}"] = _gender(models, faces)
     for name, value in report.items():
-        sys.stdout.write(f"{name}: {value}\n")
+        if isinstance(value, dict):
+            sys.stdout.write(f"\n{name}\n")
+            for part, figure in value.items():
+                sys.stdout.write(f"  {part}: {figure}\n")
+        else:
+            sys.stdout.write(f"{name}: {value}\n")
     sys.stdout.write(json.dumps(report) + "\n")
     return 0
 
 
 def answers(folder: Path) -> tuple[Faces, int]:
     """What the models say of every picture in which a face is found, and how many there are without."""
+    portraits, labels, missed = portraits_of(folder)
+    low, high = (np.array(column) for column in zip(*(band(label["age_band"]) for label in labels), strict=True))
+    truth = Truth(low, high, np.array([label["gender"] == "male" for label in labels]))
+    with tempfile.TemporaryDirectory() as models_dir:
+        models = VisionModels.load(Path(models_dir), only_used=False)
+    ages: dict[str, Floats] = {}
+    log_odds: dict[str, Floats] = {}
+    for spec in FACE_MODELS:
+        if spec.model not in models.networks:
+            continue
+        # One at a time: a picture is a person, and gets every view of it.
+        looks = [spec.look([portrait], models.networks[spec.model]) for portrait in portraits]
+        if looks[0].ages is not None:
+            ages[spec.model] = np.array([look.ages[0] for look in looks if look.ages is not None], np.float64)
+        if looks[0].log_odds is not None:
+            log_odds[spec.model] = np.array(
+                [look.log_odds[0] for look in looks if look.log_odds is not None], np.float64
+            )
+    return Faces(ages, log_odds, truth), missed
+
+
+def portraits_of(folder: Path) -> tuple[list[Portrait], list[dict[str, str]], int]:
+    """The portraits in which a face is found, their labels, and how many pictures show none."""
     labels: list[dict[str, str]] = json.loads((folder / "labels.json").read_text("utf-8"))
     finder = FaceFinder()
-    portraits: list[Portrait] = []
-    truth: list[tuple[float, float, bool]] = []
-    for label in labels:
-        portrait = _portrait(finder, folder / label["file"])
-        if portrait is not None:
-            portraits.append(portrait)
-            truth.append((*_band(label["age_band"]), label["gender"] == "male"))
-    with tempfile.TemporaryDirectory() as models_dir:
-        models = VisionModels.load(Path(models_dir))
-    if models.age is None or models.gender is None:
-        raise SystemExit("; ".join(models.left_out.values()))
-    low, high, male = (np.array(column) for column in zip(*truth, strict=True))
-    ages, log_odds = (np.asarray(model(portraits), np.float64) for model in (models.age, models.gender))
-    return Faces(ages, log_odds, low, high, male), len(labels) - len(portraits)
+    found = [(portrait, label) for label in labels if (portrait := portrait_at(finder, folder / label["file"]))]
+    finder.close()
+    return [portrait for portrait, _ in found], [label for _, label in found], len(labels) - len(found)
 
 
-def _portrait(finder: FaceFinder, path: Path) -> Portrait | None:
+def portrait_at(finder: FaceFinder, path: Path) -> Portrait | None:
+    """The portrait of a picture, or None where no face is found in it."""
     picture = cv2.imread(str(path))
     if picture is None:
         raise SystemExit(f"{path} is not a picture")
@@ -110,100 +109,104 @@ def _portrait(finder: FaceFinder, path: Path) -> Portrait | None:
     return None
 
 
-def _band(name: str) -> tuple[float, float]:
+def band(name: str) -> tuple[float, float]:
+    """First year of an age band, and the one after its last."""
     if name.endswith("+"):
         return float(name[:-1]), OLDEST
     low, _, high = name.partition("-")
     return float(low), float(high) + 1.0
 
 
-def _age(faces: Faces) -> dict[str, Any]:
-    adults = faces.of(faces.adult)
-    middle = (adults.low + adults.high) / 2
-    constant = np.full(len(middle), float(np.median(middle)))
-    low, high = fit_interval(faces)
-    held = np.zeros(len(faces.ages))
-    width = np.zeros(len(faces.ages))
-    for rest, fold in _folds(len(faces.ages)):
-        held[fold], width[fold] = _held(faces.of(fold), *fit_interval(faces.of(rest)))
-    by_band = {f"{low_:g}": round(float(held[faces.low == low_].mean()), 2) for low_ in np.unique(faces.low)}
+def _age(model: str, raw: Floats, truth: Truth) -> dict[str, Any]:
+    """As shipped where the constants were not fitted here, else held out."""
+    ages, inside, width = np.zeros(len(raw)), np.zeros(len(raw)), np.zeros(len(raw))
+    times = np.zeros(len(raw))
+    for rest, fold in folds(len(raw)):
+        fitted = fit_age(raw[rest], truth.of(rest))
+        found = years(fitted, raw[fold])
+        low, high = (offset + slope * found for offset, slope in (fitted.low, fitted.high))
+        low, high = np.maximum(np.minimum(low, found), 0.0), np.maximum(high, found)
+        spread = truth.of(fold).spread()
+        ages[fold] += found
+        inside[fold] += np.mean((spread >= low[:, None]) & (spread <= high[:, None]), axis=1)
+        width[fold] += high - low
+        times[fold] += 1
+    ages, inside, width = ages / times, inside / times, width / times
+    off, aside = truth.off_band(ages), np.abs(ages - truth.middle)
+    adult, old = truth.adult, truth.low >= 60
+    shipped = years(AGE[model], raw)
+    fitted = fit_age(raw, truth)
     return {
-        "adults": len(adults.ages),
-        "age: years off the band, adults": round(float(adults.off_band(adults.ages).mean()), 2),
-        "age: years off the band's middle, adults": round(float(np.abs(adults.ages - middle).mean()), 2),
-        "age: the same for a constant": [constant[0], round(float(np.abs(constant - middle).mean()), 2)],
-        "age: interval, low": [round(value, 3) for value in low],
-        "age: interval, high": [round(value, 3) for value in high],
-        "age: interval holds, held out, adults": round(float(held[faces.adult].mean()), 3),
-        "age: interval holds, held out, minors": round(float(held[~faces.adult].mean()), 3),
-        "age: interval holds, held out, by band": by_band,
-        "age: interval width, held out": round(float(width.mean()), 1),
+        "adults": int(adult.sum()),
+        "years off the band, uncalibrated": _mean(truth.off_band(raw)[adult]),
+        "years off the band, held out": _mean(off[adult]),
+        "years off the band, as shipped": _mean(truth.off_band(shipped)[adult]),
+        "years off the band's middle, held out": _mean(aside[adult]),
+        "the same for a constant": _mean(np.abs(BASELINE_YEARS - truth.middle)[adult]),
+        "interval holds, adults": _mean(inside[adult], 3),
+        "interval holds, minors": _mean(inside[~adult], 3),
+        "interval holds, sixty and older": _mean(inside[old], 3),
+        "interval width": _mean(width[adult], 1),
+        "by band: off the band, estimate less middle, interval holds": {
+            f"{low:g}": [_mean(off[own]), _mean((ages - truth.middle)[own], 1), _mean(inside[own])]
+            for low in np.unique(truth.low)
+            if (own := truth.low == low).any()
+        },
+        "adults by gender: off the band, estimate less middle": {
+            name: [_mean(off[own]), _mean((ages - truth.middle)[own], 1)]
+            for name, own in (("female", adult & ~truth.male), ("male", adult & truth.male))
+        },
+        "constants: curve, low, high": [
+            [[knot, round(value, 1)] for knot, value in fitted.curve],
+            [round(value, 3) for value in fitted.low],
+            [round(value, 3) for value in fitted.high],
+        ],
     }
 
 
-def fit_interval(faces: Faces) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Offset and slope over the estimate of the true age's 5 % and 95 % quantiles.
-
-    Koenker, Bassett 1978, Econometrica 46(1):33.
-    """
-    tail = (1 - INTERVAL_LEVEL) / 2
-    ages, truth = _people(faces)
-    return _quantile(ages, truth, tail), _quantile(ages, truth, 1 - tail)
-
-
-def _people(faces: Faces) -> tuple[Floats, Floats]:
-    parts = (np.arange(_SPREAD) + 0.5) / _SPREAD
-    truth = faces.low[:, None] + (faces.high - faces.low)[:, None] * parts
-    return np.repeat(faces.ages, _SPREAD), truth.ravel()
-
-
-def _held(faces: Faces, low: tuple[float, float], high: tuple[float, float]) -> tuple[Floats, Floats]:
-    ages, truth = _people(faces)
-    inside = (truth >= low[0] + low[1] * ages) & (truth <= high[0] + high[1] * ages)
-    width = high[0] - low[0] + (high[1] - low[1]) * faces.ages
-    return inside.reshape(-1, _SPREAD).mean(axis=1), width
-
-
-def _quantile(x: Floats, y: Floats, share: float) -> tuple[float, float]:
-    n = len(x)
-    design = np.column_stack([np.ones(n), x])
-    cost = np.concatenate([np.zeros(4), np.full(n, share), np.full(n, 1 - share)])
-    constraints = np.hstack([design, -design, np.eye(n), -np.eye(n)])
-    answer = linprog(cost, A_eq=constraints, b_eq=y, bounds=(0, None), method="highs").x
-    return float(answer[0] - answer[2]), float(answer[1] - answer[3])
-
-
-def _gender(faces: Faces) -> dict[str, Any]:
-    adults = faces.of(faces.adult)
-    right = (adults.log_odds > 0) == adults.male
-    probability = np.zeros(len(right))
-    for rest, fold in _folds(len(right)):
-        probability[fold] = _certainty(adults.of(fold), fit_temperature(adults.of(rest)))
+def _gender(models: tuple[str, ...], faces: Faces) -> dict[str, Any]:
+    adult = faces.truth.adult
+    log_odds = np.stack([faces.log_odds[model] for model in models], axis=1)[adult]
+    male, low = faces.truth.male[adult], faces.truth.low[adult]
+    held, times = np.zeros(len(male)), np.zeros(len(male))
+    for rest, fold in folds(len(male)):
+        weights = fit_gender(log_odds[rest], male[rest])
+        held[fold] += log_odds[fold] @ weights[:-1] + weights[-1]
+        times[fold] += 1
+    held /= times
+    right = (held > 0) == male
+    probability = 1 / (1 + np.exp(-np.abs(held)))
     told = probability >= LEAST_PROBABILITY
     return {
-        "gender: right, adults": round(float(right.mean()), 3),
-        "gender: right, women": round(float(right[~adults.male].mean()), 3),
-        "gender: right, men": round(float(right[adults.male].mean()), 3),
-        "gender: temperature": round(fit_temperature(adults), 2),
-        f"gender: told at {LEAST_PROBABILITY}, held out": round(float(told.mean()), 3),
-        "gender: right where told, held out": round(float(right[told].mean()), 3),
-        "gender: mean probability where told, held out": round(float(probability[told].mean()), 3),
+        "adults": len(male),
+        "right, asked always": _mean(right, 3),
+        "told": _mean(told, 3),
+        "right where told": _mean(right[told], 3),
+        "mean probability where told": _mean(probability[told], 3),
+        "calibration: mean probability and share right, by fifths": _fifths(probability, right),
+        "by gender: told, right where told": {
+            name: [_mean(told[own]), _mean(right[own & told])] for name, own in (("female", ~male), ("male", male))
+        },
+        "by band: told, right where told": {
+            f"{first:g}": [_mean(told[own]), _mean(right[own & told])]
+            for first in np.unique(low)
+            if (own := low == first).any()
+        },
+        "by band and gender: right where told": {
+            f"{first:g} {name}": _mean(right[told & (low == first) & own])
+            for first in np.unique(low)
+            for name, own in (("female", ~male), ("male", male))
+        },
+        "constants: weights": [round(value, 3) for value in fit_gender(log_odds, male).tolist()],
     }
 
 
-def fit_temperature(faces: Faces) -> float:
-    """The divisor of the log-odds that makes them likeliest. Guo et al. 2017, arXiv:1706.04599."""
-    signed = np.where(faces.male, faces.log_odds, -faces.log_odds)
-    return float(minimize_scalar(lambda t: np.log1p(np.exp(-signed / t)).mean(), bounds=(0.3, 10), method="bounded").x)
+def _fifths(probability: Floats, right: NDArray[np.bool_]) -> list[list[float]]:
+    return [[_mean(probability[part]), _mean(right[part])] for part in np.array_split(np.argsort(probability), 5)]
 
 
-def _certainty(faces: Faces, temperature: float) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-np.abs(faces.log_odds) / temperature)))
-
-
-def _folds(count: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    order = np.random.default_rng(0).permutation(count)
-    return [(np.setdiff1d(order, order[fold::_FOLDS]), order[fold::_FOLDS]) for fold in range(_FOLDS)]
+def _mean(values: NDArray[Any], digits: int = 2) -> float:
+    return round(float(np.mean(values)), digits) if len(values) else float("nan")
 
 
 if __name__ == "__main__":

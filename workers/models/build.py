@@ -26,6 +26,12 @@ def _deepphys(weights: Path) -> bytes:
     return graph_of(weights)
 
 
+def _agegender(weights: Path) -> bytes:
+    from workers.models.agegender import graph_of
+
+    return graph_of(weights)
+
+
 def _tscan(weights: Path) -> bytes:
     from workers.models.tscan import graph_of
 
@@ -37,6 +43,7 @@ BUILDERS: Final[dict[str, Callable[[Path], bytes]]] = {
     "physnet.rlap": _physnet,
     "tscan.rlap": _tscan,
     "deepphys": _deepphys,
+    "agegender": _agegender,
 }
 
 

@@ -38,9 +38,9 @@ class Graph:
         """Results side by side along an axis."""
         return self._append("Concat", list(results), f"concat{len(self._nodes)}", {"axis": axis})
 
-    def serialise(self, name: str, inputs: Sequence[Any]) -> bytes:
-        """The checked model, its output the last result, (n,) float32; the same nodes give the same bytes."""
-        output = helper.make_tensor_value_info(self.x, TensorProto.FLOAT, ["samples"])
+    def serialise(self, name: str, inputs: Sequence[Any], shape: Sequence[int | str] = ("samples",)) -> bytes:
+        """The checked model, its output the last result, float32 of `shape`; the same nodes give the same bytes."""
+        output = helper.make_tensor_value_info(self.x, TensorProto.FLOAT, list(shape))
         model = helper.make_model(
             helper.make_graph(self._nodes, name, list(inputs), [output], self._weights),
             opset_imports=[helper.make_opsetid("", 17)],

