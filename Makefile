@@ -14,7 +14,7 @@ up: default page ## the service, left running for browser and curl; Ctrl-C stops
 	@$(FACEVITALS) up
 
 test: dev ## unit and service tests: real broker, real workers, real video
-	@$(VENV)/bin/python -m pytest $(ARGS)
+	@$(VENV)/bin/python -m pytest -n $(or $(JOBS),auto) --maxprocesses 4 --dist worksteal $(ARGS)
 
 web: ## the page, built into web/dist (needs Node 20.19 or later)
 	@STRICT=1 bash tools/web.sh
