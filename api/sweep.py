@@ -76,6 +76,12 @@ def sweep_store(gateway: Gateway) -> None:
 
 
 def _erase(gateway: Gateway, clip_key: str | None) -> None:
-    if clip_key:
+    if not clip_key:
+        return
+    try:
         gateway.store.erase(clip_key)
-        gateway.records.erased(clip_key)
+    except StoreUnavailableError as error:
+        # Its key stays on the list. Jobs must go on ending while the store is away.
+        log.warning("clip not erased; the next sweep will", clip=clip_key, error=str(error))
+        return
+    gateway.records.erased(clip_key)
