@@ -36,6 +36,9 @@ test-browser: ## the page in Chromium, against real workers (installs Chromium w
 test-hostile: dev ## 3,000 hostile clips through the decoder; DURATION_S=3600 goes on with new ones for an hour, SEED=…
 	@$(VENV)/bin/python -m lab.hostile $(if $(DURATION_S),--seconds $(DURATION_S),--files 3000) --seed $(or $(SEED),1)
 
+test-chaos: dev ## jobs while workers, broker and gateway die and the disk fills; JOBS=500, SEED=…
+	@$(FACEVITALS) bench chaos --jobs $(or $(JOBS),150) --seed $(or $(SEED),1)
+
 check: dev ## lint, format, types, architecture contracts
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
@@ -62,4 +65,4 @@ lock: dev ## write the lock files anew from pyproject.toml (UPGRADE=1 takes newe
 clean: ## remove what the targets above made
 	rm -rf $(VENV) web/node_modules web/dist .facevitals bench-out artefacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 
-.PHONY: help run up test test-nginx web page test-web test-browser test-hostile check format bench default dev lock clean
+.PHONY: help run up test test-nginx web page test-web test-browser test-hostile test-chaos check format bench default dev lock clean

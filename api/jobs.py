@@ -166,10 +166,12 @@ async def start(gateway: Gateway, received: Received, owner: str) -> JobDocument
 
 
 def _withdraw(gateway: Gateway, job_id: str) -> None:
-    gateway.store.erase(gateway.store.key(job_id))
-    # Where the broker is away, whatever was written there has a time to live, and its clip is gone.
+    # The record first: where the broker is away, the job may have been made although we heard nothing of it. It then
+    # keeps its clip, and ends as any other; if it was not made, the clip goes when its time is up.
     with contextlib.suppress(RedisError):
         gateway.records.delete(job_id)
+        gateway.store.erase(gateway.store.key(job_id))
+        gateway.records.erased(gateway.store.key(job_id))
 
 
 async def _document(gateway: Gateway, job_id: str, owner: str) -> JobDocument:
@@ -225,9 +227,8 @@ async def submit(
                 await run_in_threadpool(gateway.store.erase, gateway.store.key(received.job_id))
                 raise
             if job_id is None:
-                document = await start(gateway, received, owner)
-                claim.keep(received.job_id, received.content)
-                return _accepted(document)
+                await claim.keep(received.job_id, received.content)
+                return _accepted(await start(gateway, received, owner))
             await run_in_threadpool(gateway.store.erase, gateway.store.key(received.job_id))
     return _accepted(await _document(gateway, job_id, owner))
 

@@ -17,7 +17,7 @@ from shared.schemas import BranchStatus, ErrorCode
 from shared.store import StoreUnavailableError
 
 SWEEP_EVERY_S: Final = 1.0
-#: Old clips are looked for this often.
+#: Old clips are looked for this often, or ten times in their time to live.
 STORE_EVERY_S: Final = 60.0
 
 log = structlog.get_logger()
@@ -30,7 +30,7 @@ async def sweep_for_ever(gateway: Gateway) -> None:
         try:
             await run_in_threadpool(sweep_jobs, gateway)
             if (now := asyncio.get_running_loop().time()) >= next_store:
-                next_store = now + STORE_EVERY_S
+                next_store = now + store_every_s(gateway.settings.clip_ttl_s)
                 await run_in_threadpool(sweep_store, gateway)
         except (RedisError, StoreUnavailableError, ApiProblem, OSError) as error:
             log.warning("sweep put off", error=str(error))
@@ -50,6 +50,9 @@ def sweep_jobs(gateway: Gateway) -> None:
         _, last = records.write_outcome(lost.job_id, lost.branch, outcome)
         if last:
             _erase(gateway, records.finish(lost.job_id))
+    for job_id, branch in records.stranded(gateway.settings.job_deadline_s):
+        log.warning("message lost", job=job_id, branch=branch)
+        gateway.enqueue_again(job_id, branch)
     for job_id in records.overdue():
         log.warning("deadline passed", job=job_id)
         _erase(gateway, records.time_out(job_id))
@@ -59,14 +62,26 @@ def sweep_jobs(gateway: Gateway) -> None:
         _erase(gateway, clip_key)
 
 
+def store_every_s(clip_ttl_s: float) -> float:
+    """Seconds between two looks for old clips."""
+    return min(STORE_EVERY_S, clip_ttl_s / 10)
+
+
 def sweep_store(gateway: Gateway) -> None:
-    """Erase clips past their time to live, whoever forgot them."""
-    for clip_key in gateway.store.older_than(gateway.settings.clip_ttl_s):
+    """Erase clips that would be past their time to live at the next look, whoever forgot them."""
+    ttl_s = gateway.settings.clip_ttl_s
+    for clip_key in gateway.store.older_than(ttl_s - store_every_s(ttl_s)):
         log.info("clip expired", clip=clip_key)
         _erase(gateway, clip_key)
 
 
 def _erase(gateway: Gateway, clip_key: str | None) -> None:
-    if clip_key:
+    if not clip_key:
+        return
+    try:
         gateway.store.erase(clip_key)
-        gateway.records.erased(clip_key)
+    except StoreUnavailableError as error:
+        # Its key stays on the list. Jobs must go on ending while the store is away.
+        log.warning("clip not erased; the next sweep will", clip=clip_key, error=str(error))
+        return
+    gateway.records.erased(clip_key)

@@ -177,6 +177,32 @@ def load(
     print(json.dumps(report.summary))
 
 
+@app.command()
+def chaos(
+    jobs: Annotated[int, typer.Option(help="Jobs to be accepted.", min=1)] = 500,
+    seed: Annotated[int, typer.Option(help="Of clips and blows.")] = 1,
+    every_s: Annotated[float, typer.Option("--every", help="Seconds between two blows, about.", min=0.1)] = 3.0,
+    deadline_s: Annotated[float, typer.Option("--deadline", help="Seconds in which a job must end.", min=20)] = 60.0,
+    keep: Annotated[Path | None, typer.Option(help="Keep logs, broker and store in this folder.")] = None,
+) -> None:
+    """Jobs while workers die and freeze, broker and gateway restart, the disk fills. Exit 1 where anything is lost."""
+    from facevitals.chaos import chaos as run_chaos
+
+    with tempfile.TemporaryDirectory(prefix="facevitals-chaos-") as name:
+        summary = run_chaos(
+            (keep or Path(name)).absolute() / "service",
+            jobs,
+            seed,
+            every_s=every_s,
+            job_deadline_s=deadline_s,
+            log=lambda line: console.print(line, markup=False, highlight=False),
+        )
+    print(json.dumps(summary))
+    wrong = [summary[name] for name in ("lost", "doubled", "foreign", "clips_left", "keys_without_ttl")]
+    if any(wrong) or summary["documents"] != summary["jobs"] or summary["most_tries"] > summary["tries_allowed"]:
+        raise typer.Exit(1)
+
+
 def _empty(folder: Path) -> None:
     for place in (folder / "clips" / "clips", folder / "bare"):
         for path in place.iterdir():

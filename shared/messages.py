@@ -55,3 +55,9 @@ def message(branch: Branch, job_id: str, expires: dt.datetime) -> str:
             },
         }
     )
+
+
+def job_of(text: str) -> str:
+    """The job that a waiting message is about, whoever sent it."""
+    arguments, _, _ = json.loads(base64.b64decode(json.loads(text)["body"]))
+    return str(arguments[0])

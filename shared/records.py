@@ -29,7 +29,7 @@ from redis.retry import Retry
 
 from shared import scripts
 from shared.assembly import assemble, branch_reports
-from shared.messages import message, queue_key
+from shared.messages import job_of, message, queue_key
 from shared.schemas import (
     BranchOutcome,
     BranchReport,
@@ -59,6 +59,8 @@ ACTIVE: Final = f"{PREFIX}active:"
 LEASE_S: Final = 15.0
 #: Tries of one branch; bounds a clip that kills its worker.
 MAX_TRIES: Final = 2
+#: A branch that nobody began so long after later ones were taken went down with the worker that took it.
+STRANDED_S: Final = 10.0
 #: An assembler that has not finished after this long is taken for dead.
 ASSEMBLY_GRACE_S: Final = 2.0
 
@@ -123,6 +125,7 @@ class JobRecords:
                 "finish": scripts.FINISH,
                 "lost": scripts.LOST,
                 "lose": scripts.LOSE,
+                "stranded": scripts.STRANDED,
                 "delete": scripts.DELETE,
             }.items()
         }
@@ -334,6 +337,21 @@ class JobRecords:
             verdict = self._run("lose", [self.key(job_id), LEASES], job_id, branch, MAX_TRIES)
             if verdict:
                 yield LostTry(job_id, Branch(branch), again=verdict == 1)
+
+    def stranded(self, deadline_s: float) -> Iterator[tuple[str, Branch]]:
+        """Branches whose message is gone though nobody began them; each is handed out once per `STRANDED_S`.
+
+        A worker that dies between taking a message and beginning it keeps the message until Celery's visibility
+        time-out, long after the job's deadline. Queues are first in, first out: what is older than the message that is
+        taken next was taken before. `deadline_s`: what jobs have from their making to their deadline.
+        """
+        now = self.redis.time()
+        for branch in Branch:
+            horizon = now[0] + now[1] / 1e6 + deadline_s
+            if (waiting := self.redis.lindex(queue_key(branch), -1)) is not None:
+                horizon = min(horizon, self.redis.zscore(DEADLINES, job_of(waiting)) or 0.0)
+            for job_id in self._run("stranded", [DEADLINES], self.key(""), horizon - STRANDED_S, branch, STRANDED_S):
+                yield job_id, branch
 
     def time_out(self, job_id: str) -> str | None:
         """End a job whose deadline passed, with `branch_timeout` for what is missing. Returns the clip to erase."""

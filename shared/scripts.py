@@ -165,6 +165,26 @@ if tonumber(redis.call('HGET', KEYS[1], 'try:' .. ARGV[2]) or '0') < tonumber(AR
 return 2
 """
 
+# KEYS deadlines; ARGV prefix horizon branch hold_s. Jobs due by `horizon` whose branch was never begun, each handed to
+# one sweeper for `hold_s`.
+STRANDED: Final = (
+    _NOW
+    + """
+local stranded = {}
+for _, job in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[2], 'LIMIT', 0, 500)) do
+  local key = ARGV[1] .. job
+  local known = redis.call('HMGET', key, 'branches', 'try:' .. ARGV[3], 'outcome:' .. ARGV[3], 'again:' .. ARGV[3])
+  local asked = known[1] and string.find(' ' .. known[1] .. ' ', ' ' .. ARGV[3] .. ' ', 1, true)
+  local held = known[4] and now - tonumber(known[4]) < tonumber(ARGV[4])
+  if asked and not known[2] and not known[3] and not held then
+    redis.call('HSET', key, 'again:' .. ARGV[3], now)
+    table.insert(stranded, job)
+  end
+end
+return stranded
+"""
+)
+
 # KEYS job events waves deadlines ready leases erase; ARGV id clip_key ttl branches…
 DELETE: Final = (
     _NOW

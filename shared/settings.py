@@ -2,9 +2,9 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     max_upload_mb: int = Field(50, ge=1, description="largest upload, in 10^6 bytes")
     max_queued: int = Field(10_000, ge=1, description="jobs waiting or running before uploads are answered 429")
     result_ttl_s: int = Field(86_400, ge=60, description="how long documents, events and waveforms are kept")
-    clip_ttl_s: int = Field(3_600, ge=60, description="how long a clip may lie at most, retained or forgotten")
+    clip_ttl_s: int = Field(3_600, ge=10, description="how long a clip may lie at most, retained or forgotten")
     job_deadline_s: float = Field(90, gt=1, description="seconds from upload to a final document, whatever happens")
     branch_soft_limit_s: float = Field(40, gt=0, description="seconds after which a branch is told to stop")
     branch_hard_limit_s: float = Field(45, gt=0, description="seconds after which a branch's process is killed")
@@ -62,6 +62,14 @@ class Settings(BaseSettings):
     )
     log_format: Literal["console", "json"] = Field("console", description="how log lines look")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe log line")
+
+    @model_validator(mode="after")
+    def _a_clip_lives_as_long_as_its_job(self) -> Self:
+        if self.clip_ttl_s < self.job_deadline_s:
+            raise ValueError(
+                "FACEVITALS_CLIP_TTL_S is below FACEVITALS_JOB_DEADLINE_S: clips would go before their jobs."
+            )
+        return self
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -7,9 +7,10 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final, TypeVar
 
+import redis
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 from redis.exceptions import RedisError
@@ -26,7 +27,12 @@ from workers.branch import Progress
 if TYPE_CHECKING:
     from workers.analysis import Analyzer
 
+#: A worker holds on to what it worked out, and to the message that it took, while the broker is away for so long.
+PATIENCE_S: Final = 30.0
+
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 
 class JobOverError(Exception):
@@ -47,18 +53,21 @@ class _JobProgress(Progress):
 
     def stage(self, name: str) -> None:
         elapsed_ms = round(1000 * (time.monotonic() - self._begun))
-        self._go_on(self._records.emit_stage(self._job_id, self._branch, name, elapsed_ms))
+        self._tell(lambda: self._records.emit_stage(self._job_id, self._branch, name, elapsed_ms))
 
     def vital(self, name: str, vital: Vital) -> None:
-        self._go_on(self._records.emit_vital(self._job_id, name, vital))
+        self._tell(lambda: self._records.emit_vital(self._job_id, name, vital))
 
     def check(self, name: str, check: Check) -> None:
-        self._go_on(self._records.emit(self._job_id, "check", {"name": name, "check": check.model_dump(mode="json")}))
+        data = {"name": name, "check": check.model_dump(mode="json")}
+        self._tell(lambda: self._records.emit(self._job_id, "check", data))
 
     @staticmethod
-    def _go_on(alive: bool) -> None:
-        if not alive:
-            raise JobOverError
+    def _tell(event: Callable[[], bool]) -> None:
+        # Those who watch miss an event where the broker is away; the work goes on.
+        with contextlib.suppress(RedisError):
+            if not event():
+                raise JobOverError
 
 
 class WorkerProcess:
@@ -98,7 +107,7 @@ class WorkerProcess:
     def run(self, branch: Branch, job_id: str) -> None:
         """Carry out one branch of one job. Whatever happens inside ends as an outcome in the job's record."""
         token = uuid.uuid4().hex
-        begin = self._records.begin(job_id, branch, token)
+        begin = _patiently(lambda: self._records.begin(job_id, branch, token))
         if begin is Begin.EXHAUSTED:
             detail = "The worker died on this clip before. Record it again, or convert it to H.264 MP4."
             self._end(job_id, branch, failed_outcome(BranchStatus.ERROR, ErrorCode.BRANCH_FAILED, detail))
@@ -122,7 +131,7 @@ class WorkerProcess:
         def elapsed_ms() -> int:
             return round(1000 * (time.monotonic() - begun))
 
-        asked = self._records.options(job_id)
+        asked = _patiently(lambda: self._records.options(job_id))
         if asked is None:
             raise JobOverError
         options, clip_key = asked
@@ -153,10 +162,10 @@ class WorkerProcess:
         return outcome, result.waveforms
 
     def _end(self, job_id: str, branch: Branch, outcome: BranchOutcome, waveforms: Waveforms | None = None) -> None:
-        _, last = self._records.write_outcome(job_id, branch, outcome, waveforms)
+        _, last = _patiently(lambda: self._records.write_outcome(job_id, branch, outcome, waveforms))
         if not last:
             return
-        clip_key = self._records.finish(job_id)
+        clip_key = _patiently(lambda: self._records.finish(job_id))
         if clip_key:
             try:
                 self._store.erase(clip_key)
@@ -189,3 +198,19 @@ class WorkerProcess:
                 put_card(self._records.redis, self._card)
             if self._over.wait(RENEW_EVERY_S):
                 return
+
+
+def _patiently(ask: Callable[[], T]) -> T:
+    """Ask the broker, again and again while it is away.
+
+    Raises:
+        redis.exceptions.RedisError: it is still away after `PATIENCE_S`.
+    """
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return ask()
+        except (redis.ConnectionError, redis.TimeoutError):
+            if time.monotonic() >= end:
+                raise
+            time.sleep(0.5)

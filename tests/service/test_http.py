@@ -153,9 +153,11 @@ def test_an_idempotency_key_in_use_is_a_conflict(odd_service: Service, http: htt
 
     sender = threading.Thread(target=send)
     sender.start()
-    wait_until(lambda: list(odd_service.redis.scan_iter(match="fv:idem:*")), "the key is held")
+    wait_until(lambda: list(odd_service.redis.scan_iter(match="fv:idem:*:held")), "the key is held")
     time.sleep(0.2)
     problem(http.post("/v1/jobs", content=LOOKS_LIKE_MP4, headers=header), 409, "idempotency-in-progress")
+    hold = next(odd_service.redis.scan_iter(match="fv:idem:*:held"))
+    assert 0 < odd_service.redis.ttl(hold) <= 15, "a gateway that dies must not hold a key for long"
     go_on.set()
     sender.join()
     assert answers[0].status_code == 202

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from facevitals.broker import start_broker
+from shared.vitals import Branch
 from tests.service.conftest import Service, wait_until
 
 ODD = "tests.service.odd_worker"
@@ -135,11 +136,14 @@ def test_a_broker_restarted_in_the_middle_loses_no_job(make_service: MakeService
     port, password = int(old.url.rsplit(":", 1)[1].split("/")[0]), old.url.split(":")[2].split("@")[0]
     old.child.process.kill()
     old.child.process.wait()
-    time.sleep(1)
+    # Longer than the work that is under way, and than a client's own tries at one command.
+    time.sleep(5)
     service.broker = start_broker(service.folder / "broker", port=port, password=password)
     for job in jobs:
         document = service.finished(job, 60)
         assert {branch["status"] for branch in document["branches"].values()} == {"ok"}
+    # What was worked out is kept, not worked out again.
+    assert {(service.folder / f"tries-{branch}").read_text() for branch in Branch} == {".."}
 
 
 def test_a_deleted_job_is_gone_and_its_worker_stops_caring(make_service: MakeService) -> None:

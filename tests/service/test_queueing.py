@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from facevitals.broker import Broker, start_broker
-from shared.messages import message, queue_key
+from shared.messages import job_of, message, queue_key
 from shared.queues import QUEUES, TASKS, make_celery
-from shared.records import JobRecords, connect
+from shared.records import DEADLINES, STRANDED_S, JobRecords, connect
 from shared.schemas import JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
@@ -79,3 +79,44 @@ def test_no_more_jobs_than_may_wait_are_made(records: JobRecords) -> None:
     assert records.active() == 2
     for branch in Branch:
         assert records.redis.llen(queue_key(branch)) == 2
+
+
+def take(records: JobRecords, branch: Branch) -> None:
+    """What a worker does that dies before it begins."""
+    assert records.redis.rpop(queue_key(branch))
+
+
+def grow_old(records: JobRecords, *job_ids: str) -> None:
+    for job_id in job_ids:
+        records.redis.zincrby(DEADLINES, -STRANDED_S - 1, job_id)
+
+
+def test_a_message_that_went_down_with_its_worker_is_missed(records: JobRecords) -> None:
+    create(records, "01")
+    take(records, Branch.RPPG)
+    assert list(records.stranded(60)) == [], "it may be about to begin"
+    grow_old(records, "01")
+    assert list(records.stranded(60)) == [("01", Branch.RPPG)]
+    assert list(records.stranded(60)) == [], "another sweep has sent it again"
+
+
+def test_messages_that_wait_or_that_were_begun_are_not_missed(records: JobRecords) -> None:
+    for job_id in ("01", "02"):
+        create(records, job_id)
+    grow_old(records, "01", "02")
+    take(records, Branch.VISION)
+    assert records.begin("01", Branch.VISION, "token") == "go"
+    assert list(records.stranded(60)) == []
+    create(records, "03")
+    for _ in range(2):
+        take(records, Branch.RPPG)
+    # What waits now is younger than what was taken.
+    assert list(records.stranded(60)) == [("01", Branch.RPPG), ("02", Branch.RPPG)]
+
+
+def test_a_message_of_celery_tells_its_job_too(broker: Broker, records: JobRecords, tmp_path: Path) -> None:
+    celery = make_celery(Settings(redis_url=broker.url, data_dir=tmp_path))
+    celery.send_task(TASKS[Branch.RPPG], args=["01J"], queue=QUEUES[Branch.RPPG])
+    celery.close()
+    assert job_of(records.redis.lindex(queue_key(Branch.RPPG), -1)) == "01J"
+    assert job_of(message(Branch.RPPG, "01J", dt.datetime(2040, 1, 1, tzinfo=dt.UTC))) == "01J"

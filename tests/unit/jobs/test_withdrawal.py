@@ -1,0 +1,50 @@
+"""A job that could not be made leaves nothing; one that may have been made keeps its clip."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import redis
+
+from api import jobs
+from api.gateway import Gateway
+from shared.schemas import JobOptions
+from shared.store import ClipStore
+
+
+class Records:
+    """A broker that fails as it is told."""
+
+    def __init__(self, away: bool) -> None:
+        self._away = away
+
+    def delete(self, _: str) -> bool:
+        if self._away:
+            raise redis.ConnectionError("away")
+        return False
+
+    def erased(self, _: str) -> None:
+        return
+
+
+class Failing:
+    """As much of a gateway as withdrawing takes."""
+
+    def __init__(self, store: ClipStore, away: bool) -> None:
+        self.store, self.records = store, Records(away)
+
+    def accept(self, *_: Any) -> None:  # noqa: ANN401
+        raise redis.TimeoutError("no answer: made or not?")
+
+
+@pytest.mark.parametrize("away", [True, False])
+def test_a_clip_is_erased_only_when_its_job_is_surely_not_there(tmp_path: Path, away: bool) -> None:
+    store = ClipStore(tmp_path.as_uri())
+    clip = tmp_path / store.key("01J")
+    clip.parent.mkdir()
+    clip.write_bytes(b"a face")
+    received = jobs.Received("01J", JobOptions(), "")
+    with pytest.raises(redis.TimeoutError):
+        asyncio.run(jobs.start(cast("Gateway", Failing(store, away)), received, "-"))
+    assert clip.exists() is away
