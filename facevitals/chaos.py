@@ -280,7 +280,7 @@ def chaos(
     folder: Path, jobs: int, seed: int, *, every_s: float, job_deadline_s: float, log: Callable[[str], None]
 ) -> dict[str, Any]:
     """Run it; the summary. `every_s`: seconds between two blows."""
-    stage = Stage(folder, job_deadline_s, clip_ttl_s=math.ceil(job_deadline_s), rng=random.Random(seed), log=log)
+    stage = Stage(folder, job_deadline_s, clip_ttl_s=math.ceil(1.25 * job_deadline_s), rng=random.Random(seed), log=log)
     try:
         _wait(lambda: _ready(stage.url), 90, "the service to start")
         begun = time.monotonic()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import sys
 import tempfile
 import time
@@ -33,6 +34,9 @@ def gateway() -> None:
     from api.app import create_app
 
     config = settings()
+    # Every client that follows its job holds a connection; a login shell allows 1,024 files by default.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     try:
         application = create_app(config)
     except ValueError as error:

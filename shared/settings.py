@@ -65,9 +65,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _a_clip_lives_as_long_as_its_job(self) -> Self:
-        if self.clip_ttl_s < self.job_deadline_s:
+        # The sweep erases up to a tenth early, and the clip is older than its job by the length of an upload.
+        if self.clip_ttl_s < 1.2 * self.job_deadline_s:
             raise ValueError(
-                "FACEVITALS_CLIP_TTL_S is below FACEVITALS_JOB_DEADLINE_S: clips would go before their jobs."
+                "FACEVITALS_CLIP_TTL_S must be 1.2 times FACEVITALS_JOB_DEADLINE_S or more: clips would go first."
             )
         return self
 

@@ -21,7 +21,8 @@ from shared.vitals import Branch
 #: A short clip, and one of 15 s at 2.5 Mbit/s, which is what the page records.
 UPLOAD_BYTES: Final = (2 << 20, 4_700_000)
 CLIENTS: Final = 8
-_HEAD: Final = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"
+#: What makes the gateway take a file for an MP4.
+HEAD: Final = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"
 
 
 def noop_times(count: int) -> list[float]:
@@ -53,7 +54,7 @@ def job_times(settings: Settings, count: int) -> list[float]:
         job_id = str(ULID())
         key = store.key(job_id)
         (folder / key).parent.mkdir(parents=True, exist_ok=True)
-        (folder / key).write_bytes(_HEAD)
+        (folder / key).write_bytes(HEAD)
         begun = time.perf_counter()
         records.create(job_id, list(Branch), JobOptions(), owner="-", clip_key=key, deadline_s=60)
         while not _done(records, job_id):
@@ -68,7 +69,7 @@ def _done(records: JobRecords, job_id: str) -> bool:
 
 def uploads_per_s(port: int, path: str, size: int, seconds: float) -> float:
     """Uploads of `size` bytes a second that a server on loopback takes from eight clients on open connections."""
-    body = _HEAD + b"\x00" * (size - len(_HEAD))
+    body = HEAD + b"\x00" * (size - len(HEAD))
     request = _request(path, body)
     end = time.perf_counter() + seconds
     counts = [0] * CLIENTS
@@ -91,8 +92,8 @@ def upload_together(port: int, clients: int, size: int) -> None:
 
     def client(_: int) -> None:
         with socket.create_connection(("127.0.0.1", port)) as wire:
-            wire.sendall(_request("/v1/jobs", b"", length=size) + _HEAD)
-            left = size - len(_HEAD)
+            wire.sendall(_request("/v1/jobs", b"", length=size) + HEAD)
+            left = size - len(HEAD)
             while left > 0:
                 wire.sendall(chunk[: min(left, len(chunk))])
                 left -= len(chunk)

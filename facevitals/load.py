@@ -1,0 +1,303 @@
+"""`facevitals bench load`: our parts as processes beside bare ones, and what many clients, jobs and workers cost."""
+
+import os
+import resource
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import httpx
+
+from facevitals.broker import free_port, start_broker
+from facevitals.processes import Child, start_child
+from facevitals.service import worker_command
+from lab.bench import bare
+from lab.bench.report import Report
+from shared.queues import QUEUES, QUEUES_VARIABLE
+from shared.records import connect
+from shared.settings import Settings
+from shared.vitals import Branch
+from shared.workers import worker_cards
+
+#: Jobs made to compare an empty queue with a long one.
+_PROBES: Final = 300
+
+
+@dataclass(frozen=True)
+class LoadPlan:
+    """What is measured, and how long."""
+
+    seconds: float
+    rounds: int
+    jobs: int
+    followers: int
+    waiting: int
+    processes: Sequence[int]
+    uploads: bool
+
+
+def measure_load(plan: LoadPlan, folder: Path) -> Report:
+    """Run the plan with everything in `folder`.
+
+    Raises:
+        TimeoutError: a part did not start, or workers did not finish.
+    """
+    _many_files()
+    broker = start_broker(folder / "broker")
+    config = Settings(
+        redis_url=broker.url,
+        data_dir=folder,
+        port=free_port(),
+        max_queued=1_000_000,
+        job_deadline_s=600,
+        clip_ttl_s=3600,
+    )
+    os.environ[bare.BROKER_VARIABLE] = broker.url
+    bare.celery.conf.broker_url = bare.celery.conf.result_backend = broker.url
+    report = Report("load", "Load: ours beside bare parts", ["what", "ours", "bare", "ratio"])
+    try:
+        with _parts(config, folder) as (gateway, bare_port):
+            if plan.uploads:
+                _jobs_and_uploads(plan, config, folder, report, gateway, bare_port)
+            if plan.followers:
+                _followers(plan, config, report, gateway)
+        for count in plan.processes:
+            _fleet(count, plan.processes[0], config, folder, report)
+        if plan.waiting:
+            with _parts(config, folder) as (gateway, _):
+                _long_queue(plan, config, report, gateway)
+    finally:
+        broker.child.stop(3)
+    return report
+
+
+def _jobs_and_uploads(
+    plan: LoadPlan, config: Settings, folder: Path, report: Report, gateway: Child, bare_port: int
+) -> None:
+    from lab.bench import load as parts
+
+    ours_s: list[float] = []
+    bare_s: list[float] = []
+    with _workers(config, folder):
+        parts.job_times(config, 10)
+        parts.noop_times(10)
+        for _ in range(plan.rounds):
+            ours_s += parts.job_times(config, plan.jobs)
+            bare_s += parts.noop_times(plan.jobs)
+    ours_ms, bare_ms = parts.median_ms(ours_s), parts.median_ms(bare_s)
+    report.add("job without work, two branches to document: median ms", ours_ms, bare_ms, ours_ms / bare_ms)
+    ours_95, bare_95 = (1000 * parts.percentile(times, 0.95) for times in (ours_s, bare_s))
+    report.add("the same, 95th percentile ms", ours_95, bare_95, ours_95 / bare_95)
+    ratios = []
+    for upload in parts.UPLOAD_BYTES:
+        rates = []
+        parts.uploads_per_s(config.port, "/v1/jobs", upload, 1)
+        parts.uploads_per_s(bare_port, "/", upload, 1)
+        for _ in range(plan.rounds):
+            ours = parts.uploads_per_s(config.port, "/v1/jobs", upload, plan.seconds)
+            rates.append((ours, parts.uploads_per_s(bare_port, "/", upload, plan.seconds)))
+            _empty(folder)
+        ours_rate, bare_rate = (median(rate[side] for rate in rates) for side in (0, 1))
+        ratios.append(median(ours / bare_ for ours, bare_ in rates))
+        report.add(f"uploads of {upload / 1e6:.1f} MB a second", ours_rate, bare_rate, ratios[-1])
+    size = config.max_upload_bytes - 1000
+    before, peak = parts.peak_memory(gateway.process.pid, lambda: parts.upload_together(config.port, 20, size))
+    report.add("gateway MB, before and while 20 clients upload 50 MB each", peak, before, peak / before)
+    report.notes.append(
+        "The bare parts: a Celery no-op with a Redis result; an ASGI app that streams the body to a file."
+    )
+    report.summary |= {
+        "job_ms": round(ours_ms, 2),
+        "noop_ms": round(bare_ms, 2),
+        "uploads_per_s": round(ours_rate, 1),
+        "uploads_ratio": round(ratios[-1], 2),
+        "uploads_ratio_short": round(ratios[0], 2),
+        "gateway_mb_idle": round(before),
+        "gateway_mb_peak": round(peak),
+    }
+
+
+def _followers(plan: LoadPlan, config: Settings, report: Report, gateway: Child) -> None:
+    from lab.bench.crowd import follow_all, forget
+
+    crowd = follow_all(config, gateway.process.pid, plan.followers)
+    forget(config)  # the messages of its jobs would be the next measurement's
+    report.add(f"{crowd.followers} event streams: KiB each", crowd.kib_each, "", "")
+    report.add("the same, idle: share of a core", crowd.cpu_share, "", "")
+    report.add("the same: median s until an event is read", crowd.told_s, "", "")
+    report.add("the same: 99th percentile s", crowd.told_last_s, "", "")
+    report.summary |= {
+        "followers": crowd.followers,
+        "followers_ended": crowd.ended,
+        "follower_kib": round(crowd.kib_each, 1),
+        "followers_idle_cpu": round(crowd.cpu_share, 3),
+        "follower_told_s": round(crowd.told_s, 3),
+        "follower_told_p99_s": round(crowd.told_last_s, 3),
+    }
+
+
+def _long_queue(plan: LoadPlan, config: Settings, report: Report, gateway: Child) -> None:
+    from lab.bench import crowd
+
+    crowd.create_ms(config, _PROBES)
+    # In turns, so that whatever else the machine does falls on both: the first half of the short queue comes before.
+    short = [crowd.create_ms(config, _PROBES)]
+    before_mb = crowd.broker_mb(config)
+    waiting = crowd.make_jobs(config, plan.waiting)
+    after_mb = crowd.broker_mb(config)
+    long = [crowd.create_ms(config, _PROBES), crowd.create_ms(config, _PROBES)]
+    cpu_share = crowd.idle_cpu(gateway.process.pid, 10.0)
+    crowd.forget(config)
+    short.append(crowd.create_ms(config, _PROBES))
+    short_ms, long_ms = sum(short) / 2, sum(long) / 2
+    kib = (after_mb - before_mb) * 1e6 / 1024 / len(waiting)
+    report.add(
+        f"making and queueing a job: ms behind {plan.waiting} and behind none", long_ms, short_ms, long_ms / short_ms
+    )
+    report.add("broker: KiB a waiting job", kib, "", "")
+    report.add("gateway's sweep of them: share of a core", cpu_share, "", "")
+    report.summary |= {
+        "waiting": len(waiting),
+        "enqueue_ms": round(long_ms, 3),
+        "enqueue_ratio": round(long_ms / short_ms, 2),
+        "waiting_kib": round(kib, 2),
+        "sweep_cpu": round(cpu_share, 3),
+    }
+
+
+def _fleet(count: int, first: int, config: Settings, folder: Path, report: Report) -> None:
+    from lab.bench.crowd import family_cpu_s
+    from lab.bench.fleet import BRANCH_S, throughput
+    from lab.bench.idle_worker import SLEEP_VARIABLE
+
+    env = {**_environment(config, folder), SLEEP_VARIABLE: str(BRANCH_S), QUEUES_VARIABLE: ",".join(QUEUES.values())}
+    command = worker_command("lab.bench.idle_worker", list(QUEUES.values()), count, "warning")
+    with (folder / "log").open("ab") as log:
+        worker = start_child("fleet", command, env=env, log=log)
+    try:
+        client = connect(config.redis_url)
+        _wait(lambda: len(worker_cards(client)) == count, f"{count} worker processes", folder, 60 + 15 * count)
+        before_s = family_cpu_s(worker.process.pid)
+        done = throughput(config, count)
+        cpu_ms = 1000 * (family_cpu_s(worker.process.pid) - before_s) / done.jobs / len(Branch)
+    finally:
+        worker.stop(10)
+        _wait(lambda: not worker_cards(client), "the last workers' cards to go", folder)
+    fleet: dict[str, Any] = report.summary.setdefault("fleet", {})
+    fleet[str(count)] = round(done.efficiency, 3)
+    base = fleet[str(first)]
+    report.summary["fleet_branch_cpu_ms"] = round(cpu_ms, 1)
+    report.summary["fleet_linear"] = round(done.efficiency / base, 3)
+    what = f"jobs a second of {count} processes whose branches sleep {BRANCH_S:.0f} s; at best; share"
+    report.add(what, done.jobs_per_s, count / len(Branch) / BRANCH_S, done.efficiency)
+
+
+def _many_files() -> None:
+    """As many open files as we may have, for us and for what we start."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _empty(folder: Path) -> None:
+    for place in (folder / "clips" / "clips", folder / "bare"):
+        for path in place.iterdir():
+            path.unlink(missing_ok=True)
+
+
+def _environment(config: Settings, folder: Path) -> dict[str, str]:
+    return {
+        "FACEVITALS_REDIS_URL": config.redis_url,
+        "FACEVITALS_PORT": str(config.port),
+        "FACEVITALS_DATA_DIR": str(config.data_dir),
+        "FACEVITALS_MAX_QUEUED": str(config.max_queued),
+        "FACEVITALS_JOB_DEADLINE_S": str(config.job_deadline_s),
+        "FACEVITALS_LOG_LEVEL": "warning",
+        bare.FOLDER_VARIABLE: str(folder / "bare"),
+    }
+
+
+@contextmanager
+def _parts(config: Settings, folder: Path) -> Iterator[tuple[Child, int]]:
+    """Our gateway and the bare uploader, both answering."""
+    (folder / "bare").mkdir(exist_ok=True)
+    env = _environment(config, folder)
+    port = free_port()
+    bare_server = [sys.executable, "-m", "uvicorn", "lab.bench.bare:upload", "--port", str(port), "--no-access-log"]
+    with (folder / "log").open("ab") as log:
+        children = [
+            start_child("gateway", [sys.executable, "-m", "facevitals", "gateway"], env=env, log=log),
+            start_child("bare", [*bare_server, "--log-level", "warning"], env=env, log=log),
+        ]
+    try:
+        _wait(lambda: _answers(f"http://127.0.0.1:{config.port}/livez"), "the gateway", folder)
+        _wait(lambda: _listens(port), "the bare server", folder)
+        yield children[0], port
+    finally:
+        for child in children:
+            child.stop(5)
+
+
+@contextmanager
+def _workers(config: Settings, folder: Path) -> Iterator[None]:
+    """Idle workers on both queues, and one for the bare no-op."""
+    env = _environment(config, folder)
+    bare_worker = [sys.executable, "-m", "celery", "-A", "lab.bench.bare:celery", "worker", "--loglevel", "warning"]
+    bare_worker += [
+        "--pool",
+        "prefork",
+        "--concurrency",
+        "1",
+        "--queues",
+        "bare",
+        "--without-gossip",
+        "--without-mingle",
+    ]
+    with (folder / "log").open("ab") as log:
+        children = [
+            start_child(
+                branch,
+                worker_command("lab.bench.idle_worker", [branch], 1, "warning"),
+                env={**env, QUEUES_VARIABLE: branch},
+                log=log,
+            )
+            for branch in Branch
+        ]
+        children.append(start_child("bare", bare_worker, env=env, log=log))
+    try:
+        client = connect(config.redis_url)
+        _wait(lambda: len(worker_cards(client)) == len(Branch), "the workers", folder)
+        yield
+    finally:
+        for child in children:
+            child.stop(5)
+
+
+def _wait(true: Callable[[], bool], what: str, folder: Path, timeout_s: float = 60) -> None:
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        if true():
+            return
+        time.sleep(0.1)
+    log = (folder / "log").read_text(errors="replace")[-3000:]
+    raise TimeoutError(f"waited {timeout_s:.0f} s for {what}\n{log}")
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _listens(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False

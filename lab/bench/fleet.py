@@ -1,0 +1,72 @@
+"""How throughput grows with worker processes when each branch takes a realistic time, slept instead of worked."""
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from ulid import ULID
+
+from lab.bench.load import HEAD
+from shared.records import JobRecords, connect
+from shared.schemas import JobOptions
+from shared.settings import Settings
+from shared.store import ClipStore
+from shared.vitals import Branch
+
+#: Seconds that a branch sleeps: what the slower one takes of a 15 s clip on a calm core.
+BRANCH_S: Final = 2.0
+#: Branches for each process.
+ROUNDS: Final = 8
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """What some processes did. `efficiency`: 1 where nothing but the branches' own time passed."""
+
+    processes: int
+    jobs: int
+    seconds: float
+
+    @property
+    def jobs_per_s(self) -> float:
+        """Jobs finished a second."""
+        return self.jobs / self.seconds
+
+    @property
+    def efficiency(self) -> float:
+        """Of what so many processes could do at best."""
+        return self.jobs_per_s * len(Branch) * BRANCH_S / self.processes
+
+
+def throughput(settings: Settings, processes: int) -> Throughput:
+    """Queue work for `processes` idle workers that are up, and see how long they take.
+
+    Raises:
+        TimeoutError: they took three times what they should.
+    """
+    records, store = JobRecords(connect(settings.redis_url), 3600), ClipStore(settings.store)
+    if store.root is None:
+        raise ValueError("the load bench needs a store that is a folder")
+    jobs = processes * ROUNDS // len(Branch)
+    (store.root / "clips").mkdir(parents=True, exist_ok=True)
+    ids = [str(ULID()) for _ in range(jobs)]
+    for job_id in ids:
+        (store.root / store.key(job_id)).write_bytes(HEAD)
+    deadline_s = settings.job_deadline_s
+    begun = time.perf_counter()
+    for job_id in ids:
+        records.create(
+            job_id,
+            list(Branch),
+            JobOptions(),
+            owner="-",
+            clip_key=store.key(job_id),
+            deadline_s=deadline_s,
+        )
+    left = set(ids)
+    while left:
+        time.sleep(0.05)
+        left = {job_id for job_id in left if not records.redis.hexists(records.key(job_id), "document")}
+        if time.perf_counter() - begun > 3 * ROUNDS * BRANCH_S + 30:
+            raise TimeoutError(f"{len(left)} of {jobs} jobs are left")
+    return Throughput(processes, jobs, time.perf_counter() - begun)
