@@ -19,6 +19,7 @@ class Settings(BaseSettings):
     store_url: str = Field(
         "", description="where clips lie: file:///folder or s3://bucket/prefix; empty: DATA_DIR/clips"
     )
+    encrypt_clips: bool = Field(False, description="encrypt each clip in the store under a key of its job's own")
     data_dir: Path = Field(
         Path(".facevitals"), description="folder of the embedded broker, the local store and built models"
     )
