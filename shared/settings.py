@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     )
     models_dir: Path | None = Field(None, description="folder of model files; empty: DATA_DIR/models")
     api_keys: str = Field("", description="comma-separated keys; empty: open, for loopback only")
-    allow_open: bool = Field(False, description="let a gateway without keys listen on other addresses than loopback")
+    allow_open: bool = Field(False, description="let a gateway without keys serve others than this machine")
     require_keys: bool = Field(False, description="ask for a key of `facevitals keys` wherever the gateway listens")
     key_rate_per_min: int = Field(120, ge=0, description="clips a minute from one key before 429; 0: no limit")
     key_max_active: int = Field(200, ge=0, description="one key's jobs waiting or running before 429; 0: no limit")
