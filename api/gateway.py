@@ -14,6 +14,7 @@ from shared.assembly import branches_for
 from shared.queues import QUEUES, TASKS
 from shared.records import JobRecords
 from shared.schemas import JobDocument, JobOptions
+from shared.sealing import Seal
 from shared.settings import Settings
 from shared.store import ClipStore
 from shared.vitals import Branch
@@ -30,7 +31,7 @@ class Gateway:
     hub: Hub
     admission: Admission
 
-    def accept(self, job_id: str, options: JobOptions, owner: str) -> JobDocument:
+    def accept(self, job_id: str, options: JobOptions, owner: str, seal: Seal | None = None) -> JobDocument:
         """Make the job of a stored clip and queue its branches (blocking).
 
         Raises:
@@ -45,6 +46,7 @@ class Gateway:
             clip_key=self.store.key(job_id),
             deadline_s=self.settings.job_deadline_s,
             most_active=self.settings.max_queued,
+            seal=seal,
         )
         if document is None:
             raise queue_full(self.settings)

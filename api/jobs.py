@@ -21,6 +21,7 @@ from api.hub import wait_for
 from api.keys import Caller, Eraser, Owner, Submitter
 from api.uploads import receive
 from shared.schemas import JobDocument, JobOptions, Waveforms
+from shared.sealing import Seal
 from shared.vitals import VITALS
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -115,6 +116,7 @@ class Received:
     job_id: str
     options: JobOptions
     sha256: str
+    seal: Seal | None = None
 
     @property
     def content(self) -> str:
@@ -139,7 +141,8 @@ async def receive_clip(
     asked = _options(vitals, retain_clip, webhook_url)
     job_id = str(ULID())
     key = gateway.store.key(job_id)
-    upload = await receive(request, gateway.store, key, settings.max_upload_bytes, hashed=hashed)
+    seal = Seal.new() if settings.encrypt_clips else None
+    upload = await receive(request, gateway.store, key, settings.max_upload_bytes, hashed=hashed, seal=seal)
     form = upload.fields
     try:
         in_form_url = webhooks.checked_url(form.get("webhook_url"), settings, caller)
@@ -153,13 +156,13 @@ async def receive_clip(
         retain_clip=in_form.retain_clip if retain_clip is None else asked.retain_clip,
         webhook_url=webhook_url,
     )
-    return Received(job_id, options, upload.sha256 or "")
+    return Received(job_id, options, upload.sha256 or "", seal)
 
 
 async def start(gateway: Gateway, received: Received, owner: str) -> JobDocument:
     """Make the job of a received clip and queue its branches; if that fails, nothing stays behind."""
     try:
-        return await run_in_threadpool(gateway.accept, received.job_id, received.options, owner)
+        return await run_in_threadpool(gateway.accept, received.job_id, received.options, owner, received.seal)
     except BaseException:
         await asyncio.shield(run_in_threadpool(_withdraw, gateway, received.job_id))
         raise

@@ -1,6 +1,7 @@
 """Who may ask: keys from the settings and keys from the broker (`facevitals keys`), compared in constant time.
 
-Open, for anybody, is a gateway only while its settings allow it and no key was ever made.
+Open, for anybody, is a gateway only while its settings allow it and no key was ever made. One that listens on loopback
+is open to its own machine: a request that a proxy passed on came from elsewhere, and is not let in.
 """
 
 import hashlib
@@ -21,6 +22,8 @@ from shared.settings import Settings
 
 #: Owner of jobs that were submitted to an open gateway.
 ANYBODY: Final = "-"
+#: What proxies add to a request that they pass on.
+FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
 #: An open gateway notices the first key that is made after at most this long.
 LOOK_EVERY_S: Final = 1.0
 
@@ -97,7 +100,14 @@ async def caller_of(request: Request, scope: Scope) -> Caller:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     sent = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key")
     gatekeeper: Gatekeeper = request.app.state.gatekeeper
-    caller = await gatekeeper.caller(KeyRing(gateway_in(request).records.redis), sent)
+    gateway = gateway_in(request)
+    caller = await gatekeeper.caller(KeyRing(gateway.records.redis), sent)
+    if caller.owner == ANYBODY and not gateway.settings.allow_open and any(map(request.headers.get, FORWARDED)):
+        raise KeyMissing(
+            "This gateway is open to its own machine alone, and the request came through a proxy. Operators: make keys "
+            "with `facevitals keys create`, or set FACEVITALS_ALLOW_OPEN=true.",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
     if scope not in caller.scopes:
         raise ScopeMissing(f"It lacks the scope '{scope}'. Ask the operator for a key that has it.")
     return caller

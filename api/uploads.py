@@ -10,6 +10,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from api.problems import ApiProblem, BadParameter, StoreAway, UnsupportedMedia, UploadTooLarge
+from shared.sealing import Seal
 from shared.store import ClipStore, ClipWriter, StoreUnavailableError
 
 #: Form fields that may carry the clip; the second and third are older front ends'.
@@ -164,8 +165,10 @@ class _Intake:
         return self._digest.hexdigest() if self._digest is not None else None
 
 
-async def receive(request: Request, store: ClipStore, key: str, max_bytes: int, *, hashed: bool) -> Upload:
-    """Store the request's clip under `key`. When this raises, nothing stays in the store.
+async def receive(
+    request: Request, store: ClipStore, key: str, max_bytes: int, *, hashed: bool, seal: Seal | None = None
+) -> Upload:
+    """Store the request's clip under `key`, sealed if asked. When this raises, nothing stays in the store.
 
     Raises:
         UploadTooLarge: more than `max_bytes`.
@@ -174,13 +177,15 @@ async def receive(request: Request, store: ClipStore, key: str, max_bytes: int, 
         StoreAway: the store refused.
     """
     try:
-        return await _receive(request, store, key, max_bytes, hashed=hashed)
+        return await _receive(request, store, key, max_bytes, hashed=hashed, seal=seal)
     except ApiProblem:
         await _drain(request)
         raise
 
 
-async def _receive(request: Request, store: ClipStore, key: str, max_bytes: int, *, hashed: bool) -> Upload:
+async def _receive(
+    request: Request, store: ClipStore, key: str, max_bytes: int, *, hashed: bool, seal: Seal | None
+) -> Upload:
     too_large = UploadTooLarge(
         f"The gateway takes clips of at most {max_bytes / 1e6:.0f} MB. Record 15 s at 640x480, or lower the bitrate."
     )
@@ -202,7 +207,7 @@ async def _receive(request: Request, store: ClipStore, key: str, max_bytes: int,
             "The body is empty." if not head else "Send an MP4 or WebM file, as a browser's MediaRecorder makes it."
         )
     try:
-        async with store.writing(key) as out:
+        async with store.writing(key, seal) as out:
             intake = _Intake(out, too_large, max_bytes, hashed=hashed)
             await intake.take(head)
             async for chunk in stream:

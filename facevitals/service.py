@@ -117,7 +117,12 @@ def run(
     with tempfile.TemporaryDirectory(prefix="facevitals-run-") as folder:
         # A service of its own: it must neither meet nor disturb one that is already up.
         config = Settings(
-            port=0, data_dir=Path(folder), models_dir=settings().models_path, host="127.0.0.1", api_keys=""
+            port=0,
+            data_dir=Path(folder),
+            models_dir=settings().models_path,
+            host="127.0.0.1",
+            api_keys="",
+            require_keys=False,
         )
         logs = Path(folder) / "logs"
         try:

@@ -77,6 +77,8 @@ class Stack:
             "FACEVITALS_REDIS_URL": self.redis_url,
             "FACEVITALS_PORT": str(self.port),
             "FACEVITALS_DATA_DIR": str(self._settings.data_dir.absolute()),
+            "FACEVITALS_API_KEYS": self._settings.api_keys,
+            "FACEVITALS_REQUIRE_KEYS": str(self._settings.require_keys),
         }
         with self._log(name) as log:
             return start_child(name, [sys.executable, "-m", "facevitals", *arguments], env=env, log=log)

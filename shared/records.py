@@ -3,7 +3,7 @@
 Every step that decides something is one Lua script, so that two workers, two gateways or a redelivered message can't
 both win. Every key has a time to live. Layout, under `fv:`:
 
-    job:{id}            hash     state, options, owner, deadline, tries, outcomes, document
+    job:{id}            hash     state, options, owner, deadline, tries, outcomes, document; the clip's seal, if any
     job:{id}:events     stream   what clients follow; the SSE id is the stream id
     job:{id}:waves      string   waveforms
     deadlines           zset     job id by deadline: swept, so that a missing branch becomes `branch_timeout`
@@ -42,6 +42,7 @@ from shared.schemas import (
     Vital,
     Waveforms,
 )
+from shared.sealing import Seal
 from shared.vitals import Branch
 
 PREFIX: Final = "fv:"
@@ -160,6 +161,7 @@ class JobRecords:
         clip_key: str,
         deadline_s: float,
         most_active: int | None = None,
+        seal: Seal | None = None,
     ) -> JobDocument | None:
         """Write a new record with its deadline running and queue its branches, in one step.
 
@@ -174,7 +176,7 @@ class JobRecords:
             -1 if most_active is None else most_active,
             *(message(branch, job_id, expires) for branch in branches),
             *("created_at", created.isoformat(), "options", options.model_dump_json()),
-            *("owner", owner, "clip_key", clip_key),
+            *("owner", owner, "clip_key", clip_key, *(("seal", seal.text) if seal else ())),
         )
         if not written:
             return None
@@ -191,10 +193,12 @@ class JobRecords:
         created = dt.datetime.fromisoformat(record["created_at"])
         return _unfinished(job_id, JobState(record["state"]), created, _reports(record))
 
-    def options(self, job_id: str) -> tuple[JobOptions, str] | None:
-        """What was asked for and where the clip lies; None if the job is gone."""
-        options, clip_key = self.redis.hmget(self.key(job_id), "options", "clip_key")
-        return (JobOptions.model_validate_json(options), clip_key) if options else None
+    def options(self, job_id: str) -> tuple[JobOptions, str, Seal | None] | None:
+        """What was asked for, where the clip lies, and its seal if it has one; None if the job is gone."""
+        options, clip_key, seal = self.redis.hmget(self.key(job_id), "options", "clip_key", "seal")
+        if not options:
+            return None
+        return JobOptions.model_validate_json(options), clip_key, Seal.parse(seal) if seal else None
 
     def deadline(self, job_id: str) -> float | None:
         """The job's deadline, seconds since the epoch by the broker's clock."""

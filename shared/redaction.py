@@ -23,11 +23,13 @@ _PATTERNS: Final[Sequence[tuple[re.Pattern[str], str]]] = (
     (re.compile(r"(?<=://)[^\s/@\"'\\]+(?=@)"), GONE),
     (re.compile(r"(?i)(\b(?:https?|s3|rediss?)://[^\s?\"'\\<>]*\?)[^\s\"'\\<>]+"), rf"\1{GONE}"),
     (re.compile(r"(?i)\b((?:x-amz-(?:signature|credential|security-token)|signature)=)[^\s&,\"'\\]+"), rf"\1{GONE}"),
-    (re.compile(r"(?i)\b((?:bearer|basic) +)[\w.~+/=-]{6,}"), rf"\1{GONE}"),
+    (re.compile(r"(?i)\b(bearer +)[\w.~+/=-]{6,}"), rf"\1{GONE}"),
     (
-        re.compile(r"(?i)((?:x-api-key|authorization|webhook-signature)[\"'\\]*\s*[:=,]\s*b?[\"'\\]*)[^\s\"'\\,]+"),
+        re.compile(r"(?i)((?:x-api-key|authorization)[\"'\\]*\s*[:=,]\s*b?[\"'\\]*(?:\w+ +)?)[^\s\"'\\]+"),
         rf"\1{GONE}",
     ),
+    # A webhook's signature.
+    (re.compile(r"\bv1,[A-Za-z0-9+/=]{20,}"), f"v1,{GONE}"),
     # Raw bytes that a library prints are a request's or a clip's.
     (re.compile(r"(\bb(['\"]))(?:\\.|(?!\2).){32,}\2"), rf"\1{GONE}\2"),
 )

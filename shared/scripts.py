@@ -128,6 +128,8 @@ for branch in string.gmatch(redis.call('HGET', KEYS[1], 'branches'), '%S+') do
 end
 redis.call('EXPIRE', KEYS[1], ARGV[5])
 if ARGV[6] ~= '' then
+  -- What the eraser leaves can't be read any more.
+  redis.call('HDEL', KEYS[1], 'seal')
   redis.call('ZADD', KEYS[5], now, ARGV[6])
   redis.call('EXPIRE', KEYS[5], ARGV[5])
 end

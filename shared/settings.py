@@ -19,12 +19,13 @@ class Settings(BaseSettings):
     store_url: str = Field(
         "", description="where clips lie: file:///folder or s3://bucket/prefix; empty: DATA_DIR/clips"
     )
+    encrypt_clips: bool = Field(False, description="encrypt each clip in the store under a key of its job's own")
     data_dir: Path = Field(
         Path(".facevitals"), description="folder of the embedded broker, the local store and built models"
     )
     models_dir: Path | None = Field(None, description="folder of model files; empty: DATA_DIR/models")
     api_keys: str = Field("", description="comma-separated keys; empty: open, for loopback only")
-    allow_open: bool = Field(False, description="let a gateway without keys listen on other addresses than loopback")
+    allow_open: bool = Field(False, description="let a gateway without keys serve others than this machine")
     require_keys: bool = Field(False, description="ask for a key of `facevitals keys` wherever the gateway listens")
     key_rate_per_min: int = Field(120, ge=0, description="clips a minute from one key before 429; 0: no limit")
     key_max_active: int = Field(200, ge=0, description="one key's jobs waiting or running before 429; 0: no limit")

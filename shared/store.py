@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -17,16 +18,26 @@ from urllib.parse import unquote, urlsplit
 import obstore
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from shared.sealing import Seal, SealBrokenError, Sealer, opened
+
 CLIPS: Final = "clips"
 
 #: Parts that an object store is sent; they refuse less than 5 MiB.
 REMOTE_PART_BYTES: Final = 5 << 20
+#: How long an object store is asked again before it counts as away: clients wait on it.
+REMOTE_RETRY_S: Final = 5.0
+READ_BYTES: Final = 1 << 20
 #: What a folder's unfinished uploads are called after their key; a "#" is in no key.
 UNFINISHED: Final = "#upload"
 
 
 class StoreUnavailableError(Exception):
     """The store can't be reached or refuses: check FACEVITALS_STORE_URL, its credentials, and the space left."""
+
+
+def _line(error: Exception) -> str:
+    """What happened; obstore adds a page of its inner state."""
+    return str(error).partition("\n")[0]
 
 
 class ClipMissingError(Exception):
@@ -55,7 +66,7 @@ class _ObjectWriter:
         try:
             await self._writer.write(b"".join(chunks))
         except (OSError, obstore.exceptions.BaseError) as error:
-            raise StoreUnavailableError(str(error)) from error
+            raise StoreUnavailableError(_line(error)) from error
 
 
 class _FileWriter:
@@ -69,7 +80,20 @@ class _FileWriter:
             # A disk that stalls must not hold up everybody else's requests.
             await asyncio.to_thread(self._file.writelines, chunks)
         except OSError as error:
-            raise StoreUnavailableError(str(error)) from error
+            raise StoreUnavailableError(_line(error)) from error
+
+
+class _SealingWriter:
+    """Seals what goes through it."""
+
+    def __init__(self, out: ClipWriter, seal: Seal, key: str) -> None:
+        self._out, self._sealer = out, Sealer(seal, key)
+
+    async def write(self, chunks: Sequence[bytes]) -> None:
+        await self._out.write(await asyncio.to_thread(self._sealer.seal, chunks))
+
+    async def finish(self) -> None:
+        await self._out.write([self._sealer.last()])
 
 
 class ClipStore:
@@ -88,7 +112,10 @@ class ClipStore:
             except OSError as error:
                 raise StoreUnavailableError(f"{url}: {error}") from error
         else:
-            self._store = from_url(url)
+            # Credentials, endpoint and time-outs are the environment's (AWS_…), as every tool for S3 reads them.
+            self._store = from_url(
+                url, retry_config={"max_retries": 3, "retry_timeout": dt.timedelta(seconds=REMOTE_RETRY_S)}
+            )
 
     @property
     def root(self) -> Path | None:
@@ -101,41 +128,52 @@ class ClipStore:
         return f"{CLIPS}/{job_id}"
 
     @asynccontextmanager
-    async def writing(self, key: str) -> AsyncIterator[ClipWriter]:
-        """Write a clip; it appears whole, and when the block fails, nothing stays in the store.
+    async def writing(self, key: str, seal: Seal | None = None) -> AsyncIterator[ClipWriter]:
+        """Write a clip, sealed if asked; it appears whole, and when the block fails, nothing stays in the store.
 
         Raises:
             StoreUnavailableError: the store is full or away.
         """
         way = _into_object(self._store, key) if self._root is None else _into_file(self._root / key)
         async with way as writer:
-            yield writer
+            if seal is None:
+                yield writer
+                return
+            sealing = _SealingWriter(writer, seal, key)
+            yield sealing
+            await sealing.finish()
 
     @contextmanager
-    def local_copy(self, key: str) -> Iterator[Path]:
-        """The clip as a readable file for the length of the block.
+    def local_copy(self, key: str, seal: Seal | None = None) -> Iterator[Path]:
+        """The clip as a readable file for the length of the block; opened, if it was sealed.
+
+        What is not the store's own file lies in memory: a process that is killed leaves nothing on a disk.
 
         Raises:
             ClipMissingError: it is not there (any more).
             StoreUnavailableError: the store is away.
         """
-        if self._root is not None:
+        if self._root is not None and seal is None:
             path = self._root / key
             if not path.is_file():
                 raise ClipMissingError(key)
             yield path
             return
-        with tempfile.TemporaryDirectory(prefix="facevitals-") as folder:
-            path = Path(folder) / "clip"
+        with _file_in_memory() as path:
             try:
                 with path.open("wb") as out:
-                    for chunk in obstore.get(self._store, key):
-                        out.write(chunk)
+                    out.writelines(self._read(key) if seal is None else opened(seal, key, self._read(key)))
+            except SealBrokenError as error:
+                raise ClipMissingError(f"{key}: the seal is broken") from error
             except (FileNotFoundError, obstore.exceptions.NotFoundError) as error:
                 raise ClipMissingError(key) from error
             except (OSError, obstore.exceptions.BaseError) as error:
-                raise StoreUnavailableError(str(error)) from error
+                raise StoreUnavailableError(_line(error)) from error
             yield path
+
+    def _read(self, key: str) -> Iterator[bytes]:
+        for chunk in obstore.get(self._store, key).stream(min_chunk_size=READ_BYTES):
+            yield bytes(chunk)
 
     def erase(self, key: str) -> None:
         """Erase a clip; erasing what is not there is no error.
@@ -148,7 +186,7 @@ class ClipStore:
         except (FileNotFoundError, obstore.exceptions.NotFoundError):
             return
         except (OSError, obstore.exceptions.BaseError) as error:
-            raise StoreUnavailableError(str(error)) from error
+            raise StoreUnavailableError(_line(error)) from error
 
     def older_than(self, age_s: float) -> list[str]:
         """Keys of clips written more than `age_s` seconds ago, those left half-written by a crash included."""
@@ -182,7 +220,21 @@ class ClipStore:
             else:
                 next(iter(obstore.list(self._store, prefix=CLIPS, chunk_size=1)), None)
         except (OSError, obstore.exceptions.BaseError) as error:
-            raise StoreUnavailableError(str(error)) from error
+            raise StoreUnavailableError(_line(error)) from error
+
+
+@contextmanager
+def _file_in_memory() -> Iterator[Path]:
+    """An empty file that no disk holds and that ends with the block, or with the process (Linux; else a file)."""
+    if not hasattr(os, "memfd_create"):
+        with tempfile.TemporaryDirectory(prefix="facevitals-") as folder:
+            yield Path(folder) / "clip"
+        return
+    descriptor = os.memfd_create("clip", os.MFD_CLOEXEC)
+    try:
+        yield Path(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
 
 
 @asynccontextmanager
@@ -195,14 +247,14 @@ async def _into_file(path: Path) -> AsyncIterator[ClipWriter]:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             file = unfinished.open("wb")
     except OSError as error:
-        raise StoreUnavailableError(str(error)) from error
+        raise StoreUnavailableError(_line(error)) from error
     try:
         yield _FileWriter(file)
         try:
             file.close()
             unfinished.replace(path)
         except OSError as error:
-            raise StoreUnavailableError(str(error)) from error
+            raise StoreUnavailableError(_line(error)) from error
     except BaseException:
         with contextlib.suppress(OSError):
             file.close()
@@ -219,7 +271,7 @@ async def _into_object(store: ObjectStore, key: str) -> AsyncIterator[ClipWriter
         try:
             await writer.close()
         except (OSError, obstore.exceptions.BaseError) as error:
-            raise StoreUnavailableError(str(error)) from error
+            raise StoreUnavailableError(_line(error)) from error
     except BaseException:
         with contextlib.suppress(Exception):
             await writer.close()

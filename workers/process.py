@@ -134,11 +134,11 @@ class WorkerProcess:
         asked = _patiently(lambda: self._records.options(job_id))
         if asked is None:
             raise JobOverError
-        options, clip_key = asked
+        options, clip_key, seal = asked
         wanted = frozenset(options.vitals if options.vitals is not None else VITALS)
         progress = _JobProgress(self._records, job_id, branch)
         try:
-            with self._store.local_copy(clip_key) as path:
+            with self._store.local_copy(clip_key, seal) as path:
                 facts, result = self._analyzer.branch(branch, path, wanted, progress)
         except ClipRejected as rejected:
             return failed_outcome(BranchStatus.ERROR, rejected.code, rejected.detail, elapsed_ms()), None

@@ -120,6 +120,10 @@ class Service:
             f"--- {path.name}\n{path.read_text(errors='replace')[-4000:]}" for path in self.folder.glob("*.log")
         )
 
+    def whole_logs(self) -> str:
+        """Every line of gateway, workers and broker."""
+        return "".join(path.read_text(errors="replace") for path in self.folder.rglob("*.log"))
+
     def stop(self) -> None:
         for child in self.children:
             child.stop(6)

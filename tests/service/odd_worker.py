@@ -2,6 +2,7 @@
 
 `ODD_VISION` and `ODD_RPPG` say what a branch does: `ok`, `raise`, `hang`, `hang_deaf`, `die`, `die_once`,
 `segfault`, `slow`.
+With `ODD_KEEP`, it keeps what it was given to read in `seen-BRANCH`.
 """
 
 import ctypes
@@ -41,6 +42,8 @@ class OddAnalyzer:
         tries = Path(os.environ["FACEVITALS_DATA_DIR"]) / f"tries-{branch}"
         with tries.open("a") as file:
             file.write(".")
+        if "ODD_KEEP" in os.environ:
+            Path(os.environ["FACEVITALS_DATA_DIR"], f"seen-{branch}").write_bytes(path.read_bytes())
         if behaviour == "raise":
             raise ZeroDivisionError("a secret of the clip")
         if behaviour == "hang":

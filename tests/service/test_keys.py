@@ -11,11 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from facevitals import cli
-from shared.keys import KeyRing, Scope
+from shared.keys import KeyRing, Scope, new_webhook_secret
 from shared.records import WEBHOOKS
 from shared.settings import settings
 from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, new_service, wait_until
 
+WEBHOOK_SECRET = new_webhook_secret()
+SETTINGS_KEY = "a-key-of-the-settings"
 MakeService = Callable[..., Service]
 
 
@@ -27,6 +29,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         require_keys=True,
         cors_origins="https://app.example, https://other.example:8443",
         job_deadline_s=600,
+        log_level="debug",
+        webhook_secret=WEBHOOK_SECRET,
+        api_keys=SETTINGS_KEY,
     )
     yield service
     end_service(service)
@@ -170,6 +175,14 @@ def test_an_open_gateway_closes_with_the_first_key_and_stays_closed(make_service
         assert client.get("/livez").status_code == 200
 
 
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
+def test_open_on_loopback_is_not_open_through_a_proxy(odd_service: Service, header: str) -> None:
+    with odd_service.client() as client:
+        assert client.get("/v1/jobs/none").status_code == 404
+        assert kind(client.get("/v1/jobs/none", headers={header: "203.0.113.7"})) == (401, "key-missing")
+        assert client.post("/save_video", content=LOOKS_LIKE_MP4, headers={header: "203.0.113.7"}).status_code == 401
+
+
 def test_a_webhook_to_this_machine_is_never_sent(guarded: Service) -> None:
     key = KeyRing(guarded.redis).create("hooked").key
     with socket.create_server(("127.0.0.1", 0)) as inside, guarded.client() as client:
@@ -183,6 +196,29 @@ def test_a_webhook_to_this_machine_is_never_sent(guarded: Service) -> None:
         assert guarded.redis.zscore(WEBHOOKS, job) is None
         with pytest.raises(TimeoutError):
             inside.accept()
+
+
+def test_no_key_no_password_no_token_and_no_byte_of_a_clip_is_in_the_logs(guarded: Service) -> None:
+    made = KeyRing(guarded.redis).create("logged")
+    rejected = ("fv_aaaaaaaaaaaa_" + "0" * 64, "guessed-k3y")
+    mark = "a face that nobody else may see"
+    asked = {"webhook_url": "https://localhost:1/hook?token=webhook-t0ken"}
+    with guarded.client() as client:
+        for sent in (made.key, SETTINGS_KEY, *rejected):
+            headers = {"Authorization": f"Bearer {sent}"}
+            answer = client.post("/v1/jobs", content=LOOKS_LIKE_MP4 + mark.encode(), params=asked, headers=headers)
+            assert (answer.status_code == 202) is (sent not in rejected)
+            if answer.status_code == 202:
+                job = answer.json()["id"]
+                guarded.records.time_out(job)
+        headers = {"X-API-Key": made.key, "Content-Type": "multipart/form-data; boundary=x"}
+        assert client.post("/v1/jobs", content=mark.encode() * 100, headers=headers).status_code == 422
+    wait_until(lambda: guarded.redis.zscore(WEBHOOKS, job) is None, "its webhook is given up")
+    logs = guarded.whole_logs()
+    assert job in logs
+    password = guarded.broker.url.split(":")[2].split("@")[0]
+    secrets = (made.key.rsplit("_", 1)[1], made.webhook_secret, WEBHOOK_SECRET, SETTINGS_KEY, password)
+    assert not [secret for secret in (*secrets, *rejected, "webhook-t0ken", mark, "ftypmp42") if secret in logs]
 
 
 def test_only_listed_origins_may_call(guarded: Service) -> None:

@@ -76,6 +76,7 @@ def serving(folder: Path) -> Iterator[Site]:
         "FACEVITALS_REDIS_URL": broker.url,
         "FACEVITALS_PORT": str(gateway_port),
         "FACEVITALS_DATA_DIR": str(folder / "data"),
+        "FACEVITALS_ALLOW_OPEN": "true",
     }
     facevitals = shutil.which("facevitals", path=str(Path(sys.executable).parent)) or "facevitals"
     with (folder / "gateway.log").open("wb") as log:

@@ -1,0 +1,283 @@
+"""The clip's life in both stores, sealed: written, read by a worker, and gone in the end, whoever dies on the way."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api.admission import Admission
+from api.gateway import Gateway
+from api.hub import Hub
+from api.sweep import sweep_store
+from shared.queues import make_celery
+from shared.sealing import Seal, Sealer
+from shared.settings import Settings
+from shared.store import ClipMissingError, ClipStore, StoreUnavailableError
+from tests.service.bucket import Bucket, make_bucket, s3_server
+from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, new_service, wait_until
+
+MARK = b"a face that nobody else may see"
+CLIP = LOOKS_LIKE_MP4 + MARK * 9000
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture
+def bucket(endpoint: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name.lower())[:60].strip("-")
+    return make_bucket(endpoint, name, monkeypatch)
+
+
+@dataclass
+class Stored:
+    """A service, and how to look into its store past our own code."""
+
+    service: Service
+    bucket: Bucket | None
+
+    def contents(self) -> dict[str, bytes]:
+        if self.bucket is not None:
+            return {key: self.bucket.read(key) for key in self.bucket.all_keys()}
+        folder = self.service.folder / "clips"
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def sealing_service(folder: Path, **settings: object) -> Service:
+    """A service that seals its clips and logs all it can, with a slow worker for one branch."""
+    service = new_service(folder, encrypt_clips=True, log_level="debug", **settings)
+    service.start_worker("vision,rppg", "tests.service.odd_worker", ODD_RPPG="slow", ODD_KEEP="1")
+    return service
+
+
+@pytest.fixture(scope="module")
+def in_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
+    service = sealing_service(tmp_path_factory.mktemp("file") / "service")
+    yield Stored(service, None)
+    end_service(service)
+
+
+@pytest.fixture(scope="module")
+def in_bucket(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
+    with pytest.MonkeyPatch.context() as patch:
+        bucket = make_bucket(endpoint, "clips", patch)
+        service = sealing_service(tmp_path_factory.mktemp("s3") / "service", store_url=bucket.url)
+        yield Stored(service, bucket)
+        end_service(service)
+
+
+@pytest.fixture(params=["in_folder", "in_bucket"])
+def stored(request: pytest.FixtureRequest) -> Stored:
+    """Each of the two services; not as a module's parameter, which random order would start again and again."""
+    service: Stored = request.getfixturevalue(request.param)
+    return service
+
+
+def test_a_clip_lies_sealed_is_read_by_its_worker_and_is_gone_at_the_end(stored: Stored) -> None:
+    job = stored.service.submit(CLIP)
+    seen = wait_until(lambda: [body for key, body in stored.contents().items() if job in key], "it is stored")
+    assert not any(MARK in body or b"ftyp" in body for body in seen)
+    assert stored.service.redis.hget(f"fv:job:{job}", "seal")
+    document = stored.service.finished(job)
+    assert {branch["status"] for branch in document["branches"].values()} == {"ok"}
+    assert (stored.service.folder / "seen-rppg").read_bytes() == CLIP
+    wait_until(lambda: not stored.contents(), "it is erased")
+    assert not stored.service.redis.hexists(f"fv:job:{job}", "seal")
+    logs = stored.service.whole_logs()
+    assert job in logs
+    assert MARK.decode() not in logs
+    assert "ftypmp42" not in logs
+
+
+def test_a_retained_clip_goes_by_delete_and_its_key_with_it(stored: Stored) -> None:
+    job = stored.service.submit(CLIP, retain_clip="true")
+    stored.service.finished(job)
+    assert [key for key in stored.contents() if job in key]
+    assert stored.service.redis.hexists(f"fv:job:{job}", "seal")
+    with stored.service.client() as client:
+        assert client.delete(f"/v1/jobs/{job}").status_code == 204
+    assert not stored.contents()
+    assert not list(stored.service.redis.scan_iter(match=f"*{job}*"))
+
+
+def test_a_job_deleted_at_work_leaves_nothing(stored: Stored) -> None:
+    job = stored.service.submit(CLIP)
+    wait_until(lambda: stored.service.document(job)["state"] == "running", "it runs")
+    with stored.service.client() as client:
+        assert client.delete(f"/v1/jobs/{job}").status_code == 204
+    assert not [key for key in stored.contents() if job in key]
+
+
+def test_what_an_eraser_left_when_it_died_the_sweep_erases(stored: Stored) -> None:
+    job = stored.service.submit(CLIP, vitals="heart_rate")
+    # The assembler dies after the job's end was written, before it erases: its key is gone at once all the same.
+    for branch in ("vision", "rppg"):
+        stored.service.redis.zrem("fv:leases", f"{job} {branch}")
+    stored.service.records.time_out(job)
+    assert not stored.service.redis.hexists(f"fv:job:{job}", "seal")
+    wait_until(lambda: not [key for key in stored.contents() if job in key], "the sweep erases it")
+
+
+def test_a_clip_whose_gateway_died_before_its_job_was_made_goes_by_its_age(stored: Stored) -> None:
+    store = ClipStore(stored.bucket.url if stored.bucket else (stored.service.folder / "clips").as_uri())
+    asyncio.run(write(store, store.key("orphan"), CLIP))
+    gateway = in_this_process(stored.service, store)
+    sweep_store(gateway)
+    assert [key for key in stored.contents() if "orphan" in key]
+    time.sleep(2.1)
+    old = Gateway(**{**vars(gateway), "settings": gateway.settings.model_copy(update={"clip_ttl_s": 1})})
+    sweep_store(old)
+    assert not [key for key in stored.contents() if "orphan" in key]
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(stored: Stored) -> None:
+    before = set(stored.contents())
+    with socket.create_connection(("127.0.0.1", stored.service.port)) as wire:
+        head = b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\n"
+        wire.sendall(head + LOOKS_LIKE_MP4 + MARK * 400_000)
+        time.sleep(1)
+    wait_until(lambda: set(stored.contents()) <= before, "what came of it is erased")
+    if stored.bucket is not None:
+        assert not stored.bucket.unfinished()
+
+
+def test_a_large_clip_goes_through_in_parts(stored: Stored) -> None:
+    clip = LOOKS_LIKE_MP4 + os.urandom(12_000_000)
+    stored.service.finished(stored.service.submit(clip, vitals="heart_rate"))
+    assert (stored.service.folder / "seen-rppg").read_bytes() == clip
+    wait_until(lambda: not stored.contents(), "it is erased")
+
+
+def in_this_process(service: Service, store: ClipStore) -> Gateway:
+    settings = Settings(redis_url=service.broker.url, data_dir=service.folder)
+    records = service.records
+    return Gateway(settings, records, store, make_celery(settings), Hub(settings.redis_url), Admission(records, 9))
+
+
+async def write(store: ClipStore, key: str, clip: bytes, seal: Seal | None = None, *, fail: bool = False) -> None:
+    async with store.writing(key, seal) as out:
+        for start in range(0, len(clip), 100_000):
+            await out.write([clip[start : start + 100_000]])
+        if fail:
+            raise RuntimeError
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 6_000_000])
+def test_s3_gives_back_what_it_was_given(bucket: Bucket, sealed: bool, size: int) -> None:
+    store, clip, seal = ClipStore(bucket.url), os.urandom(size), Seal.new() if sealed else None
+    key = store.key("01J")
+    asyncio.run(write(store, key, clip, seal))
+    assert bucket.all_keys() == [f"prefix/{key}"]
+    with store.local_copy(key, seal) as path:
+        assert path.read_bytes() == clip
+        assert path.stat().st_size == size
+    assert store.older_than(-10) == [key]
+    store.erase(key)
+    store.erase(key)
+    assert not bucket.all_keys()
+    with pytest.raises(ClipMissingError), store.local_copy(key, seal):
+        pass
+
+
+def test_a_write_to_s3_that_fails_leaves_nothing(bucket: Bucket) -> None:
+    store = ClipStore(bucket.url)
+    with pytest.raises(RuntimeError):
+        asyncio.run(write(store, store.key("01J"), bytes(11_000_000), fail=True))
+    assert not bucket.all_keys()
+    assert not bucket.unfinished()
+
+
+def test_a_bucket_that_is_away_is_503_at_once_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with s3_server() as address:
+        port = int(address.rsplit(":", 1)[1])
+        bucket = make_bucket(address, "away", monkeypatch)
+        service = new_service(tmp_path / "service", store_url=bucket.url, log_level="debug")
+        with service.client() as client:
+            assert client.get("/readyz").json()["store"] == "ok"
+    try:
+        with service.client() as client:
+            begun = time.monotonic()
+            answer = client.post("/v1/jobs", content=CLIP)
+            assert (answer.status_code, answer.json()["type"]) == (503, "urn:facevitals:problem:store-away")
+            assert int(answer.headers["retry-after"]) > 0
+            assert time.monotonic() - begun < 20
+            assert client.get("/readyz").status_code == 503
+            assert client.get("/livez").status_code == 200
+            with s3_server(port) as address:
+                httpx.put(f"{address}/away").raise_for_status()
+                assert client.post("/v1/jobs", content=CLIP).status_code == 202
+        logs = service.whole_logs()
+        assert not [secret for secret in list(bucket.env.values())[2:4] if secret in logs]
+    finally:
+        end_service(service)
+
+
+def test_a_worker_killed_with_a_clip_in_hand_leaves_no_copy_of_it(bucket: Bucket, tmp_path: Path) -> None:
+    store, seal = ClipStore(bucket.url), Seal.new()
+    asyncio.run(write(store, store.key("01J"), CLIP, seal))
+    code = (
+        "import sys, time; from shared.sealing import Seal; from shared.store import ClipStore\n"
+        "with ClipStore(sys.argv[1]).local_copy('clips/01J', Seal.parse(sys.argv[2])) as path:\n"
+        "    print(len(path.read_bytes()), flush=True); time.sleep(60)"
+    )
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", code, bucket.url, seal.text]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        assert int(worker.stdout.readline()) == len(CLIP)
+        assert not list(tmp_path.iterdir())
+        worker.kill()
+    assert not list(tmp_path.iterdir())
+
+
+Change = Callable[[bytes], bytes]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda sealed: sealed[:-1], id="cut off"),
+        pytest.param(lambda sealed: sealed[: 65_536 + 16], id="cut off after a whole piece"),
+        pytest.param(lambda sealed: sealed[65_552:131_104] + sealed[:65_552] + sealed[131_104:], id="pieces swapped"),
+        pytest.param(lambda sealed: sealed[:100] + bytes([sealed[100] ^ 1]) + sealed[101:], id="a bit changed"),
+        pytest.param(lambda sealed: sealed + b"\x00", id="something added"),
+        pytest.param(lambda _: b"", id="emptied"),
+    ],
+)
+def test_a_sealed_clip_that_was_tampered_with_is_no_clip(tmp_path: Path, change: Change) -> None:
+    store, seal = ClipStore(tmp_path.as_uri()), Seal.new()
+    key = store.key("01J")
+    asyncio.run(write(store, key, CLIP, seal))
+    path = tmp_path / key
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(ClipMissingError, match="seal is broken"), store.local_copy(key, seal):
+        pass
+
+
+def test_another_key_or_another_place_does_not_open_it(tmp_path: Path) -> None:
+    store, seal = ClipStore(tmp_path.as_uri()), Seal.new()
+    asyncio.run(write(store, store.key("01J"), CLIP, seal))
+    (tmp_path / store.key("01K")).write_bytes((tmp_path / store.key("01J")).read_bytes())
+    for key, other in (("01J", Seal.new()), ("01K", seal)):
+        with pytest.raises(ClipMissingError, match="seal is broken"), store.local_copy(store.key(key), other):
+            pass
+    assert seal.text not in repr(seal)
+    sealer = Sealer(seal, "x")
+    assert sealer.seal([b"x" * 10]) == []
+
+
+def test_a_store_that_does_not_exist_says_so(bucket: Bucket) -> None:
+    with pytest.raises(StoreUnavailableError):
+        ClipStore("s3://no-such-bucket/x").check()
