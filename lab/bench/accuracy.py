@@ -121,9 +121,9 @@ def by_condition(rows: Sequence[Row], vital: str) -> Report:
 
 
 def by_estimator(rows: Sequence[Row], costs_ms: dict[str, float]) -> Report:
-    """Each estimator alone, and what the fusion loses without it or gains by it; every clip counted, nothing refused."""
-    live = [row for row in rows if is_live(row) and "estimates" in row and row["truth"]["heart_rate"] is not None]
-    truth = np.array([row["truth"]["heart_rate"] for row in live])
+    """Each estimator alone, and what the fusion loses without it or gains by it; no clip is refused."""
+    live = [row for row in rows if is_live(row) and "estimates" in row]
+    truth = np.array([row["truth"]["heart_rate"] for row in live], np.float64)
     dark = np.array([row["conditions"]["skin_tone"] >= DARK for row in live], np.bool_)
     names = [name for name in ORDER if any(name in row["estimates"] for row in live)]
     columns = (
