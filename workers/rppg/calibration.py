@@ -140,7 +140,7 @@ class VariabilityModel:
     Noise lengthens what a wide band gives, and a narrow one shortens it: `half_bands_hz` at `at_snr_db` (and between
     them in proportion) are where the two cancel on simulated clips and on clean photoplethysmograms (BIDMC). The error
     below which nine in ten lie, by quantile regression on both: log(error + 1 ms) = level + slowness·log(interval in
-    seconds) + clearness·SNR/10 + size·log(value + 5 ms). Where it is more than `most_error_ms`, a measure says more of
+    seconds) + clearness·SNR/10. Where it is more than `most_error_ms`, a measure says more of
     the noise than of the heart.
     """
 
@@ -148,19 +148,16 @@ class VariabilityModel:
     at_snr_db: tuple[float, float]
     least_snr_db: float
     most_error_ms: float
-    errors: dict[str, tuple[float, float, float, float]]
+    errors: dict[str, tuple[float, float, float]]
 
     def half_band_hz(self, snr_db: float) -> float:
         """Half of the band for a wave of that SNR."""
         return float(np.interp(snr_db, self.at_snr_db, self.half_bands_hz))
 
-    def error_ms(self, name: str, value_ms: float, mean_ibi_s: float, snr_db: float) -> float:
+    def error_ms(self, name: str, mean_ibi_s: float, snr_db: float) -> float:
         """The error below which nine in ten lie, milliseconds."""
-        level, slowness, clearness, size = self.errors[name]
-        clear = np.clip(snr_db, -5, 20) / 10
-        return float(
-            np.exp(level + slowness * np.log(mean_ibi_s) + clearness * clear + size * np.log(value_ms + 5)) - 1
-        )
+        level, slowness, clearness = self.errors[name]
+        return float(np.exp(level + slowness * np.log(mean_ibi_s) + clearness * np.clip(snr_db, -5, 20) / 10) - 1)
 
 
 @dataclass(frozen=True)

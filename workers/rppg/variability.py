@@ -115,7 +115,7 @@ def told_from_noise(name: str, beats: Beats, snr_db: float) -> bool:
     if name == "mean_ibi_ms":
         return True
     part = name if name in model.errors else "rmssd_ms"
-    error_ms = model.error_ms(part, MEASURES[part](beats), mean_ibi_ms(beats) / 1000, snr_db)
+    error_ms = model.error_ms(part, mean_ibi_ms(beats) / 1000, snr_db)
     return snr_db >= model.least_snr_db and error_ms <= model.most_error_ms
 
 
@@ -158,7 +158,7 @@ def interval_of(name: str, value: float, beats: Beats, snr_db: float) -> Interva
     if name == "lf_hf":
         spread = np.exp(_Z * 2 / np.sqrt(freedom))
         return value / spread, value * spread
-    error = CALIBRATION.variability.error_ms(name, value, mean_ibi_ms(beats) / 1000, snr_db)
+    error = CALIBRATION.variability.error_ms(name, mean_ibi_ms(beats) / 1000, snr_db)
     low, high = (value * np.sqrt(freedom / chi2.ppf(end, freedom)) for end in (0.95, 0.05))
     return (
         float(max(0.0, value - np.hypot(value - low, error))),
