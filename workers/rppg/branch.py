@@ -25,7 +25,15 @@ from workers.rppg.heart_rate import heart_rate
 from workers.rppg.models import RppgModels
 from workers.rppg.oxygen import OxygenCalibration, oxygen_saturation
 from workers.rppg.pulse import Pulse, pulse_of
-from workers.rppg.respiration import RATES_PER_MIN, Breathing, fuse, modulations, respiration_rate, slow_down
+from workers.rppg.respiration import (
+    RATES_PER_MIN,
+    Breathing,
+    chest_alone,
+    fuse,
+    modulations,
+    respiration_rate,
+    slow_down,
+)
 from workers.rppg.rolling import rolling_rates
 from workers.rppg.stress import StressThresholds, stress
 from workers.rppg.traces import NoTraces, Traces, traces_of
@@ -33,6 +41,9 @@ from workers.rppg.variability import variability
 
 #: Checks that end the matter when they fail; the others warn, and the pulse's own evidence decides.
 _DECISIVE = ("face", "obstruction", "timing")
+
+#: No pulse was heard, and nothing says that there is none to be heard.
+_UNHEARD = frozenset({Reason.NO_PULSE, Reason.ESTIMATORS_DISAGREE})
 
 
 @dataclass(frozen=True)
@@ -140,7 +151,13 @@ def _answer(
     waves = {"heart_rate": _wave(pulse.times_s, pulse.wave)}
     spectra = {"heart_rate": _spectrum(60 * pulse.spectrum.frequencies_hz, pulse.spectrum.power)}
     if rate.status is not VitalStatus.OK:
-        # Whatever else is read from a pulse, or beside it, is no better than the pulse.
+        if RESPIRATION_RATE in vitals.still_open() and rate.reason in _UNHEARD and traces.chest is not None:
+            # A chest that rises and falls needs no pulse to be seen.
+            breathing = chest_alone(traces.chest, traces.position[1], traces.fs)
+            if breathing is not None:
+                vitals.tell(RESPIRATION_RATE, respiration_rate(breathing, [], pulse.frames))
+                _tell_breathing(waves, spectra, breathing, float(traces.times_s[0]))
+        # Whatever else is read from a pulse is no better than the pulse.
         for spec in vitals.still_open():
             vitals.tell(spec, _silent(spec, rate.reason or Reason.NO_PULSE, rate.detail))
         return BranchResult(vitals=vitals.in_order(), waveforms=Waveforms(waves=waves, spectra=spectra))
@@ -152,15 +169,18 @@ def _answer(
     if RESPIRATION_RATE in vitals.still_open():
         breathing = breathing_of(traces, pulse)
         vitals.tell(RESPIRATION_RATE, respiration_rate(breathing, weights, pulse.frames))
-        start_s = float(traces.times_s[0])
-        waves["respiration_rate"] = _wave(start_s + np.arange(len(breathing.wave)) / breathing.fs, breathing.wave)
-        spectra["respiration_rate"] = _spectrum(RATES_PER_MIN, breathing.belief)
+        _tell_breathing(waves, spectra, breathing, float(traces.times_s[0]))
     if {HEART_RATE_VARIABILITY, STRESS} & set(vitals.still_open()):
         beats = variability(pulse, weights)
         vitals.settle(HEART_RATE_VARIABILITY, lambda: beats)
         vitals.settle(STRESS, lambda: stress(beats, options.stress, weights, pulse.frames))
     vitals.settle(OXYGEN_SATURATION, lambda: oxygen_saturation(traces, pulse, options.oxygen, weights))
     return BranchResult(vitals=vitals.in_order(), waveforms=Waveforms(waves=waves, spectra=spectra))
+
+
+def _tell_breathing(waves: dict[str, Wave], spectra: dict[str, Spectrum], breathing: Breathing, start_s: float) -> None:
+    waves["respiration_rate"] = _wave(start_s + np.arange(len(breathing.wave)) / breathing.fs, breathing.wave)
+    spectra["respiration_rate"] = _spectrum(RATES_PER_MIN, breathing.belief)
 
 
 def breathing_of(traces: Traces, pulse: Pulse) -> Breathing:

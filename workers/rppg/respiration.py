@@ -190,6 +190,26 @@ def fuse(signals: Mapping[str, tuple[Array, float]]) -> Breathing:
     )
 
 
+def chest_alone(chest: Array, head: Array, fs: float) -> Breathing | None:
+    """Breathing from the heights (n,) of chest and head alone, where no pulse was found; None where none is sure.
+
+    A picture's chest does not move, a waved one's moves by a face's width, and both move as their head does.
+    """
+    gate = CALIBRATION.respiration
+    breathing = fuse({name: (slow_down(height, fs), SLOW_HZ) for name, height in (("head", head), ("chest", chest))})
+    at = int(np.argmax(breathing.belief))
+    own = explained(slow_down(chest - head, fs), SLOW_HZ)[at] * _swing(chest - head, fs)
+    moves = gate.chest_swing[0] <= _swing(chest, fs) <= gate.chest_swing[1] and own >= gate.chest_swing[0] / 2
+    clear = explained(slow_down(chest, fs), SLOW_HZ)[at] >= gate.chest_explained
+    return breathing if moves and clear and "chest" in breathing.agreeing and refusal(breathing) is None else None
+
+
+def _swing(height: Array, fs: float) -> float:
+    """Amplitude in the band of breathing."""
+    sos = butter(2, _BAND_HZ, btype="bandpass", fs=fs, output="sos")
+    return float(np.sqrt(2) * sosfiltfilt(sos, height).std())
+
+
 def refusal(breathing: Breathing) -> str | None:
     """Why the belief can't carry a rate; None where it can."""
     gate = CALIBRATION.respiration

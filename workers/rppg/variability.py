@@ -86,15 +86,15 @@ MEASURES: Final[dict[str, Callable[[Beats], float]]] = {
 def variability(pulse: Pulse, models: list[str]) -> Vital:
     """The vital `heart_rate_variability` of an accepted pulse: every measure, or why it is silent."""
     spec = HEART_RATE_VARIABILITY
-    beats = beats_of(
-        pulse.wave, pulse.fs, pulse.rate_per_min, float(pulse.times_s[0]), CALIBRATION.variability.half_band_hz
-    )
+    snr_db = pulse.evidence.snr_db
+    half_band_hz = CALIBRATION.variability.half_band_hz(snr_db)
+    beats = beats_of(pulse.wave, pulse.fs, pulse.rate_per_min, float(pulse.times_s[0]), half_band_hz)
     method = method_of("beats from the phase of the fused wave", models, pulse.frames)
     if len(beats.kept) < FEWEST_INTERVALS or beats.kept_share < SMALLEST_KEPT_SHARE:
         detail = f"{int(beats.kept.sum())} of {len(beats.kept)} intervals between beats are regular enough"
         return Vital.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE, detail, method)
-    clear = pulse.evidence.snr_db >= CALIBRATION.variability.least_snr_db
-    values = {spec.name: _measure(spec, beats, pulse.duration_s, clear=clear) for spec in VARIABILITY.values()}
+    clear = snr_db >= CALIBRATION.variability.least_snr_db
+    values = {spec.name: _measure(spec, beats, pulse.duration_s, snr_db) for spec in VARIABILITY.values()}
     given = [measure.status for measure in values.values() if measure.value is not None]
     if not given:
         reason = values["mean_ibi_ms"].reason or Reason.NO_PULSE
@@ -109,17 +109,27 @@ def variability(pulse: Pulse, models: list[str]) -> Vital:
     )
 
 
-def _measure(spec: VariabilitySpec, beats: Beats, duration_s: float, *, clear: bool) -> Measure:
+def told_from_noise(name: str, beats: Beats, snr_db: float) -> bool:
+    """Whether beats are placed well enough for a measure; shares and ratios rest on the same differences as RMSSD."""
+    model = CALIBRATION.variability
+    if name == "mean_ibi_ms":
+        return True
+    part = name if name in model.errors else "rmssd_ms"
+    error_ms = model.error_ms(part, mean_ibi_ms(beats) / 1000, snr_db)
+    return snr_db >= model.least_snr_db and error_ms <= model.most_error_ms
+
+
+def _measure(spec: VariabilitySpec, beats: Beats, duration_s: float, snr_db: float) -> Measure:
     shortest = spec.minimum_s if spec.experimental_s is None else spec.experimental_s
     if duration_s < shortest:
         return Measure(value=None, unit=spec.unit, status=VitalStatus.ABSTAINED, reason=Reason.CLIP_TOO_SHORT)
-    if not clear and spec.name != "mean_ibi_ms":
+    if not told_from_noise(spec.name, beats, snr_db):
         return Measure(value=None, unit=spec.unit, status=VitalStatus.ABSTAINED, reason=Reason.NO_PULSE)
     value = MEASURES[spec.name](beats)
     if not np.isfinite(value):
         return Measure(value=None, unit=spec.unit, status=VitalStatus.ABSTAINED, reason=Reason.NO_PULSE)
     digits = 2 if spec.name == "lf_hf" else 1
-    low, high = interval_of(spec.name, value, beats)
+    low, high = interval_of(spec.name, value, beats, snr_db)
     return Measure(
         value=round(value, digits),
         unit=spec.unit,
@@ -129,7 +139,7 @@ def _measure(spec: VariabilitySpec, beats: Beats, duration_s: float, *, clear: b
     )
 
 
-def interval_of(name: str, value: float, beats: Beats) -> Interval:
+def interval_of(name: str, value: float, beats: Beats, snr_db: float) -> Interval:
     """90 % interval for what a long recording at the same rest would give: the sample's size, and the
     beats' own error.
     """
@@ -148,9 +158,9 @@ def interval_of(name: str, value: float, beats: Beats) -> Interval:
     if name == "lf_hf":
         spread = np.exp(_Z * 2 / np.sqrt(freedom))
         return value / spread, value * spread
-    error = CALIBRATION.variability.error_ms[name]
+    error = CALIBRATION.variability.error_ms(name, mean_ibi_ms(beats) / 1000, snr_db)
     low, high = (value * np.sqrt(freedom / chi2.ppf(end, freedom)) for end in (0.95, 0.05))
     return (
-        float(max(0.0, value - np.hypot(value - low, _Z * error))),
-        float(value + np.hypot(high - value, _Z * error)),
+        float(max(0.0, value - np.hypot(value - low, error))),
+        float(value + np.hypot(high - value, error)),
     )

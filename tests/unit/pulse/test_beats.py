@@ -5,7 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from workers.rppg.beats import beats_at, beats_of, mean_rate_per_min
-from workers.rppg.variability import lf_hf, mean_ibi_ms, pnn50, rmssd_ms, sdnn_ms
+from workers.rppg.calibration import CALIBRATION
+from workers.rppg.spectrum import snr_db, spectrum_of
+from workers.rppg.variability import interval_of, lf_hf, mean_ibi_ms, pnn50, rmssd_ms, sdnn_ms, told_from_noise
 
 
 def _wave(beat_times_s: NDArray[np.float64], duration_s: float, noise: float = 0.0) -> NDArray[np.float64]:
@@ -88,3 +90,28 @@ def test_slow_variation_is_low_frequency_and_fast_is_high() -> None:
     fast = beats_at(np.cumsum(0.8 + 0.04 * np.sin(2 * np.pi * 0.3 * 0.8 * index)))
     assert lf_hf(slow) > 3
     assert lf_hf(fast) < 0.33
+
+
+def test_beats_of_a_noisy_slow_heart_are_not_told_from_its_noise() -> None:
+    clear = beats_at(np.cumsum(np.full(20, 0.8) + 0.03 * np.sin(np.arange(20))))
+    assert told_from_noise("rmssd_ms", clear, 8.0)
+    assert not told_from_noise("rmssd_ms", clear, 0.0)
+    rng = np.random.default_rng(0)
+    trembling = beats_at(np.cumsum(1.3 + 0.09 * rng.normal(size=15)))
+    assert not told_from_noise("rmssd_ms", trembling, 3.0)
+    assert not told_from_noise("pnn50", trembling, 3.0)
+    assert told_from_noise("mean_ibi_ms", trembling, 3.0)
+
+
+def test_the_interval_of_variability_reaches_as_far_as_noise_does() -> None:
+    inside = []
+    for seed in range(12):
+        times = _beats(80, 15, 0.03, seed)
+        truth = beats_at(times[(times > 0) & (times < 15)])
+        wave = _wave(times, 15, noise=0.6)
+        snr = snr_db(spectrum_of(wave, 30.0), 80 / 60)
+        beats = beats_of(wave, 30, 80, half_band_hz=CALIBRATION.variability.half_band_hz(snr))
+        for name, measure in (("sdnn_ms", sdnn_ms), ("rmssd_ms", rmssd_ms)):
+            low, high = interval_of(name, measure(beats), beats, snr)
+            inside.append(low <= measure(truth) <= high)
+    assert np.mean(inside) >= 0.85

@@ -2,13 +2,17 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from shared.schemas import Check, CheckStatus, Vital, VitalStatus
 from shared.vitals import VITALS, Branch, Reason
 from workers.branch import Progress
 from workers.rppg.branch import Examined, examine, measure_rppg
+from workers.rppg.calibration import CALIBRATION
+from workers.rppg.evidence import half_rate
 from workers.rppg.models import RppgModels
+from workers.rppg.spectrum import spectrum_of
 
 from .conftest import MakeTrack
 
@@ -46,6 +50,26 @@ def test_a_pulse_is_found_with_an_interval_around_it(
     assert vital.baseline is not None
     assert vital.method is not None
     assert vital.method.frames == 450
+
+
+def test_a_second_harmonic_stronger_than_its_pulse_is_not_told_as_the_rate() -> None:
+    times = np.arange(450) / 30
+    slow = np.sin(2 * np.pi * 44 / 60 * times) + 1.3 * np.sin(2 * np.pi * 88 / 60 * times)
+    fast = np.sin(2 * np.pi * 88 / 60 * times) + 0.3 * np.sin(2 * np.pi * 176 / 60 * times)
+    gate = CALIBRATION.gate
+    noise = 0.05 * np.random.default_rng(0).normal(size=450)
+    for wave, doubtful in ((slow, True), (fast, False)):
+        line_db, share = half_rate(spectrum_of(wave + noise, 30.0), 88 / 60)
+        assert (line_db > gate.half_line_db and share > gate.half_share) is doubtful
+
+
+def test_the_interval_widens_with_noise(make_track: MakeTrack, quick_models: RppgModels) -> None:
+    clear, noisy = (
+        measure_rppg(make_track(noise=noise), quick_models).vitals["heart_rate"].interval for noise in (0.001, 0.006)
+    )
+    assert clear is not None
+    assert noisy is not None
+    assert clear[1] - clear[0] < noisy[1] - noisy[0]
 
 
 @pytest.mark.parametrize("seed", range(8))

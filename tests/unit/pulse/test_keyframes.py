@@ -37,6 +37,13 @@ def test_keyframes_without_a_pulse_are_not_one(make_track: MakeTrack, quick_mode
     assert measure_rppg(track, quick_models).vitals["heart_rate"].value is None
 
 
+def test_a_weak_pulse_that_may_have_gone_with_the_keyframes_is_not_replaced_by_another(
+    make_track: MakeTrack, quick_models: RppgModels
+) -> None:
+    track = _coded(make_track(rate_per_min=60, strength=0.002, noise=0.004), 30, 0.03)
+    assert measure_rppg(track, quick_models).vitals["heart_rate"].value is None
+
+
 def test_a_pattern_is_told_from_enough_regular_groups_alone() -> None:
     keys = np.zeros(450, dtype=np.bool_)
     assert group_length(keys) is None

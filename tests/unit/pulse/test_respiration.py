@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from workers.rppg.chest import block_flow, rise
-from workers.rppg.respiration import RATES_PER_MIN, explained, fuse, modulations, refusal
+from workers.rppg.respiration import RATES_PER_MIN, chest_alone, explained, fuse, modulations, refusal
 from workers.torso import EMPTY_TORSO, Torso
 
 FS = 7.5
@@ -90,3 +90,18 @@ def test_no_torso_has_no_chest() -> None:
     assert rise(EMPTY_TORSO, TIMES) is None
     blank = Torso(TIMES, np.full((len(TIMES), 40, 80), 90, np.uint8), 40.0)
     assert rise(blank, TIMES) is None
+
+
+def test_a_chest_is_read_without_a_pulse_but_not_a_pictures() -> None:
+    times = np.arange(450) / 30
+    breath = np.sin(2 * np.pi * 0.25 * times)
+    rng = np.random.default_rng(0)
+    chest = 0.011 * breath + 0.0005 * rng.normal(size=450)
+    head = 0.004 * np.sin(2 * np.pi * 0.25 * times + 0.5) + 0.0005 * rng.normal(size=450)
+    breathing = chest_alone(chest, head, 30.0)
+    assert breathing is not None
+    assert breathing.rate_per_min == pytest.approx(15, abs=0.5)
+    assert chest_alone(0.05 * chest, 0.05 * head, 30.0) is None, "a picture's chest hardly moves"
+    assert chest_alone(50 * chest, 50 * head, 30.0) is None, "a waved one's moves too far"
+    assert chest_alone(chest, chest + 0.0005 * rng.normal(size=450), 30.0) is None, "a held one's moves with its head"
+    assert chest_alone(0.011 * rng.normal(size=450), head, 30.0) is None, "trembling is no breathing"
