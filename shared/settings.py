@@ -56,8 +56,10 @@ class Settings(BaseSettings):
     stress_sdnn_ms: float = Field(50.0, gt=0, description="SDNN below this speaks for stress, ms")
     stress_lf_hf: float = Field(2.5, gt=0, description="LF/HF above this speaks for stress")
     open_models_only: bool = Field(False, description="leave out every model whose licence is not an open one")
-    ollama_url: str = Field("", description="Ollama's address; no model of this release asks it")
-    ollama_model: str = Field("llava:13b", description="vision model for Ollama; not asked by this release")
+    ollama_url: str = Field("", description="Ollama's address; set, one portrait a clip is sent there for the gender")
+    ollama_model: str = Field("llava:13b", description="vision model that Ollama is asked for")
+    ollama_timeout_s: float = Field(15.0, gt=0, le=60, description="seconds until the local models answer instead")
+    ollama_keep_alive: str = Field("30m", description="how long Ollama keeps the model loaded after a question")
     deepface_home: Path | None = Field(
         None, description="folder of DeepFace's .deepface/weights; not read by this release"
     )

@@ -28,6 +28,7 @@ from workers.rppg.models import RppgModels
 from workers.rppg.oxygen import OxygenCalibration
 from workers.rppg.stress import StressThresholds
 from workers.vision.branch import VisionModels, measure_vision
+from workers.vision.ollama import OllamaGender, OllamaOptions
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class AnalyzerOptions:
     open_only: bool = False
     device: Device = "auto"
     age_aggregate: Literal["median", "max"] = "median"
+    ollama: OllamaOptions | None = None
     estimators: frozenset[str] | None = None
     rppg: RppgOptions = field(default_factory=RppgOptions)
     budget: ClipBudget = field(default_factory=ClipBudget)
@@ -52,6 +54,11 @@ class AnalyzerOptions:
             open_only=settings.open_models_only,
             device=settings.device,
             age_aggregate=settings.age_aggregate,
+            ollama=OllamaOptions(
+                settings.ollama_url, settings.ollama_model, settings.ollama_timeout_s, settings.ollama_keep_alive
+            )
+            if settings.ollama_url
+            else None,
             rppg=RppgOptions(
                 OxygenCalibration(settings.spo2_a, settings.spo2_b, settings.spo2_sd),
                 StressThresholds(settings.stress_sdnn_ms, settings.stress_lf_hf),
@@ -80,6 +87,9 @@ class Analyzer:
     ) -> None:
         self._tracker, self._vision, self._rppg, self._options = tracker, vision, rppg, options
         self._load_ms = load_ms
+        self._ollama = OllamaGender(options.ollama) if options.ollama and vision else None
+        if self._ollama:
+            self._ollama.warm_up()
 
     @classmethod
     def load(cls, options: AnalyzerOptions, branches: Sequence[Branch] = tuple(Branch)) -> "Analyzer":
@@ -149,7 +159,14 @@ class Analyzer:
         if branch is Branch.VISION:
             if self._vision is None:
                 raise RuntimeError("the vision models were not loaded")
-            return measure_vision(track, self._vision, wanted, progress, aggregate=self._options.age_aggregate)
+            return measure_vision(
+                track,
+                self._vision,
+                wanted,
+                progress,
+                aggregate=self._options.age_aggregate,
+                ask_gender=self._ollama,
+            )
         if self._rppg is None:
             raise RuntimeError("the rppg models were not loaded")
         return measure_rppg(track, self._rppg, wanted, progress, options=self._options.rppg)

@@ -36,6 +36,44 @@ class Board:
         part += drawn[..., :3]
         return picture
 
+    def paint_bent(
+        self, behind: Image, centre: Floats, size: tuple[float, float], turn: tuple[float, float], bend: float
+    ) -> Image:
+        """(h, w, 3) linear light: the sheet bent about its upright middle line, its edges by 2.2 `bend` radians;
+        `turn` is (roll, yaw). Its shading follows."""
+        roll, yaw = turn
+        height, width = behind.shape[:2]
+        columns = 16
+        along = np.linspace(-1, 1, columns + 1)
+        angle = 2.2 * max(bend, 1e-4) * along
+        across = np.sin(angle) / (2.2 * max(bend, 1e-4))
+        depth = (1 - np.cos(angle)) / (2.2 * max(bend, 1e-4))
+        rotation = np.array([(np.cos(roll), np.sin(roll)), (-np.sin(roll), np.cos(roll))])
+        far = 1 + 0.4 * (np.sin(yaw) * across + 0.5 * depth)
+        edges = []
+        for side in (-1.0, 1.0):
+            flat = np.stack([across * np.cos(yaw) * size[0] / 2, np.full_like(across, side * size[1] / 2)], axis=1)
+            edges.append(centre + (flat / far[:, None]) @ rotation)
+        picture = behind.copy()
+        own_height, own_width = self._picture.shape[:2]
+        for strip in range(columns):
+            left, right = strip * own_width / columns, (strip + 1) * own_width / columns
+            source = np.array([(left, 0), (right, 0), (right, own_height), (left, own_height)], dtype=np.float32)
+            place = np.array([edges[0][strip], edges[0][strip + 1], edges[1][strip + 1], edges[1][strip]])
+            low = np.clip(np.floor(place.min(axis=0)) - 1, 0, (width, height)).astype(int)
+            high = np.clip(np.ceil(place.max(axis=0)) + 2, 0, (width, height)).astype(int)
+            if (high <= low).any():
+                continue
+            room = (int(high[0] - low[0]), int(high[1] - low[1]))
+            warp = cv2.getPerspectiveTransform(source, (place - low).astype(np.float32))
+            drawn = np.asarray(cv2.warpPerspective(self._picture, warp, room, borderMode=cv2.BORDER_REPLICATE))
+            mask = np.zeros(room[::-1], dtype=np.float32)
+            cv2.fillConvexPoly(mask, np.rint((place - low) * 16).astype(np.int32), (1.0,), cv2.LINE_8, 4)
+            slope = float(angle[strip] + angle[strip + 1]) / 2
+            part = picture[low[1] : high[1], low[0] : high[0]]
+            part += mask[..., None] * (drawn[..., :3] * np.float32(1 + 0.35 * np.sin(slope)) - part)
+        return picture
+
 
 def corners_of(centre: Floats, size: tuple[float, float], roll: float, yaw: float) -> Floats:
     """(4, 2) pixels of a rectangle `size` (w, h) round `centre`; `roll` turns it in the picture, `yaw` out of it."""

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from lab.simulate import background
+from lab.simulate.attacks import bent_print, on_screen
 from lab.simulate.board import clipboard, corners_of, held, print_of
 from lab.simulate.figure import Figure
 from lab.simulate.optics import Image
@@ -47,6 +48,10 @@ class Stage:
     def room(self) -> Image:
         """The room behind."""
         return background.room(*self.size, np.random.default_rng([self.spec.seed, 2]))
+
+    def rooms(self) -> tuple[Image, Image]:
+        """The room in which a film was made, and another one in which it is shown."""
+        return self.room(), np.ascontiguousarray(self.room()[:, ::-1])
 
     def portrait(self, share: float = FACE_SHARE) -> Portrait:
         """The person, their face `share` of the picture's height."""
@@ -199,6 +204,22 @@ def _screen(stage: Stage) -> Take:
     return Take(picture, None)
 
 
+def _bent(stage: Stage) -> Take:
+    return Take(bent_print(stage.portrait(0.3), stage.room(), stage.times_s, stage.rng), None)
+
+
+def _replayed(stage: Stage) -> Take:
+    """The victim's pulse is in the film; it is no pulse of somebody before the camera."""
+    posture = stage.sitting(stage.body())
+    figure = stage.person(stage.portrait(0.5))
+    return Take(on_screen(figure, stage.rooms(), posture, stage.times_s, stage.rng), None)
+
+
+def _shown(stage: Stage) -> Take:
+    figure = stage.person(stage.portrait(0.5))
+    return Take(on_screen(figure, stage.rooms(), None, stage.times_s, stage.rng), None)
+
+
 _KINDS: Final = (
     Kind("live", "a living person before a webcam", _live),
     Kind("still", "a still photograph that fills the scene", _still),
@@ -221,6 +242,9 @@ _KINDS: Final = (
         lambda spec: replace(spec, flicker_hz=spec.heart_rate / 60, flicker_depth=0.01),
     ),
     Kind("screen", "a still photograph before a screen that pulsates", _screen),
+    Kind("bent", "a printed photograph bent and moved by hand", _bent),
+    Kind("replayed", "a film of a living person on a screen, with their pulse in it", _replayed),
+    Kind("shown", "a still photograph on a screen", _shown),
     Kind("too_short", "a living person for four seconds", _live, lambda spec: replace(spec, duration_s=4.0)),
     Kind("low_fps", "a living person at five frames a second", _live, lambda spec: replace(spec, fps=5.0)),
 )

@@ -13,6 +13,7 @@ from workers.vision.age import age
 from workers.vision.calibration import AGE as CALIBRATED_AGE
 from workers.vision.gender import gender
 from workers.vision.models import Reading, VisionModels
+from workers.vision.oracle import GenderOracle, asked
 
 __all__ = ["VisionModels", "measure_vision"]
 
@@ -29,10 +30,12 @@ def measure_vision(
     progress: Progress | None = None,
     *,
     aggregate: Literal["median", "max"] = "median",
+    ask_gender: GenderOracle | None = None,
 ) -> BranchResult:
     """Every vital of the vision branch. `wanted` names the vitals asked for; default: all.
 
-    `aggregate` says how the portraits' ages become one.
+    `aggregate` says how the portraits' ages become one. `ask_gender` is asked before the local models are; they answer
+    where it does not.
     """
     progress = progress or Progress()
     progress.stage("estimating")
@@ -48,6 +51,8 @@ def measure_vision(
             vital = _silent(spec, *refused)
         else:
             vital = _measured(spec, reading, models, aggregate, len(portraits))
+            if spec is GENDER and ask_gender is not None:
+                vital = asked(ask_gender, portraits, vital)
         vitals[spec.name] = vital
         progress.vital(spec.name, vital)
     return BranchResult(vitals=vitals)
