@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from redis.exceptions import RedisError
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,6 +17,7 @@ from api.gateway import Gateway
 from api.hub import Hub
 from api.keys import Gatekeeper
 from api.sweep import sweep_for_ever
+from api.tracing import RequestSpans
 from api.webhooks import check_settings, send_for_ever
 from shared.logs import configure_logs
 from shared.queues import make_celery
@@ -23,6 +25,7 @@ from shared.records import JobRecords, connect
 from shared.schemas import NOTICE
 from shared.settings import Settings, settings
 from shared.store import ClipStore, StoreUnavailableError
+from shared.traces import configure_traces, end_traces
 from shared.version import VERSION
 
 DESCRIPTION = f"""
@@ -75,6 +78,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         )
     check_settings(config)
     configure_logs(config)
+    traced = configure_traces(config, "gateway")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -103,6 +107,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
             await hub.stop()
             gateway.celery.close()
             gateway.records.redis.close()
+            await run_in_threadpool(end_traces)
 
     app = FastAPI(
         title="Face Vitals",
@@ -116,6 +121,8 @@ def create_app(config: Settings | None = None) -> FastAPI:
     app.state.gatekeeper = Gatekeeper(config)
     origins.install(app, config)
     app.add_middleware(SecurityHeaders)
+    if traced:
+        app.add_middleware(RequestSpans)
     problems.install(app)
 
     @app.exception_handler(RedisError)

@@ -3,6 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass
 
+import structlog
 from celery import Celery
 from fastapi import Request
 from kombu.exceptions import OperationalError
@@ -10,6 +11,7 @@ from kombu.exceptions import OperationalError
 from api.admission import Admission
 from api.hub import Hub
 from api.problems import BrokerAway, QueueFull
+from shared import traces
 from shared.assembly import branches_for
 from shared.queues import QUEUES, TASKS
 from shared.records import JobRecords
@@ -18,6 +20,8 @@ from shared.sealing import Seal
 from shared.settings import Settings
 from shared.store import ClipStore
 from shared.vitals import Branch
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -38,18 +42,22 @@ class Gateway:
             QueueFull: as many jobs are waiting as the settings allow.
             redis.exceptions.RedisError: the broker is away.
         """
+        branches = branches_for(options.vitals)
         document = self.records.create(
             job_id,
-            branches_for(options.vitals),
+            branches,
             options,
             owner=owner,
             clip_key=self.store.key(job_id),
             deadline_s=self.settings.job_deadline_s,
             most_active=self.settings.max_queued,
             seal=seal,
+            traceparent=traces.traceparent(),
         )
         if document is None:
             raise queue_full(self.settings)
+        traces.note(job=job_id)
+        log.info("job accepted", job=job_id, branches=[str(name) for name in branches])
         return document
 
     def enqueue_again(self, job_id: str, branch: Branch) -> None:

@@ -1,12 +1,13 @@
 """For operators: health, readiness, metrics, models."""
 
 from collections.abc import Iterable
+from itertools import accumulate
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from pydantic import BaseModel
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
@@ -14,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from api import problems
 from api.gateway import Gateway, gateway_of
 from api.keys import Owner
+from shared.figures import DISTRIBUTIONS, Histogram, histograms
 from shared.queues import BROKER_PREFIX, QUEUES
 from shared.store import StoreUnavailableError
 from shared.workers import WorkerCard, worker_cards
@@ -99,6 +101,8 @@ class _Collector:
             active = records.active()
             waiting = {queue: int(records.redis.llen(BROKER_PREFIX + queue)) for queue in QUEUES.values()}
             cards = worker_cards(records.redis)
+            ages = {branch: records.oldest_s(branch, self._gateway.settings.job_deadline_s) for branch in QUEUES}
+            seen = list(histograms(records.redis))
         except (RedisError, OSError):
             up.add_metric([], 0)
             yield up
@@ -113,6 +117,12 @@ class _Collector:
             consumers.add_metric([queue], sum(queue in card.queues for card in cards))
         yield depth
         yield consumers
+        age = GaugeMetricFamily("facevitals_queue_oldest_seconds", "Age of the job taken next.", labels=["queue"])
+        for branch, seconds in ages.items():
+            age.add_metric([QUEUES[branch]], seconds)
+        yield age
+        yield from _of_workers(cards)
+        yield from _of_distributions(seen)
         jobs = CounterMetricFamily("facevitals_jobs_finished", "Finished jobs.", labels=["state"])
         vitals = CounterMetricFamily("facevitals_vitals", "Vitals given or not.", labels=["vital", "status", "reason"])
         for name, value in sorted(counters.items()):
@@ -122,6 +132,28 @@ class _Collector:
         yield vitals
         hub = self._gateway.hub.waiting
         yield GaugeMetricFamily("facevitals_waiting_clients", "Clients that follow or long-poll.", value=hub)
+
+
+def _of_workers(cards: list[WorkerCard]) -> Iterable[Metric]:
+    load = GaugeMetricFamily("facevitals_model_load_seconds", "Loading of models.", labels=["worker", "model"])
+    used = GaugeMetricFamily("facevitals_gpu_memory_used_bytes", "GPU memory that is taken.", labels=["worker"])
+    total = GaugeMetricFamily("facevitals_gpu_memory_total_bytes", "GPU memory there is.", labels=["worker"])
+    for card in cards:
+        for model in card.models:
+            load.add_metric([card.id, model.name], model.load_ms / 1000)
+        if card.gpu is not None:
+            used.add_metric([card.id], card.gpu.used_bytes)
+            total.add_metric([card.id], card.gpu.total_bytes)
+    return load, used, total
+
+
+def _of_distributions(seen: list[Histogram]) -> Iterable[Metric]:
+    for of in DISTRIBUTIONS.values():
+        family = HistogramMetricFamily(of.name, of.help, labels=of.labels)
+        for each in (one for one in seen if one.of is of):
+            bounds = [*map(str, of.bounds), "+Inf"]
+            family.add_metric(each.labels, list(zip(bounds, accumulate(each.counts), strict=True)), each.total)
+        yield family
 
 
 _METRICS_RESPONSE: Final[dict[int | str, dict[str, Any]]] = {

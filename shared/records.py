@@ -29,6 +29,7 @@ from redis.retry import Retry
 
 from shared import scripts
 from shared.assembly import assemble, branch_reports
+from shared.figures import INTERVAL, JOB, Observation, observe
 from shared.messages import job_of, message, queue_key
 from shared.schemas import (
     BranchOutcome,
@@ -83,6 +84,17 @@ class Event:
     id: str
     name: str
     data: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked for, where the clip lies, its seal if it has one, since when, and its trace ("" for none)."""
+
+    options: JobOptions
+    clip_key: str
+    seal: Seal | None
+    created_at: dt.datetime
+    traceparent: str
 
 
 @dataclass(frozen=True)
@@ -162,6 +174,7 @@ class JobRecords:
         deadline_s: float,
         most_active: int | None = None,
         seal: Seal | None = None,
+        traceparent: str = "",
     ) -> JobDocument | None:
         """Write a new record with its deadline running and queue its branches, in one step.
 
@@ -177,6 +190,7 @@ class JobRecords:
             *(message(branch, job_id, expires) for branch in branches),
             *("created_at", created.isoformat(), "options", options.model_dump_json()),
             *("owner", owner, "clip_key", clip_key, *(("seal", seal.text) if seal else ())),
+            *(("traceparent", traceparent) if traceparent else ()),
         )
         if not written:
             return None
@@ -193,12 +207,20 @@ class JobRecords:
         created = dt.datetime.fromisoformat(record["created_at"])
         return _unfinished(job_id, JobState(record["state"]), created, _reports(record))
 
-    def options(self, job_id: str) -> tuple[JobOptions, str, Seal | None] | None:
-        """What was asked for, where the clip lies, and its seal if it has one; None if the job is gone."""
-        options, clip_key, seal = self.redis.hmget(self.key(job_id), "options", "clip_key", "seal")
+    def asked(self, job_id: str) -> Asked | None:
+        """What a worker needs to know of the job; None if it is gone."""
+        options, clip_key, seal, created, parent = self.redis.hmget(
+            self.key(job_id), "options", "clip_key", "seal", "created_at", "traceparent"
+        )
         if not options:
             return None
-        return JobOptions.model_validate_json(options), clip_key, Seal.parse(seal) if seal else None
+        return Asked(
+            JobOptions.model_validate_json(options),
+            clip_key,
+            Seal.parse(seal) if seal else None,
+            dt.datetime.fromisoformat(created),
+            parent or "",
+        )
 
     def deadline(self, job_id: str) -> float | None:
         """The job's deadline, seconds since the epoch by the broker's clock."""
@@ -310,6 +332,8 @@ class JobRecords:
             *(job_id, document.state, now.isoformat(), document.model_dump_json(), self._ttl, erase),
             *("webhook" if options.webhook_url else "", *counters),
         )
+        if won:
+            observe(self.redis, _figures(document))
         return erase if won and erase else None
 
     def erased(self, clip_key: str) -> None:
@@ -357,6 +381,13 @@ class JobRecords:
             for job_id in self._run("stranded", [DEADLINES], self.key(""), horizon - STRANDED_S, branch, STRANDED_S):
                 yield job_id, branch
 
+    def oldest_s(self, branch: Branch, deadline_s: float) -> float:
+        """Age of the job whose message is taken next, seconds; 0 where none waits."""
+        waiting = self.redis.lindex(queue_key(branch), -1)
+        deadline = self.redis.zscore(DEADLINES, job_of(waiting)) if waiting else None
+        now = self.redis.time()
+        return max(now[0] + now[1] / 1e6 - (deadline - deadline_s), 0.0) if deadline else 0.0
+
     def time_out(self, job_id: str) -> str | None:
         """End a job whose deadline passed, with `branch_timeout` for what is missing. Returns the clip to erase."""
         record = self.redis.hgetall(self.key(job_id))
@@ -377,6 +408,14 @@ class JobRecords:
 def failed_outcome(status: BranchStatus, code: ErrorCode, detail: str, elapsed_ms: int = 0) -> BranchOutcome:
     """The outcome of a branch that gave nothing."""
     return BranchOutcome(status=status, elapsed_ms=elapsed_ms, error=Problem(code=code, detail=detail))
+
+
+def _figures(document: JobDocument) -> Iterator[Observation]:
+    if document.finished_at is not None:
+        yield Observation(JOB, (document.state,), (document.finished_at - document.created_at).total_seconds())
+    for name, vital in document.vitals.items():
+        if vital.interval is not None:
+            yield Observation(INTERVAL, (name,), vital.interval[1] - vital.interval[0])
 
 
 def versions() -> dict[str, str]:

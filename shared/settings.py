@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     deepface_home: Path | None = Field(
         None, description="folder of DeepFace's .deepface/weights; not read by this release"
     )
+    otlp_endpoint: str = Field(
+        "", description="collector of OpenTelemetry traces, as http://collector:4318; empty: none"
+    )
     log_format: Literal["console", "json"] = Field("console", description="how log lines look")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe log line")
 

@@ -22,6 +22,13 @@ class LoadedModel(BaseModel):
     load_ms: int
 
 
+class GpuMemory(BaseModel):
+    """Memory of a process's GPU, all of it that is taken, by whomever."""
+
+    used_bytes: int
+    total_bytes: int
+
+
 class WorkerCard(BaseModel):
     """One worker process."""
 
@@ -29,6 +36,7 @@ class WorkerCard(BaseModel):
     queues: list[str]
     device: str
     models: list[LoadedModel]
+    gpu: GpuMemory | None = None
 
 
 def put_card(redis: Any, card: WorkerCard) -> None:  # noqa: ANN401  (redis-py's types do not know `decode_responses`)

@@ -15,6 +15,7 @@ from shared.logs import configure_logs, silence_native_stderr
 from shared.queues import NOOP_TASK, TASKS, make_celery
 from shared.records import JobRecords, connect
 from shared.settings import settings
+from shared.traces import configure_traces, end_traces
 from shared.vitals import Branch
 from workers.process import WorkerProcess, queues_of_this_worker
 
@@ -44,6 +45,7 @@ def _init(**_: object) -> None:
     die_with_parent()
     silence_native_stderr()
     configure_logs(settings())
+    configure_traces(settings(), "worker")
     _Holder.get()
 
 
@@ -51,6 +53,7 @@ def _init(**_: object) -> None:
 def _shutdown(**_: object) -> None:
     if _Holder.process is not None:
         _Holder.process.close()
+    end_traces()
 
 
 def die_with_parent() -> None:

@@ -1,6 +1,7 @@
 """One worker process: its models, and how it carries a branch of a job from claim to outcome."""
 
 import contextlib
+import datetime as dt
 import hashlib
 import os
 import socket
@@ -15,14 +16,17 @@ import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 from redis.exceptions import RedisError
 
+from shared import traces
+from shared.figures import BRANCH, STAGE, WAIT, Observation, observe
 from shared.queues import QUEUES, QUEUES_VARIABLE
-from shared.records import LEASE_S, Begin, JobRecords, connect, failed_outcome
+from shared.records import LEASE_S, Asked, Begin, JobRecords, connect, failed_outcome
 from shared.schemas import BranchOutcome, BranchStatus, Check, ErrorCode, Vital, Waveforms
 from shared.settings import Settings
 from shared.store import ClipMissingError, ClipStore, StoreUnavailableError
 from shared.vitals import VITALS, Branch
 from shared.workers import RENEW_EVERY_S, WorkerCard, put_card, remove_card
 from workers.branch import Progress
+from workers.gpu import gpu_memory
 
 if TYPE_CHECKING:
     from workers.analysis import Analyzer
@@ -49,9 +53,15 @@ class _JobProgress(Progress):
 
     def __init__(self, records: JobRecords, job_id: str, branch: Branch) -> None:
         self._records, self._job_id, self._branch = records, job_id, branch
-        self._begun = time.monotonic()
+        self._begun = self._stage_begun = time.monotonic()
+        self._stage = ""
+        self._span = contextlib.ExitStack()
+        self.observed: list[Observation] = []
 
     def stage(self, name: str) -> None:
+        self.end_stage()
+        self._stage, self._stage_begun = name, time.monotonic()
+        self._span.enter_context(traces.span(name, **{traces.JOB: self._job_id, "facevitals.branch": self._branch}))
         elapsed_ms = round(1000 * (time.monotonic() - self._begun))
         self._tell(lambda: self._records.emit_stage(self._job_id, self._branch, name, elapsed_ms))
 
@@ -61,6 +71,14 @@ class _JobProgress(Progress):
     def check(self, name: str, check: Check) -> None:
         data = {"name": name, "check": check.model_dump(mode="json")}
         self._tell(lambda: self._records.emit(self._job_id, "check", data))
+
+    def end_stage(self) -> None:
+        """The stage that runs is over; so is the branch, or another stage begins."""
+        self._span.close()
+        if self._stage:
+            took_s = time.monotonic() - self._stage_begun
+            self.observed.append(Observation(STAGE, (self._branch, self._stage), took_s))
+            self._stage = ""
 
     @staticmethod
     def _tell(event: Callable[[], bool]) -> None:
@@ -118,27 +136,43 @@ class WorkerProcess:
         begun = time.monotonic()
         with self._claim(job_id, branch, token):
             try:
-                outcome, waveforms = self._measure(branch, job_id, begun)
+                outcome, waveforms = self._watched(branch, job_id, begun)
             except JobOverError:
                 log.info("job is over", branch=branch)
                 return
             self._end(job_id, branch, outcome, waveforms)
         log.info("branch ended", branch=branch, status=outcome.status, elapsed_ms=outcome.elapsed_ms)
 
-    def _measure(self, branch: Branch, job_id: str, begun: float) -> tuple[BranchOutcome, Waveforms | None]:
+    def _watched(self, branch: Branch, job_id: str, begun: float) -> tuple[BranchOutcome, Waveforms | None]:
+        """`_measure`, with its trace and its figures."""
+        asked = _patiently(lambda: self._records.asked(job_id))
+        if asked is None:
+            raise JobOverError
+        waited_s = max((dt.datetime.now(dt.UTC) - asked.created_at).total_seconds(), 0.0)
+        progress = _JobProgress(self._records, job_id, branch)
+        about = {traces.JOB: job_id, "facevitals.branch": branch}
+        with traces.span(f"{branch} branch", parent=asked.traceparent, **about):
+            try:
+                outcome, waveforms = self._measure(branch, job_id, asked, progress, begun)
+            finally:
+                progress.end_stage()
+            traces.note(status=outcome.status)
+        took_s = outcome.elapsed_ms / 1000
+        figures = [Observation(WAIT, (branch,), waited_s), Observation(BRANCH, (branch, outcome.status), took_s)]
+        observe(self._records.redis, figures + progress.observed)
+        return outcome, waveforms
+
+    def _measure(
+        self, branch: Branch, job_id: str, asked: Asked, progress: _JobProgress, begun: float
+    ) -> tuple[BranchOutcome, Waveforms | None]:
         from workers.clip import ClipRejected
 
         def elapsed_ms() -> int:
             return round(1000 * (time.monotonic() - begun))
 
-        asked = _patiently(lambda: self._records.options(job_id))
-        if asked is None:
-            raise JobOverError
-        options, clip_key, seal = asked
-        wanted = frozenset(options.vitals if options.vitals is not None else VITALS)
-        progress = _JobProgress(self._records, job_id, branch)
+        wanted = frozenset(asked.options.vitals if asked.options.vitals is not None else VITALS)
         try:
-            with self._store.local_copy(clip_key, seal) as path:
+            with self._store.local_copy(asked.clip_key, asked.seal) as path:
                 facts, result = self._analyzer.branch(branch, path, wanted, progress)
         except ClipRejected as rejected:
             return failed_outcome(BranchStatus.ERROR, rejected.code, rejected.detail, elapsed_ms()), None
@@ -194,8 +228,11 @@ class WorkerProcess:
 
     def _show_card(self) -> None:
         while True:
+            card = self._card
+            if card.device == "cuda":
+                card = card.model_copy(update={"gpu": gpu_memory()})
             with contextlib.suppress(RedisError):
-                put_card(self._records.redis, self._card)
+                put_card(self._records.redis, card)
             if self._over.wait(RENEW_EVERY_S):
                 return
 
