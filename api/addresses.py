@@ -8,6 +8,8 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -33,6 +35,10 @@ _NOT_PUBLIC_V6: Final = tuple(
 )
 
 
+#: Names resolve in threads of their own: a name server that stalls on purpose must not take those that store uploads.
+_RESOLVING: Final = ThreadPoolExecutor(16, thread_name_prefix="resolve")
+
+
 class AddressRefusedError(Exception):
     """The name leads to an address that is not public and that FACEVITALS_WEBHOOK_ALLOW does not list."""
 
@@ -55,7 +61,8 @@ def is_public(address: Address) -> bool:
 
 async def system_resolver(host: str, port: int) -> Sequence[str]:
     """The addresses of `host`, as this machine resolves names."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_RESOLVING, ask)
     return [str(entry[4][0]) for entry in found]
 
 

@@ -11,14 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import jobs, legacy, operations, origins, page, problems
+from api import jobs, legacy, operations, origins, page, problems, webhooks
 from api.admission import Admission
 from api.gateway import Gateway
 from api.hub import Hub
 from api.keys import Gatekeeper
 from api.sweep import sweep_for_ever
 from api.tracing import RequestSpans
-from api.webhooks import check_settings, send_for_ever
 from shared.logs import configure_logs
 from shared.queues import make_celery
 from shared.records import JobRecords, connect
@@ -76,7 +75,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
             "keys with `facevitals keys create`, or set FACEVITALS_API_KEYS; or FACEVITALS_ALLOW_OPEN=true if "
             "something in front of the gateway guards it."
         )
-    check_settings(config)
+    webhooks.check_settings(config)
     configure_logs(config)
     traced = configure_traces(config, "gateway")
 
@@ -96,7 +95,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         await hub.start()
         loops = [
             asyncio.create_task(sweep_for_ever(gateway), name="sweep"),
-            asyncio.create_task(send_for_ever(gateway), name="webhooks"),
+            asyncio.create_task(webhooks.send_for_ever(gateway), name="webhooks"),
         ]
         try:
             yield
@@ -137,6 +136,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     app.include_router(legacy.router)
     app.include_router(operations.router)
     page.install(app)
+    webhooks.describe(app)
     _describe_problems(app)
     return app
 

@@ -40,6 +40,8 @@ async def sweep_for_ever(gateway: Gateway) -> None:
 def sweep_jobs(gateway: Gateway) -> None:
     """Try lost branches again, end overdue jobs, finish what an assembler left, erase what an eraser left."""
     records = gateway.records
+    # A store that is away takes long to say so: what jobs and their clients wait for goes first.
+    ended: list[str | None] = []
     for lost in records.lost_tries():
         log.warning("worker lost", job=lost.job_id, branch=lost.branch, again=lost.again)
         if lost.again:
@@ -49,17 +51,17 @@ def sweep_jobs(gateway: Gateway) -> None:
         outcome = failed_outcome(BranchStatus.ERROR, ErrorCode.BRANCH_FAILED, detail)
         _, last = records.write_outcome(lost.job_id, lost.branch, outcome)
         if last:
-            _erase(gateway, records.finish(lost.job_id))
+            ended.append(records.finish(lost.job_id))
     for job_id, branch in records.stranded(gateway.settings.job_deadline_s):
         log.warning("message lost", job=job_id, branch=branch)
         gateway.enqueue_again(job_id, branch)
     for job_id in records.overdue():
         log.warning("deadline passed", job=job_id)
-        _erase(gateway, records.time_out(job_id))
-    for job_id in records.unassembled():
-        _erase(gateway, records.finish(job_id))
-    for clip_key in records.unerased():
-        _erase(gateway, clip_key)
+        ended.append(records.time_out(job_id))
+    ended.extend(records.finish(job_id) for job_id in records.unassembled())
+    for clip_key in (*filter(None, ended), *records.unerased()):
+        if not _erase(gateway, clip_key):
+            break
 
 
 def store_every_s(clip_ttl_s: float) -> float:
@@ -72,16 +74,16 @@ def sweep_store(gateway: Gateway) -> None:
     ttl_s = gateway.settings.clip_ttl_s
     for clip_key in gateway.store.older_than(ttl_s - store_every_s(ttl_s)):
         log.info("clip expired", clip=clip_key)
-        _erase(gateway, clip_key)
+        if not _erase(gateway, clip_key):
+            break
 
 
-def _erase(gateway: Gateway, clip_key: str | None) -> None:
-    if not clip_key:
-        return
+def _erase(gateway: Gateway, clip_key: str) -> bool:
     try:
         gateway.store.erase(clip_key)
     except StoreUnavailableError as error:
         # Its key stays on the list. Jobs must go on ending while the store is away.
         log.warning("clip not erased; the next sweep will", clip=clip_key, error=str(error))
-        return
+        return False
     gateway.records.erased(clip_key)
+    return True

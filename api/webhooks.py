@@ -12,11 +12,13 @@ import datetime as dt
 import random
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import httpx
 import standardwebhooks
 import structlog
+from fastapi import FastAPI
+from pydantic import BaseModel
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
@@ -25,6 +27,7 @@ from api.gateway import Gateway
 from api.keys import Caller
 from api.problems import BadParameter
 from shared.keys import OWNER_PREFIX, KeyRing
+from shared.schemas import JobDocument
 from shared.settings import Settings
 from shared.version import VERSION
 from shared.webhooks import Webhook, Webhooks
@@ -48,9 +51,31 @@ LONGEST_ASKED_WAIT_S: Final = 6 * 3600
 TRY_S: Final = 20.0
 CONNECT_S: Final = 5.0
 AT_ONCE: Final = 32
+#: Of those, for one owner: receivers that stall must not hold up everybody else's.
+SHARE: Final = 8
 LOOK_EVERY_S: Final = 0.5
 
 log = structlog.get_logger()
+
+
+class JobEnded(BaseModel):
+    """What a webhook carries: the job's document, final."""
+
+    type: Literal["job.succeeded", "job.failed"]
+    timestamp: dt.datetime
+    data: JobDocument
+
+
+def describe(app: FastAPI) -> None:
+    """Put the webhook into OpenAPI, for whoever writes a receiver."""
+
+    @app.webhooks.post("job-ended", status_code=204)
+    async def job_ended(body: JobEnded) -> None:
+        """Posted to `webhook_url` when a job has ended, signed as Standard Webhooks says.
+
+        The headers are `webhook-id`, `webhook-timestamp` and `webhook-signature`. Answer 2xx to take it, 410 to hear
+        no more; anything else is tried again over hours with the same `webhook-id`.
+        """
 
 
 def checked_url(url: str | None, settings: Settings, caller: Caller) -> str | None:
@@ -92,6 +117,11 @@ def wait_s(tries: int, first_s: float, asked_s: float = 0.0) -> float:
     """Seconds until the next try after `tries` that failed; at least what the receiver asked for."""
     planned = first_s * float(GROWTH) ** (tries - 1)
     return max(planned * random.uniform(1 - JITTER, 1 + JITTER), min(asked_s, LONGEST_ASKED_WAIT_S))
+
+
+def _host(webhook: Webhook) -> str:
+    """The name as it was given: decoded from IDNA it would be another to name servers and certificates."""
+    return httpx.URL(webhook.url).raw_host.decode()
 
 
 @dataclass(frozen=True)
@@ -141,14 +171,14 @@ class Sender:
             "webhook-signature": " ".join(signatures),
         }
         async with asyncio.timeout(TRY_S):
-            address = await checked_address(url.host, url.port or 443, self._allowed, self._resolve)
+            address = await checked_address(_host(webhook), url.port or 443, self._allowed, self._resolve)
             request = self._http.build_request(
                 "POST",
                 url.copy_with(host=address),
                 content=body.encode(),
                 headers=headers,
                 # TLS asks for, and checks the certificate against, the name and not the address.
-                extensions={"sni_hostname": url.host},
+                extensions={"sni_hostname": _host(webhook)},
             )
             response = await self._http.send(request, stream=True)
             # The body is nobody's business, and could be endless.
@@ -162,14 +192,17 @@ async def send_for_ever(gateway: Gateway) -> None:
     settings = gateway.settings
     queue = Webhooks(gateway.records.redis)
     sender = Sender(parse_networks(settings.webhook_networks))
-    under_way: set[asyncio.Task[None]] = set()
+    under_way: dict[asyncio.Task[None], str] = {}
     try:
         while True:
             try:
                 for webhook in await run_in_threadpool(queue.take, AT_ONCE - len(under_way)):
+                    if list(under_way.values()).count(webhook.owner) >= SHARE:
+                        await run_in_threadpool(queue.put_back, webhook.job_id, random.uniform(1, 5))
+                        continue
                     task = asyncio.create_task(_try(gateway, queue, sender, webhook))
-                    under_way.add(task)
-                    task.add_done_callback(under_way.discard)
+                    under_way[task] = webhook.owner
+                    task.add_done_callback(under_way.pop)
             except (RedisError, OSError) as error:
                 log.warning("webhooks put off", error=str(error))
             await asyncio.sleep(LOOK_EVERY_S)
@@ -184,7 +217,7 @@ async def send_for_ever(gateway: Gateway) -> None:
 
 async def _try(gateway: Gateway, queue: Webhooks, sender: Sender, webhook: Webhook) -> None:
     """Try one webhook and enter what is to come of it. What the log says of its address is the host."""
-    about = log.bind(job=webhook.job_id, host=httpx.URL(webhook.url).host, tries=webhook.tries)
+    about = log.bind(job=webhook.job_id, host=_host(webhook), tries=webhook.tries)
     try:
         secrets = await run_in_threadpool(_secrets, gateway, webhook.owner)
         if not secrets:
@@ -201,7 +234,8 @@ async def _try(gateway: Gateway, queue: Webhooks, sender: Sender, webhook: Webho
             asked_s, stop, why = answer.retry_after_s, answer.status == 410, f"status {answer.status}"
         except AddressRefusedError:
             stop, why = True, "the address is not public"
-        except (OSError, TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
+        except Exception as error:
+            # Whatever it is, it is one try: a webhook that breaks its sender must not come back for ever.
             why = type(error).__name__
         if stop or webhook.tries >= TRIES:
             about.warning("webhook given up", why=why)

@@ -39,6 +39,15 @@ return redis.call('ZADD', KEYS[1], 'XX', t[1] + t[2] / 1e6 + tonumber(ARGV[2]), 
 """
 
 
+# KEYS webhooks job; ARGV id wait_s
+_PUT_BACK: Final = """
+if redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
+redis.call('HINCRBY', KEYS[2], 'webhook_tries', -1)
+local t = redis.call('TIME')
+return redis.call('ZADD', KEYS[1], 'XX', t[1] + t[2] / 1e6 + tonumber(ARGV[2]), ARGV[1])
+"""
+
+
 @dataclass(frozen=True)
 class Webhook:
     """One webhook to try now; `tries` counts this one."""
@@ -69,6 +78,7 @@ class Webhooks:
     def __init__(self, client: redis.Redis) -> None:
         self._redis: Any = client
         self._take, self._later = client.register_script(_TAKE), client.register_script(_LATER)
+        self._put_back = client.register_script(_PUT_BACK)
 
     def take(self, most: int) -> list[Webhook]:
         """Up to `most` that are due, for this process to try within `HOLD_S`."""
@@ -84,6 +94,10 @@ class Webhooks:
     def over(self, job_id: str) -> None:
         """It was delivered, or given up."""
         self._redis.zrem(WEBHOOKS, job_id)
+
+    def put_back(self, job_id: str, wait_s: float) -> None:
+        """It was taken and not tried: that counts as no try."""
+        self._put_back(keys=[WEBHOOKS, JobRecords.key(job_id)], args=[job_id, wait_s])
 
     def later(self, job_id: str, wait_s: float) -> None:
         """Try it again after `wait_s`; one whose job was deleted meanwhile stays gone."""

@@ -16,11 +16,15 @@ import pytest
 from api.admission import Admission
 from api.gateway import Gateway
 from api.hub import Hub
-from api.sweep import sweep_store
+from api.sweep import sweep_jobs, sweep_store
+from facevitals.broker import start_broker
 from shared.queues import make_celery
+from shared.records import JobRecords, connect
+from shared.schemas import JobOptions
 from shared.sealing import Seal, Sealer
 from shared.settings import Settings
 from shared.store import ClipMissingError, ClipStore, StoreUnavailableError
+from shared.vitals import Branch
 from tests.service.bucket import Bucket, make_bucket, s3_server
 from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, new_service, wait_until
 
@@ -55,9 +59,9 @@ class Stored:
 
 
 def sealing_service(folder: Path, **settings: object) -> Service:
-    """A service that seals its clips and logs all it can, with a slow worker for one branch."""
+    """A service that seals its clips and logs all it can, with a worker that takes its time for one branch."""
     service = new_service(folder, encrypt_clips=True, log_level="debug", **settings)
-    service.start_worker("vision,rppg", "tests.service.odd_worker", ODD_RPPG="slow", ODD_KEEP="1")
+    service.start_worker("vision,rppg", "tests.service.odd_worker", ODD_RPPG="brief", ODD_KEEP="1")
     return service
 
 
@@ -132,11 +136,11 @@ def test_what_an_eraser_left_when_it_died_the_sweep_erases(stored: Stored) -> No
 def test_a_clip_whose_gateway_died_before_its_job_was_made_goes_by_its_age(stored: Stored) -> None:
     store = ClipStore(stored.bucket.url if stored.bucket else (stored.service.folder / "clips").as_uri())
     asyncio.run(write(store, store.key("orphan"), CLIP))
-    gateway = in_this_process(stored.service, store)
+    gateway = in_this_process(stored.service.broker.url, stored.service.folder, store)
     sweep_store(gateway)
     assert [key for key in stored.contents() if "orphan" in key]
-    time.sleep(2.1)
-    old = Gateway(**{**vars(gateway), "settings": gateway.settings.model_copy(update={"clip_ttl_s": 1})})
+    time.sleep(1.2)
+    old = Gateway(**{**vars(gateway), "settings": gateway.settings.model_copy(update={"clip_ttl_s": 0.1})})
     sweep_store(old)
     assert not [key for key in stored.contents() if "orphan" in key]
 
@@ -146,7 +150,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(stored: Stored) -> None:
     with socket.create_connection(("127.0.0.1", stored.service.port)) as wire:
         head = b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\n"
         wire.sendall(head + LOOKS_LIKE_MP4 + MARK * 400_000)
-        time.sleep(1)
+        time.sleep(0.5)
     wait_until(lambda: set(stored.contents()) <= before, "what came of it is erased")
     if stored.bucket is not None:
         assert not stored.bucket.unfinished()
@@ -159,9 +163,31 @@ def test_a_large_clip_goes_through_in_parts(stored: Stored) -> None:
     wait_until(lambda: not stored.contents(), "it is erased")
 
 
-def in_this_process(service: Service, store: ClipStore) -> Gateway:
-    settings = Settings(redis_url=service.broker.url, data_dir=service.folder)
-    records = service.records
+def test_a_store_that_is_away_keeps_no_job_from_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in Bucket("http://127.0.0.1:1", "away").env.items():
+        monkeypatch.setenv(name, value)
+    broker = start_broker(tmp_path / "broker")
+    try:
+        gateway = in_this_process(broker.url, tmp_path, ClipStore("s3://away"))
+        jobs = ["01A", "01B", "01C"]
+        for job in jobs:
+            gateway.records.create(
+                job, list(Branch), JobOptions(), owner="-", clip_key=ClipStore.key(job), deadline_s=0.01
+            )
+        time.sleep(0.1)
+        sweep_jobs(gateway)
+        documents = [gateway.records.document(job) for job in jobs]
+        assert [document.state for document in documents if document] == ["failed"] * 3
+        time.sleep(2.1)
+        assert sorted(gateway.records.unerased()) == [ClipStore.key(job) for job in jobs]
+        gateway.records.redis.close()
+    finally:
+        broker.child.stop(3)
+
+
+def in_this_process(redis_url: str, folder: Path, store: ClipStore) -> Gateway:
+    settings = Settings(redis_url=redis_url, data_dir=folder)
+    records = JobRecords(connect(redis_url), 3600)
     return Gateway(settings, records, store, make_celery(settings), Hub(settings.redis_url), Admission(records, 9))
 
 

@@ -1,6 +1,7 @@
 """Webhooks from a real gateway to a real HTTPS receiver: signed, tried again across restarts, stopped by 410."""
 
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -11,10 +12,14 @@ import httpx
 import pytest
 import standardwebhooks
 
+from api.keys import Caller
+from api.problems import BadParameter
+from api.webhooks import check_settings, checked_url
 from facevitals.broker import start_broker
 from shared.keys import KeyRing, new_webhook_secret
 from shared.records import WEBHOOKS
 from shared.schemas import BranchOutcome, BranchStatus
+from shared.settings import Settings
 from shared.vitals import Branch
 from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, new_service, wait_until
 from tests.service.receiver import Receiver, make_certificates, receiving
@@ -161,41 +166,87 @@ def test_deleting_the_job_ends_its_webhook(service: Service, receive: Receive) -
         assert service.redis.zscore(WEBHOOKS, job) is None
 
 
-def test_without_a_secret_a_webhook_is_refused_and_with_a_key_it_outlives_gateway_and_broker(
-    leaf: Path, tmp_path: Path
-) -> None:
-    service = webhook_service(tmp_path / "service", webhook_secret="", webhook_retry_s=1)
-    try:
-        with receiving(leaf, 503, 204) as receiver:
-            with service.client() as client:
-                refused = client.post("/v1/jobs", content=LOOKS_LIKE_MP4, params={"webhook_url": receiver.url()})
-                assert refused.status_code == 422
-                assert "nothing to sign with" in refused.json()["detail"]
-                ring = KeyRing(service.redis)
-                made = ring.create("hooked")
-                newer = ring.rotate_webhook_secret(made.stored.id, grace_s=600)
-                wait_until(lambda: client.get("/v1/jobs/x").status_code == 401, "the gateway asks for keys")
-            job = submit(service, receiver.url(), made.key)
-            wait_until(lambda: receiver.requests, "the first try")
-            time.sleep(1.2)  # appendfsync everysec
-            gateway, broker = service.children[0], service.broker
-            for process in (gateway.process, broker.child.process):
-                process.kill()
-                process.wait()
-            port, password = int(broker.url.rsplit(":", 1)[1].split("/")[0]), broker.url.split(":")[2].split("@")[0]
-            service.broker = start_broker(service.folder / "broker", port=port, password=password)
-            service.start_gateway()
-            wait_until(lambda: len(receiver.requests) == 2, "the second try, by the next gateway", 40)
-            settled(service, job)
-        again = receiver.requests[1]
-        assert json.loads(again.body)["data"]["id"] == job
-        # Each key signs with its own secret, and after a rotation with the old one too for a while.
-        for secret in (made.webhook_secret, newer):
-            standardwebhooks.Webhook(secret).verify(again.body, again.headers)
-        with pytest.raises(standardwebhooks.WebhookVerificationError):
-            standardwebhooks.Webhook(ring.create("stranger").webhook_secret).verify(again.body, again.headers)
-    finally:
-        end_service(service)
+@pytest.fixture(scope="module")
+def keyed(leaf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service without a secret of its own: its keys have theirs."""
+    given = {"webhook_secret": "", "webhook_retry_s": 1, "require_keys": True}
+    service = webhook_service(tmp_path_factory.mktemp("keyed") / "service", **given)
+    yield service
+    end_service(service)
+
+
+def test_without_a_secret_a_webhook_is_refused() -> None:
+    plain, guarded = Settings(), Settings(webhook_secret=SECRET)
+    for caller, settings in ((Caller("-"), plain), (Caller("0123456789abcdef"), plain)):
+        with pytest.raises(BadParameter, match="nothing to sign with"):
+            checked_url("https://receiver.example/hook", settings, caller)
+    for caller, settings in ((Caller("-"), guarded), (Caller("key:abc"), plain)):
+        assert checked_url("https://receiver.example/hook", settings, caller) == "https://receiver.example/hook"
+
+
+@pytest.mark.parametrize("secret", ["whsec_c2hvcnQ=", "whsec_???", "secret", "whsec_"])
+def test_a_secret_that_is_none_is_refused_at_the_start(secret: str) -> None:
+    with pytest.raises(ValueError, match="WEBHOOK_SECRET"):
+        check_settings(Settings(webhook_secret=secret))
+    with pytest.raises(ValueError, match="WEBHOOK_ALLOW"):
+        check_settings(Settings(webhook_allow="10.0.0.0/8, everything"))
+
+
+def test_a_webhook_outlives_the_gateway_and_the_broker_and_each_key_signs_its_own(keyed: Service, leaf: Path) -> None:
+    ring = KeyRing(keyed.redis)
+    made = ring.create("hooked")
+    newer = ring.rotate_webhook_secret(made.stored.id, grace_s=600)
+    with receiving(leaf, 503, 204) as receiver:
+        job = submit(keyed, receiver.url(), made.key)
+        wait_until(lambda: receiver.requests, "the first try")
+        time.sleep(1.2)  # appendfsync everysec
+        gateway, broker = keyed.children[-1], keyed.broker
+        for process in (gateway.process, broker.child.process):
+            process.kill()
+            process.wait()
+        port, password = int(broker.url.rsplit(":", 1)[1].split("/")[0]), broker.url.split(":")[2].split("@")[0]
+        keyed.broker = start_broker(keyed.folder / "broker", port=port, password=password)
+        keyed.start_gateway()
+        wait_until(lambda: len(receiver.requests) == 2, "the second try, by the next gateway", 40)
+        settled(keyed, job)
+    again = receiver.requests[1]
+    assert json.loads(again.body)["data"]["id"] == job
+    # After a rotation both secrets sign for a while.
+    for secret in (made.webhook_secret, newer):
+        standardwebhooks.Webhook(secret).verify(again.body, again.headers)
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        standardwebhooks.Webhook(ring.create("stranger").webhook_secret).verify(again.body, again.headers)
+
+
+def test_receivers_that_stall_do_not_hold_up_another_keys_webhooks(keyed: Service, leaf: Path) -> None:
+    ring = KeyRing(keyed.redis)
+    stalling, prompt = (ring.create(name).key for name in ("stalling", "prompt"))
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as never, receiving(leaf, 204) as receiver:
+        # More than a gateway tries at once.
+        jobs = [submit(keyed, f"https://localhost:{never.getsockname()[1]}/", stalling) for _ in range(40)]
+        wait_until(lambda: tried(keyed, jobs) >= 8, "the first stall")
+        assert tried(keyed, jobs) <= 8
+        submit(keyed, receiver.url(), prompt)
+        wait_until(lambda: receiver.requests, "the other's comes", 4)
+        with keyed.client() as client:
+            for job in jobs:
+                client.delete(f"/v1/jobs/{job}", headers={"X-API-Key": stalling})
+
+
+def tried(service: Service, jobs: list[str]) -> int:
+    """How many of these were tried, those taken and put back not counted."""
+    return sum(int(service.redis.hget(f"fv:job:{job}", "webhook_tries") or 0) > 0 for job in jobs)
+
+
+def test_a_key_that_was_revoked_sends_no_more(keyed: Service, leaf: Path) -> None:
+    ring = KeyRing(keyed.redis)
+    made = ring.create("revoked")
+    with receiving(leaf, 500) as receiver:
+        job = submit(keyed, receiver.url(), made.key)
+        wait_until(lambda: receiver.requests, "the first try")
+        ring.revoke(made.stored.id)
+        settled(keyed, job)
+        assert len(receiver.requests) == 1
 
 
 @pytest.mark.parametrize(

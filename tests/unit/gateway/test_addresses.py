@@ -129,6 +129,28 @@ def test_a_proxy_from_the_environment_is_not_asked(tmp_path: Path, monkeypatch: 
         assert asyncio.run(send(receiver.url(host="receiver.example"))).status == 204
 
 
+def test_a_name_in_another_script_is_asked_for_as_it_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The second is no valid IDNA: whoever decodes it fails, and a webhook that fails so must end like any other.
+    names = ("xn--mnchen-3ya.example", "xn--a.example")
+    authority, leaf = make_certificates(tmp_path, names)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    asked, resolve = resolver(["127.0.0.1"])
+
+    async def send(url: str) -> Answer:
+        sender = Sender(parse_networks(["127.0.0.1/32"]), resolve)
+        try:
+            return await sender.post(webhook(url), [new_webhook_secret()])
+        finally:
+            await sender.close()
+
+    with receiving(leaf, 204) as receiver:
+        for name in names:
+            assert asyncio.run(send(receiver.url(host=name))).status == 204
+        assert asked == list(names)
+
+
 def test_waits_grow_over_hours_and_scatter() -> None:
     waits = [[wait_s(tries, 5) for _ in range(200)] for tries in range(1, TRIES)]
     for tries, drawn in enumerate(waits, start=1):
