@@ -38,7 +38,7 @@ def test_a_wave_is_standardised_and_as_long_as_the_traces(
     assert wave.std() == pytest.approx(1, abs=1e-9)
 
 
-@pytest.mark.parametrize("name", ["pos", "chrom", "lgi", "omit"])
-def test_light_that_flickers_is_projected_away(make_traces: MakeTraces, models: RppgModels, name: str) -> None:
+@pytest.mark.parametrize("name", ["pos", "chrom", "lgi", "omit", "pbv"])
+def test_light_that_flickers_is_projected_away(make_traces: MakeTraces, name: str) -> None:
     traces = make_traces(rate_per_min=66, strength=0.01, flicker=0.01, flicker_per_min=100)
-    assert 60 * spectrum_of(models.estimators[name](traces), traces.fs).peak_hz() == pytest.approx(66, abs=1)
+    assert 60 * spectrum_of(SPECS[name].bind()(traces), traces.fs).peak_hz() == pytest.approx(66, abs=1)

@@ -50,13 +50,13 @@ ESTIMATORS: Final[tuple[EstimatorSpec, ...]] = (
     EstimatorSpec("pos", pos.estimate),
     EstimatorSpec("chrom", chrom.estimate),
     EstimatorSpec("green", green.estimate),
-    EstimatorSpec("lgi", lgi.estimate),
+    EstimatorSpec("lgi", lgi.estimate, kept=False),
     EstimatorSpec("omit", omit.estimate),
-    EstimatorSpec("pbv", pbv.estimate, kept=False),
+    EstimatorSpec("pbv", pbv.estimate),
     EstimatorSpec("ica", ica.estimate, kept=False),
     EstimatorSpec("2sr", ssr.estimate, kept=False),
-    EstimatorSpec("physnet", physnet.estimate, model="physnet.rlap", turn=1),
-    EstimatorSpec("tscan", tscan.estimate, model="tscan.rlap", turn=2),
+    EstimatorSpec("physnet", physnet.estimate, model="physnet.rlap", turn=2),
+    EstimatorSpec("tscan", tscan.estimate, model="tscan.rlap", turn=1),
     EstimatorSpec("deepphys", deepphys.estimate, model="deepphys", turn=2),
 )
 
