@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     age_aggregate: Literal["median", "max"] = Field(
         "median", description="how portraits' ages become one (max: the original's)"
     )
+    bmi_from_face: bool = Field(True, description="tell a BMI from the face's proportions (experimental, wide)")
     spo2_a: float = Field(113.6, description="A of SpO2 = A - B·R, per cent; `python -m lab.calibrate.oxygen` fits it")
     spo2_b: float = Field(26.0, description="B of SpO2 = A - B·R, per cent")
     spo2_sd: float = Field(6.0, gt=0, description="what that formula leaves between people and clips, per cent")

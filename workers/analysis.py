@@ -41,6 +41,7 @@ class AnalyzerOptions:
     device: Device = "auto"
     age_aggregate: Literal["median", "max"] = "median"
     ollama: OllamaOptions | None = None
+    bmi_from_face: bool = True
     estimators: frozenset[str] | None = None
     rppg: RppgOptions = field(default_factory=RppgOptions)
     budget: ClipBudget = field(default_factory=ClipBudget)
@@ -54,6 +55,7 @@ class AnalyzerOptions:
             open_only=settings.open_models_only,
             device=settings.device,
             age_aggregate=settings.age_aggregate,
+            bmi_from_face=settings.bmi_from_face,
             ollama=OllamaOptions(
                 settings.ollama_url, settings.ollama_model, settings.ollama_timeout_s, settings.ollama_keep_alive
             )
@@ -166,6 +168,7 @@ class Analyzer:
                 progress,
                 aggregate=self._options.age_aggregate,
                 ask_gender=self._ollama,
+                bmi_from_face=self._options.bmi_from_face,
             )
         if self._rppg is None:
             raise RuntimeError("the rppg models were not loaded")

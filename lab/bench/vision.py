@@ -22,6 +22,7 @@ from lab.bench.looks import OLDEST, Floats, Truth, fit_age, fit_gender, folds, y
 from workers.mesh import FaceFinder
 from workers.portraits import Portrait, portrait_of
 from workers.vision.age import BASELINE_YEARS
+from workers.vision.bmi import FRONTAL, SIGNS, ratios
 from workers.vision.calibration import AGE, GENDER
 from workers.vision.gender import LEAST_PROBABILITY
 from workers.vision.models import FACE_MODELS, VisionModels
@@ -37,6 +38,7 @@ class Faces:
     ages: dict[str, Floats]
     log_odds: dict[str, Floats]
     truth: Truth
+    ratios: list[list[float]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     faces, missed = answers(options.faces)
     report: dict[str, Any] = {"pictures": len(faces.truth.low), "no mesh": missed}
+    report["bmi: mean, spread and index spread of face ratios, frontal adults"] = faces.ratios
     report |= {f"age by {model}": _age(model, raw, faces.truth) for model, raw in faces.ages.items()}
     for models in GENDER:
         if all(model in faces.log_odds for model in models):
@@ -81,7 +84,18 @@ def answers(folder: Path) -> tuple[Faces, int]:
             log_odds[spec.model] = np.array(
                 [look.log_odds[0] for look in looks if look.log_odds is not None], np.float64
             )
-    return Faces(ages, log_odds, truth), missed
+    adults = [portrait for portrait, adult in zip(portraits, truth.adult, strict=True) if adult]
+    return Faces(ages, log_odds, truth, _ratios(adults)), missed
+
+
+def _ratios(adults: Sequence[Portrait]) -> list[list[float]]:
+    """Mean and spread of the face ratios of those who look straight ahead, and the spread of their index."""
+    found = np.array([ratios(adult.landmarks) for adult in adults if adult.frontality >= FRONTAL]).reshape(-1, 7)
+    if len(found) < 2:
+        return []
+    mean, spread = found.mean(axis=0), found.std(axis=0)
+    index = np.mean(SIGNS * (found - mean) / spread, axis=1)
+    return [mean.round(3).tolist(), spread.round(3).tolist(), [round(float(index.std()), 3)]]
 
 
 def portraits_of(folder: Path) -> tuple[list[Portrait], list[dict[str, str]], int]:

@@ -10,12 +10,15 @@ from workers.branch import BranchResult, Progress
 from workers.face import FaceTrack
 from workers.portraits import Portrait
 from workers.vision.age import age
+from workers.vision.bmi import body_mass_index
 from workers.vision.calibration import AGE as CALIBRATED_AGE
 from workers.vision.gender import gender
 from workers.vision.models import Reading, VisionModels
 from workers.vision.oracle import GenderOracle, asked
 
 __all__ = ["VisionModels", "measure_vision"]
+
+_NO_BMI: Final = "No trained model is installed, and face ratios are turned off (FACEVITALS_BMI_FROM_FACE=true)."
 
 #: Checks that end the matter when they fail: there is no one face to judge, or not enough of it.
 _DECISIVE: Final = ("face", "obstruction")
@@ -31,11 +34,12 @@ def measure_vision(
     *,
     aggregate: Literal["median", "max"] = "median",
     ask_gender: GenderOracle | None = None,
+    bmi_from_face: bool = True,
 ) -> BranchResult:
     """Every vital of the vision branch. `wanted` names the vitals asked for; default: all.
 
     `aggregate` says how the portraits' ages become one. `ask_gender` is asked before the local models are; they answer
-    where it does not.
+    where it does not. `bmi_from_face` lets the face's proportions stand in for a trained model.
     """
     progress = progress or Progress()
     progress.stage("estimating")
@@ -47,8 +51,12 @@ def measure_vision(
     for spec in specs:
         if wanted is not None and spec.name not in wanted:
             vital = _silent(spec, Reason.NOT_REQUESTED, "not asked for")
-        elif refused and spec is not BMI:
+        elif spec is BMI and not bmi_from_face:
+            vital = Vital.without_value(spec.unit, VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED, _NO_BMI)
+        elif refused:
             vital = _silent(spec, *refused)
+        elif spec is BMI:
+            vital = body_mass_index(track.landmarks)
         else:
             vital = _measured(spec, reading, models, aggregate, len(portraits))
             if spec is GENDER and ask_gender is not None:

@@ -120,7 +120,7 @@ def test_without_a_portrait_nothing_is_said(models: VisionModels) -> None:
 
 def test_what_is_not_installed_is_unavailable_and_says_how_to_get_it(portrait: Portrait) -> None:
     none = VisionModels({}, {}, {"age": "age.dlib is not installed; get it with: pip install …"})
-    vitals = measure_vision(track_of(portrait), none).vitals
+    vitals = measure_vision(track_of(portrait), none, bmi_from_face=False).vitals
     for name in VISION:
         assert (vitals[name].status, vitals[name].reason) == (VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED)
     assert "get it with" in (vitals["age"].detail or "")
