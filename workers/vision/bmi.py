@@ -131,7 +131,7 @@ def _frontal(mesh: Floats) -> Floats:
     down = mesh[_CHIN] - mesh[_TOP]
     down /= max(float(np.hypot(*down)), 1e-6)
     rotation = np.array([[down[1], -down[0]], [down[0], down[1]]])
-    upright = (mesh - mesh[_TOP]) @ rotation.T
+    upright: Floats = (mesh - mesh[_TOP]) @ rotation.T
     evened = upright.copy()
     for left, right in _PAIRS:
         middle = (upright[left] + upright[right]) / 2
