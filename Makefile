@@ -37,7 +37,8 @@ test-hostile: dev ## 3,000 hostile clips through the decoder; DURATION_S=3600 go
 	@$(VENV)/bin/python -m lab.hostile $(if $(DURATION_S),--seconds $(DURATION_S),--files 3000) --seed $(or $(SEED),1)
 
 test-chaos: dev ## jobs while workers, broker and gateway die and the disk fills; JOBS=500, SEED=…
-	@$(FACEVITALS) bench chaos --jobs $(or $(JOBS),150) --seed $(or $(SEED),1)
+	@$(VENV)/bin/python -m pytest tests/chaos --timeout 300 $(ARGS)
+	@$(FACEVITALS) bench chaos --jobs $(or $(JOBS),100) --seed $(or $(SEED),1)
 
 check: dev ## lint, format, types, architecture contracts
 	@$(VENV)/bin/ruff check .

@@ -34,6 +34,9 @@ async def sweep_for_ever(gateway: Gateway) -> None:
                 await run_in_threadpool(sweep_store, gateway)
         except (RedisError, StoreUnavailableError, ApiProblem, OSError) as error:
             log.warning("sweep put off", error=str(error))
+        except Exception:
+            # Whatever it was, the next job must not wait for somebody to notice.
+            log.exception("sweep failed")
         await asyncio.sleep(SWEEP_EVERY_S)
 
 

@@ -85,7 +85,8 @@ def _checks(outcomes: Iterable[BranchOutcome]) -> dict[str, Check]:
     checks = {name: Check(status=CheckStatus.UNKNOWN, detail="Not measured.") for name in CHECKS}
     for outcome in outcomes:
         for name, check in outcome.checks.items():
-            if _SEVERITY[check.status] >= _SEVERITY[checks[name].status]:
+            # A worker of a later release may know more checks.
+            if name in checks and _SEVERITY[check.status] >= _SEVERITY[checks[name].status]:
                 checks[name] = check
     return checks
 

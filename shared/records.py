@@ -24,6 +24,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import redis
+from pydantic import ValidationError
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
@@ -203,7 +204,7 @@ class JobRecords:
         if not record or (owner is not None and record["owner"] != owner):
             return None
         if "document" in record:
-            return JobDocument.model_validate_json(record["document"])
+            return JobDocument.read(record["document"])
         created = dt.datetime.fromisoformat(record["created_at"])
         return _unfinished(job_id, JobState(record["state"]), created, _reports(record))
 
@@ -215,7 +216,7 @@ class JobRecords:
         if not options:
             return None
         return Asked(
-            JobOptions.model_validate_json(options),
+            JobOptions.read(options),
             clip_key,
             Seal.parse(seal) if seal else None,
             dt.datetime.fromisoformat(created),
@@ -305,9 +306,9 @@ class JobRecords:
             self.redis.zrem(DEADLINES, job_id)
             self.redis.zrem(READY, job_id)
             return None
-        options = JobOptions.model_validate_json(record["options"])
+        options = JobOptions.read(record["options"])
         outcomes = {
-            branch: BranchOutcome.model_validate_json(record[f"outcome:{branch}"])
+            branch: _outcome(record[f"outcome:{branch}"])
             for branch in map(Branch, record["branches"].split())
             if f"outcome:{branch}" in record
         }
@@ -418,6 +419,15 @@ def _figures(document: JobDocument) -> Iterator[Observation]:
             yield Observation(INTERVAL, (name,), vital.interval[1] - vital.interval[0])
 
 
+def _outcome(text: str) -> BranchOutcome:
+    try:
+        return BranchOutcome.read(text)
+    except ValidationError:
+        # Old and new releases run side by side during an upgrade; the job must end all the same.
+        detail = "The outcome was written by another release and could not be read. Submit the clip again."
+        return failed_outcome(BranchStatus.ERROR, ErrorCode.BRANCH_FAILED, detail)
+
+
 def versions() -> dict[str, str]:
     """What made the document."""
     from shared.version import VERSION
@@ -437,7 +447,7 @@ def _reports(record: Mapping[str, str]) -> dict[Branch, BranchReport]:
     reports = {}
     for branch in map(Branch, record["branches"].split()):
         if outcome := record.get(f"outcome:{branch}"):
-            ended = BranchOutcome.model_validate_json(outcome)
+            ended = _outcome(outcome)
             reports[branch] = BranchReport(status=ended.status, elapsed_ms=ended.elapsed_ms, error=ended.error)
         else:
             reports[branch] = BranchReport(status=BranchStatus(record.get(f"status:{branch}", "pending")))

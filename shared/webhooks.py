@@ -86,7 +86,7 @@ class Webhooks:
         taken = []
         for job_id in self._take(keys=[WEBHOOKS], args=[HOLD_S, most]):
             options, owner, tries, state, finished_at, document = self._redis.hmget(JobRecords.key(job_id), *names)
-            url = JobOptions.model_validate_json(options).webhook_url if document else None
+            url = JobOptions.read(options).webhook_url if document else None
             if url:
                 taken.append(Webhook(job_id, url, owner, int(tries), state, finished_at, document))
         return taken

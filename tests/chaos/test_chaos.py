@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-import pytest
-
 from facevitals.chaos import chaos
 
 
-@pytest.mark.timeout(300)
 def test_what_was_accepted_ends_once_whatever_dies(tmp_path: Path) -> None:
     said: list[str] = []
     summary = chaos(tmp_path / "service", 16, 3, every_s=0.8, job_deadline_s=20, log=said.append)

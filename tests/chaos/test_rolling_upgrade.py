@@ -1,0 +1,116 @@
+"""Old and new releases side by side: no job is lost, whoever queues, works on or assembles it."""
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from facevitals.broker import start_broker
+from shared.queues import QUEUES, TASKS, make_celery
+from shared.records import DEADLINES, JobRecords, connect
+from shared.schemas import BranchOutcome, BranchStatus
+from shared.settings import Settings
+from shared.vitals import Branch
+from tests.service.conftest import Service
+
+ODD, NEXT = "tests.service.odd_worker", "tests.service.next_worker"
+
+
+def test_jobs_go_on_while_workers_and_gateway_are_replaced_by_the_next_release(
+    make_service: Callable[..., Service],
+) -> None:
+    service = make_service()
+    old = service.start_worker("vision,rppg", ODD)
+    jobs: list[str] = []
+    enough = threading.Event()
+
+    def submit() -> None:
+        while not enough.is_set():
+            jobs.append(service.submit())
+            time.sleep(0.3)
+
+    sender = threading.Thread(target=submit)
+    sender.start()
+    new = service.start_worker("vision,rppg", NEXT)
+    time.sleep(1)
+    old.process.send_signal(signal.SIGTERM)
+    assert old.process.wait(60) == 0
+    time.sleep(1)
+    # Going back is an upgrade too.
+    service.start_worker("vision,rppg", ODD)
+    new.process.send_signal(signal.SIGTERM)
+    assert new.process.wait(60) == 0
+    enough.set()
+    sender.join()
+    documents = [service.finished(job) for job in jobs]
+    assert len(documents) > 10
+    assert {branch["status"] for document in documents for branch in document["branches"].values()} == {"ok"}
+    assert "deadline passed" not in service.logs()
+    # Each branch was worked on once.
+    assert (service.folder / "tries-rppg").stat().st_size == len(jobs)
+
+
+def test_what_the_first_release_queued_is_taken_by_this_one(make_service: Callable[..., Service]) -> None:
+    service = make_service()
+    clip = service.folder / "clips" / "clips" / "01OLD"
+    clip.parent.mkdir(parents=True, exist_ok=True)
+    clip.write_bytes(b"a clip")
+    redis = service.redis
+    redis.hset(
+        "fv:job:01OLD",
+        mapping={
+            "state": "queued",
+            "branches": "vision rppg",
+            "deadline": time.time() + 60,
+            "created_at": "2026-01-01T00:00:00+00:00",
+            "options": '{"vitals":null,"retain_clip":false}',
+            "owner": "-",
+            "clip_key": "clips/01OLD",
+        },
+    )
+    redis.expire("fv:job:01OLD", 600)
+    redis.zadd(DEADLINES, {"01OLD": time.time() + 60})
+    redis.expire(DEADLINES, 600)
+    celery = make_celery(Settings(redis_url=service.broker.url))
+    for branch in Branch:
+        celery.send_task(TASKS[branch], args=["01OLD"], queue=QUEUES[branch])
+    celery.close()
+    service.start_worker("vision,rppg", ODD)
+    document = service.finished("01OLD")
+    assert {branch["status"] for branch in document["branches"].values()} == {"ok"}
+    assert not clip.exists()
+
+
+def test_a_record_with_the_next_releases_words_is_read_or_ends_as_failed(tmp_path: Path) -> None:
+    broker = start_broker(tmp_path)
+    try:
+        redis = connect(broker.url)
+        records = JobRecords(redis, 600)
+        outcome = json.loads(BranchOutcome(status=BranchStatus.OK, elapsed_ms=1).model_dump_json())
+        redis.hset(
+            "fv:job:01NEW",
+            mapping={
+                "state": "running",
+                "branches": "vision rppg",
+                "created_at": "2026-01-01T00:00:00+00:00",
+                "options": '{"vitals":null,"retain_clip":false,"language":"eo"}',
+                "owner": "-",
+                "clip_key": "clips/01NEW",
+                "region": "north",
+                "outcome:vision": json.dumps({**outcome, "mood": "fine"}),
+                "outcome:rppg": json.dumps({**outcome, "status": "ok-ish"}),
+            },
+        )
+        asked = records.asked("01NEW")
+        assert asked is not None
+        assert asked.options.vitals is None
+        assert records.finish("01NEW") == "clips/01NEW"
+        document = records.document("01NEW")
+        assert document is not None
+        assert document.branches["vision"].status is BranchStatus.OK
+        assert document.branches["rppg"].error is not None
+        assert "another release" in document.branches["rppg"].error.detail
+    finally:
+        broker.child.stop(3)
