@@ -109,13 +109,46 @@ def test_what_decodes_uploads_cannot_call_out(name: str) -> None:
     assert all(compose()["networks"][network]["internal"] for network in networks)
 
 
-def test_only_the_gateway_has_a_port_and_only_on_loopback() -> None:
+def test_ports_are_published_on_loopback_unless_somebody_says_another_address() -> None:
     published = {name: service["ports"] for name, service in services().items() if "ports" in service}
-    assert set(published) == {"api"}
-    for port in published["api"]:
-        address, _, target = port.split(":")
-        assert ip_address(address).is_loopback
-        assert target == services()["api"]["environment"]["FACEVITALS_PORT"]
+    assert set(published) == {"api", "nginx", "grafana"}
+    for ports in published.values():
+        for port in ports:
+            address, _, _ = port.replace("${TLS_ADDRESS:-127.0.0.1}", "127.0.0.1").split(":")
+            assert ip_address(address).is_loopback
+    assert [port.split(":")[2] for port in published["api"]] == [services()["api"]["environment"]["FACEVITALS_PORT"]]
+
+
+@pytest.mark.parametrize("name", ["nginx", "prometheus", "grafana", "ollama"])
+def test_what_not_everybody_needs_is_behind_a_profile(name: str) -> None:
+    assert services()[name]["profiles"]
+
+
+def test_prometheus_reaches_the_gateway_and_not_the_broker() -> None:
+    assert services()["prometheus"]["networks"] == ["watching"]
+    assert "watching" in services()["api"]["networks"]
+    assert "watching" not in services()["valkey"]["networks"]
+    scraped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"][0]
+    (asked,) = scraped["dns_sd_configs"]
+    assert asked["names"] == ["api"]
+    assert str(asked["port"]) == services()["api"]["environment"]["FACEVITALS_PORT"]
+
+
+def test_files_that_are_mounted_exist() -> None:
+    mounted = [v.split(":")[0] for service in services().values() for v in service.get("volumes", []) if v[0] == "."]
+    assert mounted
+    for path in mounted:
+        assert (ROOT / path).exists() or path.endswith("/tls"), path
+
+
+def test_nginx_in_its_container_finds_gateway_and_certificate() -> None:
+    script = services()["nginx"]["command"][2]
+    configuration = (ROOT / "deploy/nginx/facevitals.conf").read_text()
+    for old, new in re.findall(r"s\|([^|]+)\|([^|]+)\|", script):
+        assert old in configuration, old
+        configuration = configuration.replace(old, new)
+    assert "server api:8000;" in configuration
+    assert "/tls/fullchain.pem" in configuration
 
 
 @pytest.mark.parametrize("name", sorted(services()))
@@ -130,7 +163,8 @@ def test_no_service_may_do_more_than_it_must(name: str) -> None:
 
 
 def test_every_named_volume_is_declared_and_used() -> None:
-    used = {volume.split(":")[0] for service in services().values() for volume in service.get("volumes", [])}
+    volumes = [volume for service in services().values() for volume in service.get("volumes", [])]
+    used = {volume.split(":")[0] for volume in volumes if not volume.startswith(".")}
     assert used == set(compose()["volumes"])
 
 
@@ -138,7 +172,7 @@ def test_images_of_others_are_pinned_to_a_release() -> None:
     foreign = [service["image"] for service in services().values() if "build" not in service]
     assert foreign
     for image in foreign:
-        assert re.fullmatch(r"[\w./-]+:\d+\.\d+\.\d+[\w.-]*", image), image
+        assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+\.\d+[\w.-]*", image), image
 
 
 def test_the_broker_survives_a_restart_and_never_forgets_a_job() -> None:
