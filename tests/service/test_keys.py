@@ -128,16 +128,19 @@ def test_a_key_does_what_its_scopes_say_and_sees_its_own_jobs_alone(guarded: Ser
 
 
 def test_a_key_that_submits_too_fast_is_told_when_to_come_back(guarded: Service) -> None:
-    key = KeyRing(guarded.redis).create("fast", rate_per_min=30).key
+    made = KeyRing(guarded.redis).create("fast", rate_per_min=6)
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: submit(guarded, key), range(33)))
+        answers = list(pool.map(lambda _: submit(guarded, made.key), range(8)))
     refused = [answer for answer in answers if answer.status_code != 202]
-    assert 2 <= len(refused) <= 3
+    # A minute's worth at once; one more falls due every ten seconds.
+    assert 1 <= len(refused) <= 2
     assert {kind(answer) for answer in refused} == {(429, "rate-exceeded")}
     wait_s = int(refused[0].headers["retry-after"])
-    assert 1 <= wait_s <= 7
-    time.sleep(wait_s)
-    assert submit(guarded, key).status_code == 202
+    assert 1 <= wait_s <= 10
+    assert kind(submit(guarded, made.key)) == (429, "rate-exceeded")
+    # As if that time had passed.
+    guarded.redis.incrbyfloat(f"fv:rate:{made.stored.owner}", -wait_s)
+    assert submit(guarded, made.key).status_code == 202
 
 
 def test_a_key_has_a_bounded_number_of_jobs_under_way(guarded: Service) -> None:
@@ -159,9 +162,17 @@ def test_a_key_has_a_bounded_number_of_jobs_under_way(guarded: Service) -> None:
     assert kind(submit(guarded, key)) == (429, "too-many-active")
 
 
-def test_an_open_gateway_closes_with_the_first_key_and_stays_closed(make_service: MakeService) -> None:
+def test_an_open_gateway_is_open_to_its_machine_alone_and_closes_with_the_first_key_for_good(
+    make_service: MakeService,
+) -> None:
     service = make_service()
     job = service.submit()
+    with service.client() as client:
+        for header in ("X-Forwarded-For", "Forwarded", "X-Real-IP"):
+            through_proxy = {header: "203.0.113.7"}
+            assert client.get(f"/v1/jobs/{job}").status_code == 200
+            assert kind(client.get(f"/v1/jobs/{job}", headers=through_proxy)) == (401, "key-missing")
+            assert client.post("/save_video", content=LOOKS_LIKE_MP4, headers=through_proxy).status_code == 401
     ring = KeyRing(service.redis)
     made = ring.create("first")
     with service.client() as client:
@@ -175,14 +186,6 @@ def test_an_open_gateway_closes_with_the_first_key_and_stays_closed(make_service
         assert client.get("/livez").status_code == 200
 
 
-@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
-def test_open_on_loopback_is_not_open_through_a_proxy(odd_service: Service, header: str) -> None:
-    with odd_service.client() as client:
-        assert client.get("/v1/jobs/none").status_code == 404
-        assert kind(client.get("/v1/jobs/none", headers={header: "203.0.113.7"})) == (401, "key-missing")
-        assert client.post("/save_video", content=LOOKS_LIKE_MP4, headers={header: "203.0.113.7"}).status_code == 401
-
-
 def test_a_webhook_to_this_machine_is_never_sent(guarded: Service) -> None:
     key = KeyRing(guarded.redis).create("hooked").key
     with socket.create_server(("127.0.0.1", 0)) as inside, guarded.client() as client:
@@ -192,8 +195,9 @@ def test_a_webhook_to_this_machine_is_never_sent(guarded: Service) -> None:
         answer = client.post("/v1/jobs", content=LOOKS_LIKE_MP4, params=asked, headers={"X-API-Key": key})
         job = answer.json()["id"]
         guarded.records.time_out(job)
-        wait_until(lambda: "the address is not public" in guarded.logs(), "it is given up")
-        assert guarded.redis.zscore(WEBHOOKS, job) is None
+        wait_until(lambda: guarded.redis.zscore(WEBHOOKS, job) is None, "it is given up")
+        given_up = next(line for line in guarded.whole_logs().splitlines() if job in line and "given up" in line)
+        assert "the address is not public" in given_up
         with pytest.raises(TimeoutError):
             inside.accept()
 
