@@ -132,7 +132,7 @@ def _frontal(mesh: Floats) -> Floats:
     down /= max(float(np.hypot(*down)), 1e-6)
     rotation = np.array([[down[1], -down[0]], [down[0], down[1]]])
     upright = (mesh - mesh[_TOP]) @ rotation.T
-    evened = upright.copy()
+    evened: Floats = upright.copy()
     for left, right in _PAIRS:
         middle = (upright[left] + upright[right]) / 2
         half = abs(upright[left, 0] - upright[right, 0]) / 2
