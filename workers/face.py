@@ -20,7 +20,7 @@ from workers.checks import CheckedTrack, check_track
 from workers.clip import Frame
 from workers.crops import CROP_SIDE, CropBox
 from workers.mesh import POINTS, FaceBox, FaceFinder
-from workers.obstruction import check_obstruction
+from workers.obstruction import CoverMeter
 from workers.portraits import Portrait, PortraitAlbum
 from workers.regions import REGIONS, SkinMap, SkinMapper, colours
 from workers.torso import EMPTY_TORSO, Torso, TorsoView
@@ -91,11 +91,12 @@ class FaceTracker:
     def __init__(self, stride_s: float = STRIDE_S, finder: FaceFinder | None = None) -> None:
         self._stride_s = stride_s
         self._finder = finder or FaceFinder()
+        self._meter = CoverMeter()
 
     def track(self, frames: Iterable[Frame]) -> FaceTrack:
         """Follows the face through `frames`, read once and in order; whatever they raise is passed on."""
         self._finder.reset()
-        passage = _Passage(self._finder, self._stride_s)
+        passage = _Passage(self._finder, self._meter, self._stride_s)
         for frame in frames:
             passage.see(frame)
         return passage.finish()
@@ -123,8 +124,9 @@ class _Sight:
 class _Passage:
     """One clip's way through the tracker."""
 
-    def __init__(self, finder: FaceFinder, stride_s: float) -> None:
+    def __init__(self, finder: FaceFinder, meter: CoverMeter, stride_s: float) -> None:
         self._finder = finder
+        self._meter = meter
         self._stride_s = stride_s
         self._pause_s = stride_s
         self._mapper = SkinMapper()
@@ -170,7 +172,7 @@ class _Passage:
         checks = check_track(
             CheckedTrack(times_s, landmarks, regions, background, crops, faces, self._size, self._distant)
         )
-        checks["obstruction"] = check_obstruction(portraits)
+        checks["obstruction"] = self._meter.check(portraits)
         checks["liveness"] = Check(status=CheckStatus.UNKNOWN, detail=_NOT_LIVENESS)
         return FaceTrack(
             times_s=times_s,

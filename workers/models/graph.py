@@ -1,6 +1,6 @@
 """An ONNX graph, written node by node."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 Array = NDArray[np.float64] | NDArray[np.int64]
+Attribute = int | str | list[int] | tuple[int, ...]
 
 
 class Graph:
@@ -21,7 +22,7 @@ class Graph:
         self._nodes: list[Any] = []
         self._weights: list[Any] = []
 
-    def add(self, op: str, *weights: Array, **attributes: int | list[int] | tuple[int, ...]) -> str:
+    def add(self, op: str, *weights: Array, **attributes: Attribute) -> str:
         """A node on the last result, with weights of its own (float32, or int64 where they are integers)."""
         out = f"{op.lower()}{len(self._nodes)}"
         names = [f"{out}_{part}" for part in range(len(weights))]
@@ -50,9 +51,7 @@ class Graph:
         serialised: bytes = model.SerializeToString(deterministic=True)
         return serialised
 
-    def _append(
-        self, op: str, inputs: list[str], out: str, attributes: dict[str, int | list[int] | tuple[int, ...]]
-    ) -> str:
+    def _append(self, op: str, inputs: list[str], out: str, attributes: Mapping[str, Attribute]) -> str:
         node = helper.make_node(op, inputs, [out])
         node.attribute.extend(helper.make_attribute(key, value) for key, value in sorted(attributes.items()))
         self._nodes.append(node)

@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
+from lab.simulate.occluders import draw
 from shared.schemas import Check, CheckStatus
 from shared.vitals import Reason
 from workers.clip import Frame, open_clip
 from workers.face import FaceTrack, FaceTracker
-from workers.obstruction import check_obstruction, lower_face_difference
+from workers.obstruction import CoverMeter
 from workers.portraits import Portrait
 
 from .conftest import DATA, Picture, Scene, filmed
@@ -155,16 +156,34 @@ def test_a_mask_over_mouth_and_chin_is_an_obstruction(
     scene: Scene, tracker: FaceTracker, colour: tuple[int, int, int]
 ) -> None:
     portraits = tracker.track(scene(1.0)).portraits
-    assert check_obstruction(portraits).status is CheckStatus.PASS
-    check = check_obstruction([covered(portrait, colour) for portrait in portraits])
+    meter = CoverMeter()
+    assert meter.check(portraits).status is CheckStatus.PASS
+    check = meter.check([covered(portrait, colour) for portrait in portraits])
     assert (check.status, check.reason) == (CheckStatus.FAIL, Reason.FACE_OBSTRUCTED)
 
 
-def test_without_colour_nothing_is_said_about_obstruction(scene: Scene, tracker: FaceTracker) -> None:
+@pytest.mark.parametrize("kind", ["hand", "mask", "phone", "scarf", "hair"])
+def test_what_hides_a_face_is_noticed_and_what_does_not_is_not(scene: Scene, tracker: FaceTracker, kind: str) -> None:
+    portrait = max(tracker.track(scene(1.0)).portraits, key=lambda one: one.quality)
+    meter = CoverMeter()
+
+    def statuses(name: str) -> list[CheckStatus]:
+        drawn = (draw(name, portrait.rgb, portrait.landmarks, np.random.default_rng(seed)) for seed in range(6))
+        return [meter.check([replace(portrait, rgb=one.rgb)]).status for one in drawn]
+
+    assert statuses(kind).count(CheckStatus.FAIL) >= 4
+    for harmless in ("glasses", "beard", "darker"):
+        assert statuses(harmless).count(CheckStatus.FAIL) == 0
+
+
+def test_a_face_without_colour_is_judged_as_well(scene: Scene, tracker: FaceTracker) -> None:
     def grey(_: float, picture: Picture) -> Picture:
         return np.repeat(np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)[..., None], 3, axis=2)
 
     track = tracker.track(scene(1.0, change=grey))
     assert track.portraits
-    assert lower_face_difference(track.portraits[0]) is None
-    assert verdict(track, "obstruction") == (CheckStatus.UNKNOWN, None)
+    assert track.checks["obstruction"].status in {CheckStatus.PASS, CheckStatus.WARN}
+
+
+def test_without_a_portrait_nothing_is_said_about_obstruction() -> None:
+    assert CoverMeter().check([]).status is CheckStatus.UNKNOWN
