@@ -85,8 +85,11 @@ def _checks(outcomes: Iterable[BranchOutcome]) -> dict[str, Check]:
     checks = {name: Check(status=CheckStatus.UNKNOWN, detail="Not measured.") for name in CHECKS}
     for outcome in outcomes:
         for name, check in outcome.checks.items():
-            # A worker of a later release may know more checks.
-            if name in checks and _SEVERITY[check.status] >= _SEVERITY[checks[name].status]:
+            if name not in checks:
+                continue  # a worker of a later release may know more checks
+            # Of two verdicts alike the one that measured something counts.
+            new, old = ((_SEVERITY[one.status], one.score is not None) for one in (check, checks[name]))
+            if new >= old:
                 checks[name] = check
     return checks
 

@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     age_aggregate: Literal["median", "max"] = Field(
         "median", description="how portraits' ages become one (max: the original's)"
     )
+    liveness_pass: float = Field(0.99, gt=0.5, lt=1, description="P(live) from which on checks.liveness passes")
+    liveness_fail: float = Field(0.05, gt=0, lt=0.5, description="P(live) up to which checks.liveness fails")
     bmi_from_face: bool = Field(True, description="tell a BMI from the face's proportions (experimental, wide)")
     spo2_a: float = Field(113.6, description="A of SpO2 = A - B·R, per cent; `python -m lab.calibrate.oxygen` fits it")
     spo2_b: float = Field(26.0, description="B of SpO2 = A - B·R, per cent")

@@ -28,6 +28,7 @@ from workers.rppg.models import RppgModels
 from workers.rppg.oxygen import OxygenCalibration
 from workers.rppg.stress import StressThresholds
 from workers.vision.branch import VisionModels, measure_vision
+from workers.vision.liveness import LivenessThresholds
 from workers.vision.ollama import OllamaGender, OllamaOptions
 
 
@@ -42,6 +43,7 @@ class AnalyzerOptions:
     age_aggregate: Literal["median", "max"] = "median"
     ollama: OllamaOptions | None = None
     bmi_from_face: bool = True
+    liveness: LivenessThresholds = field(default_factory=LivenessThresholds)
     estimators: frozenset[str] | None = None
     rppg: RppgOptions = field(default_factory=RppgOptions)
     budget: ClipBudget = field(default_factory=ClipBudget)
@@ -56,6 +58,7 @@ class AnalyzerOptions:
             device=settings.device,
             age_aggregate=settings.age_aggregate,
             bmi_from_face=settings.bmi_from_face,
+            liveness=LivenessThresholds(settings.liveness_pass, settings.liveness_fail),
             ollama=OllamaOptions(
                 settings.ollama_url, settings.ollama_model, settings.ollama_timeout_s, settings.ollama_keep_alive
             )
@@ -169,6 +172,7 @@ class Analyzer:
                 aggregate=self._options.age_aggregate,
                 ask_gender=self._ollama,
                 bmi_from_face=self._options.bmi_from_face,
+                thresholds=self._options.liveness,
             )
         if self._rppg is None:
             raise RuntimeError("the rppg models were not loaded")

@@ -32,6 +32,12 @@ def _agegender(weights: Path) -> bytes:
     return graph_of(weights)
 
 
+def _fasnet(weights: Path) -> bytes:
+    from workers.models.fasnet import graph_of
+
+    return graph_of(weights)
+
+
 def _tscan(weights: Path) -> bytes:
     from workers.models.tscan import graph_of
 
@@ -44,6 +50,8 @@ BUILDERS: Final[dict[str, Callable[[Path], bytes]]] = {
     "tscan.rlap": _tscan,
     "deepphys": _deepphys,
     "agegender": _agegender,
+    "fasnet.v2": _fasnet,
+    "fasnet.v1se": _fasnet,
 }
 
 

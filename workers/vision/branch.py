@@ -13,6 +13,7 @@ from workers.vision.age import age
 from workers.vision.bmi import body_mass_index
 from workers.vision.calibration import AGE as CALIBRATED_AGE
 from workers.vision.gender import gender
+from workers.vision.liveness import LivenessThresholds, check_liveness
 from workers.vision.models import Reading, VisionModels
 from workers.vision.oracle import GenderOracle, asked
 
@@ -35,11 +36,13 @@ def measure_vision(
     aggregate: Literal["median", "max"] = "median",
     ask_gender: GenderOracle | None = None,
     bmi_from_face: bool = True,
+    thresholds: LivenessThresholds | None = None,
 ) -> BranchResult:
     """Every vital of the vision branch. `wanted` names the vitals asked for; default: all.
 
     `aggregate` says how the portraits' ages become one. `ask_gender` is asked before the local models are; they answer
     where it does not. `bmi_from_face` lets the face's proportions stand in for a trained model.
+    `thresholds` are those of the check on liveness, which is the result's one check.
     """
     progress = progress or Progress()
     progress.stage("estimating")
@@ -63,7 +66,9 @@ def measure_vision(
                 vital = asked(ask_gender, portraits, vital)
         vitals[spec.name] = vital
         progress.vital(spec.name, vital)
-    return BranchResult(vitals=vitals)
+    liveness = check_liveness(track, models.networks, thresholds)
+    progress.check("liveness", liveness)
+    return BranchResult(checks={"liveness": liveness}, vitals=vitals)
 
 
 def best(portraits: Sequence[Portrait]) -> tuple[Portrait, ...]:

@@ -1,6 +1,7 @@
 """The models behind age and gender, loaded once and handed around as a value."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -12,6 +13,7 @@ from workers.models import Device, ModelNotInstalled, Network, model_file, open_
 from workers.portraits import Portrait
 from workers.vision import agegender, dlib_nets
 from workers.vision.calibration import AGE, GENDER
+from workers.vision.liveness import FASNET
 
 Floats = NDArray[np.float32]
 
@@ -96,6 +98,9 @@ class VisionModels:
             name: open_network(found[name], threads, device)
             for name in dict.fromkeys((*age, *gender) if only_used else found)
         }
+        for name in FASNET:
+            with suppress(ModelNotInstalled):
+                networks[name] = open_network(model_file(name, models_dir, open_only=open_only), threads, device)
         left_out = {
             vital: missing[preferred]
             for vital, preferred, used in (("age", next(iter(AGE)), age), ("gender", next(iter(GENDER))[0], gender))
