@@ -45,10 +45,17 @@ def accuracy(
     data: Annotated[Path | None, typer.Option(help="Folder of real clips and signals; left out where absent.")] = None,
     clips: Annotated[Path, typer.Option(help="Folder where filmed clips stay: 5 MB each.")] = Path("bench-out/clips"),
     processes: Annotated[int, typer.Option(help="Processes that film and measure, all stepping behind.", min=1)] = 2,
+    vision: Annotated[
+        Path | None, typer.Option(help="Folder of labelled portraits: age and gender on them, and nothing else.")
+    ] = None,
     out: Out = Path("bench-out"),
 ) -> None:
     """How right the vitals are, how often they are told, and whether their intervals hold. Goes on where it stopped."""
     silence_native_stderr()
+    if vision is not None:
+        from lab.bench import vision as portraits
+
+        raise typer.Exit(portraits.main([str(vision)]))
     from rich.progress import track as progress_over
 
     from lab.bench import accuracy as tables
