@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Draw, train, write the network."""
     parser = argparse.ArgumentParser(prog="python -m lab.train.obstruction", description=__doc__)
     parser.add_argument("faces", type=Path)
-    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=32)
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     options = parser.parse_args(arguments)
     cv2.setNumThreads(1)
