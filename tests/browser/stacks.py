@@ -32,13 +32,17 @@ class Service:
 @contextmanager
 def service(folder: Path, *, workers: int, **settings: str) -> Iterator[Service]:
     """Broker, gateway and so many workers a queue, with `FACEVITALS_…` settings."""
-    stack = Stack(Settings(port=0, data_dir=folder), workers=workers, logs=folder / "logs")
-    try:
-        # Several services run side by side, each with settings of its own: they are read when a process starts.
-        with pytest.MonkeyPatch.context() as environment:
-            for name, value in settings.items():
-                environment.setenv(f"FACEVITALS_{name.upper()}", value)
+    # Several services run side by side, each with settings of its own: they are read when a process starts.
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in settings.items():
+            environment.setenv(f"FACEVITALS_{name.upper()}", value)
+        stack = Stack(Settings(port=0, data_dir=folder), workers=workers, logs=folder / "logs")
+        try:
             stack.start()
+        except BaseException:
+            stack.stop()
+            raise
+    try:
         _wait_until_it_answers(stack.url)
         if workers:
             stack.wait_ready()

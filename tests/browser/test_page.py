@@ -97,6 +97,7 @@ def test_the_page_fits_and_has_no_barrier(with_face: Browser, gateway: stacks.Se
 def test_a_keyboard_is_enough(with_face: Browser, gateway: stacks.Service) -> None:
     with sight.page(with_face, gateway.url) as seen:
         focused = "document.activeElement.textContent"
+        expect(seen.page.get_by_role("heading", level=1)).to_be_visible()
         seen.page.keyboard.press("Tab")
         assert seen.page.evaluate(focused) == "Skip to content"
         seen.page.keyboard.press("Enter")
