@@ -129,7 +129,7 @@ export const de: Strings = {
     noInterval: 'Für diesen Wert ist kein Intervall bekannt.',
     typical: (low, high) => `Üblich bei Erwachsenen in Ruhe: ${low} bis ${high}`,
     barLabel: (value, interval, typical) => [value, interval, typical].filter(Boolean).join('. '),
-    experimental: 'Experimentell: für ein Video dieser Länge nicht validiert. Verlassen Sie sich nicht darauf.',
+    experimental: 'Experimentell: so nicht validiert. Verlassen Sie sich nicht darauf.',
     probability: (percent) => `zu ${percent} % sicher`,
     score: (score) => `Punktwert ${score}`,
     how: 'Wie dies bestimmt wurde',

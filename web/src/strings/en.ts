@@ -118,7 +118,7 @@ export const en: Strings = {
     noInterval: 'No interval is known for this value.',
     typical: (low, high) => `Typical for resting adults: ${low} to ${high}`,
     barLabel: (value, interval, typical) => [value, interval, typical].filter(Boolean).join('. '),
-    experimental: 'Experimental: not validated for a clip of this length. Do not rely on it.',
+    experimental: 'Experimental: not validated for a clip like this. Do not rely on it.',
     probability: (percent) => `${percent} % sure`,
     score: (score) => `Score ${score}`,
     how: 'How this was found',
