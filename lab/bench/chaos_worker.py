@@ -7,20 +7,15 @@ import hashlib
 import os
 import random
 import signal
-import socket
 import time
 from pathlib import Path
 from typing import Final
 
-from shared.records import JobRecords, connect
-from shared.schemas import ClipFacts, Vital, VitalStatus
-from shared.settings import Settings
-from shared.store import ClipStore
-from shared.vitals import VITALS, Branch, Reason
-from shared.workers import WorkerCard
+from lab.bench.stand_in import abstentions, stand_in
+from shared.schemas import ClipFacts
+from shared.vitals import Branch, Reason
 from workers.app import app
 from workers.branch import BranchResult, Progress
-from workers.process import WorkerProcess
 
 #: Seconds of the longest sleep; the shortest is a tenth of it.
 SLEEP_VARIABLE: Final = "FACEVITALS_BENCH_SLEEP_S"
@@ -51,24 +46,12 @@ class SleepyAnalyzer:
         facts = ClipFacts(
             duration_s=0, frames=0, fps=0, width=0, height=0, container="", codec="", bytes=len(content), sha256=sha256
         )
-        vitals = {
-            spec.name: Vital.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE)
-            for spec in VITALS.values()
-            if spec.branch is branch and spec.name in wanted
-        }
+        vitals = abstentions(branch, Reason.NO_PULSE, wanted)
         for name, vital in vitals.items():
             progress.vital(name, vital)
         return facts, BranchResult(vitals=vitals)
 
 
-def _start(settings: Settings, queues: list[str]) -> WorkerProcess:
-    card = WorkerCard(id=f"{socket.gethostname()}:{os.getpid()}", queues=queues, device="cpu", models=[])
-    records = JobRecords(connect(settings.redis_url), settings.result_ttl_s)
-    return WorkerProcess(records, ClipStore(settings.store), SleepyAnalyzer(), card)  # type: ignore[arg-type]
-
-
-WorkerProcess.start = staticmethod(_start)  # type: ignore[method-assign]
-# Spawned processes import the modules of this setting, and so this one, before they load anything.
-app.conf.imports = ("lab.bench.chaos_worker",)
+stand_in(SleepyAnalyzer, "lab.bench.chaos_worker")
 
 __all__ = ["app"]

@@ -5,15 +5,11 @@ import time
 from pathlib import Path
 from typing import Final
 
-from shared.records import JobRecords, connect
-from shared.schemas import ClipFacts, Vital, VitalStatus
-from shared.settings import Settings
-from shared.store import ClipStore
-from shared.vitals import VITALS, Branch, Reason
-from shared.workers import WorkerCard
+from lab.bench.stand_in import abstentions, stand_in
+from shared.schemas import ClipFacts
+from shared.vitals import Branch, Reason
 from workers.app import app
 from workers.branch import BranchResult, Progress
-from workers.process import WorkerProcess
 
 #: Seconds that each branch sleeps in place of its work.
 SLEEP_VARIABLE: Final = "FACEVITALS_BENCH_SLEEP_S"
@@ -35,22 +31,9 @@ class IdleAnalyzer:
             duration_s=0, frames=0, fps=0, width=0, height=0, container="", codec="", bytes=size, sha256=""
         )
         progress.stage("idling")
-        vitals = {
-            spec.name: Vital.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NOT_REQUESTED)
-            for spec in VITALS.values()
-            if spec.branch is branch and spec.name in wanted
-        }
-        return facts, BranchResult(vitals=vitals)
+        return facts, BranchResult(vitals=abstentions(branch, Reason.NOT_REQUESTED, wanted))
 
 
-def _start(settings: Settings, queues: list[str]) -> WorkerProcess:
-    card = WorkerCard(id=f"idle:{os.getpid()}", queues=queues, device="cpu", models=[])
-    records = JobRecords(connect(settings.redis_url), settings.result_ttl_s)
-    return WorkerProcess(records, ClipStore(settings.store), IdleAnalyzer(), card)  # type: ignore[arg-type]
-
-
-WorkerProcess.start = staticmethod(_start)  # type: ignore[method-assign]
-# Spawned processes import the modules of this setting, and so this one, before they load anything.
-app.conf.imports = ("lab.bench.idle_worker",)
+stand_in(IdleAnalyzer, "lab.bench.idle_worker")
 
 __all__ = ["app"]

@@ -8,20 +8,15 @@ With `ODD_KEEP`, it keeps what it was given to read in `seen-BRANCH`.
 import ctypes
 import os
 import signal
-import socket
 import threading
 import time
 from pathlib import Path
 
-from shared.records import JobRecords, connect
-from shared.schemas import ClipFacts, Vital, VitalStatus
-from shared.settings import Settings
-from shared.store import ClipStore
-from shared.vitals import VITALS, Branch, Reason
-from shared.workers import WorkerCard
+from lab.bench.stand_in import abstentions, stand_in
+from shared.schemas import ClipFacts
+from shared.vitals import Branch, Reason
 from workers.app import app
 from workers.branch import BranchResult, Progress
-from workers.process import WorkerProcess
 
 FACTS = ClipFacts(
     duration_s=15, frames=450, fps=30, width=640, height=480, container="mp4", codec="h264", bytes=224, sha256="0" * 64
@@ -63,22 +58,9 @@ class OddAnalyzer:
             time.sleep(0.7)
         if behaviour == "slow":
             time.sleep(3)
-        vitals = {
-            spec.name: Vital.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE)
-            for spec in VITALS.values()
-            if spec.branch is branch
-        }
-        return FACTS, BranchResult(vitals=vitals)
+        return FACTS, BranchResult(vitals=abstentions(branch, Reason.NO_PULSE))
 
 
-def _start(settings: Settings, queues: list[str]) -> WorkerProcess:
-    card = WorkerCard(id=f"{socket.gethostname()}:{os.getpid()}", queues=queues, device="cpu", models=[])
-    records = JobRecords(connect(settings.redis_url), settings.result_ttl_s)
-    return WorkerProcess(records, ClipStore(settings.store), OddAnalyzer(), card)  # type: ignore[arg-type]
-
-
-WorkerProcess.start = staticmethod(_start)  # type: ignore[method-assign]
-# Spawned processes import the modules of this setting, and so this one, before they load anything.
-app.conf.imports = ("tests.service.odd_worker",)
+stand_in(OddAnalyzer, "tests.service.odd_worker")
 
 __all__ = ["app"]
