@@ -38,9 +38,7 @@ def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
             "half of the likeliest rate stands out as well: one is the other's harmonic",
         ),
         (
-            # A pulse at the keyframes' own rate goes with them: what is left may be anything.
-            pulse.evidence.coded > gate.coded_share * pulse.evidence.modulation
-            and log_odds(pulse) < gate.settled_log_odds,
+            _covered_by_keyframes(pulse),
             Reason.ESTIMATORS_DISAGREE,
             "what the encoder does at every keyframe is stronger than the pulse that is left without it",
         ),
