@@ -172,9 +172,7 @@ def _withdraw(gateway: Gateway, job_id: str) -> None:
     # The record first: where the broker is away, the job may have been made although we heard nothing of it. It then
     # keeps its clip, and ends as any other; if it was not made, the clip goes when its time is up.
     with contextlib.suppress(RedisError):
-        gateway.records.delete(job_id)
-        gateway.store.erase(gateway.store.key(job_id))
-        gateway.records.erased(gateway.store.key(job_id))
+        _erase(gateway, job_id)
 
 
 async def _document(gateway: Gateway, job_id: str, owner: str) -> JobDocument:

@@ -29,7 +29,6 @@ DRAIN_BYTES: Final = 16_000_000
 class Upload:
     """What arrived besides the bytes in the store; the digest is made where it is asked for."""
 
-    size: int
     sha256: str | None
     fields: dict[str, str] = field(default_factory=dict)
 
@@ -142,12 +141,12 @@ class _Intake:
         self._digest = hashlib.sha256() if hashed else None
         self._gathered: list[bytes] = []
         self._waiting = 0
-        self.size = 0
+        self._size = 0
 
     async def take(self, chunk: bytes) -> None:
-        self.size += len(chunk)
+        self._size += len(chunk)
         self._waiting += len(chunk)
-        if self.size > self._max_bytes:
+        if self._size > self._max_bytes:
             raise self._too_large
         self._gathered.append(chunk)
         if self._waiting >= GATHER_BYTES:
@@ -217,7 +216,7 @@ async def _receive(
                 raise BadParameter("The multipart body ended before its last boundary. Send it again.")
     except StoreUnavailableError as error:
         raise StoreAway("The clip was not accepted. Try again later.", headers={"Retry-After": "30"}) from error
-    return Upload(size=intake.size, sha256=intake.sha256, fields=form.fields if form else {})
+    return Upload(sha256=intake.sha256, fields=form.fields if form else {})
 
 
 async def _drain(request: Request) -> None:

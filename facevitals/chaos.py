@@ -27,6 +27,7 @@ from facevitals.broker import Broker, free_port, start_broker
 from facevitals.processes import Child, start_child
 from facevitals.service import worker_command
 from lab.bench.chaos_worker import POISON, SLEEP_VARIABLE, TRIES_VARIABLE
+from lab.bench.load import HEAD
 from shared.queues import BROKER_PREFIX, QUEUES, QUEUES_VARIABLE
 from shared.records import MAX_TRIES, connect
 from shared.schemas import JobState
@@ -42,7 +43,6 @@ PAUSE_S: Final = 4.0
 FULL_AT_BYTES: Final = 50_000
 #: One job in this many kills whoever opens its clip.
 POISON_EVERY: Final = 50
-_HEAD: Final = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"
 
 
 @dataclass
@@ -247,7 +247,7 @@ class Clients:
     def _submit(self, client: httpx.Client, number: int) -> None:
         rng = random.Random(f"{self._seed} {number}")
         poison = number % POISON_EVERY == POISON_EVERY // 2
-        clip = _HEAD + (POISON if poison else b"") + rng.randbytes(CLIP_BYTES)
+        clip = HEAD + (POISON if poison else b"") + rng.randbytes(CLIP_BYTES)
         headers = {"Idempotency-Key": f"chaos-{self._seed}-{number}"}
         while self._next <= self._jobs + CLIENTS:
             try:

@@ -1,7 +1,6 @@
 """`facevitals bench load`: our parts as processes beside bare ones, and what many clients, jobs and workers cost."""
 
 import os
-import resource
 import socket
 import sys
 import time
@@ -15,7 +14,7 @@ from typing import Any, Final
 import httpx
 
 from facevitals.broker import free_port, start_broker
-from facevitals.processes import Child, start_child
+from facevitals.processes import Child, allow_many_files, start_child
 from facevitals.service import worker_command
 from lab.bench import bare
 from lab.bench.report import Report
@@ -48,7 +47,7 @@ def measure_load(plan: LoadPlan, folder: Path) -> Report:
     Raises:
         TimeoutError: a part did not start, or workers did not finish.
     """
-    _many_files()
+    allow_many_files()
     broker = start_broker(folder / "broker")
     config = Settings(
         redis_url=broker.url,
@@ -196,12 +195,6 @@ def _fleet(count: int, first: int, config: Settings, folder: Path, report: Repor
     report.summary["fleet_linear"] = round(done.efficiency / base, 3)
     what = f"jobs a second of {count} processes whose branches sleep {BRANCH_S:.0f} s; at best; share"
     report.add(what, done.jobs_per_s, count / len(Branch) / BRANCH_S, done.efficiency)
-
-
-def _many_files() -> None:
-    """As many open files as we may have, for us and for what we start."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _empty(folder: Path) -> None:

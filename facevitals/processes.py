@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -61,3 +62,9 @@ def _die_with_parent() -> Callable[[], None]:
             os._exit(1)
 
     return ask_kernel
+
+
+def allow_many_files() -> None:
+    """As many open files as this process may have, for it and for what it starts."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -15,6 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from facevitals.broker import BrokerNotStartedError
 from facevitals.client import Client, ServerEvent, SubmitFailedError
+from facevitals.processes import allow_many_files
 from facevitals.show import output, print_document
 from facevitals.stack import StackFailedError, Stopped, running
 from shared.logs import silence_native_stderr
@@ -35,8 +35,7 @@ def gateway() -> None:
 
     config = settings()
     # Every client that follows its job holds a connection; a login shell allows 1,024 files by default.
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    allow_many_files()
     try:
         application = create_app(config)
     except ValueError as error:

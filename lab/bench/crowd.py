@@ -39,10 +39,12 @@ def make_jobs(settings: Settings, count: int) -> list[str]:
     records = JobRecords(connect(settings.redis_url), 3600)
     ids = [str(ULID()) for _ in range(count)]
     for job_id in ids:
-        records.create(
-            job_id, list(Branch), _OPTIONS, owner="-", clip_key=f"clips/{job_id}", deadline_s=settings.job_deadline_s
-        )
+        _make(records, job_id, settings.job_deadline_s)
     return ids
+
+
+def _make(records: JobRecords, job_id: str, deadline_s: float) -> None:
+    records.create(job_id, list(Branch), _OPTIONS, owner="-", clip_key=f"clips/{job_id}", deadline_s=deadline_s)
 
 
 def create_ms(settings: Settings, count: int) -> float:
@@ -52,9 +54,7 @@ def create_ms(settings: Settings, count: int) -> float:
     for _ in range(count):
         job_id = str(ULID())
         begun = time.perf_counter()
-        records.create(
-            job_id, list(Branch), _OPTIONS, owner="-", clip_key=f"clips/{job_id}", deadline_s=settings.job_deadline_s
-        )
+        _make(records, job_id, settings.job_deadline_s)
         times.append(time.perf_counter() - begun)
     return 1000 * median(times)
 
