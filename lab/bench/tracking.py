@@ -19,7 +19,7 @@ import numpy as np
 from workers.clip import Frame, open_clip
 from workers.face import FaceTrack, FaceTracker
 from workers.rppg.models import RppgModels
-from workers.rppg.pulse import pulse_of
+from workers.rppg.turns import pulse_of
 from workers.rppg.spectrum import snr_db, spectrum_of
 from workers.rppg.traces import traces_of
 

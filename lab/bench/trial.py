@@ -22,9 +22,10 @@ from workers.face import FaceTrack, FaceTracker
 from workers.rppg.branch import Examined, examine, measure_rppg
 from workers.rppg.estimators import ESTIMATORS, NEURAL, Estimator
 from workers.rppg.models import RppgModels
-from workers.rppg.pulse import Pulse, pulse_of
+from workers.rppg.pulse import Pulse
 from workers.rppg.spectrum import snr_db, spectrum_of
 from workers.rppg.traces import Traces
+from workers.rppg.turns import pulse_of
 
 Row = dict[str, Any]
 

@@ -24,7 +24,7 @@ from workers.rppg.evidence import relative
 from workers.rppg.heart_rate import heart_rate
 from workers.rppg.models import RppgModels
 from workers.rppg.oxygen import OxygenCalibration, oxygen_saturation
-from workers.rppg.pulse import Pulse, pulse_of
+from workers.rppg.pulse import Pulse
 from workers.rppg.respiration import (
     RATES_PER_MIN,
     Breathing,
@@ -37,6 +37,7 @@ from workers.rppg.respiration import (
 from workers.rppg.rolling import rolling_rates
 from workers.rppg.stress import StressThresholds, stress
 from workers.rppg.traces import NoTraces, Traces, traces_of
+from workers.rppg.turns import pulse_of
 from workers.rppg.variability import variability
 
 #: Checks that end the matter when they fail; the others warn, and the pulse's own evidence decides.

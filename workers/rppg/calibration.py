@@ -48,8 +48,8 @@ class Gate:
                                    green over chrominance, is light and not blood
     half_line_db, half_share       half of the rate that stands out by more than both may be the rate
     coded_share                    keyframes that did more than this share of the pulse left beside them leave a doubt
-    settled_log_odds, settled_log_odds_alone, settled_confidence  from here on no further estimator is asked: with a
-                                   network among those asked, and without
+    coded_log_odds                 keyframes leave no doubt of a pulse whose log odds are above this
+    hopeless_log_odds              below, no network is asked after the signal estimators
     """
 
     presence: PresenceModel
@@ -63,9 +63,8 @@ class Gate:
     half_line_db: float
     half_share: float
     coded_share: float
-    settled_log_odds: float
-    settled_log_odds_alone: float
-    settled_confidence: float
+    coded_log_odds: float
+    hopeless_log_odds: float
 
     def presence_for(self, evidence: Evidence) -> PresenceModel:
         """The model that was fitted to evidence of this kind."""

@@ -74,7 +74,7 @@ def half_width_per_min(pulse: Pulse) -> float:
 def _covered_by_keyframes(pulse: Pulse) -> bool:
     """Whether a pulse at the keyframes' own rate may have gone with them, so that what is left may be anything."""
     gate, evidence = CALIBRATION.gate, pulse.evidence
-    return evidence.coded > gate.coded_share * evidence.modulation and log_odds(pulse) < gate.settled_log_odds
+    return evidence.coded > gate.coded_share * evidence.modulation and log_odds(pulse) < gate.coded_log_odds
 
 
 def _beats_like_a_lamp(evidence: Evidence, gate: Gate) -> bool:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from workers.rppg.agreement import Agreement, Estimate, agree
 from workers.rppg.beats import mean_rate_per_min
 from workers.rppg.calibration import CALIBRATION
-from workers.rppg.estimators import NEURAL, TURNS, Estimator
+from workers.rppg.estimators import NEURAL
 from workers.rppg.evidence import Evidence, gather
 from workers.rppg.filters import standardise
 from workers.rppg.spectrum import PowerSpectrum, snr_db, spectrum_of
@@ -39,34 +39,8 @@ class Pulse:
         return len(self.wave) / self.fs
 
 
-def pulse_of(traces: Traces, estimators: Mapping[str, Estimator], *, thorough: bool = False) -> Pulse:
-    """Run the estimators (by name) on traces without gaps, and fuse what they say.
-
-    Turn by turn: networks, which cost most, are asked where the others leave a doubt; `thorough` asks all.
-    """
-    waves: dict[str, NDArray[np.float64]] = {}
-    pulse: Pulse | None = None
-    for turn in sorted({TURNS.get(name, 0) for name in estimators}):
-        waves |= {name: run(traces) for name, run in estimators.items() if TURNS.get(name, 0) == turn}
-        if thorough and len(waves) < len(estimators):
-            continue
-        pulse = _fused(traces, waves)
-        if _settled(pulse):
-            break
-    if pulse is None:
-        raise ValueError("no estimator")
-    return pulse
-
-
-def _settled(pulse: Pulse) -> bool:
-    """Whether another vote could not change the answer."""
-    gate, evidence = CALIBRATION.gate, pulse.evidence
-    least = gate.settled_log_odds if evidence.neural_snr_db is not None else gate.settled_log_odds_alone
-    odds = gate.presence_for(evidence).log_odds(evidence, pulse.agreement)
-    return odds >= least and pulse.agreement.confidence >= gate.settled_confidence
-
-
-def _fused(traces: Traces, waves: Mapping[str, NDArray[np.float64]]) -> Pulse:
+def fused_pulse(traces: Traces, waves: Mapping[str, NDArray[np.float64]]) -> Pulse:
+    """What the waves (n,) that estimators, by name, made of the traces say together."""
     estimates = []
     for name, wave in waves.items():
         spectrum = spectrum_of(wave, traces.fs)

@@ -1,0 +1,73 @@
+"""Networks cost most of the time: they are asked where they can change the answer, and only there."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from workers.rppg.calibration import CALIBRATION
+from workers.rppg.estimators import Estimator
+from workers.rppg.heart_rate import log_odds, refusal
+from workers.rppg.models import RppgModels
+from workers.rppg.traces import Traces
+from workers.rppg.turns import pulse_of
+
+from .conftest import MakeTraces, pulse_at
+
+
+@pytest.fixture(name="asked")
+def _asked() -> list[str]:
+    return []
+
+
+@pytest.fixture(name="estimators")
+def _estimators(quick_models: RppgModels, asked: list[str]) -> dict[str, Estimator]:
+    def network(name: str) -> Callable[[Traces], NDArray[np.float64]]:
+        def answer(traces: Traces) -> NDArray[np.float64]:
+            asked.append(name)
+            return pulse_at(traces.times_s, 72.0)
+
+        return answer
+
+    return {**quick_models.estimators, "tscan": network("tscan"), "physnet": network("physnet")}
+
+
+def test_a_clear_pulse_asks_no_network(
+    make_traces: MakeTraces, estimators: dict[str, Estimator], asked: list[str]
+) -> None:
+    pulse = pulse_of(make_traces(), estimators)
+    assert refusal(pulse) is None
+    assert not asked
+
+
+def test_a_pulse_in_doubt_asks_them_one_after_the_other(
+    make_traces: MakeTraces, estimators: dict[str, Estimator], asked: list[str]
+) -> None:
+    traces = make_traces(strength=0.0006, noise=0.006, seed=3)
+    signal = {name: run for name, run in estimators.items() if name not in {"tscan", "physnet"}}
+    doubt = pulse_of(traces, signal)
+    assert refusal(doubt) is not None
+    assert log_odds(doubt) > CALIBRATION.gate.hopeless_log_odds
+    pulse = pulse_of(traces, estimators)
+    assert asked[0] == "tscan"
+    assert "tscan" in {estimate.name for estimate in pulse.estimates}
+
+
+def test_where_nothing_stands_out_no_network_is_asked_to_imagine_it(
+    make_traces: MakeTraces, estimators: dict[str, Estimator], asked: list[str]
+) -> None:
+    pulse = pulse_of(make_traces(strength=0.0, noise=0.01, seed=1), estimators)
+    assert refusal(pulse) is not None
+    assert not asked
+
+
+def test_thorough_asks_all(make_traces: MakeTraces, estimators: dict[str, Estimator], asked: list[str]) -> None:
+    pulse = pulse_of(make_traces(), estimators, thorough=True)
+    assert sorted(asked) == ["physnet", "tscan"]
+    assert {estimate.name for estimate in pulse.estimates} == set(estimators)
+
+
+def test_nobody_to_ask_is_an_error(make_traces: MakeTraces) -> None:
+    with pytest.raises(ValueError, match="no estimator"):
+        pulse_of(make_traces(), {})

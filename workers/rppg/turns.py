@@ -1,0 +1,38 @@
+"""Which estimators are asked: those that cost next to nothing always, networks where these leave a doubt."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.rppg.calibration import CALIBRATION
+from workers.rppg.estimators import TURNS, Estimator
+from workers.rppg.heart_rate import log_odds, refusal
+from workers.rppg.pulse import Pulse, fused_pulse
+from workers.rppg.traces import Traces
+
+
+def pulse_of(traces: Traces, estimators: Mapping[str, Estimator], *, thorough: bool = False) -> Pulse:
+    """Run the estimators (by name) on traces without gaps, and fuse what they say.
+
+    Turn by turn, until the rate can be told or nothing is left to be hoped for; `thorough` asks all.
+
+    Raises ValueError for no estimator at all.
+    """
+    waves: dict[str, NDArray[np.float64]] = {}
+    pulse: Pulse | None = None
+    for turn in sorted({TURNS.get(name, 0) for name in estimators}):
+        waves |= {name: run(traces) for name, run in estimators.items() if TURNS.get(name, 0) == turn}
+        if thorough and len(waves) < len(estimators):
+            continue
+        pulse = fused_pulse(traces, waves)
+        if refusal(pulse) is None or _hopeless(pulse):
+            break
+    if pulse is None:
+        raise ValueError("no estimator")
+    return pulse
+
+
+def _hopeless(pulse: Pulse) -> bool:
+    """Whether the signal estimators saw so little that no network has ever found a rate in such a clip."""
+    return pulse.evidence.neural_snr_db is None and log_odds(pulse) < CALIBRATION.gate.hopeless_log_odds
