@@ -40,7 +40,10 @@ test-chaos: dev ## jobs while workers, broker and gateway die and the disk fills
 	@$(VENV)/bin/python -m pytest tests/chaos --timeout 300 $(ARGS)
 	@$(FACEVITALS) bench chaos --jobs $(or $(JOBS),100) --seed $(or $(SEED),1)
 
-train-environment: dev ## PyTorch, for `python -m lab.train.…`; nothing else needs it
+test-train: train-environment ## the training of the project's own networks, on tiny data
+	@$(VENV)/bin/python -m pytest tests/train --timeout 300 $(ARGS)
+
+train-environment: dev ## PyTorch, for `facevitals train …`; nothing else needs it
 	@$(VENV)/bin/python -m pip install --quiet "torch==2.13.0"
 
 check: dev ## lint, format, types, architecture contracts
@@ -69,4 +72,4 @@ lock: dev ## write the lock files anew from pyproject.toml (UPGRADE=1 takes newe
 clean: ## remove what the targets above made
 	rm -rf $(VENV) web/node_modules web/dist .facevitals bench-out artefacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 
-.PHONY: train-environment help run up test test-nginx web page test-web test-browser test-hostile test-chaos check format bench default dev lock clean
+.PHONY: test-train train-environment help run up test test-nginx web page test-web test-browser test-hostile test-chaos check format bench default dev lock clean

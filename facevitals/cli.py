@@ -2,7 +2,7 @@
 
 import typer
 
-from facevitals import analysis, bench, keys, models, service
+from facevitals import analysis, bench, keys, models, service, train
 from facevitals import simulate as simulation
 from facevitals.settings_help import SETTINGS_HELP
 from shared.version import VERSION
@@ -41,6 +41,7 @@ app.command()(service.worker)
 app.command()(service.submit)
 app.command()(simulation.simulate)
 app.add_typer(bench.app, name="bench")
+app.add_typer(train.app, name="train")
 app.add_typer(keys.app, name="keys")
 
 
