@@ -19,9 +19,9 @@ import numpy as np
 from workers.clip import Frame, open_clip
 from workers.face import FaceTrack, FaceTracker
 from workers.rppg.models import RppgModels
-from workers.rppg.turns import pulse_of
 from workers.rppg.spectrum import snr_db, spectrum_of
 from workers.rppg.traces import traces_of
+from workers.rppg.turns import pulse_of
 
 STRIDES_S: Final = (0.0, 0.1, 1 / 6, 1 / 4, 1 / 3, 1 / 2, 1.0)
 
