@@ -63,9 +63,13 @@ def log_odds(pulse: Pulse) -> float:
 
 
 def half_width_per_min(pulse: Pulse) -> float:
-    """Half of the 90 % interval: what real clips ask for, or what this clip's wave does, whichever is more."""
+    """Half of the 90 % interval: what real clips ask for, or what this clip's wave does, whichever is more.
+
+    What the estimators agree on lies inside: where beats counted in the wave say otherwise, that is a doubt as well.
+    """
     evidence, agreement = pulse.evidence, pulse.agreement
     return max(
+        abs(pulse.rate_per_min - agreement.rate_per_min),
         CALIBRATION.interval.half_width_per_min(agreement, pulse.duration_s, evidence.movement),
         CALIBRATION.pixel_interval.half_width_per_min(evidence, agreement),
     )
