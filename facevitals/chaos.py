@@ -23,8 +23,8 @@ from typing import Any, Final
 import httpx
 import redis
 
-from facevitals.broker import Broker, free_port, start_broker
-from facevitals.processes import Child, start_child
+from facevitals.broker import free_port, start_broker
+from facevitals.processes import Child, start_child, until_stopped
 from facevitals.service import worker_command
 from lab.bench.chaos_worker import POISON, SLEEP_VARIABLE, TRIES_VARIABLE
 from lab.bench.load import HEAD
@@ -32,7 +32,7 @@ from shared.queues import BROKER_PREFIX, QUEUES, QUEUES_VARIABLE
 from shared.records import MAX_TRIES, connect
 from shared.schemas import JobState
 
-WORKERS: Final = 2
+_WORKER_NAMES: Final = ("worker 1", "worker 2")
 CLIENTS: Final = 8
 CLIP_BYTES: Final = 200_000
 #: Each upload takes so long, so that some are under way whenever something happens.
@@ -64,16 +64,29 @@ class Stage:
     rng: random.Random
     log: Callable[[str], None]
     port: int = field(default_factory=free_port)
-    workers: list[Child] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
+    #: By name; whoever is started in the place of another takes its name.
+    children: dict[str, Child] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
+    def start(self) -> None:
+        """Start all of it; returns before it is ready."""
+        self._undo: list[tuple[float, Callable[[], None]]] = []
         self.tries = self.folder / "tries"
         self.tries.mkdir(parents=True)
-        self.broker: Broker = start_broker(self.folder / "broker")
-        self.gateway = self._start_gateway()
-        self.workers = [self._start_worker() for _ in range(WORKERS)]
-        self._undo: list[tuple[float, Callable[[], None]]] = []
+        self._start_broker()
+        self._start_gateway()
+        for name in _WORKER_NAMES:
+            self._start_worker(name)
+
+    @property
+    def gateway(self) -> Child:
+        """The one that runs, or died last."""
+        return self.children["gateway"]
+
+    @property
+    def workers(self) -> list[Child]:
+        """Likewise."""
+        return [self.children[name] for name in _WORKER_NAMES]
 
     @property
     def url(self) -> str:
@@ -85,7 +98,7 @@ class Stage:
         """What lies in the store."""
         return [path for path in (self.folder / "clips").rglob("*") if path.is_file()]
 
-    def _start(self, name: str, command: list[str]) -> Child:
+    def _start(self, name: str, command: list[str]) -> None:
         env = {
             "FACEVITALS_REDIS_URL": self.broker.url,
             "FACEVITALS_PORT": str(self.port),
@@ -98,13 +111,18 @@ class Stage:
             SLEEP_VARIABLE: os.environ.get(SLEEP_VARIABLE, "0.8"),
         }
         with (self.folder / f"{name}.log").open("ab") as log:
-            return start_child(name, command, env=env, log=log)
+            # Whoever is frozen when we are killed hears nothing but this.
+            self.children[name] = start_child(name, command, env=env, log=log, on_our_death=signal.SIGKILL)
 
-    def _start_gateway(self) -> Child:
-        return self._start("gateway", [sys.executable, "-m", "facevitals", "gateway"])
+    def _start_broker(self, port: int | None = None, password: str | None = None) -> None:
+        self.broker = start_broker(self.folder / "broker", port, password, on_our_death=signal.SIGKILL)
+        self.children["broker"] = self.broker.child
 
-    def _start_worker(self) -> Child:
-        return self._start("worker", worker_command("lab.bench.chaos_worker", list(QUEUES.values()), 2, "warning"))
+    def _start_gateway(self) -> None:
+        self._start("gateway", [sys.executable, "-m", "facevitals", "gateway"])
+
+    def _start_worker(self, name: str) -> None:
+        self._start(name, worker_command("lab.bench.chaos_worker", list(QUEUES.values()), 2, "warning"))
 
     # --- what happens to it
 
@@ -116,21 +134,19 @@ class Stage:
             self._undo = [entry for entry in self._undo if entry != (due, undo)]
         if self.gateway.process.poll() is not None:
             self.gateway.stop(0)
-            self.gateway = self._start_gateway()
-        for number, worker in enumerate(self.workers):
+            self._start_gateway()
+        for worker in self.workers:
             if worker.process.poll() is not None:
                 worker.stop(0)
-                self.workers[number] = self._start_worker()
+                self._start_worker(worker.name)
 
     def _later(self, delay_s: float, undo: Callable[[], None]) -> None:
         self._undo.append((time.monotonic() + delay_s, undo))
 
     def kill_a_process(self) -> None:
         """kill -9 of a process that works; its parent lives."""
-        parent = self.rng.choice(self.workers).process.pid
-        children = Path(f"/proc/{parent}/task/{parent}/children")
         with contextlib.suppress(OSError, IndexError):
-            os.kill(int(self.rng.choice(children.read_text().split())), signal.SIGKILL)
+            os.kill(self.rng.choice(_pool(self.rng.choice(self.workers).process.pid)), signal.SIGKILL)
 
     def kill_a_worker(self) -> None:
         """kill -9 of a worker with all of its processes."""
@@ -139,10 +155,11 @@ class Stage:
 
     def freeze_a_worker(self) -> None:
         """SIGSTOP for longer than a claim lasts."""
-        group = self.rng.choice(self.workers).process.pid
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGSTOP)
-        self._later(self.rng.uniform(2, 25), lambda: _continue(group))
+        parent = self.rng.choice(self.workers).process.pid
+        with contextlib.suppress(OSError):
+            for pid in (parent, *_pool(parent)):
+                os.kill(pid, signal.SIGSTOP)
+        self._later(self.rng.uniform(2, 25), lambda: _continue(parent))
 
     def restart_the_broker(self) -> None:
         """kill -9, then back with what its append-only file holds."""
@@ -150,7 +167,7 @@ class Stage:
         self.broker.child.process.kill()
         self.broker.child.process.wait()
         time.sleep(self.rng.uniform(0.2, 2.0))
-        self.broker = start_broker(self.folder / "broker", port=address.port, password=address.password)
+        self._start_broker(address.port, address.password)
 
     def freeze_the_broker(self) -> None:
         """SIGSTOP for a few seconds."""
@@ -192,11 +209,20 @@ class Stage:
         self.keep_up()
 
     def stop(self) -> None:
-        """Gateway, workers, broker."""
-        self.calm()
-        for child in (self.gateway, *self.workers):
+        """Gateway, workers, broker, as far as they were started and in whatever state they are."""
+        left = list(self.children.values())
+        for child in left:
+            if child.process.poll() is None:
+                _continue(child.process.pid)
+        # The broker, which was started first, goes last.
+        for child in [*left[1:], *left[:1]]:
             child.stop(6)
-        self.broker.child.stop(3)
+
+
+def _pool(parent: int) -> list[int]:
+    """A worker's processes. Not the one that minds their semaphores: frozen, it would outlive them all."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [int(pid) for pid in children if b"semaphore_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def _continue(group: int) -> None:
@@ -215,6 +241,7 @@ class Clients:
     def __init__(self, url: str, jobs: int, seed: int) -> None:
         self._url, self._jobs, self._seed = url, jobs, seed
         self._next, self._lock = 0, threading.Lock()
+        self._over = threading.Event()
         self.sent: list[Sent] = []
         self.answers: Counter[str] = Counter()
         self._threads = [threading.Thread(target=self._submit_all) for _ in range(CLIENTS)]
@@ -227,34 +254,33 @@ class Clients:
         return any(thread.is_alive() for thread in self._threads)
 
     def stop(self) -> None:
-        """Send no more."""
-        with self._lock:
-            self._next = self._jobs
+        """Send no more, and give up what is under way."""
+        self._over.set()
         for thread in self._threads:
             thread.join()
 
     def _submit_all(self) -> None:
         with httpx.Client(base_url=self._url, timeout=10, trust_env=False) as client:
-            while True:
+            while not self._over.is_set():
                 with self._lock:
                     number = self._next
                     self._next += 1
                 if number >= self._jobs:
                     return
                 self._submit(client, number)
-                time.sleep(random.uniform(0, PAUSE_S) if self._next < self._jobs else 0)
+                self._over.wait(random.uniform(0, PAUSE_S) if self._next < self._jobs else 0)
 
     def _submit(self, client: httpx.Client, number: int) -> None:
         rng = random.Random(f"{self._seed} {number}")
         poison = number % POISON_EVERY == POISON_EVERY // 2
         clip = HEAD + (POISON if poison else b"") + rng.randbytes(CLIP_BYTES)
         headers = {"Idempotency-Key": f"chaos-{self._seed}-{number}"}
-        while self._next <= self._jobs + CLIENTS:
+        while not self._over.is_set():
             try:
                 answer = client.post("/v1/jobs", content=_slowly(clip), headers=headers)
             except httpx.TransportError as error:
                 self._count(type(error).__name__)
-                time.sleep(0.3)
+                self._over.wait(0.3)
                 continue
             self._count(str(answer.status_code))
             if answer.status_code == 202:
@@ -262,7 +288,7 @@ class Clients:
                 with self._lock:
                     self.sent.append(job)
                 return
-            time.sleep(min(float(answer.headers.get("Retry-After", "1")), 1.0))
+            self._over.wait(min(float(answer.headers.get("Retry-After", "1")), 1.0))
 
     def _count(self, what: str) -> None:
         with self._lock:
@@ -279,35 +305,42 @@ def _slowly(clip: bytes, pieces: int = 8) -> Iterator[bytes]:
 def chaos(
     folder: Path, jobs: int, seed: int, *, every_s: float, job_deadline_s: float, log: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Run it; the summary. `every_s`: seconds between two blows."""
+    """Run it; the summary. `every_s`: seconds between two blows.
+
+    Raises:
+        Stopped: SIGINT or SIGTERM came. Nothing that was started is left, frozen or not.
+    """
     stage = Stage(folder, job_deadline_s, clip_ttl_s=math.ceil(1.25 * job_deadline_s), rng=random.Random(seed), log=log)
-    try:
+    with until_stopped(stage.stop):
+        stage.start()
         _wait(lambda: _ready(stage.url), 90, "the service to start")
         begun = time.monotonic()
         clients = Clients(stage.url, jobs, seed)
         try:
-            pending: list[Callable[[], None]] = []
-            while clients.busy:
-                stage.keep_up()
-                # Every kind has its turn, however soon the clients are done.
-                pending = pending or stage.harm()
-                blow = pending.pop()
-                log(
-                    f"{time.monotonic() - begun:6.1f} s  {len(clients.sent):5d} jobs  {blow.__name__.replace('_', ' ')}"
-                )
-                stage.done[blow.__name__] += 1
-                blow()
-                end = time.monotonic() + stage.rng.uniform(0.5 * every_s, 1.5 * every_s)
-                while time.monotonic() < end and clients.busy:
-                    stage.keep_up()
-                    time.sleep(0.1)
+            _strike(stage, clients, begun, every_s)
         finally:
             clients.stop()
         stage.calm()
         log(f"{time.monotonic() - begun:6.1f} s  {len(clients.sent):5d} jobs  calm; waiting for what is left")
         return _reckon(stage, clients, begun)
-    finally:
-        stage.stop()
+
+
+def _strike(stage: Stage, clients: Clients, begun: float, every_s: float) -> None:
+    """Blow after blow, until the clients are done."""
+    pending: list[Callable[[], None]] = []
+    while clients.busy:
+        stage.keep_up()
+        # Every kind has its turn, however soon the clients are done.
+        pending = pending or stage.harm()
+        blow = pending.pop()
+        told = blow.__name__.replace("_", " ")
+        stage.log(f"{time.monotonic() - begun:6.1f} s  {len(clients.sent):5d} jobs  {told}")
+        stage.done[blow.__name__] += 1
+        blow()
+        end = time.monotonic() + stage.rng.uniform(0.5 * every_s, 1.5 * every_s)
+        while time.monotonic() < end and clients.busy:
+            stage.keep_up()
+            time.sleep(0.1)
 
 
 def _reckon(stage: Stage, clients: Clients, begun: float) -> dict[str, Any]:

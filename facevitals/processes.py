@@ -7,11 +7,40 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import IO, Final
 
 _PR_SET_PDEATHSIG: Final = 1
+
+
+class Stopped(Exception):  # noqa: N818  (it is a request, not an error)
+    """SIGINT or SIGTERM asked us to stop."""
+
+
+@contextmanager
+def until_stopped(clean_up: Callable[[], None]) -> Iterator[None]:
+    """SIGTERM and SIGINT end the block with `Stopped`; however it ends, `clean_up` runs, and no signal disturbs it."""
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
+        # At once: a second one, from somebody impatient, must not end the clean-up.
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        raise Stopped
+
+    previous = {number: signal.signal(number, ask_to_stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        clean_up()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 @dataclass
@@ -34,11 +63,17 @@ class Child:
 
 
 def start_child(
-    name: str, command: list[str], *, env: Mapping[str, str] | None = None, log: IO[bytes] | None = None
+    name: str,
+    command: list[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    log: IO[bytes] | None = None,
+    on_our_death: signal.Signals = signal.SIGTERM,
 ) -> Child:
     """Start a process that a Ctrl-C in our terminal does not reach, and that the kernel ends if we die (Linux).
 
-    Call it from the main thread: the kernel watches the thread that started the process, not the process.
+    `on_our_death`: by which signal; a process that may be frozen then hears nothing but SIGKILL. Call it from the main
+    thread: the kernel watches the thread that started the process, not the process.
     """
     process = subprocess.Popen(
         command,
@@ -47,17 +82,17 @@ def start_child(
         stdout=log,
         stderr=subprocess.STDOUT if log else None,
         start_new_session=True,
-        preexec_fn=_die_with_parent() if sys.platform == "linux" else None,  # noqa: PLW1509  (no threads run at start)
+        preexec_fn=_die_with_parent(on_our_death) if sys.platform == "linux" else None,  # noqa: PLW1509  (no threads run at start)
     )
     return Child(name, process)
 
 
-def _die_with_parent() -> Callable[[], None]:
+def _die_with_parent(how: signal.Signals) -> Callable[[], None]:
     parent = os.getpid()
     prctl = ctypes.CDLL(None).prctl
 
     def ask_kernel() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        prctl(_PR_SET_PDEATHSIG, how)
         if os.getppid() != parent:
             os._exit(1)
 

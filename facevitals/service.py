@@ -14,9 +14,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from facevitals.broker import BrokerNotStartedError
 from facevitals.client import Client, ServerEvent, SubmitFailedError
-from facevitals.processes import allow_many_files
+from facevitals.processes import Stopped, allow_many_files
 from facevitals.show import output, print_document
-from facevitals.stack import StackFailedError, Stopped, running
+from facevitals.stack import StackFailedError, running
 from shared.logs import silence_native_stderr
 from shared.queues import QUEUES, QUEUES_VARIABLE
 from shared.schemas import JobDocument, JobState

@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import signal
 import socket
 import sys
 import time
@@ -11,13 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import IO, Final
 
 import httpx
 
 from facevitals.broker import Broker, free_port, start_broker
-from facevitals.processes import Child, start_child
+from facevitals.processes import Child, start_child, until_stopped
 from shared.settings import Settings
 from shared.vitals import Branch
 
@@ -29,10 +27,6 @@ READY_S: Final = 60.0
 
 class StackFailedError(Exception):
     """A part of the service could not be started or kept running; the message says which and where its log is."""
-
-
-class Stopped(Exception):  # noqa: N818  (it is a request, not an error)
-    """SIGINT or SIGTERM asked us to stop."""
 
 
 @dataclass
@@ -194,18 +188,7 @@ class Stack:
 @contextmanager
 def running(settings: Settings, *, workers: int = 1, logs: Path | None = None) -> Iterator[Stack]:
     """The service for the length of the block. SIGTERM and SIGINT end the block with `Stopped`."""
-
-    def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
-        raise Stopped
-
-    previous = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     stack = Stack(settings, workers=workers, logs=logs)
-    try:
+    with until_stopped(stack.stop):
         stack.start()
         yield stack
-    finally:
-        for number in previous:
-            signal.signal(number, signal.SIG_IGN)
-        stack.stop()
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -19,8 +19,8 @@ from shared.schemas import BranchOutcome, BranchStatus, ClipFacts, ErrorCode, Jo
 from shared.settings import Settings
 from shared.vitals import VITALS, Branch
 from shared.workers import LoadedModel
-from workers.branch import BranchResult, Progress
-from workers.clip import ClipBudget, ClipRejected, open_clip
+from workers.branch import BranchResult, ClipRejected, Progress
+from workers.clip import ClipBudget, open_clip
 from workers.face import FaceTrack, FaceTracker
 from workers.models import MODELS, Device, resolve
 from workers.rppg.branch import RppgOptions, measure_rppg

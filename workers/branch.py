@@ -2,7 +2,16 @@
 
 from dataclasses import dataclass, field
 
-from shared.schemas import Check, Vital, Waveforms
+from shared.schemas import Check, ErrorCode, Vital, Waveforms
+
+
+class ClipRejected(Exception):  # noqa: N818  (named for what happened)
+    """The clip can't be analysed, and another try would end the same way."""
+
+    def __init__(self, code: ErrorCode, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
 
 
 class Progress:

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from shared.schemas import ClipFacts, ErrorCode
 from shared.vitals import LONGEST_CLIP_S, SHORTEST_CLIP_S
 from workers.boxes import IndexRefused, look_through
+from workers.branch import ClipRejected
 
 CODECS: Final = {"h264": "h264", "hevc": "hevc", "vp8": "vp8", "vp9": "vp9", "av1": "av1", "libdav1d": "av1"}
 
@@ -47,15 +48,6 @@ _OPENING: Final = {
     "fpsprobesize": "0",
 }
 _STEP_S: Final = 0.1
-
-
-class ClipRejected(Exception):  # noqa: N818  (named for what happened)
-    """The clip can't be analysed, and another try would end the same way."""
-
-    def __init__(self, code: ErrorCode, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
 
 
 @dataclass(frozen=True)

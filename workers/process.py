@@ -25,7 +25,7 @@ from shared.settings import Settings
 from shared.store import ClipMissingError, ClipStore, StoreUnavailableError
 from shared.vitals import VITALS, Branch
 from shared.workers import RENEW_EVERY_S, WorkerCard, put_card, remove_card
-from workers.branch import Progress
+from workers.branch import ClipRejected, Progress
 from workers.gpu import gpu_memory
 
 if TYPE_CHECKING:
@@ -165,8 +165,6 @@ class WorkerProcess:
     def _measure(
         self, branch: Branch, job_id: str, asked: Asked, progress: _JobProgress, begun: float
     ) -> tuple[BranchOutcome, Waveforms | None]:
-        from workers.clip import ClipRejected
-
         def elapsed_ms() -> int:
             return round(1000 * (time.monotonic() - begun))
 

@@ -13,8 +13,8 @@ from shared.settings import Settings
 from shared.store import ClipStore
 from shared.vitals import Branch
 
-#: Seconds that a branch sleeps: what the slower one takes of a 15 s clip on a calm core.
-BRANCH_S: Final = 2.0
+#: Seconds that a branch sleeps: what it takes of a 15 s clip on a calm core (docs/scaling.md).
+BRANCH_S: Final = 1.8
 #: Branches for each process.
 ROUNDS: Final = 8
 

@@ -10,7 +10,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-from workers.clip import ClipBudget, ClipRejected, open_clip
+from workers.branch import ClipRejected
+from workers.clip import ClipBudget, open_clip
 
 #: A file that takes longer than this has hung: the budget of decoding time, and as much again for the rest.
 HUNG_S: Final = 2 * ClipBudget().wall_s

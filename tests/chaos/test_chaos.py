@@ -1,8 +1,14 @@
 """`facevitals bench chaos`, small; `make test-chaos` is larger."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
 from facevitals.chaos import chaos
+from tests.service.conftest import processes_of, wait_until
 
 
 def test_what_was_accepted_ends_once_whatever_dies(tmp_path: Path) -> None:
@@ -14,3 +20,21 @@ def test_what_was_accepted_ends_once_whatever_dies(tmp_path: Path) -> None:
         assert summary[nothing] == 0, f"{nothing}\n{story}"
     assert summary["most_tries"] <= summary["tries_allowed"]
     assert len(summary["blows"]) >= 4, story
+
+
+@pytest.mark.parametrize(("by", "code"), [([signal.SIGINT, signal.SIGTERM], 130), ([signal.SIGKILL], -signal.SIGKILL)])
+def test_chaos_that_is_stopped_leaves_nothing_behind_not_even_what_it_froze(
+    tmp_path: Path, by: list[signal.Signals], code: int
+) -> None:
+    command = [sys.executable, "-m", "facevitals", "bench", "chaos", "--jobs", "500", "--every", "0.3"]
+    with (tmp_path / "said").open("w") as said:
+        running = subprocess.Popen([*command, "--keep", str(tmp_path)], stdout=said, stderr=said)
+    try:
+        wait_until(lambda: "T" in processes_of(tmp_path).values(), "something is frozen", 90)
+    finally:
+        for number in by:
+            running.send_signal(number)
+        ended = running.wait(60)
+    assert ended == code, (tmp_path / "said").read_text()
+    # Where it can, it ends them itself before it ends.
+    wait_until(lambda: not processes_of(tmp_path), "all of it is gone", 1 if code > 0 else 20)

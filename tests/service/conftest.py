@@ -1,7 +1,7 @@
 """The real service for tests: embedded broker, gateway and workers as processes, on free ports, in its own folder."""
 
+import contextlib
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -166,8 +166,20 @@ def end_service(service: Service) -> None:
             assert_every_key_has_a_ttl(service)
     finally:
         service.stop()
-        left = subprocess.run(["pgrep", "-f", str(service.folder)], capture_output=True, text=True, check=False)
-        assert not left.stdout, f"processes left behind: {left.stdout}"
+        left = processes_of(service.folder)
+        assert not left, f"processes left behind: {left}"
+
+
+def processes_of(folder: Path) -> dict[str, str]:
+    """Processes of the service whose data lies in `folder`: the state of each ("T": frozen) by its command line."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (process / "cmdline").read_bytes()
+            if os.fsencode(folder) in command + (process / "environ").read_bytes():
+                state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+                found[f"{process.name} {command.replace(bytes(1), b' ').decode(errors='replace')}"] = state
+    return found
 
 
 @pytest.fixture

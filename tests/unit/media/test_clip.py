@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from shared.schemas import ErrorCode
-from workers.clip import ClipBudget, ClipRejected, Frame, open_clip
+from workers.branch import ClipRejected
+from workers.clip import ClipBudget, Frame, open_clip
 
 from .conftest import Encode
 

@@ -9,7 +9,8 @@ import pytest
 from shared.sealing import Seal
 from shared.store import ClipStore
 from tests.unit.media.conftest import Encode
-from workers.clip import ClipRejected, Frame, open_clip
+from workers.branch import ClipRejected
+from workers.clip import Frame, open_clip
 
 
 def frames_of(path: Path) -> tuple[list[Frame], object]:
