@@ -18,6 +18,7 @@ from api.keys import Owner
 from shared.figures import DISTRIBUTIONS, Histogram, histograms
 from shared.queues import BROKER_PREFIX, QUEUES
 from shared.store import StoreUnavailableError
+from shared.webhooks import COUNTED, Outcome, Webhooks
 from shared.workers import WorkerCard, worker_cards
 
 router = APIRouter(tags=["operations"])
@@ -103,6 +104,7 @@ class _Collector:
             cards = worker_cards(records.redis)
             ages = {branch: records.oldest_s(branch, self._gateway.settings.job_deadline_s) for branch in QUEUES}
             seen = list(histograms(records.redis))
+            webhooks = Webhooks(records.redis).waiting()
         except (RedisError, OSError):
             up.add_metric([], 0)
             yield up
@@ -123,15 +125,26 @@ class _Collector:
         yield age
         yield from _of_workers(cards)
         yield from _of_distributions(seen)
-        jobs = CounterMetricFamily("facevitals_jobs_finished", "Finished jobs.", labels=["state"])
-        vitals = CounterMetricFamily("facevitals_vitals", "Vitals given or not.", labels=["vital", "status", "reason"])
-        for name, value in sorted(counters.items()):
-            kind, *labels = name.split(":")
-            (jobs if kind == "jobs" else vitals).add_metric(labels, value)
-        yield jobs
-        yield vitals
+        yield from _of_counters(counters)
+        yield GaugeMetricFamily("facevitals_webhooks_waiting", "Webhooks neither delivered nor given up.", webhooks)
         hub = self._gateway.hub.waiting
         yield GaugeMetricFamily("facevitals_waiting_clients", "Clients that follow or long-poll.", value=hub)
+
+
+def _of_counters(counters: dict[str, int]) -> Iterable[Metric]:
+    # What never happened is counted as 0: an alert can't see the rise of a series from nothing to 1.
+    counted = dict.fromkeys((f"{COUNTED}:{outcome}" for outcome in Outcome), 0) | counters
+    families = {
+        "jobs": CounterMetricFamily("facevitals_jobs_finished", "Finished jobs.", labels=["state"]),
+        "vitals": CounterMetricFamily("facevitals_vitals", "Given or not.", labels=["vital", "status", "reason"]),
+        COUNTED: CounterMetricFamily("facevitals_webhooks", "What came of tries.", labels=["outcome"]),
+    }
+    for name, value in sorted(counted.items()):
+        kind, *labels = name.split(":")
+        # A gateway of the next release may count more than this one knows.
+        if kind in families:
+            families[kind].add_metric(labels, value)
+    return families.values()
 
 
 def _of_workers(cards: list[WorkerCard]) -> Iterable[Metric]:

@@ -30,7 +30,7 @@ from shared.keys import OWNER_PREFIX, KeyRing
 from shared.schemas import JobDocument
 from shared.settings import Settings
 from shared.version import VERSION
-from shared.webhooks import Webhook, Webhooks
+from shared.webhooks import Outcome, Webhook, Webhooks
 
 _LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _LAST_LABEL: Final = "[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -222,24 +222,27 @@ async def _try(gateway: Gateway, queue: Webhooks, sender: Sender, webhook: Webho
         secrets = await run_in_threadpool(_secrets, gateway, webhook.owner)
         if not secrets:
             about.info("webhook given up", why="its key is gone")
-            await run_in_threadpool(queue.over, webhook.job_id)
+            await run_in_threadpool(queue.over, webhook.job_id, Outcome.UNSIGNED)
             return
-        asked_s, stop, why = 0.0, False, ""
+        asked_s, stop, why = 0.0, None, ""
         try:
             answer = await sender.post(webhook, secrets)
             if 200 <= answer.status < 300:
-                await run_in_threadpool(queue.over, webhook.job_id)
+                await run_in_threadpool(queue.over, webhook.job_id, Outcome.DELIVERED)
                 about.info("webhook delivered", status=answer.status)
                 return
-            asked_s, stop, why = answer.retry_after_s, answer.status == 410, f"status {answer.status}"
+            asked_s, why = answer.retry_after_s, f"status {answer.status}"
+            stop = Outcome.GONE if answer.status == 410 else None
         except AddressRefusedError:
-            stop, why = True, "the address is not public"
+            stop, why = Outcome.REFUSED, "the address is not public"
         except Exception as error:
             # Whatever it is, it is one try: a webhook that breaks its sender must not come back for ever.
             why = type(error).__name__
-        if stop or webhook.tries >= TRIES:
+        if stop is None and webhook.tries >= TRIES:
+            stop = Outcome.GIVEN_UP
+        if stop is not None:
             about.warning("webhook given up", why=why)
-            await run_in_threadpool(queue.over, webhook.job_id)
+            await run_in_threadpool(queue.over, webhook.job_id, stop)
             return
         wait = wait_s(webhook.tries, gateway.settings.webhook_retry_s, asked_s)
         about.info("webhook not taken", why=why, again_in_s=round(wait, 1))

@@ -13,7 +13,7 @@ both win. Every key has a time to live. Layout, under `fv:`:
     webhooks            zset     job id by the time its webhook is tried next (`shared.webhooks`)
     idem:{owner}:{key}  string   idempotency keys
     active:{owner}      zset     the owner's jobs without a final document, by deadline
-    counters            hash     finished jobs and vitals by status and reason
+    counters            hash     finished jobs; vitals by status and reason; webhooks by what came of a try
 """
 
 import datetime as dt
@@ -55,6 +55,8 @@ READY: Final = f"{PREFIX}ready"
 ERASE: Final = f"{PREFIX}erase"
 WEBHOOKS: Final = f"{PREFIX}webhooks"
 COUNTERS: Final = f"{PREFIX}counters"
+#: Forgotten after a month in which nothing was counted.
+COUNTERS_TTL_S: Final = 30 * 86_400
 #: Followed by an owner; `shared.quotas` counts by it.
 ACTIVE: Final = f"{PREFIX}active:"
 
@@ -250,7 +252,7 @@ class JobRecords:
         return int(self.redis.zcard(DEADLINES))
 
     def counters(self) -> dict[str, int]:
-        """Finished jobs and vitals, by status and reason."""
+        """Everything that is counted, by what and how it ended."""
         return {name: int(value) for name, value in self.redis.hgetall(COUNTERS).items()}
 
     # --- the worker's side
@@ -331,7 +333,7 @@ class JobRecords:
             "finish",
             [self.key(job_id), self.events_key(job_id), DEADLINES, READY, ERASE, COUNTERS, WEBHOOKS],
             *(job_id, document.state, now.isoformat(), document.model_dump_json(), self._ttl, erase),
-            *("webhook" if options.webhook_url else "", *counters),
+            *("webhook" if options.webhook_url else "", COUNTERS_TTL_S, *counters),
         )
         if won:
             observe(self.redis, _figures(document))

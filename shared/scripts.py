@@ -111,7 +111,7 @@ return 2
 )
 
 # KEYS job events deadlines ready erase counters webhooks
-# ARGV id state finished_at document ttl clip_key webhook counters…
+# ARGV id state finished_at document ttl clip_key webhook counters_ttl counters…
 FINISH: Final = (
     _NOW
     + _EMIT
@@ -137,8 +137,8 @@ if ARGV[7] ~= '' then
   redis.call('ZADD', KEYS[7], now, ARGV[1])
   redis.call('EXPIRE', KEYS[7], ARGV[5])
 end
-for i = 8, #ARGV do redis.call('HINCRBY', KEYS[6], ARGV[i], 1) end
-redis.call('EXPIRE', KEYS[6], 30 * 86400)
+for i = 9, #ARGV do redis.call('HINCRBY', KEYS[6], ARGV[i], 1) end
+redis.call('EXPIRE', KEYS[6], ARGV[8])
 emit(KEYS[2], ARGV[1], 'done', '{"state":"' .. ARGV[2] .. '"}', ARGV[5])
 return 1
 """

@@ -3,18 +3,41 @@
 `shared.scripts.FINISH` enters a job that asked for one; the job's record counts the tries and holds the document.
 
     webhooks   zset   job id by the time of the next try
+    counters   hash   what came of tries, by `Outcome`
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 import redis
 
-from shared.records import WEBHOOKS, JobRecords
+from shared.records import COUNTERS, COUNTERS_TTL_S, WEBHOOKS, JobRecords
 from shared.schemas import JobOptions
 
 #: A gateway that took a webhook and was not heard of again has lost it to the next one. Above the longest try.
 HOLD_S: Final = 60
+#: What `Outcome`s are counted under in `shared.records.COUNTERS`.
+COUNTED: Final = "webhooks"
+
+
+class Outcome(StrEnum):
+    """What came of a try. All but `RETRIED` end the webhook."""
+
+    DELIVERED = "delivered"
+    #: Not taken; there will be another try.
+    RETRIED = "retried"
+    #: Not taken, and it was the last try.
+    GIVEN_UP = "given_up"
+    #: 410: the receiver wants no more.
+    GONE = "gone"
+    #: Its name leads to where gateways do not go.
+    REFUSED = "refused"
+    #: Its key was revoked.
+    UNSIGNED = "unsigned"
+
 
 # KEYS webhooks; ARGV hold_s most. Due ones, each handed to one gateway for `hold_s`; a job that is gone is dropped.
 _TAKE: Final = """
@@ -91,9 +114,22 @@ class Webhooks:
                 taken.append(Webhook(job_id, url, owner, int(tries), state, finished_at, document))
         return taken
 
-    def over(self, job_id: str) -> None:
+    def waiting(self) -> int:
+        """Webhooks that are neither delivered nor given up."""
+        return int(self._redis.zcard(WEBHOOKS))
+
+    @contextmanager
+    def _counting(self, outcome: Outcome) -> Iterator[Any]:
+        with self._redis.pipeline() as pipe:
+            yield pipe
+            pipe.hincrby(COUNTERS, f"{COUNTED}:{outcome}", 1)
+            pipe.expire(COUNTERS, COUNTERS_TTL_S)
+            pipe.execute()
+
+    def over(self, job_id: str, outcome: Outcome) -> None:
         """It was delivered, or given up."""
-        self._redis.zrem(WEBHOOKS, job_id)
+        with self._counting(outcome) as pipe:
+            pipe.zrem(WEBHOOKS, job_id)
 
     def put_back(self, job_id: str, wait_s: float) -> None:
         """It was taken and not tried: that counts as no try."""
@@ -101,4 +137,5 @@ class Webhooks:
 
     def later(self, job_id: str, wait_s: float) -> None:
         """Try it again after `wait_s`; one whose job was deleted meanwhile stays gone."""
-        self._later(keys=[WEBHOOKS], args=[job_id, wait_s])
+        with self._counting(Outcome.RETRIED) as pipe:
+            self._later(keys=[WEBHOOKS], args=[job_id, wait_s], client=pipe)

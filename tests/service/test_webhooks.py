@@ -4,13 +4,14 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 import standardwebhooks
+from prometheus_client.parser import text_string_to_metric_families
 
 from api.keys import Caller
 from api.problems import BadParameter
@@ -21,6 +22,7 @@ from shared.records import WEBHOOKS
 from shared.schemas import BranchOutcome, BranchStatus
 from shared.settings import Settings
 from shared.vitals import Branch
+from shared.webhooks import Outcome
 from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, new_service, wait_until
 from tests.service.receiver import Receiver, make_certificates, receiving
 
@@ -54,6 +56,25 @@ def service(leaf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     end_service(service)
 
 
+def counted(service: Service) -> dict[str, int]:
+    """What came of tries so far, as Prometheus is told."""
+    with service.client() as client:
+        families = {family.name: family for family in text_string_to_metric_families(client.get("/metrics").text)}
+    samples = families["facevitals_webhooks"].samples
+    return {sample.labels["outcome"]: int(sample.value) for sample in samples if sample.name.endswith("_total")}
+
+
+@contextmanager
+def counting(service: Service, **more: int) -> Iterator[None]:
+    """The block adds so many to these outcomes, at least: other tests' webhooks may be under way."""
+    before = counted(service)
+    assert before.keys() == set(Outcome)
+    yield
+    after = counted(service)
+    for name, count in more.items():
+        assert after[name] - before[name] >= count, name
+
+
 def submit(service: Service, url: str, key: str | None = None) -> str:
     """Submit a clip and end its job as its last worker would: no test here is about the work itself."""
     headers = {"X-API-Key": key} if key else {}
@@ -78,7 +99,7 @@ def _tried(service: Service, receiver: Receiver, job: str, tries: int) -> bool:
 
 
 def test_a_finished_job_is_posted_once_signed_as_the_standard_says(service: Service, receive: Receive) -> None:
-    with receive(204) as receiver:
+    with counting(service, delivered=1), receive(204) as receiver:
         job = submit(service, receiver.url("/hook/7?token=t0ken"))
         wait_until(lambda: receiver.requests, "the webhook comes")
         settled(service, job)
@@ -107,7 +128,7 @@ def test_a_form_may_ask_for_a_webhook_too(service: Service, receive: Receive) ->
 
 
 def test_a_receiver_that_fails_is_tried_again_with_the_same_message(service: Service, receive: Receive) -> None:
-    with receive(500, (503, {"Retry-After": "2"}), 200) as receiver:
+    with counting(service, retried=2, delivered=1), receive(500, (503, {"Retry-After": "2"}), 200) as receiver:
         job = submit(service, receiver.url())
         wait_until(lambda: len(receiver.requests) == 2, "the second try")
         second = time.monotonic()
@@ -121,7 +142,7 @@ def test_a_receiver_that_fails_is_tried_again_with_the_same_message(service: Ser
 
 
 def test_410_stops_it(service: Service, receive: Receive) -> None:
-    with receive(410) as receiver:
+    with counting(service, gone=1), receive(410) as receiver:
         job = submit(service, receiver.url())
         wait_until(lambda: receiver.requests, "the webhook comes")
         settled(service, job)
@@ -137,7 +158,7 @@ def test_a_redirect_is_not_followed(service: Service, receive: Receive) -> None:
 
 
 def test_tries_end(service: Service, receive: Receive) -> None:
-    with receive(500) as receiver:
+    with counting(service, retried=6, given_up=1), receive(500) as receiver:
         job = submit(service, receiver.url())
         wait_until(lambda: receiver.requests, "the first try")
         # The waits grow to minutes: bring each forward, as their time comes.

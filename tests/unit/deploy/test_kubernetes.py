@@ -10,6 +10,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from cloudcoil.models.keda.v1alpha1 import ScaledObject, TriggerAuthentication
 
 from shared.queues import BROKER_PREFIX, QUEUES
 from shared.settings import Settings
@@ -17,8 +18,8 @@ from shared.settings import Settings
 FOLDER = Path(__file__).parents[3] / "deploy/kubernetes"
 #: The oldest release that is still maintained upstream, and the newest that the schemas know.
 RELEASES = ("1.34", "1.37")
-#: KEDA's kinds are none of Kubernetes' own, and no package brings their schemas: what they say is tested below instead.
-KEDA_KINDS = {"ScaledObject", "TriggerAuthentication"}
+#: KEDA's kinds are none of Kubernetes' own; a package of models made from its schemas checks them.
+KEDA_KINDS = {"ScaledObject": ScaledObject, "TriggerAuthentication": TriggerAuthentication}
 
 Manifest = dict[str, Any]
 
@@ -49,6 +50,13 @@ def named(manifest: Manifest) -> str:
 @pytest.mark.parametrize("manifest", [one for one in base() if one["kind"] not in KEDA_KINDS], ids=named)
 def test_a_manifest_follows_the_schema(manifest: Manifest, release: str) -> None:
     kubernetes_validate.validate(manifest, release, strict=True)
+
+
+@pytest.mark.parametrize("manifest", [one for one in base() if one["kind"] in KEDA_KINDS], ids=named)
+def test_a_manifest_of_kedas_follows_its_schema(manifest: Manifest) -> None:
+    read = KEDA_KINDS[manifest["kind"]].model_validate(manifest)
+    # The models leave out what they do not know, so what comes back whole has no word of ours in it.
+    assert read.model_dump(by_alias=True, exclude_unset=True) == manifest
 
 
 @pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not installed here")
