@@ -7,7 +7,7 @@ import sys
 
 import structlog
 
-from shared.redaction import Redactor
+from shared.redaction import NoMessageOfTheTask, Redactor, told_traceback
 from shared.settings import Settings
 
 _silenced = False
@@ -20,7 +20,7 @@ def configure_logs(settings: Settings) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        structlog.processors.ExceptionRenderer(told_traceback),
     ]
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
@@ -48,6 +48,7 @@ def configure_logs(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
+    logging.getLogger("celery.app.trace").addFilter(NoMessageOfTheTask())
     # These report every connection attempt and every request; the service has its own lines for what matters.
     for name in ("kombu", "amqp", "httpx", "httpcore", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -3,10 +3,15 @@
 The first defence is not to log it; this one holds for lines that are not ours, such as a library's or a traceback.
 """
 
+import logging
 import re
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from types import TracebackType
 from typing import Final
 from urllib.parse import urlsplit
+
+from redis.exceptions import RedisError
 
 from shared.keys import KEY_PATTERN
 from shared.settings import Settings
@@ -51,3 +56,39 @@ class Redactor:
         for pattern, put in _PATTERNS:
             text = pattern.sub(put, text)
         return text
+
+
+#: Errors whose messages speak of machines. Every other message may quote what a clip, a form or an answer says.
+_OF_MACHINES: Final = (OSError, MemoryError, ImportError, RedisError)
+#: Who raises them so. FFmpeg's errors are OSErrors too, and quote what a file says.
+_RAISED_BY: Final = ("builtins", "redis", "socket")
+
+
+def told_traceback(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:
+    """Where it was raised and what it is, causes first; with its message only if that can't quote what is nobody's."""
+    return "".join(_told(traceback.TracebackException(*exc_info))).rstrip()
+
+
+def _told(raised: traceback.TracebackException) -> Iterator[str]:
+    cause = raised.__cause__ or (None if raised.__suppress_context__ else raised.__context__)
+    if cause is not None:
+        yield from _told(cause)
+        yield "\nwhich led to:\n\n"
+    yield "Traceback (most recent call last):\n"
+    yield from raised.stack.format()
+    kind = raised.exc_type
+    home = kind.__module__
+    yield kind.__qualname__ if home == "builtins" else f"{home}.{kind.__qualname__}"
+    yield f": {raised}\n" if issubclass(kind, _OF_MACHINES) and home.partition(".")[0] in _RAISED_BY else "\n"
+    for each in raised.exceptions or ():
+        yield from _told(each)
+
+
+class NoMessageOfTheTask(logging.Filter):
+    """Takes the message of what a task raised out of Celery's own line about it; the traceback has all that may be."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let it pass, without."""
+        if isinstance(record.args, dict) and "exc" in record.args:
+            record.args = {**record.args, "exc": "see below", "traceback": ""}
+        return True

@@ -183,7 +183,7 @@ class WorkerProcess:
         except (JobOverError, RedisError):
             raise
         except Exception as error:
-            # The trace says where; its message could say what was in the clip, so clients get none of it.
+            # The log says where; a message could say what was in the clip, so neither clients nor the log get it.
             reference = hashlib.sha256(f"{job_id}{branch}".encode()).hexdigest()[:8]
             log.exception("branch failed", branch=branch, reference=reference)
             detail = f"The {branch} branch failed on this clip ({type(error).__name__}, log reference {reference})."

@@ -22,6 +22,9 @@ FACTS = ClipFacts(
     duration_s=15, frames=450, fps=30, width=640, height=480, container="mp4", codec="h264", bytes=224, sha256="0" * 64
 )
 
+#: What an error may quote. A traceback shows the line that raised, so it does not stand there.
+QUOTED = "a secret of the clip"
+
 
 class OddAnalyzer:
     """Takes the place of `Analyzer`."""
@@ -40,7 +43,7 @@ class OddAnalyzer:
         if "ODD_KEEP" in os.environ:
             Path(os.environ["FACEVITALS_DATA_DIR"], f"seen-{branch}").write_bytes(path.read_bytes())
         if behaviour == "raise":
-            raise ZeroDivisionError("a secret of the clip")
+            raise ZeroDivisionError(QUOTED)
         if behaviour == "hang":
             time.sleep(3600)
         if behaviour == "hang_deaf":

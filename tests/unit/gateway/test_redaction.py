@@ -4,10 +4,13 @@ import io
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import celery
 import pytest
+import redis
 import structlog
+from pydantic import BaseModel
 
 from shared.logs import configure_logs
 from shared.redaction import Redactor
@@ -86,3 +89,81 @@ def test_lines_of_ours_of_libraries_and_tracebacks_are_all_redacted(log: io.Stri
     assert lines[2]["job"] == "01J"
     for secret in ("t0ken", KEY[17:], "abc.def-ghi", "br0ker-pass"):
         assert secret not in log.getvalue()
+
+
+#: What a clip says of itself.
+QUOTED = "my face"
+
+
+class _Titled(BaseModel):
+    title: int
+
+
+def _decoder_fails() -> None:
+    import av.error
+
+    raise av.error.InvalidDataError(1, "Invalid data", "clip", (16, (16, "mov", QUOTED)))
+
+
+def _number_fails() -> None:
+    float(QUOTED)
+
+
+def _model_fails() -> None:
+    try:
+        _Titled.model_validate({"title": QUOTED})
+    except ValueError as error:
+        raise RuntimeError(QUOTED) from error
+
+
+def _several_fail() -> None:
+    raise ExceptionGroup(QUOTED, [ValueError(QUOTED), KeyError(QUOTED)])
+
+
+def _unreadable() -> None:
+    (QUOTED.encode() + b"\xff").decode()
+
+
+@pytest.mark.parametrize("fail", [_decoder_fails, _number_fails, _model_fails, _several_fail, _unreadable])
+@pytest.mark.parametrize("logger", ["ours", "theirs"])
+def test_what_an_error_quotes_of_a_clip_is_not_logged_but_where_it_was_raised_is(
+    log: io.StringIO, fail: Callable[[], None], logger: str
+) -> None:
+    try:
+        fail()
+    except Exception:
+        if logger == "ours":
+            structlog.get_logger().exception("branch failed", job="01J")
+        else:
+            logging.getLogger("celery").exception("branch failed")
+    (line,) = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert QUOTED not in json.dumps(line)
+    assert f"in {fail.__name__}" in line["exception"]
+    assert "Error" in line["exception"] or "Group" in line["exception"]
+
+
+def test_what_an_error_says_of_machines_is_logged(log: io.StringIO) -> None:
+    for error in (OSError(28, "No space left on device"), redis.ConnectionError("Error 111 connecting to broker:6379")):
+        try:
+            raise error
+        except OSError as raised:
+            structlog.get_logger().error("failed", exc_info=raised)
+        except redis.RedisError:
+            structlog.get_logger().exception("failed")
+    full, away = [json.loads(line)["exception"] for line in log.getvalue().splitlines()]
+    assert full.endswith("OSError: [Errno 28] No space left on device")
+    assert away.endswith("redis.exceptions.ConnectionError: Error 111 connecting to broker:6379")
+
+
+def test_celerys_own_line_about_a_task_that_raised_does_not_quote_it_either(log: io.StringIO) -> None:
+    app = celery.Celery("test", broker="memory://", set_as_current=False)
+    app.conf.task_store_eager_result = False
+
+    @app.task(name="fails")  # type: ignore[untyped-decorator]
+    def fails() -> None:
+        _model_fails()
+
+    fails.apply()
+    (line,) = [json.loads(line) for line in log.getvalue().splitlines() if "fails" in line]
+    assert QUOTED not in json.dumps(line)
+    assert "in _model_fails" in line["exception"]
