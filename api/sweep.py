@@ -14,7 +14,7 @@ from api.gateway import Gateway
 from api.problems import ApiProblem
 from shared.records import failed_outcome
 from shared.schemas import BranchStatus, ErrorCode
-from shared.store import StoreUnavailableError
+from shared.store import StoreUnavailableError, SweepRefusedError
 
 SWEEP_EVERY_S: Final = 1.0
 #: Old clips are looked for this often, or ten times in their time to live.
@@ -25,13 +25,19 @@ log = structlog.get_logger()
 
 async def sweep_for_ever(gateway: Gateway) -> None:
     """Sweep until cancelled; a broker or store that is away is tried again at the next round."""
-    next_store = 0.0
+    next_store, unfinished = 0.0, True
     while True:
         try:
             await run_in_threadpool(sweep_jobs, gateway)
             if (now := asyncio.get_running_loop().time()) >= next_store:
                 next_store = now + store_every_s(gateway.settings.clip_ttl_s)
                 await run_in_threadpool(sweep_store, gateway)
+                if unfinished:
+                    await run_in_threadpool(sweep_unfinished, gateway)
+        except SweepRefusedError as error:
+            # It will say the same the next time.
+            unfinished = False
+            log.warning("unfinished uploads are not swept; give the bucket a lifecycle rule", why=str(error))
         except (RedisError, StoreUnavailableError, ApiProblem, OSError) as error:
             log.warning("sweep put off", error=str(error))
         except Exception:
@@ -79,6 +85,17 @@ def sweep_store(gateway: Gateway) -> None:
         log.info("clip expired", clip=clip_key)
         if not _erase(gateway, clip_key):
             break
+
+
+def sweep_unfinished(gateway: Gateway) -> None:
+    """Abort uploads to a bucket whose gateway was killed; parts are in no listing, and nobody else will.
+
+    Raises:
+        SweepRefusedError: the store does not let us.
+    """
+    ttl_s = gateway.settings.clip_ttl_s
+    for clip_key in gateway.store.abort_unfinished(ttl_s - store_every_s(ttl_s)):
+        log.info("unfinished upload aborted", clip=clip_key)
 
 
 def _erase(gateway: Gateway, clip_key: str) -> bool:

@@ -10,77 +10,28 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from io import BufferedWriter
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from shared.sealing import Seal, SealBrokenError, Sealer, opened
+from shared.unfinished import SweepRefusedError, UnfinishedUploads
+from shared.writing import ClipWriter, StoreUnavailableError, first_line, into_file, into_object
+
+__all__ = ["CLIPS", "ClipMissingError", "ClipStore", "ClipWriter", "StoreUnavailableError", "SweepRefusedError"]
 
 CLIPS: Final = "clips"
 
-#: Parts that an object store is sent; they refuse less than 5 MiB.
-REMOTE_PART_BYTES: Final = 5 << 20
 #: How long an object store is asked again before it counts as away: clients wait on it.
 REMOTE_RETRY_S: Final = 5.0
 READ_BYTES: Final = 1 << 20
-#: What a folder's unfinished uploads are called after their key; a "#" is in no key.
-UNFINISHED: Final = "#upload"
-
-
-class StoreUnavailableError(Exception):
-    """The store can't be reached or refuses: check FACEVITALS_STORE_URL, its credentials, and the space left."""
-
-
-def _line(error: Exception) -> str:
-    """What happened; obstore adds a page of its inner state."""
-    return str(error).partition("\n")[0]
 
 
 class ClipMissingError(Exception):
     """The clip is not in the store: it was erased, or its time to live passed."""
-
-
-class ClipWriter(Protocol):
-    """Takes a clip's bytes as they arrive."""
-
-    async def write(self, chunks: Sequence[bytes]) -> None:
-        """Append `chunks`.
-
-        Raises:
-            StoreUnavailableError: the store is full or away.
-        """
-        ...
-
-
-class _ObjectWriter:
-    """Writes to an object store, in parts."""
-
-    def __init__(self, writer: obstore.AsyncWritableFile) -> None:
-        self._writer = writer
-
-    async def write(self, chunks: Sequence[bytes]) -> None:
-        try:
-            await self._writer.write(b"".join(chunks))
-        except (OSError, obstore.exceptions.BaseError) as error:
-            raise StoreUnavailableError(_line(error)) from error
-
-
-class _FileWriter:
-    """Writes to a folder. obstore's writer takes three times the processor time for it: it copies every part twice."""
-
-    def __init__(self, file: BufferedWriter) -> None:
-        self._file = file
-
-    async def write(self, chunks: Sequence[bytes]) -> None:
-        try:
-            # A disk that stalls must not hold up everybody else's requests.
-            await asyncio.to_thread(self._file.writelines, chunks)
-        except OSError as error:
-            raise StoreUnavailableError(_line(error)) from error
 
 
 class _SealingWriter:
@@ -104,6 +55,7 @@ class ClipStore:
         self.url = url
         parts = urlsplit(url)
         self._root: Path | None = None
+        self._unfinished = UnfinishedUploads.of(url, CLIPS, os.environ)
         if parts.scheme == "file":
             self._root = Path(unquote(parts.path))
             try:
@@ -134,7 +86,7 @@ class ClipStore:
         Raises:
             StoreUnavailableError: the store is full or away.
         """
-        way = _into_object(self._store, key) if self._root is None else _into_file(self._root / key)
+        way = into_object(self._store, key) if self._root is None else into_file(self._root / key)
         async with way as writer:
             if seal is None:
                 yield writer
@@ -168,7 +120,7 @@ class ClipStore:
             except (FileNotFoundError, obstore.exceptions.NotFoundError) as error:
                 raise ClipMissingError(key) from error
             except (OSError, obstore.exceptions.BaseError) as error:
-                raise StoreUnavailableError(_line(error)) from error
+                raise StoreUnavailableError(first_line(error)) from error
             yield path
 
     def _read(self, key: str) -> Iterator[bytes]:
@@ -186,7 +138,7 @@ class ClipStore:
         except (FileNotFoundError, obstore.exceptions.NotFoundError):
             return
         except (OSError, obstore.exceptions.BaseError) as error:
-            raise StoreUnavailableError(_line(error)) from error
+            raise StoreUnavailableError(first_line(error)) from error
 
     def older_than(self, age_s: float) -> list[str]:
         """Keys of clips written more than `age_s` seconds ago, those left half-written by a crash included."""
@@ -205,6 +157,22 @@ class ClipStore:
                         path.unlink()
         return keys
 
+    def abort_unfinished(self, age_s: float) -> list[str]:
+        """Abort a bucket's uploads that were begun more than `age_s` seconds ago and never ended; their keys.
+
+        Raises:
+            SweepRefusedError: the store does not allow it, or its credentials are not known here.
+            StoreUnavailableError: the store is away.
+        """
+        if self._root is not None:
+            return []
+        if self._unfinished is None:
+            raise SweepRefusedError("no AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to ask with")
+        try:
+            return self._unfinished.abort_older_than(age_s)
+        except OSError as error:
+            raise StoreUnavailableError(first_line(error)) from error
+
     def check(self) -> None:
         """See that the store answers and has room.
 
@@ -220,7 +188,7 @@ class ClipStore:
             else:
                 next(iter(obstore.list(self._store, prefix=CLIPS, chunk_size=1)), None)
         except (OSError, obstore.exceptions.BaseError) as error:
-            raise StoreUnavailableError(_line(error)) from error
+            raise StoreUnavailableError(first_line(error)) from error
 
 
 @contextmanager
@@ -235,46 +203,3 @@ def _file_in_memory() -> Iterator[Path]:
         yield Path(f"/proc/self/fd/{descriptor}")
     finally:
         os.close(descriptor)
-
-
-@asynccontextmanager
-async def _into_file(path: Path) -> AsyncIterator[ClipWriter]:
-    unfinished = path.with_name(path.name + UNFINISHED)
-    try:
-        try:
-            file = unfinished.open("wb")
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            file = unfinished.open("wb")
-    except OSError as error:
-        raise StoreUnavailableError(_line(error)) from error
-    try:
-        yield _FileWriter(file)
-        try:
-            file.close()
-            unfinished.replace(path)
-        except OSError as error:
-            raise StoreUnavailableError(_line(error)) from error
-    except BaseException:
-        with contextlib.suppress(OSError):
-            file.close()
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
-        raise
-
-
-@asynccontextmanager
-async def _into_object(store: ObjectStore, key: str) -> AsyncIterator[ClipWriter]:
-    writer = obstore.open_writer_async(store, key, buffer_size=REMOTE_PART_BYTES, max_concurrency=2)
-    try:
-        yield _ObjectWriter(writer)
-        try:
-            await writer.close()
-        except (OSError, obstore.exceptions.BaseError) as error:
-            raise StoreUnavailableError(_line(error)) from error
-    except BaseException:
-        with contextlib.suppress(Exception):
-            await writer.close()
-        with contextlib.suppress(Exception):
-            await obstore.delete_async(store, key)
-        raise

@@ -1,12 +1,16 @@
 """A bucket on a real S3-speaking server (moto's), looked at past our own code."""
 
+import datetime as dt
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
+from moto.s3.models import FakeMultipart
+from moto.s3.responses import S3Response
 from moto.server import ThreadedMotoServer
 
 
@@ -40,6 +44,15 @@ class Bucket:
         """Keys of multipart uploads that were neither completed nor aborted."""
         return re.findall(r"<Key>([^<]+)</Key>", httpx.get(f"{self.endpoint}/{self.name}?uploads").text)
 
+    def keep_versions(self) -> None:
+        """From now on, what was deleted can still be seen."""
+        state = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+        httpx.put(f"{self.endpoint}/{self.name}?versioning", content=state).raise_for_status()
+
+    def versions(self) -> list[str]:
+        """Keys of whatever was ever there."""
+        return re.findall(r"<Key>([^<]+)</Key>", httpx.get(f"{self.endpoint}/{self.name}?versions").text)
+
     def read(self, key: str) -> bytes:
         return httpx.get(f"{self.endpoint}/{self.name}/{key}").content
 
@@ -49,11 +62,34 @@ def s3_server(port: int = 0) -> Iterator[str]:
     """The server's address, for the length of the block."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     server.start()
-    try:
-        host, bound = server.get_host_and_port()
-        yield f"http://{host}:{bound}"
-    finally:
-        server.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        _tell_true_times(patch)
+        try:
+            host, bound = server.get_host_and_port()
+            yield f"http://{host}:{bound}"
+        finally:
+            server.stop()
+
+
+def _tell_true_times(patch: pytest.MonkeyPatch) -> None:
+    """moto says of every multipart upload that it began in 2010."""
+    begun: dict[str, str] = {}
+    begin, answer = FakeMultipart.__init__, S3Response.list_multipart_uploads
+
+    def begin_now(upload: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        begin(upload, *args, **kwargs)
+        begun[upload.id] = f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+
+    def answer_truly(response: Any) -> Any:  # noqa: ANN401
+        status, headers, body = answer(response)
+        for upload, time in begun.items():
+            body = re.sub(
+                rf"(<UploadId>{upload}</UploadId>.*?<Initiated>)[^<]*", rf"\g<1>{time}", str(body), flags=re.DOTALL
+            )
+        return status, headers, body
+
+    patch.setattr(FakeMultipart, "__init__", begin_now)
+    patch.setattr(S3Response, "list_multipart_uploads", answer_truly)
 
 
 def make_bucket(endpoint: str, name: str, patch: pytest.MonkeyPatch) -> Bucket:

@@ -1,7 +1,10 @@
 """The clip's life in both stores, sealed: written, read by a worker, and gone in the end, whoever dies on the way."""
 
 import asyncio
+import contextlib
+import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -10,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
 import httpx
 import pytest
 
@@ -23,7 +27,7 @@ from shared.records import JobRecords, connect
 from shared.schemas import JobOptions
 from shared.sealing import Seal, Sealer
 from shared.settings import Settings
-from shared.store import ClipMissingError, ClipStore, StoreUnavailableError
+from shared.store import CLIPS, ClipMissingError, ClipStore, StoreUnavailableError, SweepRefusedError
 from shared.vitals import Branch
 from tests.service.bucket import Bucket, make_bucket, s3_server
 from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, new_service, wait_until
@@ -54,8 +58,12 @@ class Stored:
     def contents(self) -> dict[str, bytes]:
         if self.bucket is not None:
             return {key: self.bucket.read(key) for key in self.bucket.all_keys()}
-        folder = self.service.folder / "clips"
-        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        folder, found = self.service.folder / "clips", {}
+        for path in folder.rglob("*"):
+            # It may be erased between the look at the folder and the look at the file.
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+                found[str(path.relative_to(folder))] = path.read_bytes()
+        return found
 
 
 def sealing_service(folder: Path, **settings: object) -> Service:
@@ -220,12 +228,75 @@ def test_s3_gives_back_what_it_was_given(bucket: Bucket, sealed: bool, size: int
         pass
 
 
-def test_a_write_to_s3_that_fails_leaves_nothing(bucket: Bucket) -> None:
+@pytest.mark.parametrize("size", [100_000, 5_300_000, 11_000_000])
+def test_a_write_to_s3_that_fails_leaves_nothing_and_was_never_seen(bucket: Bucket, size: int) -> None:
     store = ClipStore(bucket.url)
+    bucket.keep_versions()
     with pytest.raises(RuntimeError):
-        asyncio.run(write(store, store.key("01J"), bytes(11_000_000), fail=True))
-    assert not bucket.all_keys()
+        asyncio.run(write(store, store.key("01J"), bytes(size), fail=True))
+    assert not bucket.versions()
     assert not bucket.unfinished()
+
+
+def test_a_bucket_that_goes_away_in_the_middle_of_a_clip_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def cut_short() -> None:
+        with s3_server() as address:
+            store = ClipStore(make_bucket(address, "away", monkeypatch).url)
+            async with store.writing(store.key("01J")) as out:
+                await out.write([bytes(6_000_000)])
+                # The bucket, not the server: nobody waits for a connection.
+                await asyncio.to_thread(httpx.post, f"{address}/moto-api/reset")
+                while True:
+                    await out.write([bytes(6_000_000)])
+
+    with pytest.raises(StoreUnavailableError):
+        asyncio.run(asyncio.wait_for(cut_short(), 60))
+
+
+def test_an_upload_whose_gateway_was_killed_is_aborted_when_it_is_old_and_no_other(bucket: Bucket) -> None:
+    code = (
+        "import asyncio, sys; from shared.store import ClipStore\n"
+        "async def write():\n"
+        "    async with ClipStore(sys.argv[1]).writing('clips/01J') as out:\n"
+        "        await out.write([bytes(6_000_000)]); print('begun', flush=True); await asyncio.sleep(60)\n"
+        "asyncio.run(write())"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, bucket.url], stdout=subprocess.PIPE, text=True) as gateway:
+        assert gateway.stdout is not None
+        assert gateway.stdout.readline() == "begun\n"
+        wait_until(bucket.unfinished, "its first part is there")
+        gateway.kill()
+    httpx.post(f"{bucket.endpoint}/{bucket.name}/prefix/somebody-elses?uploads").raise_for_status()
+    store = ClipStore(bucket.url)
+    assert not bucket.all_keys()
+    assert store.abort_unfinished(3600) == []
+    assert sorted(bucket.unfinished()) == ["prefix/clips/01J", "prefix/somebody-elses"]
+    assert store.abort_unfinished(-1) == ["prefix/clips/01J"]
+    assert bucket.unfinished() == ["prefix/somebody-elses"]
+    assert store.abort_unfinished(-1) == []
+
+
+def test_the_bucket_takes_the_rules_that_the_documentation_gives_it(bucket: Bucket) -> None:
+    documented = (Path(__file__).parents[2] / "docs" / "keys-webhooks-stores.md").read_text()
+    rules = json.loads(re.findall(r"--lifecycle-configuration '(.*?)'\n", documented, re.DOTALL)[0])
+    client = boto3.client("s3", endpoint_url=bucket.endpoint)
+    client.put_bucket_lifecycle_configuration(Bucket=bucket.name, LifecycleConfiguration=rules)
+    taken = client.get_bucket_lifecycle_configuration(Bucket=bucket.name)["Rules"]
+    client.close()
+    by_id = {rule["ID"]: rule for rule in taken}
+    assert by_id["unfinished"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert by_id["forgotten"]["Expiration"]["Days"] == 1
+    assert {rule["Filter"]["Prefix"] for rule in taken} == {f"{CLIPS}/"}
+
+
+def test_where_unfinished_uploads_can_not_be_asked_for_it_is_said(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ClipStore(tmp_path.as_uri()).abort_unfinished(0) == []
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    with pytest.raises(SweepRefusedError, match="AWS_SECRET_ACCESS_KEY"):
+        ClipStore(bucket.url).abort_unfinished(0)
 
 
 def test_a_bucket_that_is_away_is_503_at_once_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
