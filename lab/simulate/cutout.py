@@ -12,17 +12,23 @@ class NoFaceInPortrait(ValueError):  # noqa: N818  (named for what happened)
     """The portrait shows no face that MediaPipe finds; take one that faces the camera."""
 
 
-def find_person(picture: NDArray[np.uint8]) -> tuple[NDArray[np.float64], Image]:
-    """Face mesh (478, 2) in pixels and matte (h, w), 1 where the person is. Raises NoFaceInPortrait."""
+def find_mesh(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Face mesh (478, 2) in pixels. Raises NoFaceInPortrait."""
     from mediapipe.python.solutions.face_mesh import FaceMesh
-    from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
 
     height, width = picture.shape[:2]
     with FaceMesh(static_image_mode=True, refine_landmarks=True, min_detection_confidence=0.3) as finder:
         found = finder.process(picture).multi_face_landmarks
     if not found:
         raise NoFaceInPortrait("no face was found in the portrait; take one that faces the camera")
-    mesh = np.array([(point.x * width, point.y * height) for point in found[0].landmark])
+    return np.array([(point.x * width, point.y * height) for point in found[0].landmark])
+
+
+def find_person(picture: NDArray[np.uint8]) -> tuple[NDArray[np.float64], Image]:
+    """Face mesh (478, 2) in pixels and matte (h, w), 1 where the person is. Raises NoFaceInPortrait."""
+    from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
+
+    mesh = find_mesh(picture)
     with SelfieSegmentation(model_selection=0) as cutter:
         mask = np.asarray(cutter.process(picture).segmentation_mask, dtype=np.float32)
     return mesh, _cut_out(picture, mask, float(np.linalg.norm(mesh[FOREHEAD] - mesh[CHIN])))

@@ -34,6 +34,7 @@ def encode(
     fps: float,
     bitrate_bps: int,
     duration_header: bool = True,
+    keyframe_s: float = KEYFRAME_S,
 ) -> None:
     """Writes `frames`, pairs of a presentation time in seconds and (h, w, 3) uint8 RGB, to `path` (.mp4 or .webm).
 
@@ -56,7 +57,7 @@ def encode(
             coder = stream.codec_context
             coder.time_base = time_base
             coder.thread_count = 1
-            coder.gop_size = max(1, round(KEYFRAME_S * fps))
+            coder.gop_size = max(1, round(keyframe_s * fps))
             for time_s, rgb in frames:
                 if stream.width != rgb.shape[1]:
                     stream.height, stream.width = rgb.shape[:2]

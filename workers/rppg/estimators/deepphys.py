@@ -18,25 +18,31 @@ CHUNK: Final = 128
 
 
 def estimate(traces: Traces, network: Network) -> NDArray[np.float64]:
-    """(n,) pulse wave of the face crops, rising with blood volume: the sum of the derivative that the network gives.
-
-    Motion is (c₁ - c₀)/(c₁ + c₀) over the clip's deviation of it; appearance the crops, standardised over the clip.
-    """
-    side = network_side(network)
-    crops = [cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA) for crop in traces.crops]
-    frames = np.stack(crops).transpose(0, 3, 1, 2).astype(np.float32)
-    motion = np.zeros_like(frames)
-    motion[:-1] = (frames[1:] - frames[:-1]) / (frames[1:] + frames[:-1] + np.float32(1e-7))
-    motion /= max(float(motion.std()), 1e-7)
-    frames -= frames.mean()
-    frames /= max(float(frames.std()), 1e-7)
+    """(n,) pulse wave of the face crops, rising with blood volume: the sum of the derivative that the network gives."""
+    motion, appearance = inputs_of(traces.crops, network_side(network))
     derivative = np.concatenate(
         [
-            network(motion[start : start + CHUNK], frames[start : start + CHUNK])
-            for start in range(0, len(frames), CHUNK)
+            network(motion[start : start + CHUNK], appearance[start : start + CHUNK])
+            for start in range(0, len(motion), CHUNK)
         ]
     )
     return pulse_wave(np.cumsum(derivative.astype(np.float64)), traces.fs)
+
+
+def inputs_of(crops: NDArray[np.uint8], side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Motion and appearance, both (n, 3, side, side), of crops (n, h, h, 3).
+
+    Motion is (c₁ - c₀)/(c₁ + c₀) over the clip's deviation of it, 0 after the last frame; appearance the crops,
+    standardised over the clip.
+    """
+    # As floats, because rounding to whole values again would add as much noise as a pulse in dark skin has height.
+    small = [cv2.resize(crop.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) for crop in crops]
+    frames = np.stack(small).transpose(0, 3, 1, 2)
+    motion = np.zeros_like(frames)
+    motion[:-1] = (frames[1:] - frames[:-1]) / (frames[1:] + frames[:-1] + np.float32(1e-7))
+    motion /= max(float(motion.std()), 1e-7)
+    frames = (frames - frames.mean()) / max(float(frames.std()), 1e-7)
+    return motion, frames
 
 
 def network_side(network: Network) -> int:

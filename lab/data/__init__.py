@@ -1,0 +1,1 @@
+"""Recordings to train and to measure on: clips with the pulse that was recorded beside them."""

@@ -1,0 +1,1 @@
+"""DeepPhys of our own: faces, crops that pulse, the network, and how it learns."""

@@ -1,0 +1,1 @@
+"""Recordings to train and to measure on."""
