@@ -46,16 +46,27 @@ def accuracy(
     clips: Annotated[Path, typer.Option(help="Folder where filmed clips stay: 5 MB each.")] = Path("bench-out/clips"),
     processes: Annotated[int, typer.Option(help="Processes that film and measure, all stepping behind.", min=1)] = 2,
     vision: Annotated[
-        Path | None, typer.Option(help="Folder of labelled portraits: age and gender on them, and nothing else.")
+        Path | None,
+        typer.Option(help="Folder of labelled portraits: age, gender, BMI, obstruction and liveness, nothing else."),
     ] = None,
+    impostors: Annotated[
+        int, typer.Option(help="With --vision: simulated clips for liveness, 2 of 7 of them living; 0: none.", min=0)
+    ] = 98,
     out: Out = Path("bench-out"),
 ) -> None:
     """How right the vitals are, how often they are told, and whether their intervals hold. Goes on where it stopped."""
     silence_native_stderr()
     if vision is not None:
-        from lab.bench import vision as portraits
+        from lab.bench.seeing import seeing
 
-        raise typer.Exit(portraits.main([str(vision)]))
+        summary = {}
+        for report in seeing(vision, settings().models_path, clips, impostors):
+            report.write(out)
+            console.print(report.markdown, markup=False, highlight=False)
+            summary[report.name] = report.summary
+        console.print(f"Written to {out}")
+        print(json.dumps(summary))
+        return
     from rich.progress import track as progress_over
 
     from lab.bench import accuracy as tables

@@ -58,6 +58,8 @@ def assemble(
     errors = [outcome.error for outcome in ended.values() if outcome.error is not None]
     rejected = next((error for error in errors if error.code.rejects_clip), None)
     error = rejected or (errors[0] if len(errors) == len(ended) else None)
+    checks = _checks(ended.values())
+    vitals = {spec.name: _vital(spec, ended.get(spec.branch), wanted, rejected) for spec in VITALS.values()}
     return JobDocument(
         id=job_id,
         state=JobState.FAILED if error else JobState.SUCCEEDED,
@@ -65,8 +67,8 @@ def assemble(
         finished_at=finished_at,
         clip=_facts(ended.values()),
         branches=branch_reports(reports),
-        checks=_checks(ended.values()),
-        vitals={spec.name: _vital(spec, ended.get(spec.branch), wanted, rejected) for spec in VITALS.values()},
+        checks=checks,
+        vitals={name: _of_the_living(VITALS[name], vital, checks["liveness"]) for name, vital in vitals.items()},
         error=error,
         versions=versions,
     )
@@ -109,3 +111,12 @@ def _vital(
     else:
         reason = Reason.BRANCH_FAILED
     return Vital.without_value(spec.unit, VitalStatus.ABSTAINED, reason, detail)
+
+
+def _of_the_living(spec: VitalSpec, vital: Vital, liveness: Check) -> Vital:
+    """The vital; one that rests on a pulse is not told of what is surely a picture, whose pulse is nobody's here."""
+    told = vital.status in {VitalStatus.OK, VitalStatus.EXPERIMENTAL}
+    if not told or spec.branch is not Branch.RPPG or liveness.status is not CheckStatus.FAIL:
+        return vital
+    reason = liveness.reason or Reason.NOT_LIVE
+    return Vital.without_value(vital.unit, VitalStatus.ABSTAINED, reason, liveness.detail, vital.method)

@@ -125,12 +125,16 @@ class BranchReport(Schema):
 
 
 class Check(Schema):
-    """One verdict on the clip: `score` in [0, 1], higher is better; `detail` says what to do about it."""
+    """One verdict on the clip: `score` in [0, 1], higher is better; `detail` says what to do about it.
+
+    `votes`, where a verdict is made of some, are the log-odds that each cue adds.
+    """
 
     status: CheckStatus
     score: float | None = None
     reason: Reason | None = None
     detail: str | None = None
+    votes: dict[str, float] | None = None
 
 
 class Baseline(Schema):

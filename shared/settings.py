@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     )
     liveness_pass: float = Field(0.99, gt=0.5, lt=1, description="P(live) from which on checks.liveness passes")
     liveness_fail: float = Field(0.05, gt=0, lt=0.5, description="P(live) up to which checks.liveness fails")
+    liveness_decides: bool = Field(
+        True, description="no vital of a pulse is told where checks.liveness fails; false: it only warns"
+    )
     bmi_from_face: bool = Field(True, description="tell a BMI from the face's proportions (experimental, wide)")
     spo2_a: float = Field(113.6, description="A of SpO2 = A - B·R, per cent; `python -m lab.calibrate.oxygen` fits it")
     spo2_b: float = Field(26.0, description="B of SpO2 = A - B·R, per cent")

@@ -58,7 +58,7 @@ class AnalyzerOptions:
             device=settings.device,
             age_aggregate=settings.age_aggregate,
             bmi_from_face=settings.bmi_from_face,
-            liveness=LivenessThresholds(settings.liveness_pass, settings.liveness_fail),
+            liveness=LivenessThresholds(settings.liveness_pass, settings.liveness_fail, settings.liveness_decides),
             ollama=OllamaOptions(
                 settings.ollama_url, settings.ollama_model, settings.ollama_timeout_s, settings.ollama_keep_alive
             )

@@ -19,11 +19,13 @@ from workers.background import Background
 from workers.checks import CheckedTrack, check_track
 from workers.clip import Frame
 from workers.crops import CROP_SIDE, CropBox
+from workers.eyes import EMPTY_EYES, Eyes, EyeView
 from workers.mesh import POINTS, FaceBox, FaceFinder
 from workers.obstruction import CoverMeter
 from workers.portraits import Portrait, PortraitAlbum
 from workers.regions import REGIONS, SkinMap, SkinMapper, colours
 from workers.torso import EMPTY_TORSO, Torso, TorsoView
+from workers.views import EMPTY_VIEWS, ViewKeeper, Views
 
 __all__ = ["REGIONS", "FaceTrack", "FaceTracker", "Portrait", "track_face"]
 
@@ -64,6 +66,8 @@ class FaceTrack:
     faces       (n,)            number of faces seen (carried between measured frames)
     keys        (n,)            whether the encoder coded the frame without reference to others
     torso                       patches of the chest, six times a second
+    eyes                        patches of both eyes, in every frame
+    views                       the whole picture, small, where the mesh was measured
     portraits                   at the original's nine moments, spread over shorter clips
     checks                      face, obstruction, liveness, lighting, motion, timing, each with its reason
     size                        (width, height) of the upright frame
@@ -80,6 +84,8 @@ class FaceTrack:
     size: tuple[int, int]
     torso: Torso = EMPTY_TORSO
     keys: NDArray[np.bool_] | None = None
+    eyes: Eyes = EMPTY_EYES
+    views: Views = EMPTY_VIEWS
 
 
 class FaceTracker:
@@ -134,6 +140,8 @@ class _Passage:
         self._background = Background()
         self._album = PortraitAlbum()
         self._torso = TorsoView()
+        self._eyes = EyeView()
+        self._views = ViewKeeper()
         self._breathed_s = -_BREATH_S
         self._waiting: list[Frame] = []
         self._last: _Sight | None = None
@@ -186,6 +194,8 @@ class _Passage:
             size=self._size,
             torso=self._torso.finish(),
             keys=np.array(self._keys, np.bool_),
+            eyes=self._eyes.finish(),
+            views=self._views.finish(),
         )
 
     def _look(self) -> None:
@@ -197,6 +207,7 @@ class _Passage:
             skin = self._mapper.map(frame.rgb, mesh)
             self._background.see(self._size, mesh)
             self._album.offer(frame.time_s, frame.rgb, mesh)
+            self._views.see(frame.time_s, frame.rgb, mesh)
         if frame.time_s - self._counted_s >= _COUNT_S:
             self._others = 0 if mesh is None else _others(self._finder.faces(frame.rgb), mesh)
             self._distant |= mesh is None and bool(self._finder.distant_faces(frame.rgb))
@@ -223,6 +234,8 @@ class _Passage:
         if mesh is not None and frame.time_s - self._breathed_s >= _BREATH_S - _SLACK_S:
             self._torso.see(frame.time_s, frame.rgb, mesh)
             self._breathed_s = frame.time_s
+        if mesh is not None:
+            self._eyes.see(frame.time_s, frame.rgb, mesh)
         self._times_s.append(frame.time_s)
         self._keys.append(frame.key)
         self._landmarks.append(mesh)

@@ -10,35 +10,23 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from lab.bench.looks import OLDEST, Floats, Truth, fit_age, fit_gender, folds, years
+from lab.bench.looks import OLDEST, Floats, Truth
+from lab.bench.looks_tables import Faces, age_table, bmi_table, gender_table
+from lab.bench.report import Report
 from workers.mesh import FaceFinder
 from workers.portraits import Portrait, portrait_of
-from workers.vision.age import BASELINE_YEARS
-from workers.vision.bmi import FRONTAL, SIGNS, ratios
-from workers.vision.calibration import AGE, GENDER
-from workers.vision.gender import LEAST_PROBABILITY
+from workers.vision.bmi import FRONTAL, ratios
+from workers.vision.calibration import GENDER
 from workers.vision.models import FACE_MODELS, VisionModels
 
 # Faces that fill their picture are found once there is something around them.
 _BORDER: Final = 60
-
-
-@dataclass(frozen=True)
-class Faces:
-    """What each network says of n pictures, uncalibrated, by model; and the truth."""
-
-    ages: dict[str, Floats]
-    log_odds: dict[str, Floats]
-    truth: Truth
-    ratios: list[list[float]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,22 +34,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m lab.bench.vision", description=__doc__)
     parser.add_argument("faces", type=Path)
     options = parser.parse_args(arguments)
-    faces, missed = answers(options.faces)
-    report: dict[str, Any] = {"pictures": len(faces.truth.low), "no mesh": missed}
-    report["bmi: mean, spread and index spread of face ratios, frontal adults"] = faces.ratios
-    report |= {f"age by {model}": _age(model, raw, faces.truth) for model, raw in faces.ages.items()}
-    for models in GENDER:
-        if all(model in faces.log_odds for model in models):
-            report[f"gender by {' + '.join(models)}"] = _gender(models, faces)
-    for name, value in report.items():
-        if isinstance(value, dict):
-            sys.stdout.write(f"\n{name}\n")
-            for part, figure in value.items():
-                sys.stdout.write(f"  {part}: {figure}\n")
-        else:
-            sys.stdout.write(f"{name}: {value}\n")
-    sys.stdout.write(json.dumps(report) + "\n")
+    tables, missed = looks(options.faces)
+    for table in tables:
+        sys.stdout.write(table.markdown + "\n")
+    sys.stdout.write(json.dumps({"no mesh": missed, **{table.name: table.summary for table in tables}}) + "\n")
     return 0
+
+
+def looks(folder: Path) -> tuple[list[Report], int]:
+    """Tables of age, gender and BMI on a folder's portraits, and how many pictures show no face."""
+    faces, missed = answers(folder)
+    tables = [age_table(model, raw, faces.truth) for model, raw in faces.ages.items()]
+    tables += [gender_table(models, faces) for models in GENDER if all(model in faces.log_odds for model in models)]
+    return [*tables, bmi_table(faces.ratios)], missed
 
 
 def answers(folder: Path) -> tuple[Faces, int]:
@@ -88,14 +73,9 @@ def answers(folder: Path) -> tuple[Faces, int]:
     return Faces(ages, log_odds, truth, _ratios(adults)), missed
 
 
-def _ratios(adults: Sequence[Portrait]) -> list[list[float]]:
-    """Mean and spread of the face ratios of those who look straight ahead, and the spread of their index."""
-    found = np.array([ratios(adult.landmarks) for adult in adults if adult.frontality >= FRONTAL]).reshape(-1, 7)
-    if len(found) < 2:
-        return []
-    mean, spread = found.mean(axis=0), found.std(axis=0)
-    index = np.mean(SIGNS * (found - mean) / spread, axis=1)
-    return [mean.round(3).tolist(), spread.round(3).tolist(), [round(float(index.std()), 3)]]
+def _ratios(adults: Sequence[Portrait]) -> Floats:
+    """Face ratios (m, 7) of those who look straight ahead."""
+    return np.array([ratios(adult.landmarks) for adult in adults if adult.frontality >= FRONTAL]).reshape(-1, 7)
 
 
 def portraits_of(folder: Path) -> tuple[list[Portrait], list[dict[str, str]], int]:
@@ -129,98 +109,6 @@ def band(name: str) -> tuple[float, float]:
         return float(name[:-1]), OLDEST
     low, _, high = name.partition("-")
     return float(low), float(high) + 1.0
-
-
-def _age(model: str, raw: Floats, truth: Truth) -> dict[str, Any]:
-    """As shipped where the constants were not fitted here, else held out."""
-    ages, inside, width = np.zeros(len(raw)), np.zeros(len(raw)), np.zeros(len(raw))
-    times = np.zeros(len(raw))
-    for rest, fold in folds(len(raw)):
-        fitted = fit_age(raw[rest], truth.of(rest))
-        found = years(fitted, raw[fold])
-        low, high = (offset + slope * found for offset, slope in (fitted.low, fitted.high))
-        low, high = np.maximum(np.minimum(low, found), 0.0), np.maximum(high, found)
-        spread = truth.of(fold).spread()
-        ages[fold] += found
-        inside[fold] += np.mean((spread >= low[:, None]) & (spread <= high[:, None]), axis=1)
-        width[fold] += high - low
-        times[fold] += 1
-    ages, inside, width = ages / times, inside / times, width / times
-    off, aside = truth.off_band(ages), np.abs(ages - truth.middle)
-    adult, old = truth.adult, truth.low >= 60
-    shipped = years(AGE[model], raw)
-    fitted = fit_age(raw, truth)
-    return {
-        "adults": int(adult.sum()),
-        "years off the band, uncalibrated": _mean(truth.off_band(raw)[adult]),
-        "years off the band, held out": _mean(off[adult]),
-        "years off the band, as shipped": _mean(truth.off_band(shipped)[adult]),
-        "years off the band's middle, held out": _mean(aside[adult]),
-        "the same for a constant": _mean(np.abs(BASELINE_YEARS - truth.middle)[adult]),
-        "interval holds, adults": _mean(inside[adult], 3),
-        "interval holds, minors": _mean(inside[~adult], 3),
-        "interval holds, sixty and older": _mean(inside[old], 3),
-        "interval width": _mean(width[adult], 1),
-        "by band: off the band, estimate less middle, interval holds": {
-            f"{low:g}": [_mean(off[own]), _mean((ages - truth.middle)[own], 1), _mean(inside[own])]
-            for low in np.unique(truth.low)
-            if (own := truth.low == low).any()
-        },
-        "adults by gender: off the band, estimate less middle": {
-            name: [_mean(off[own]), _mean((ages - truth.middle)[own], 1)]
-            for name, own in (("female", adult & ~truth.male), ("male", adult & truth.male))
-        },
-        "constants: curve, low, high": [
-            [[knot, round(value, 1)] for knot, value in fitted.curve],
-            [round(value, 3) for value in fitted.low],
-            [round(value, 3) for value in fitted.high],
-        ],
-    }
-
-
-def _gender(models: tuple[str, ...], faces: Faces) -> dict[str, Any]:
-    adult = faces.truth.adult
-    log_odds = np.stack([faces.log_odds[model] for model in models], axis=1)[adult]
-    male, low = faces.truth.male[adult], faces.truth.low[adult]
-    held, times = np.zeros(len(male)), np.zeros(len(male))
-    for rest, fold in folds(len(male)):
-        weights = fit_gender(log_odds[rest], male[rest])
-        held[fold] += log_odds[fold] @ weights[:-1] + weights[-1]
-        times[fold] += 1
-    held /= times
-    right = (held > 0) == male
-    probability = 1 / (1 + np.exp(-np.abs(held)))
-    told = probability >= LEAST_PROBABILITY
-    return {
-        "adults": len(male),
-        "right, asked always": _mean(right, 3),
-        "told": _mean(told, 3),
-        "right where told": _mean(right[told], 3),
-        "mean probability where told": _mean(probability[told], 3),
-        "calibration: mean probability and share right, by fifths": _fifths(probability, right),
-        "by gender: told, right where told": {
-            name: [_mean(told[own]), _mean(right[own & told])] for name, own in (("female", ~male), ("male", male))
-        },
-        "by band: told, right where told": {
-            f"{first:g}": [_mean(told[own]), _mean(right[own & told])]
-            for first in np.unique(low)
-            if (own := low == first).any()
-        },
-        "by band and gender: right where told": {
-            f"{first:g} {name}": _mean(right[told & (low == first) & own])
-            for first in np.unique(low)
-            for name, own in (("female", ~male), ("male", male))
-        },
-        "constants: weights": [round(value, 3) for value in fit_gender(log_odds, male).tolist()],
-    }
-
-
-def _fifths(probability: Floats, right: NDArray[np.bool_]) -> list[list[float]]:
-    return [[_mean(probability[part]), _mean(right[part])] for part in np.array_split(np.argsort(probability), 5)]
-
-
-def _mean(values: NDArray[Any], digits: int = 2) -> float:
-    return round(float(np.mean(values)), digits) if len(values) else float("nan")
 
 
 if __name__ == "__main__":

@@ -1,167 +1,151 @@
 """Is a living person before the camera, or a picture of one? Votes, each bounded by what it is worth, make P(live).
 
-A pulse in step on forehead and cheeks speaks for life (a film of a living face has one as well); a straight edge on
-both sides of the face speaks for a print or a screen; MiniFASNet, where its weights are installed, judges the texture.
-Without it nothing here can tell a good film on a borderless screen from a person, so the verdict is then never "live":
-it is `unknown`, or `fail` where edges and a missing pulse agree.
+Each cue (`workers.vision.cues`) becomes a vote: log-odds of a living person, with weights that
+`python -m lab.calibrate.liveness` fits to simulated clips and writes to `liveness.json` beside this file. A cue that a
+clip can't show does not vote. MiniFASNet's texture, where its weights are installed, is one vote more, and the others
+have weights of their own beside it. Without it nothing here can tell a good film on a steady, borderless screen from a
+person, so the verdict is then never "pass".
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Final
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from shared.schemas import Check, CheckStatus
 from shared.vitals import Reason
 from workers.face import FaceTrack
-from workers.models.fasnet import SIDE
 from workers.models.session import Network
-from workers.portraits import Portrait
-from workers.rppg.estimators import pos
-from workers.rppg.filters import pulse_wave
-from workers.rppg.traces import NoTraces, traces_of
+from workers.vision.cues import Cues
+from workers.vision.cues.all import cues_of
 
 #: P(live) from which on the verdict is "pass" (the original's threshold), and up to which it is "fail".
 PASS: Final = 0.99
 FAIL: Final = 0.05
 
-# Correlation of the regions' POS waves at which nothing is said, and log-odds each unit of it adds. On 28 simulated and
-# 3 real clips of 8 s it is 0.12 to 0.95 for the living (median 0.50), -0.21 to 0.17 for prints and stills, and -0.04 to
-# 0.46 for films on a screen. A missing pulse is no proof: dark skin and little light lose it, so it counts little.
-_IN_STEP: Final = 0.27
-_PER_CORRELATION: Final = 8.0
-_MOST_PULSE: Final = 1.5
-_SHORTEST_S: Final = 5.0
-# An edge is upright, longer than this part of the portrait's height, and lies beside the face; one on each side was on
-# none of 9 living clips and on 8 of 22 attacks.
-_EDGE: Final = 0.45
-_EDGE_ODDS: Final = -2.5
-_MOST_TEXTURE: Final = 5.0
-#: Sides of MiniFASNet's crops, in those of the face's box: by the names of their weights.
-FASNET: Final = {"fasnet.v2": 2.7, "fasnet.v1se": 4.0}
-_PORTRAITS: Final = 3
+
+#: Cues of pictures alone: without them nothing is known.
+ONE_SIDED: Final = ("stillness", "band", "edges")
+# Change over the clip, against noise, from which on a face surely moves; decibels of a flicker that lamps make as well;
+# and length of upright edges that doors and shelves have. Nearly all living training clips lie on the harmless side:
+# no more is claimed of where the count begins.
+_STIRS: Final = 1.6
+_BAND_DB: Final = 16.0
+_EDGE: Final = 0.35
+
+
+@dataclass(frozen=True)
+class LivenessThresholds:
+    """P(live) from which on it passes, and up to which it fails.
+
+    `decisive`: what fails is told no vital of a pulse; else it is warned of.
+    """
+
+    passes: float = PASS
+    fails: float = FAIL
+    decisive: bool = True
 
 
 @dataclass(frozen=True)
 class Vote:
     """What one cue says: log-odds of a living person, and words for it."""
 
+    name: str
     log_odds: float
-    says: str
+
+    @property
+    def says(self) -> str:
+        """In words."""
+        return _WORDS[self.name][self.log_odds < 0]
+
+
+#: What a vote for and a vote against says.
+_WORDS: Final = {
+    "pulse": ("a pulse", "hardly a pulse"),
+    "blinks": ("the eyes blink", "no blink"),
+    "stillness": ("the head moves", "the face never moves"),
+    "surroundings": ("the background stays while the head moves", "what surrounds the face moves with it"),
+    "band": ("no flicker runs over the face", "a flicker runs over the face, as on a screen"),
+    "edges": ("no frame around the face", "straight edges on both sides, as of a print or a screen"),
+    "texture": ("skin's texture", "the texture of paper or of a screen"),
+}
 
 
 @dataclass(frozen=True)
-class LivenessThresholds:
-    """P(live) from which on it passes, and up to which it fails."""
+class Fusion:
+    """Weights of the features (`features`), what each is where nothing is known of it, a constant, and each bound."""
 
-    passes: float = PASS
-    fails: float = FAIL
+    constant: float
+    weights: dict[str, float]
+    neutral: dict[str, float]
+    most: dict[str, float]
+
+    def votes(self, cues: Cues) -> list[Vote]:
+        """The votes of the cues that the clip shows."""
+        known = features(cues)
+        return [
+            Vote(name, float(np.clip(weight * (known[name] - self.neutral[name]), -self.most[name], self.most[name])))
+            for name, weight in self.weights.items()
+            if name in known
+        ]
+
+
+def features(cues: Cues) -> dict[str, float]:
+    """Each cue that is known on a scale on which more speaks for life; extremes say no more than what is near them.
+
+    What only a picture has (`ONE_SIDED`) is 0 where it is missing, for people and good pictures alike.
+    """
+    known: dict[str, float | None] = {
+        "pulse": None if cues.pulse is None else float(np.clip(cues.pulse, -4, 6)),
+        "blinks": None if cues.blinks is None else float(min(cues.blinks, 2)),
+        "surroundings": None if cues.together is None else -cues.together,
+        "stillness": None if cues.stirs is None else -float(np.clip((_STIRS - cues.stirs) / 0.4, 0, 1)),
+        "band": None if cues.band is None else -float(np.clip((cues.band - _BAND_DB) / 10, 0, 1)),
+        "edges": None if cues.framed is None else -float(np.clip((cues.framed - _EDGE) / 0.2, 0, 1)),
+        "texture": None if cues.texture is None else float(np.clip(cues.texture, -5, 5)),
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def fusions() -> Mapping[str, Fusion]:
+    """The fitted fusions, `alone` and `with_texture`."""
+    document = json.loads((files("workers.vision") / "liveness.json").read_text("utf-8"))
+    return {name: Fusion(**document[name]) for name in ("alone", "with_texture")}
+
+
+_FUSIONS: Final = fusions()
+
+
+# Votes below this are not worth a word.
+_AUDIBLE: Final = 0.2
+_LACKING: Final = " Texture was not judged: `facevitals models fetch fasnet.v2 fasnet.v1se`."
 
 
 def check_liveness(
     track: FaceTrack, networks: dict[str, Network], thresholds: LivenessThresholds | None = None
 ) -> Check:
     """The verdict on a track, P(live) as its score; `networks` are MiniFASNet's, by name, or none."""
-    limits = thresholds or LivenessThresholds()
-    best = sorted(track.portraits, key=lambda portrait: -portrait.quality)[:_PORTRAITS]
-    texture = texture_vote(best, networks)
-    votes = [vote for vote in (pulse_vote(track), edge_vote(best), texture) if vote is not None]
-    if not votes:
+    return verdict(cues_of(track, networks), thresholds or LivenessThresholds())
+
+
+def verdict(cues: Cues, limits: LivenessThresholds) -> Check:
+    """The verdict that the cues allow."""
+    fusion = _FUSIONS["alone" if cues.texture is None else "with_texture"]
+    votes = fusion.votes(cues)
+    if not votes or (cues.pulse is None and cues.blinks is None):
         return Check(status=CheckStatus.UNKNOWN, detail="The clip is too short to tell a living face from a picture.")
-    live = float(1 / (1 + np.exp(-sum(vote.log_odds for vote in votes))))
-    said = "; ".join(f"{vote.says} ({vote.log_odds:+.1f})" for vote in votes)
-    score = round(live, 3)
+    live = float(1 / (1 + np.exp(-fusion.constant - sum(vote.log_odds for vote in votes))))
+    strongest = sorted(votes, key=lambda vote: -abs(vote.log_odds))
+    said = "; ".join(f"{vote.says} ({vote.log_odds:+.1f})" for vote in strongest if abs(vote.log_odds) >= _AUDIBLE)
+    found = {"score": round(live, 3), "votes": {vote.name: round(vote.log_odds, 2) for vote in votes}}
     if live <= limits.fails:
         detail = f"This looks like a picture of a person: {said}."
-        return Check(status=CheckStatus.FAIL, score=score, reason=Reason.NOT_LIVE, detail=detail)
-    if texture is not None and live >= limits.passes:
-        return Check(status=CheckStatus.PASS, score=score, detail=f"A living person: {said}.")
-    lacking = "" if texture else " Texture was not judged: `facevitals models fetch fasnet.v2 fasnet.v1se`."
-    return Check(status=CheckStatus.UNKNOWN, score=score, detail=f"Not sure: {said}.{lacking}")
-
-
-def pulse_vote(track: FaceTrack) -> Vote | None:
-    """Forehead's and cheeks' POS waves against each other; None where the clip is too short or the face is lost."""
-    try:
-        traces = traces_of(track)
-    except NoTraces:
-        return None
-    regions = [region for region in traces.regions[1:] if np.isfinite(region).all()]
-    if traces.duration_s < _SHORTEST_S or len(regions) < 2:
-        return None
-    waves = np.array([pulse_wave(pos.project(region, traces.fs), traces.fs) for region in regions])
-    if not np.all(waves.std(axis=1) > 0):
-        return Vote(-_MOST_PULSE, "nothing pulsates")
-    together = float(np.corrcoef(waves)[np.triu_indices(len(waves), 1)].mean())
-    odds = float(np.clip(_PER_CORRELATION * (together - _IN_STEP), -_MOST_PULSE, _MOST_PULSE))
-    return Vote(odds, "the face's regions pulsate in step" if odds > 0 else "hardly a pulse that the regions share")
-
-
-def edge_vote(portraits: Sequence[Portrait]) -> Vote | None:
-    """A long upright edge on both sides of the face, on most of the portraits; None where there is none."""
-    if not portraits:
-        return None
-    framed = float(np.median([_framed(portrait) for portrait in portraits]))
-    return Vote(_EDGE_ODDS, "straight edges on both sides, as of a print or a screen") if framed >= _EDGE else None
-
-
-def _framed(portrait: Portrait) -> float:
-    """Length of the shorter of the longest upright edges left and right of the face, in heights of the portrait."""
-    grey = cv2.GaussianBlur(cv2.cvtColor(portrait.rgb, cv2.COLOR_RGB2GRAY), (0, 0), 1.0)
-    height = portrait.rgb.shape[0]
-    lines = cv2.HoughLinesP(cv2.Canny(grey, 30, 80), 1, np.pi / 180, 60, minLineLength=_EDGE * height, maxLineGap=6)
-    low, high = portrait.landmarks[:, 0].min(), portrait.landmarks[:, 0].max()
-    left = right = 0.0
-    found = np.zeros((0, 4)) if lines is None else np.asarray(lines, np.float64).reshape(-1, 4)  # type: ignore[redundant-expr]
-    for x1, y1, x2, y2 in found:
-        rise, middle = abs(y2 - y1), (x1 + x2) / 2
-        if abs(x2 - x1) > 0.25 * rise:
-            continue
-        left = max(left, rise / height) if middle < low else left
-        right = max(right, rise / height) if middle > high else right
-    return min(left, right)
-
-
-def texture_vote(portraits: Sequence[Portrait], networks: dict[str, Network]) -> Vote | None:
-    """MiniFASNet's two networks, averaged as DeepFace does; None where one of them is not installed."""
-    if not portraits or any(name not in networks for name in FASNET):
-        return None
-    live = float(np.median([live_by_texture(one.rgb, face_box(one.landmarks), networks) for one in portraits]))
-    odds = float(np.clip(np.log(max(live, 1e-6) / max(1 - live, 1e-6)), -_MOST_TEXTURE, _MOST_TEXTURE))
-    return Vote(odds, "skin's texture" if odds > 0 else "the texture of paper or of a screen")
-
-
-def live_by_texture(
-    rgb: NDArray[np.uint8], box: tuple[float, float, float, float], networks: dict[str, Network]
-) -> float:
-    """Probability of a living face in `box` (x, y, w, h) of a picture (h, w, 3)."""
-    total = 0.0
-    for name, scale in FASNET.items():
-        crop = _around(rgb, box, scale)[..., ::-1].astype(np.float32)
-        logits = networks[name](np.ascontiguousarray(crop.transpose(2, 0, 1)[None]))[0]
-        powers = np.exp(logits - logits.max())
-        total += float(powers[1] / powers.sum()) / len(FASNET)
-    return total
-
-
-def face_box(landmarks: NDArray[np.float32]) -> tuple[float, float, float, float]:
-    """The box (x, y, w, h) of a face as detectors draw it: from mid-forehead to chin, about square."""
-    low, high = landmarks.min(axis=0), landmarks.max(axis=0)
-    side = float(0.9 * (high - low).max())
-    middle = (low + high) / 2
-    return float(middle[0] - side / 2), float(high[1] - side), side, side
-
-
-def _around(rgb: NDArray[np.uint8], box: tuple[float, float, float, float], scale: float) -> NDArray[np.uint8]:
-    """The crop (80, 80, 3), `scale` times the box, moved and shrunk into the picture as in the networks' training."""
-    height, width = rgb.shape[:2]
-    x, y, w, h = box
-    scale = min((height - 1) / h, (width - 1) / w, scale)
-    size = np.array([w, h]) * scale
-    corner = np.array([x + w / 2, y + h / 2]) - size / 2
-    corner = np.clip(corner, 0, np.maximum(np.array([width - 1, height - 1]) - size, 0)).astype(int)
-    end = np.minimum(corner + size.astype(int) + 1, (width, height))
-    return np.asarray(cv2.resize(rgb[corner[1] : end[1], corner[0] : end[0]], (SIDE, SIDE)), np.uint8)
+        status = CheckStatus.FAIL if limits.decisive else CheckStatus.WARN
+        return Check(status=status, reason=Reason.NOT_LIVE, detail=detail, **found)
+    if cues.texture is not None and live >= limits.passes:
+        return Check(status=CheckStatus.PASS, detail=f"A living person: {said}.", **found)
+    lacking = "" if cues.texture is not None else _LACKING
+    return Check(status=CheckStatus.UNKNOWN, detail=f"Not sure: {said or 'nothing speaks clearly'}.{lacking}", **found)

@@ -13,7 +13,7 @@ from workers.models import Device, ModelNotInstalled, Network, model_file, open_
 from workers.portraits import Portrait
 from workers.vision import agegender, dlib_nets
 from workers.vision.calibration import AGE, GENDER
-from workers.vision.liveness import FASNET
+from workers.vision.cues.texture import FASNET
 
 Floats = NDArray[np.float32]
 

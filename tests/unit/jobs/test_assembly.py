@@ -116,3 +116,20 @@ def test_a_number_without_a_status_or_silence_without_a_reason_cannot_be_written
         kind(value=None, unit="/min", status=VitalStatus.OK)
     with pytest.raises(ValidationError):
         kind(value=None, unit="/min", status=VitalStatus.ABSTAINED)
+
+
+def test_a_picture_of_a_person_is_told_no_pulse_but_keeps_its_looks() -> None:
+    fails = Check(status=CheckStatus.FAIL, reason=Reason.NOT_LIVE, detail="This looks like a picture.")
+    rate = Vital(value=72.0, unit="/min", status=VitalStatus.OK)
+    age = Vital(value=40.0, unit="years", status=VitalStatus.OK)
+    vision, rppg = good(Branch.VISION, liveness=fails), good(Branch.RPPG)
+    vision = vision.model_copy(update={"vitals": {**vision.vitals, "age": age}})
+    rppg = rppg.model_copy(update={"vitals": {**rppg.vitals, "heart_rate": rate}})
+    document = put_together({Branch.VISION: vision, Branch.RPPG: rppg})
+    told = document.vitals["heart_rate"]
+    assert (told.value, told.status, told.reason) == (None, VitalStatus.ABSTAINED, Reason.NOT_LIVE)
+    assert document.vitals["stress"].reason is Reason.NO_PULSE
+    assert document.vitals["age"] == age
+    warns = fails.model_copy(update={"status": CheckStatus.WARN})
+    warned = good(Branch.VISION, liveness=warns)
+    assert put_together({Branch.VISION: warned, Branch.RPPG: rppg}).vitals["heart_rate"] == rate

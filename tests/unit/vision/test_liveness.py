@@ -8,18 +8,32 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from lab.calibrate.liveness import ALONE, MOST, fit
+from lab.impostors import Trial
+from lab.simulate import ClipSpec, simulate
 from shared.schemas import CheckStatus
 from shared.vitals import Reason
-from workers.face import FaceTrack
+from workers.clip import open_clip
+from workers.eyes import PATCH, Eyes
+from workers.face import FaceTrack, FaceTracker
 from workers.mesh import FaceFinder
 from workers.models import ModelNotInstalled, Network, model_file, open_network
 from workers.models.checkpoint import CheckpointUnreadable
 from workers.models.fasnet import graph_of
 from workers.models.manifest import MODELS
 from workers.portraits import Portrait
-from workers.vision.liveness import FASNET, check_liveness, edge_vote, live_by_texture, pulse_vote
+from workers.vision.cues import Cues
+from workers.vision.cues.all import cues_of, pulse
+from workers.vision.cues.blinks import blinks
+from workers.vision.cues.screen import band, framed
+from workers.vision.cues.texture import FASNET, live_by_texture, texture
+from workers.vision.liveness import LivenessThresholds, check_liveness, fusions, verdict
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
+LIMITS = LivenessThresholds()
+UNTOLD = Cues(pulse=None, blinks=None, stirs=None, together=None, band=None, framed=None, texture=None)
+PERSON = Cues(pulse=5.0, blinks=3, stirs=4.0, together=-1.5, band=9.0, framed=0.0, texture=5.0)
+PICTURE = Cues(pulse=-4.0, blinks=0, stirs=1.0, together=None, band=9.0, framed=0.7, texture=-5.0)
 
 
 @pytest.fixture(scope="module")
@@ -35,25 +49,31 @@ def fasnet(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Network]:
     return {name: open_network(model_file(name, folder), 1) for name in FASNET}
 
 
-def track(beats: bool, *portraits: Portrait, seconds: float = 10.0) -> FaceTrack:
-    """Three regions that pulsate in step, or noise."""
-    times_s = np.arange(round(30 * seconds)) / 30
-    rng = np.random.default_rng(3)
-    regions = 0.4 + 0.001 * rng.normal(size=(len(times_s), 4, 3))
-    if beats:
-        wave = np.sin(2 * np.pi * 1.2 * times_s)
-        regions -= 0.006 * wave[:, None, None] * np.array([0.33, 0.77, 0.53])
-    return FaceTrack(
-        times_s=times_s,
-        landmarks=np.zeros((len(times_s), 478, 2), np.float32),
-        regions=regions.astype(np.float32),
-        background=np.full((len(times_s), 3), 0.3, np.float32),
-        crops=np.zeros((len(times_s), 72, 72, 3), np.uint8),
-        faces=np.ones(len(times_s), np.int8),
-        portraits=portraits,
-        checks={},
-        size=(640, 480),
-    )
+@pytest.fixture(scope="module")
+def tracker() -> FaceTracker:
+    return FaceTracker()
+
+
+def filmed(tracker: FaceTracker, folder: Path, kind: str, seed: int) -> FaceTrack:
+    path = folder / f"{kind}.mp4"
+    simulate(path, ClipSpec(kind=kind, seed=seed, duration_s=6.0, fps=20.0, blink_rate=30.0))
+    with open_clip(path) as clip:
+        return tracker.track(clip.frames())
+
+
+@pytest.fixture(scope="module")
+def alive(tracker: FaceTracker, tmp_path_factory: pytest.TempPathFactory) -> FaceTrack:
+    return filmed(tracker, tmp_path_factory.mktemp("alive"), "live", 3)
+
+
+@pytest.fixture(scope="module")
+def photograph(tracker: FaceTracker, tmp_path_factory: pytest.TempPathFactory) -> FaceTrack:
+    return filmed(tracker, tmp_path_factory.mktemp("still"), "still", 3)
+
+
+@pytest.fixture(scope="module")
+def screen(tracker: FaceTracker, tmp_path_factory: pytest.TempPathFactory) -> FaceTrack:
+    return filmed(tracker, tmp_path_factory.mktemp("screen"), "shown", 3)
 
 
 def portrait(rgb: NDArray[np.uint8]) -> Portrait:
@@ -69,47 +89,110 @@ def room() -> NDArray[np.uint8]:
     return np.full((300, 300, 3), 120, np.uint8)
 
 
-def framed() -> NDArray[np.uint8]:
-    return np.asarray(cv2.rectangle(room(), (50, 20), (250, 280), (240, 240, 240), 6), np.uint8)
+def test_a_person_blinks_moves_and_has_a_pulse(alive: FaceTrack) -> None:
+    cues = cues_of(alive, {})
+    assert cues.blinks is not None
+    assert cues.blinks >= 1
+    assert cues.stirs is not None
+    assert cues.stirs > 1.6
+    assert cues.pulse is not None
+    assert cues.band is not None
+    assert cues.band < 20
+    assert cues.texture is None
+    assert check_liveness(alive, {}).status is CheckStatus.UNKNOWN
 
 
-def test_a_pulse_that_regions_share_speaks_for_life_and_its_absence_a_little_against_it() -> None:
-    with_pulse, without = pulse_vote(track(True)), pulse_vote(track(False))
-    assert with_pulse is not None
-    assert without is not None
-    assert with_pulse.log_odds == 1.5
-    assert -1.5 <= without.log_odds < 0
-    assert pulse_vote(track(True, seconds=2.0)) is None
-
-
-def test_edges_on_both_sides_speak_against_it() -> None:
-    assert edge_vote([portrait(room())]) is None
-    one_side = np.asarray(cv2.line(room(), (40, 10), (40, 290), (250, 250, 250), 5), np.uint8)
-    assert edge_vote([portrait(one_side)]) is None
-    vote = edge_vote([portrait(framed())])
-    assert vote is not None
-    assert vote.log_odds < -2
-
-
-def test_a_pulse_alone_is_never_called_alive_nor_its_absence_alone_a_picture() -> None:
-    for beats in (True, False):
-        check = check_liveness(track(beats, portrait(room())), {})
-        assert check.status is CheckStatus.UNKNOWN
-        assert check.score is not None
-        assert 0.1 < check.score < 0.9
-        assert "Not sure" in (check.detail or "")
-        assert "fasnet" in (check.detail or "")
-
-
-def test_a_frame_around_a_face_without_a_pulse_is_a_picture() -> None:
-    check = check_liveness(track(False, portrait(framed())), {})
+def test_a_photograph_on_a_stand_is_no_person(photograph: FaceTrack) -> None:
+    cues = cues_of(photograph, {})
+    assert cues.blinks == 0
+    assert cues.stirs is not None
+    assert cues.stirs < 1.6
+    check = check_liveness(photograph, {})
     assert (check.status, check.reason) == (CheckStatus.FAIL, Reason.NOT_LIVE)
-    assert "edges" in (check.detail or "")
+    assert "never moves" in (check.detail or "")
+    assert check.votes is not None
+    assert check.votes["stillness"] < -1
 
 
-def test_too_short_a_clip_says_nothing() -> None:
-    check = check_liveness(track(True, seconds=2.0), {})
-    assert (check.status, check.score) == (CheckStatus.UNKNOWN, None)
+def test_a_flicker_runs_over_a_screen(screen: FaceTrack, alive: FaceTrack) -> None:
+    shown, seen = band(screen.times_s, screen.crops), band(alive.times_s, alive.crops)
+    assert shown is not None
+    assert seen is not None
+    assert shown > seen + 5
+
+
+def test_what_a_person_shows_passes_only_where_the_texture_was_judged() -> None:
+    sure = verdict(PERSON, LIMITS)
+    assert sure.status is CheckStatus.PASS
+    assert sure.score is not None
+    assert sure.score >= LIMITS.passes
+    unsure = verdict(replace(PERSON, texture=None), LIMITS)
+    assert unsure.status is CheckStatus.UNKNOWN
+    assert "fasnet" in (unsure.detail or "")
+
+
+def test_a_picture_fails_and_only_warns_where_it_may_not_decide() -> None:
+    for cues in (PICTURE, replace(PICTURE, texture=None)):
+        check = verdict(cues, LIMITS)
+        assert (check.status, check.reason) == (CheckStatus.FAIL, Reason.NOT_LIVE)
+    assert verdict(PICTURE, replace(LIMITS, decisive=False)).status is CheckStatus.WARN
+
+
+@pytest.mark.parametrize("name", ["pulse", "blinks", "together", "stirs", "band", "framed"])
+def test_no_cue_alone_decides(name: str) -> None:
+    for cues in (PERSON, PICTURE):
+        lone = replace(replace(UNTOLD, pulse=0.0), **{name: getattr(cues, name)})
+        assert verdict(lone, LIMITS).status is CheckStatus.UNKNOWN
+
+
+def test_nothing_votes_louder_than_it_may() -> None:
+    for fusion in fusions().values():
+        for cues in (PERSON, PICTURE):
+            for vote in fusion.votes(cues):
+                assert abs(vote.log_odds) <= MOST[vote.name]
+
+
+def test_without_a_face_or_in_too_short_a_clip_nothing_is_said(alive: FaceTrack) -> None:
+    assert verdict(UNTOLD, LIMITS).status is CheckStatus.UNKNOWN
+    assert verdict(UNTOLD, LIMITS).score is None
+    lost = replace(alive, regions=np.full_like(alive.regions, np.nan), faces=np.zeros_like(alive.faces))
+    assert pulse(lost) is None
+
+
+def test_blinks_are_counted_where_the_eyes_rest() -> None:
+    rng = np.random.default_rng(0)
+    times_s = np.arange(300) / 30
+    still = rng.integers(0, 255, (2, *PATCH)).astype(np.uint8)
+    patches = np.repeat(still[None], 300, axis=0)
+    for start in (40, 120, 250):
+        patches[start : start + 6] = 128 + rng.integers(-3, 3, (6, 2, *PATCH))
+    assert blinks(Eyes(times_s, patches, np.zeros(300))) == 3
+    speed = np.zeros(300)
+    speed[115:130] = 3.0
+    assert blinks(Eyes(times_s, patches, speed)) == 2
+    assert blinks(Eyes(times_s, patches, np.full(300, 3.0))) is None
+    assert blinks(Eyes(times_s[:60], patches[:60], np.zeros(60))) is None
+
+
+def test_edges_on_both_sides_are_a_frame_on_one_side_a_door() -> None:
+    assert framed(portrait(room())) == 0
+    assert framed(portrait(np.asarray(cv2.line(room(), (40, 10), (40, 290), (250, 250, 250), 5), np.uint8))) == 0
+    both = np.asarray(cv2.rectangle(room(), (50, 20), (250, 280), (240, 240, 240), 6), np.uint8)
+    assert framed(portrait(both)) > 0.6
+
+
+def test_the_fit_finds_what_tells_and_lets_no_cue_speak_the_wrong_way() -> None:
+    rng = np.random.default_rng(1)
+    trials = []
+    for seed in range(80):
+        live = seed % 2 == 0
+        cues = replace(
+            UNTOLD, pulse=float(rng.normal(2 if live else -2, 2)), blinks=int(rng.integers(0, 2) + (not live))
+        )
+        trials.append(Trial("live" if live else "still", seed, 1, cues))
+    fusion = fit(trials, ALONE)
+    assert fusion.weights["pulse"] > 0.3
+    assert fusion.weights["blinks"] == pytest.approx(0, abs=1e-3)
 
 
 def test_minifasnet_tells_its_own_samples_apart(fasnet: dict[str, Network]) -> None:
@@ -129,10 +212,10 @@ def test_minifasnet_tells_its_own_samples_apart(fasnet: dict[str, Network]) -> N
     assert max(live["image_F1"], live["image_F2"]) < 0.5
 
 
-def test_with_its_weights_the_texture_decides(fasnet: dict[str, Network]) -> None:
-    blank = check_liveness(track(False, portrait(room())), fasnet)
-    assert blank.status is not CheckStatus.PASS
-    assert "texture" in (blank.detail or "")
+def test_texture_is_judged_only_where_both_networks_are(fasnet: dict[str, Network]) -> None:
+    assert texture([portrait(room())], fasnet) is not None
+    assert texture([portrait(room())], {}) is None
+    assert texture([], fasnet) is None
 
 
 def test_what_is_no_minifasnet_is_refused(tmp_path: Path) -> None:
@@ -141,9 +224,3 @@ def test_what_is_no_minifasnet_is_refused(tmp_path: Path) -> None:
         graph_of(tmp_path / "w.pth")
     with pytest.raises(ModelNotInstalled, match=r"models fetch fasnet\.v2"):
         model_file("fasnet.v2", tmp_path)
-
-
-def test_without_a_face_nothing_is_said() -> None:
-    lost = track(True)
-    gone = replace(lost, regions=np.full_like(lost.regions, np.nan), faces=np.zeros_like(lost.faces))
-    assert check_liveness(gone, {}).status is CheckStatus.UNKNOWN

@@ -53,6 +53,7 @@ export interface Check {
   readonly score: number | null
   readonly reason: Reason | null
   readonly detail: string | null
+  readonly votes?: Readonly<Record<string, number>> | null
 }
 
 export interface Measure {

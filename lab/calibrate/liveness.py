@@ -1,0 +1,109 @@
+"""`python -m lab.calibrate.liveness FACES`: fit the votes on liveness to simulated clips of people and of pictures.
+
+Films the clips of the training seeds (it goes on where it stopped), reads their cues, and fits a logistic regression
+with and without MiniFASNet's texture; the living and all attacks together weigh the same. A weight is never negative:
+no cue speaks against what it is there to speak for. With `--write`, renews `workers/vision/liveness.json`; error rates
+are told by `python -m lab.bench.liveness`, on other seeds and other people.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from lab.impostors import Trial, trials
+from shared.settings import settings
+from workers.vision.cues import Cues
+from workers.vision.liveness import ONE_SIDED, Fusion, features
+
+Floats = NDArray[np.float64]
+
+#: Features of the fusion without texture; with it, texture is one more.
+ALONE: Final = ("pulse", "blinks", "surroundings", *ONE_SIDED)
+#: No cue may speak louder, in log-odds: what simulated clips make certain is not certain. A film replayed has pulse and
+#: blinks; some people blink once a minute; doors have edges; only the texture was learnt from real attacks.
+MOST: Final = {
+    "pulse": 1.5,
+    "blinks": 1.0,
+    "surroundings": 2.5,
+    "stillness": 3.0,
+    "band": 2.5,
+    "edges": 2.0,
+    "texture": 4.0,
+}
+_RIDGE: Final = 0.003
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Film, read, fit; the last line is one JSON object."""
+    parser = argparse.ArgumentParser(prog="python -m lab.calibrate.liveness", description=__doc__)
+    parser.add_argument("faces", type=Path)
+    parser.add_argument("--count", type=int, default=98)
+    parser.add_argument("--clips", type=Path, default=Path("bench-out/clips"))
+    parser.add_argument("--write", action="store_true", help="renew workers/vision/liveness.json")
+    options = parser.parse_args(arguments)
+    found = trials(options.count, options.clips, options.faces, settings().models_path, report=False)
+    document: dict[str, Any] = {
+        "made_by": {"command": "python -m lab.calibrate.liveness FACES --write", "clips": len(found)},
+        "alone": asdict(fit(found, ALONE)),
+    }
+    if all(trial.cues.texture is not None for trial in found):
+        document["with_texture"] = asdict(fit(found, (*ALONE, "texture")))
+    if options.write:
+        path = Path(str(files("workers.vision") / "liveness.json"))
+        path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **document}, indent=1) + "\n", "utf-8")
+    sys.stdout.write(json.dumps(document) + "\n")
+    return 0
+
+
+def fit(found: Sequence[Trial], names: tuple[str, ...]) -> Fusion:
+    """The fusion of the named features that tells the living among the trials best."""
+    live = np.array([trial.live for trial in found])
+    known = [features(_without_texture(trial.cues, names)) for trial in found]
+    weight = np.where(live, 0.5 / max(int(live.sum()), 1), 0.5 / max(int((~live).sum()), 1))
+    neutral, scale, columns = {}, {}, []
+    for name in names:
+        seen = np.array([name in one for one in known])
+        values = np.array([one.get(name, 0.0) for one in known])
+        # Where nothing is known a feature is taken to lie halfway between people and pictures.
+        sides = [values[seen & kind].mean() for kind in (live, ~live) if (seen & kind).any()]
+        middle = np.mean(sides) if sides and name not in ONE_SIDED else 0.0
+        neutral[name], scale[name] = float(middle), max(float(values[seen].std()), 1e-6) if seen.any() else 1.0
+        columns.append(np.where(seen, values - middle, 0.0) / scale[name])
+    weights = _regression(np.column_stack([*columns, np.ones(len(found))]), live, weight)
+    return Fusion(
+        constant=round(float(weights[-1]), 4),
+        weights={name: round(float(value) / scale[name], 4) for name, value in zip(names, weights, strict=False)},
+        neutral={name: round(value, 4) for name, value in neutral.items()},
+        most={name: MOST[name] for name in names},
+    )
+
+
+def _without_texture(cues: Cues, names: tuple[str, ...]) -> Cues:
+    return cues if "texture" in names else Cues(**{**asdict(cues), "texture": None})
+
+
+def _regression(design: Floats, positive: NDArray[np.bool_], weight: Floats) -> Floats:
+    """Ridge logistic regression with weights that are not negative, the last column's (the constant's) apart."""
+    sign = np.where(positive, 1.0, -1.0)
+
+    def loss(values: Floats) -> tuple[float, Floats]:
+        margin = sign * (design @ values)
+        slope = design.T @ (weight * -sign / (1 + np.exp(margin)))
+        slope[:-1] += 2 * _RIDGE * values[:-1]
+        return float(weight @ np.logaddexp(0.0, -margin) + _RIDGE * (values[:-1] ** 2).sum()), slope
+
+    bounds = [(0.0, None)] * (design.shape[1] - 1) + [(None, None)]
+    return np.asarray(minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

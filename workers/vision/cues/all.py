@@ -1,0 +1,50 @@
+"""Every cue of a tracked face."""
+
+from typing import Final
+
+import numpy as np
+
+from workers.face import FaceTrack
+from workers.models.session import Network
+from workers.rppg.calibration import CALIBRATION
+from workers.rppg.estimators import ESTIMATORS
+from workers.rppg.pulse import pulse_of
+from workers.rppg.traces import NoTraces, traces_of
+from workers.vision.cues import Cues
+from workers.vision.cues.blinks import blinks
+from workers.vision.cues.company import company
+from workers.vision.cues.screen import band, framed
+from workers.vision.cues.texture import texture
+
+# The best portraits are looked at; the middle one of them counts.
+_PORTRAITS: Final = 3
+_SHORTEST_S: Final = 5.0
+#: Networks draw a pulse where there is none; these can't.
+_ESTIMATORS: Final = {spec.name: spec.bind() for spec in ESTIMATORS if spec.kept and not spec.neural}
+
+
+def cues_of(track: FaceTrack, networks: dict[str, Network]) -> Cues:
+    """What the track shows; `networks` are MiniFASNet's, by name, or none."""
+    best = sorted(track.portraits, key=lambda portrait: -portrait.quality)[:_PORTRAITS]
+    motion = company(track.views)
+    return Cues(
+        pulse=pulse(track),
+        blinks=blinks(track.eyes),
+        stirs=None if motion is None else motion.stirs,
+        together=None if motion is None else motion.together,
+        band=band(track.times_s, track.crops),
+        framed=float(np.median([framed(portrait) for portrait in best])) if best else None,
+        texture=texture(best, networks),
+    )
+
+
+def pulse(track: FaceTrack) -> float | None:
+    """Log-odds of a pulse in the longest stretch in which the face is seen; None where that is too short."""
+    try:
+        traces = traces_of(track).longest_seen()
+    except NoTraces:
+        return None
+    if traces.duration_s < _SHORTEST_S:
+        return None
+    found = pulse_of(traces, _ESTIMATORS)
+    return CALIBRATION.gate.presence_alone.log_odds(found.evidence, found.agreement)
