@@ -8,8 +8,8 @@ from workers.face import FaceTrack
 from workers.models.session import Network
 from workers.rppg.calibration import CALIBRATION
 from workers.rppg.estimators import ESTIMATORS
+from workers.rppg.pulse import fused_pulse
 from workers.rppg.traces import NoTraces, traces_of
-from workers.rppg.turns import pulse_of
 from workers.vision.cues import Cues
 from workers.vision.cues.blinks import blinks
 from workers.vision.cues.company import company
@@ -46,5 +46,5 @@ def pulse(track: FaceTrack) -> float | None:
         return None
     if traces.duration_s < _SHORTEST_S:
         return None
-    found = pulse_of(traces, _ESTIMATORS)
+    found = fused_pulse(traces, {name: run(traces) for name, run in _ESTIMATORS.items()})
     return CALIBRATION.gate.presence_alone.log_odds(found.evidence, found.agreement)
