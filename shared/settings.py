@@ -70,7 +70,8 @@ class Settings(BaseSettings):
         None, description="folder of DeepFace's .deepface/weights; empty: the models folder"
     )
     deepface_backend: Literal["onnx", "pytorch", "tensorflow", "off"] = Field(
-        "onnx", description="what runs DeepFace's age and gender where their weights were fetched; off: they are not used"
+        "onnx",
+        description="what runs DeepFace's age and gender where their weights were fetched, or off",
     )
     otlp_endpoint: str = Field(
         "", description="collector of OpenTelemetry traces, as http://collector:4318; empty: none"

@@ -22,7 +22,7 @@ from shared.workers import LoadedModel
 from workers.branch import BranchResult, ClipRejected, Progress
 from workers.clip import ClipBudget, open_clip
 from workers.face import FaceTrack, FaceTracker
-from workers.models import MODELS, Device, Runner, resolve
+from workers.models import MODELS, Device, resolve
 from workers.models.deepface import DeepFaceOptions
 from workers.rppg.branch import RppgOptions, measure_rppg
 from workers.rppg.models import RppgModels

@@ -82,7 +82,7 @@ def _convolve(graph: Graph, kernel: NDArray[np.float32], bias: NDArray[np.float3
 
 def torch_names(layers: Layers) -> dict[str, NDArray[np.float32]]:
     """The weights by the names of DeepFace's PyTorch module."""
-    named = {}
+    named: dict[str, NDArray[np.float32]] = {}
     for name, (kernel, bias) in zip(LAYERS, layers, strict=True):
         path = name if name == "predictions" else f"backbone.{name}"
         named |= {f"{path}.weight": np.ascontiguousarray(kernel), f"{path}.bias": bias}

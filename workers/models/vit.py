@@ -1,9 +1,9 @@
 """A Vision Transformer of torchvision's make with a head that ends in one number, run on PyTorch: the BMI's.
 
-Dosovitskiy et al. 2021, "An image is worth 16x16 words", ICLR; weights of the original's backbone by SWAG (Singh et al.
-2022, arXiv 2201.08371). What may lie in the models folder, and how it is read, is told in `docs/original-models.md`:
-`bmi.pth`, a state dictionary of torchvision's VisionTransformer whose `heads` are linear layers, or of such a head alone
-with the backbone's file beside it; and `bmi.json`, what the weights do not tell (`BmiCard`).
+Dosovitskiy et al. 2021, "An image is worth 16x16 words", ICLR; weights of the original's backbone by SWAG (Singh et
+al. 2022, arXiv 2201.08371). What may lie in the models folder, and how it is read, is told in
+`docs/original-models.md`: `bmi.pth`, a state dictionary of torchvision's VisionTransformer whose `heads` are linear
+layers, or of such a head alone with the backbone's file beside it; and `bmi.json`, which tells the rest (`BmiCard`).
 """
 
 import json
@@ -12,6 +12,7 @@ import time
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -208,18 +209,20 @@ def assembled(tensors: Tensors, card: BmiCard) -> tuple[Any, int]:
         module.load_state_dict(renamed, assign=True)
     except (KeyError, ValueError, RuntimeError) as error:
         said = str(error).splitlines()[0]
-        raise CheckpointUnreadable(f"the tensors are no ViT of torchvision with a head of linear layers: {said}") from error
+        raise CheckpointUnreadable(
+            f"the tensors are no ViT of torchvision with a head of linear layers: {said}"
+        ) from error
     return module, side
 
 
 def _head(tensors: Tensors, activation: str) -> tuple[Tensors, Any]:
-    """The tensors with the head's named by their place, and the head: its layers in their order, `activation` between."""
+    """The tensors, the head's named by their place, and the head: its layers in their order, `activation` between."""
     from torch import nn
 
     between = {"gelu": nn.GELU, "relu": nn.ReLU, "tanh": nn.Tanh}[activation]
     names = [name for name in tensors if name.startswith("heads.") and name.endswith(".weight")]
     shapes = [tuple(tensors[name].shape) for name in names]
-    chained = all(before[0] == after[1] for before, after in zip(shapes, shapes[1:], strict=False))
+    chained = all(before[0] == after[1] for before, after in pairwise(shapes))
     if not shapes or any(len(shape) != 2 for shape in shapes) or not chained or shapes[-1][0] != 1:
         raise ValueError(f"heads of shapes {shapes} are no chain of linear layers that ends in one number")
     renamed = {name: tensor for name, tensor in tensors.items() if not name.startswith("heads.")}

@@ -47,7 +47,7 @@ def chip(
 
 
 def square(portrait: Portrait, scale: float, side: int, *, mirrored: bool = False) -> NDArray[np.uint8]:
-    """The face (side, side, 3), upright as the camera saw it, in the middle of a square `scale` times the mesh's box."""
+    """The face (side, side, 3), upright as the camera saw it, amid a square `scale` times the mesh's box."""
     rgb, points = portrait.rgb, portrait.landmarks.astype(np.float64)
     low, high = points.min(axis=0), points.max(axis=0)
     wide = max(float((high - low).max()) * scale, 1.0)

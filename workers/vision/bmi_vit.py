@@ -11,8 +11,8 @@ from shared.vitals import BMI
 from workers.models.session import Runner
 from workers.models.vit import BmiCard, VisionTransformer
 from workers.portraits import Portrait
-from workers.vision.alignment import square
 from workers.vision import bmi
+from workers.vision.alignment import square
 
 Floats = NDArray[np.float32]
 

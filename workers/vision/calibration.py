@@ -45,7 +45,8 @@ DEEPFACE_NOTE: Final = (
     "is that of twice that error."
 )
 
-#: By model, the first that is installed answers. Adults count more than minors in the fit (1 to 0.3): they are whom this is used by; minors read too old.
+#: By model; the first that is installed answers. Adults count more than minors in the fit (1 to 0.3): they are whom
+#: this is used by; minors read too old.
 AGE: Final = {
     "deepface.age": AgeCalibration(
         curve=((0.0, 0.0), (100.0, 100.0)), low=(-19.2, 1.0), high=(19.2, 1.0), mae=4.65, unmeasured=DEEPFACE_NOTE
@@ -65,7 +66,7 @@ AGE: Final = {
 }
 
 #: Genders of models that were not fitted, and what to say of them.
-UNFITTED_GENDER: Final = {("deepface.gender",): DEEPFACE_NOTE}
+UNFITTED_GENDER: Final[dict[tuple[str, ...], str]] = {("deepface.gender",): DEEPFACE_NOTE}
 
 #: Weights of each model's log-odds of male, then the constant, by the models that are installed; fitted to adults by
 #: logistic regression, so that the sum is the logarithm of calibrated odds.

@@ -51,9 +51,7 @@ def _network(name: str, options: VisionOptions) -> Runner:
 
 
 def _vit(name: str, options: VisionOptions) -> Runner:
-    return open_vit(
-        model_file(name, options.models_dir, open_only=options.open_only), options.threads, options.device
-    )
+    return open_vit(model_file(name, options.models_dir, open_only=options.open_only), options.threads, options.device)
 
 
 def _deepface(attribute: Attribute) -> Opener:
@@ -80,8 +78,8 @@ def _agegender(portraits: Sequence[Portrait], network: Runner) -> Looks:
     return Looks(answers[:, 0], answers[:, 1])
 
 
-#: A new model is a module, a line, and its calibration. Which of those that tell an age or a gender are asked is said by
-#: the order of `calibration.AGE` and `calibration.GENDER`: the first that are installed.
+#: A new model is a module, a line, and its calibration. Which of those that tell an age or a gender are asked is said
+#: by the order of `calibration.AGE` and `calibration.GENDER`: the first that are installed.
 FACE_MODELS: Final = (
     FaceModelSpec(
         "deepface.age", lambda portraits, network: Looks(ages=deepface.ages(portraits, network)), _deepface("Age")
@@ -188,9 +186,7 @@ class VisionModels:
                 seen[name] = _SPECS[name].look(portraits, self.networks[name])
             except OutOfMemory as why:
                 broken[name] = str(why)
-        failed = {
-            vital: broken[name] for vital, names in asked.items() for name in reversed(names) if name in broken
-        }
+        failed = {vital: broken[name] for vital, names in asked.items() for name in reversed(names) if name in broken}
         told = {vital: names for vital, names in asked.items() if vital not in failed}
         ages = [AGE[name].years(found) for name in told.get("age", ()) if (found := seen[name].ages) is not None]
         return Reading(

@@ -9,8 +9,8 @@ from workers.face import FaceTrack
 from workers.models.session import Runner
 from workers.rppg.calibration import CALIBRATION
 from workers.rppg.estimators import ESTIMATORS
-from workers.rppg.pulse import pulse_of
 from workers.rppg.traces import NoTraces, traces_of
+from workers.rppg.turns import pulse_of
 from workers.vision.cues import Cues
 from workers.vision.cues.blinks import blinks
 from workers.vision.cues.company import company
