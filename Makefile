@@ -46,6 +46,12 @@ test-train: train-environment ## the training of the project's own networks, on 
 train-environment: dev ## PyTorch, for `facevitals train …`; nothing else needs it
 	@$(VENV)/bin/python -m pip install --quiet "torch==2.13.0"
 
+test-seed: seed-environment ## the original's models: DeepFace on its three engines, the BMI's ViT, with random weights
+	@.venv-seed/bin/python -m pytest tests/seed --timeout 300 $(ARGS)
+
+seed-environment: ## .venv-seed: DeepFace, TensorFlow, PyTorch and torchvision beside everything else
+	@bash tools/seed.sh
+
 check: dev ## lint, format, types, architecture contracts
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
@@ -70,6 +76,6 @@ lock: dev ## write the lock files anew from pyproject.toml (UPGRADE=1 takes newe
 	@bash tools/lock.sh
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) web/node_modules web/dist .facevitals bench-out artefacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf $(VENV) .venv-seed web/node_modules web/dist .facevitals bench-out artefacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 
-.PHONY: test-train train-environment help run up test test-nginx web page test-web test-browser test-hostile test-chaos check format bench default dev lock clean
+.PHONY: test-seed seed-environment test-train train-environment help run up test test-nginx web page test-web test-browser test-hostile test-chaos check format bench default dev lock clean

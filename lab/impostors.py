@@ -23,11 +23,11 @@ from lab.simulate.portrait import read_picture
 from lab.trials import film
 from workers.clip import open_clip
 from workers.face import FaceTracker
-from workers.models.session import Network
+from workers.models.session import Runner
 from workers.vision.cues import Cues
 from workers.vision.cues.all import cues_of
 from workers.vision.cues.texture import FASNET
-from workers.vision.models import VisionModels
+from workers.vision.models import VisionModels, VisionOptions
 
 #: First seeds of the clips that the votes are fitted to, and of those that error rates are told of.
 TRAINING_SEED: Final = 3_000_000
@@ -129,7 +129,7 @@ def trials(count: int, clips: Path, faces: Path | None, models_dir: Path, *, rep
     Their cues are kept there as well, by the code that read them. MiniFASNet is asked where it is installed.
     """
     cast, first = people(faces, report=report), REPORT_SEED if report else TRAINING_SEED
-    models = VisionModels.load(models_dir)
+    models = VisionModels.load(VisionOptions(models_dir))
     networks = {name: models.networks[name] for name in FASNET if name in models.networks}
     mark = cues_mark(networks)
     tracker = FaceTracker()
@@ -147,7 +147,7 @@ def trials(count: int, clips: Path, faces: Path | None, models_dir: Path, *, rep
     return found
 
 
-def cues_mark(networks: Mapping[str, Network]) -> str:
+def cues_mark(networks: Mapping[str, Runner]) -> str:
     """A mark that changes with every change of the code that reads cues, and with the networks asked."""
     code = sorted(Path(str(files("workers.vision.cues"))).glob("*.py"))
     parts = [code_mark().encode(), *(path.read_bytes() for path in code), *(name.encode() for name in sorted(networks))]

@@ -67,7 +67,11 @@ class Settings(BaseSettings):
     ollama_timeout_s: float = Field(15.0, gt=0, le=60, description="seconds until the local models answer instead")
     ollama_keep_alive: str = Field("30m", description="how long Ollama keeps the model loaded after a question")
     deepface_home: Path | None = Field(
-        None, description="folder of DeepFace's .deepface/weights; not read by this release"
+        None, description="folder of DeepFace's .deepface/weights; empty: the models folder"
+    )
+    deepface_backend: Literal["onnx", "pytorch", "tensorflow", "off"] = Field(
+        "onnx",
+        description="what runs DeepFace's age and gender where their weights were fetched, or off",
     )
     otlp_endpoint: str = Field(
         "", description="collector of OpenTelemetry traces, as http://collector:4318; empty: none"
@@ -103,6 +107,11 @@ class Settings(BaseSettings):
     def models_path(self) -> Path:
         """Folder of model files, absolute."""
         return (self.models_dir or self.data_dir / "models").absolute()
+
+    @property
+    def deepface_path(self) -> Path:
+        """Folder of DeepFace's `.deepface/weights`, absolute."""
+        return self.deepface_home.absolute() if self.deepface_home else self.models_path
 
     @property
     def store(self) -> str:

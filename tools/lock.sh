@@ -12,6 +12,7 @@ compile() {
 echo 'uv==0.13.9' | "$uv" pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url -o requirements/bootstrap.lock -
 compile dev --extra worker --extra dev --extra tracing pyproject.toml
 compile browser --extra worker --extra dev --extra tracing --extra browser -c requirements/dev.lock pyproject.toml
+compile seed --extra worker --extra dev --extra tracing --extra seed -c requirements/dev.lock pyproject.toml
 # The smaller environments take the very releases of the largest.
 compile default --extra worker -c requirements/dev.lock pyproject.toml requirements/build.txt
 compile gateway -c requirements/dev.lock pyproject.toml requirements/build.txt

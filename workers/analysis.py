@@ -23,12 +23,14 @@ from workers.branch import BranchResult, ClipRejected, Progress
 from workers.clip import ClipBudget, open_clip
 from workers.face import FaceTrack, FaceTracker
 from workers.models import MODELS, Device, resolve
+from workers.models.deepface import DeepFaceOptions
 from workers.rppg.branch import RppgOptions, measure_rppg
 from workers.rppg.models import RppgModels
 from workers.rppg.oxygen import OxygenCalibration
 from workers.rppg.stress import StressThresholds
 from workers.vision.branch import VisionModels, measure_vision
 from workers.vision.liveness import LivenessThresholds
+from workers.vision.models import VisionOptions
 from workers.vision.ollama import OllamaGender, OllamaOptions
 
 
@@ -42,6 +44,7 @@ class AnalyzerOptions:
     device: Device = "auto"
     age_aggregate: Literal["median", "max"] = "median"
     ollama: OllamaOptions | None = None
+    deepface: DeepFaceOptions | None = None
     bmi_from_face: bool = True
     liveness: LivenessThresholds = field(default_factory=LivenessThresholds)
     estimators: frozenset[str] | None = None
@@ -63,6 +66,9 @@ class AnalyzerOptions:
                 settings.ollama_url, settings.ollama_model, settings.ollama_timeout_s, settings.ollama_keep_alive
             )
             if settings.ollama_url
+            else None,
+            deepface=DeepFaceOptions(settings.deepface_path, settings.deepface_backend)
+            if settings.deepface_backend != "off"
             else None,
             rppg=RppgOptions(
                 OxygenCalibration(settings.spo2_a, settings.spo2_b, settings.spo2_sd),
@@ -106,7 +112,7 @@ class Analyzer:
         if Branch.VISION in branches:
             with _timed(load_ms, Branch.VISION):
                 vision = VisionModels.load(
-                    options.models_dir, options.threads, open_only=options.open_only, device=device
+                    VisionOptions(options.models_dir, options.threads, options.open_only, device, options.deepface)
                 )
         if Branch.RPPG in branches:
             with _timed(load_ms, Branch.RPPG):

@@ -1,7 +1,10 @@
 """MediaPipe's face mesh and face detector, loaded once per process and reset between clips."""
 
 import os
+import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +17,11 @@ POINTS: Final = 478
 #: Longest side of the picture that MediaPipe sees. It scales faces to 192 px and pictures to 128 px itself; larger
 #: frames cost it copies alone.
 _LONGEST_SIDE: Final = 640
+
+
+# MediaPipe imports these wherever they are installed, and its face solutions need none of them: TensorFlow alone costs
+# 3 s and 600 MB.
+_NOT_NEEDED: Final = ("tensorflow", "jax", "torch")
 
 
 @dataclass(frozen=True)
@@ -105,8 +113,20 @@ def _reduced(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _solutions() -> Any:  # noqa: ANN401  (MediaPipe carries no types)
     os.environ.setdefault("GLOG_minloglevel", "2")  # MediaPipe reports its start on stderr
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _hidden(*_NOT_NEEDED):
         warnings.simplefilter("ignore")  # protobuf's deprecations inside of MediaPipe
         import mediapipe
 
         return mediapipe.solutions
+
+
+@contextmanager
+def _hidden(*packages: str) -> Iterator[None]:
+    """Whoever imports one of these packages is told that it is not installed; one that is loaded already stays."""
+    absent = [package for package in packages if package not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # Python's own sign for it is None
+    try:
+        yield
+    finally:
+        for package in absent:
+            del sys.modules[package]

@@ -23,7 +23,7 @@ from workers.mesh import FaceFinder
 from workers.portraits import Portrait, portrait_of
 from workers.vision.bmi import FRONTAL, ratios
 from workers.vision.calibration import GENDER
-from workers.vision.models import FACE_MODELS, VisionModels
+from workers.vision.models import FACE_MODELS, VisionModels, VisionOptions
 
 # Faces that fill their picture are found once there is something around them.
 _BORDER: Final = 60
@@ -55,7 +55,7 @@ def answers(folder: Path) -> tuple[Faces, int]:
     low, high = (np.array(column) for column in zip(*(band(label["age_band"]) for label in labels), strict=True))
     truth = Truth(low, high, np.array([label["gender"] == "male" for label in labels]))
     with tempfile.TemporaryDirectory() as models_dir:
-        models = VisionModels.load(Path(models_dir), only_used=False)
+        models = VisionModels.load(VisionOptions(Path(models_dir)), only_used=False)
     ages: dict[str, Floats] = {}
     log_odds: dict[str, Floats] = {}
     for spec in FACE_MODELS:

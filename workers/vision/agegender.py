@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.halving import halved, halvings
 from workers.models.agegender import SIDE
-from workers.models.session import Network
+from workers.models.session import Runner
 from workers.portraits import Portrait
+from workers.vision.alignment import square
 
 # The colour that the network was trained to have subtracted from RGB; then a division by 255.
 _MEAN: Final = np.array([122.782, 117.001, 104.298], np.float32)
@@ -22,29 +21,14 @@ _VIEWS: Final = ((1.0, False), (0.9, True), (0.95, False), (1.0, True), (0.9, Fa
 _FEWEST: Final = 2
 
 
-def looks(portraits: Sequence[Portrait], network: Network) -> NDArray[np.float32]:
+def looks(portraits: Sequence[Portrait], network: Runner) -> NDArray[np.float32]:
     """(n, 2) for n portraits: age in years as the network has it, and the log-odds of male against female."""
     each = max(_FEWEST, -(-len(_VIEWS) // len(portraits)))
     views = [
         (index, *_VIEWS[(index * each + view) % len(_VIEWS)]) for index in range(len(portraits)) for view in range(each)
     ]
-    faces = np.stack([_cut(portraits[index], scale, mirrored) for index, scale, mirrored in views])
+    faces = np.stack([square(portraits[index], scale, SIDE, mirrored=mirrored) for index, scale, mirrored in views])
     pixels = (faces.astype(np.float32) - _MEAN) / 255.0
     answers = network(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
     means = answers.reshape(len(portraits), each, 3).mean(axis=1)
     return np.column_stack([means[:, 0], means[:, 1] - means[:, 2]]).astype(np.float32)
-
-
-def _cut(portrait: Portrait, scale: float, mirrored: bool) -> NDArray[np.uint8]:
-    """The face (112, 112, 3), upright as the camera saw it, in the middle of a square."""
-    rgb, points = portrait.rgb, portrait.landmarks.astype(np.float64)
-    low, high = points.min(axis=0), points.max(axis=0)
-    side = max(float((high - low).max()) * scale, 1.0)
-    times = halvings(side / SIDE, 2.0)
-    if times:
-        rgb = halved(rgb, times)
-    corner = ((low + high) / 2 - side / 2 + 0.5) / (1 << times) - 0.5
-    ratio = SIDE / (side / (1 << times))
-    place = np.array([[ratio, 0.0, -ratio * corner[0]], [0.0, ratio, -ratio * corner[1]]])
-    cut = cv2.warpAffine(rgb, place, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(cut[:, ::-1] if mirrored else cut, np.uint8)

@@ -46,6 +46,21 @@ def chip(
     return np.asarray(cv2.warpAffine(rgb, transform, (side, side), flags=cv2.INTER_LINEAR), np.uint8)
 
 
+def square(portrait: Portrait, scale: float, side: int, *, mirrored: bool = False) -> NDArray[np.uint8]:
+    """The face (side, side, 3), upright as the camera saw it, amid a square `scale` times the mesh's box."""
+    rgb, points = portrait.rgb, portrait.landmarks.astype(np.float64)
+    low, high = points.min(axis=0), points.max(axis=0)
+    wide = max(float((high - low).max()) * scale, 1.0)
+    times = halvings(wide / side, 2.0)
+    if times:
+        rgb = halved(rgb, times)
+    corner = ((low + high) / 2 - wide / 2 + 0.5) / (1 << times) - 0.5
+    ratio = side / (wide / (1 << times))
+    place = np.array([[ratio, 0.0, -ratio * corner[0]], [0.0, ratio, -ratio * corner[1]]])
+    cut = cv2.warpAffine(rgb, place, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cut[:, ::-1] if mirrored else cut, np.uint8)
+
+
 def similarity(points: NDArray[np.float64], onto: NDArray[np.float64]) -> NDArray[np.float64]:
     """The rotation, scaling and shift (2, 3) that lays `points` (n, 2) onto others with least squares.
 

@@ -8,10 +8,13 @@ from shared.version import VERSION
 from shared.vitals import AGE, BMI, GENDER, VITALS, Branch, Reason, VitalSpec
 from workers.branch import BranchResult, Progress
 from workers.face import FaceTrack
+from workers.models.vit import VisionTransformer
 from workers.portraits import Portrait
 from workers.vision.age import age
 from workers.vision.bmi import body_mass_index
+from workers.vision.bmi_vit import trained_body_mass_index
 from workers.vision.calibration import AGE as CALIBRATED_AGE
+from workers.vision.calibration import UNFITTED_GENDER
 from workers.vision.gender import gender
 from workers.vision.liveness import LivenessThresholds, check_liveness
 from workers.vision.models import Reading, VisionModels
@@ -19,7 +22,6 @@ from workers.vision.oracle import GenderOracle, asked
 
 __all__ = ["VisionModels", "measure_vision"]
 
-_NO_BMI: Final = "No trained model is installed, and face ratios are turned off (FACEVITALS_BMI_FROM_FACE=true)."
 
 #: Checks that end the matter when they fail: there is no one face to judge, or not enough of it.
 _DECISIVE: Final = ("face", "obstruction")
@@ -54,11 +56,11 @@ def measure_vision(
     for spec in specs:
         if wanted is not None and spec.name not in wanted:
             vital = _silent(spec, Reason.NOT_REQUESTED, "not asked for")
-        elif spec is BMI and not bmi_from_face:
-            vital = Vital.without_value(spec.unit, VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED, _NO_BMI)
+        elif spec is BMI and not bmi_from_face and BMI.name not in models.weights:
+            vital = Vital.without_value(spec.unit, VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED, _no_bmi(models))
         elif refused:
             vital = _silent(spec, *refused)
-        elif spec is BMI:
+        elif spec is BMI and BMI.name not in models.weights:
             vital = body_mass_index(track.landmarks)
         else:
             vital = _measured(spec, reading, models, aggregate, len(portraits))
@@ -79,8 +81,8 @@ def best(portraits: Sequence[Portrait]) -> tuple[Portrait, ...]:
 
 def _look(portraits: Sequence[Portrait], models: VisionModels, wanted: frozenset[str] | None) -> Reading | None:
     """The networks' answers, where one of them was asked for."""
-    asked = {AGE.name, GENDER.name} if wanted is None else {AGE.name, GENDER.name} & wanted
-    return models.look(portraits) if asked & set(models.weights) else None
+    asked = frozenset(models.weights) if wanted is None else frozenset(models.weights) & wanted
+    return models.look(portraits, asked) if asked else None
 
 
 def _measured(
@@ -90,14 +92,25 @@ def _measured(
     aggregate: Literal["median", "max"],
     frames: int,
 ) -> Vital:
+    if reading is not None and spec.name in reading.failed:
+        return _silent(spec, Reason.BRANCH_FAILED, reading.failed[spec.name])
+    used = reading.models.get(spec.name, ()) if reading else ()
     if spec is AGE and reading is not None and reading.ages is not None:
-        (model,) = reading.age_models
-        method = _method(f"{aggregate} of portraits", reading.age_models, frames)
-        return age(reading.ages, aggregate, CALIBRATED_AGE[model], method)
+        method = _method(f"{aggregate} of portraits", used, frames)
+        return age(reading.ages, aggregate, CALIBRATED_AGE[used[0]], method)
     if spec is GENDER and reading is not None and reading.log_odds is not None:
-        return gender(reading.log_odds, _method("mean odds of portraits", reading.gender_models, frames))
+        method = _method("mean odds of portraits", used, frames)
+        return gender(reading.log_odds, method, UNFITTED_GENDER.get(used, ""))
+    network = models.networks.get("bmi.vit")
+    if spec is BMI and reading is not None and reading.body_mass is not None and isinstance(network, VisionTransformer):
+        return trained_body_mass_index(reading.body_mass, network.card, _method("median of portraits", used, frames))
     detail = models.left_out.get(spec.name, "no model for it is installed")
     return Vital.without_value(spec.unit, VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED, detail)
+
+
+def _no_bmi(models: VisionModels) -> str:
+    why = models.left_out.get(BMI.name, "no trained model is installed")
+    return f"Face ratios are turned off (FACEVITALS_BMI_FROM_FACE), and {why}."
 
 
 def _refusal(track: FaceTrack) -> tuple[Reason, str | None] | None:

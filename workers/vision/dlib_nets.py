@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.models.session import Network
+from workers.models.session import Runner
 from workers.portraits import Portrait
 from workers.vision.alignment import chip, chips
 
@@ -27,12 +27,12 @@ _GENDER_VIEWS: Final = ((0.2, False), (0.1, True), (0.25, False), (0.2, True), (
 _FEWEST: Final = 2
 
 
-def ages(portraits: Sequence[Portrait], network: Network) -> NDArray[np.float32]:
+def ages(portraits: Sequence[Portrait], network: Runner) -> NDArray[np.float32]:
     """The expected age in years (n,) of each of n portraits."""
     return np.asarray(network(_batch(chips(portraits, _AGE_SIDE))) @ _YEARS, np.float32)
 
 
-def log_odds_male(portraits: Sequence[Portrait], network: Network) -> NDArray[np.float32]:
+def log_odds_male(portraits: Sequence[Portrait], network: Runner) -> NDArray[np.float32]:
     """The logarithm (n,) of the odds of male against female for each of n portraits, from -6 to 6."""
     each = max(_FEWEST, -(-len(_GENDER_VIEWS) // len(portraits)))
     faces = []

@@ -13,8 +13,11 @@ from shared.vitals import GENDER, Reason
 LEAST_PROBABILITY: Final = 0.58
 
 
-def gender(log_odds: NDArray[np.float32], method: Method) -> Vital:
-    """The gender of a person whose portraits have these calibrated log-odds of male (n,), where they tell."""
+def gender(log_odds: NDArray[np.float32], method: Method, unmeasured: str = "") -> Vital:
+    """The gender of a person whose portraits have these calibrated log-odds of male (n,), where they tell.
+
+    `unmeasured` says why they are not calibrated where they are not; the vital is `experimental` then.
+    """
     male = float(1 / (1 + np.exp(-float(np.mean(log_odds)))))
     probability = max(male, 1 - male)
     if probability < LEAST_PROBABILITY:
@@ -25,7 +28,8 @@ def gender(log_odds: NDArray[np.float32], method: Method) -> Vital:
     return Vital(
         value="male" if male >= 0.5 else "female",
         unit=GENDER.unit,
-        status=VitalStatus.OK,
+        status=VitalStatus.EXPERIMENTAL if unmeasured else VitalStatus.OK,
+        detail=unmeasured or None,
         probability=round(probability, 3),
         method=method,
     )

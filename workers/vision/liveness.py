@@ -18,7 +18,7 @@ import numpy as np
 from shared.schemas import Check, CheckStatus
 from shared.vitals import Reason
 from workers.face import FaceTrack
-from workers.models.session import Network
+from workers.models.session import Runner
 from workers.vision.cues import Cues
 from workers.vision.cues.all import cues_of
 
@@ -125,7 +125,7 @@ _LACKING: Final = " Texture was not judged: `facevitals models fetch fasnet.v2 f
 
 
 def check_liveness(
-    track: FaceTrack, networks: dict[str, Network], thresholds: LivenessThresholds | None = None
+    track: FaceTrack, networks: Mapping[str, Runner], thresholds: LivenessThresholds | None = None
 ) -> Check:
     """The verdict on a track, P(live) as its score; `networks` are MiniFASNet's, by name, or none."""
     return verdict(cues_of(track, networks), thresholds or LivenessThresholds())

@@ -23,7 +23,7 @@ from workers.vision.alignment import chips, similarity
 from workers.vision.branch import best, measure_vision
 from workers.vision.calibration import AGE, GENDER, AgeCalibration
 from workers.vision.gender import LEAST_PROBABILITY, gender
-from workers.vision.models import VisionModels
+from workers.vision.models import VisionModels, VisionOptions
 
 VISION = {name for name, spec in VITALS.items() if spec.branch is Branch.VISION}
 FACES = Path(__file__).parents[4] / "shared" / "data" / "faces"
@@ -32,7 +32,7 @@ METHOD = Method(name="test", version="0")
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> VisionModels:
-    return VisionModels.load(tmp_path_factory.mktemp("models"))
+    return VisionModels.load(VisionOptions(tmp_path_factory.mktemp("models")))
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,12 @@
 """Every cue of a tracked face."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 
 from workers.face import FaceTrack
-from workers.models.session import Network
+from workers.models.session import Runner
 from workers.rppg.calibration import CALIBRATION
 from workers.rppg.estimators import ESTIMATORS
 from workers.rppg.pulse import fused_pulse
@@ -23,7 +24,7 @@ _SHORTEST_S: Final = 5.0
 _ESTIMATORS: Final = {spec.name: spec.bind() for spec in ESTIMATORS if spec.kept and not spec.neural}
 
 
-def cues_of(track: FaceTrack, networks: dict[str, Network]) -> Cues:
+def cues_of(track: FaceTrack, networks: Mapping[str, Runner]) -> Cues:
     """What the track shows; `networks` are MiniFASNet's, by name, or none."""
     best = sorted(track.portraits, key=lambda portrait: -portrait.quality)[:_PORTRAITS]
     motion = company(track.views)

@@ -1,6 +1,6 @@
 """Texture: MiniFASNet (Silent-Face-Anti-Spoofing, as DeepFace uses it) tells skin from paper and screens."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import cv2
@@ -8,23 +8,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.models.fasnet import SIDE
-from workers.models.session import Network
+from workers.models.memory import OutOfMemory
+from workers.models.session import Runner
 from workers.portraits import Portrait
 
 #: Sides of MiniFASNet's crops, in those of the face's box: by the names of their weights.
 FASNET: Final = {"fasnet.v2": 2.7, "fasnet.v1se": 4.0}
 
 
-def texture(portraits: Sequence[Portrait], networks: dict[str, Network]) -> float | None:
-    """Log-odds of a living face on the middle one of the portraits; None where a network is not installed."""
+def texture(portraits: Sequence[Portrait], networks: Mapping[str, Runner]) -> float | None:
+    """Log-odds of a living face on the middle one of the portraits; None where a network is not installed, or runs out
+    of memory.
+    """
     if not portraits or any(name not in networks for name in FASNET):
         return None
-    live = float(np.median([live_by_texture(one.rgb, face_box(one.landmarks), networks) for one in portraits]))
+    try:
+        live = float(np.median([live_by_texture(one.rgb, face_box(one.landmarks), networks) for one in portraits]))
+    except OutOfMemory:
+        return None
     return float(np.log(max(live, 1e-6) / max(1 - live, 1e-6)))
 
 
 def live_by_texture(
-    rgb: NDArray[np.uint8], box: tuple[float, float, float, float], networks: dict[str, Network]
+    rgb: NDArray[np.uint8], box: tuple[float, float, float, float], networks: Mapping[str, Runner]
 ) -> float:
     """Probability of a living face in `box` (x, y, w, h) of a picture (h, w, 3)."""
     total = 0.0

@@ -1,0 +1,48 @@
+"""What the tests of the original's models share: a face, and a ViT small enough to be made anew."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from skimage import data
+
+from workers.mesh import FaceFinder
+from workers.portraits import Portrait, portrait_of
+
+
+@pytest.fixture(scope="session")
+def portraits() -> tuple[Portrait, ...]:
+    """Nine portraits of one woman, each a little further to the side."""
+    astronaut = np.asarray(data.astronaut(), np.uint8)  # type: ignore[no-untyped-call]
+    finder = FaceFinder()
+    found = []
+    for index in range(9):
+        rgb: NDArray[np.uint8] = np.ascontiguousarray(np.roll(astronaut, 3 * index, axis=1))
+        finder.reset()
+        mesh = finder.mesh(rgb)
+        assert mesh is not None
+        found.append(portrait_of(index + 1.0, rgb, mesh))
+    finder.close()
+    return tuple(found)
+
+
+@pytest.fixture(scope="session")
+def small_vit() -> dict[str, Any]:
+    """The weights of a ViT of 32 pixels, two layers and width 48, with the original's head made narrow."""
+    import torch
+
+    from workers.models.vit import vision_transformer
+
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    module = vision_transformer().VisionTransformer(32, 8, 2, 4, 48, 96)
+    widths = [48, 24, 12, 1]
+    module.heads = torch.nn.Module()
+    for place, (before, after) in enumerate(pairwise(widths), 1):
+        setattr(module.heads, f"linear{place}", torch.nn.Linear(before, after))
+    with torch.no_grad():
+        module.heads.linear3.bias.fill_(26.0)
+    weights: dict[str, Any] = module.state_dict()
+    return weights
