@@ -200,7 +200,7 @@ async def send_for_ever(gateway: Gateway) -> None:
                     if list(under_way.values()).count(webhook.owner) >= SHARE:
                         await run_in_threadpool(queue.put_back, webhook.job_id, random.uniform(1, 5))
                         continue
-                    task = asyncio.create_task(_try(gateway, queue, sender, webhook))
+                    task = asyncio.create_task(try_once(gateway, queue, sender, webhook))
                     under_way[task] = webhook.owner
                     task.add_done_callback(under_way.pop)
             except (RedisError, OSError) as error:
@@ -215,7 +215,7 @@ async def send_for_ever(gateway: Gateway) -> None:
         await sender.close()
 
 
-async def _try(gateway: Gateway, queue: Webhooks, sender: Sender, webhook: Webhook) -> None:
+async def try_once(gateway: Gateway, queue: Webhooks, sender: Sender, webhook: Webhook) -> None:
     """Try one webhook and enter what is to come of it. What the log says of its address is the host."""
     about = log.bind(job=webhook.job_id, host=_host(webhook), tries=webhook.tries)
     try:

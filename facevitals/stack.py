@@ -22,7 +22,7 @@ from shared.vitals import Branch
 #: A part that dies is started again; one that dies this often in `RESTART_WINDOW_S` ends the stack.
 RESTARTS: Final = 5
 RESTART_WINDOW_S: Final = 60.0
-READY_S: Final = 60.0
+READY_S: Final = 180.0
 
 
 class StackFailedError(Exception):
@@ -122,7 +122,7 @@ class Stack:
         """Return when the gateway answers and every queue has a worker.
 
         Raises:
-            StackFailedError: that took longer than a minute, or a part keeps dying.
+            StackFailedError: that took longer than `READY_S`, or a part keeps dying.
         """
         end = time.monotonic() + READY_S
         missing = "gateway"

@@ -1,7 +1,7 @@
 """A worker whose analysis misbehaves as a test asks: everything else about it is the real worker.
 
 `ODD_VISION` and `ODD_RPPG` say what a branch does: `ok`, `raise`, `hang`, `hang_deaf`, `die`, `die_once`,
-`segfault`, `slow`, `brief`.
+`segfault`, `slow`, `held` (while there is a file `hold`).
 With `ODD_KEEP`, it keeps what it was given to read in `seen-BRANCH`.
 """
 
@@ -57,8 +57,9 @@ class OddAnalyzer:
             thread = threading.Thread(target=ctypes.string_at, args=(0,))
             thread.start()
             thread.join()
-        if behaviour == "brief":
-            time.sleep(0.7)
+        if behaviour == "held":
+            while Path(os.environ["FACEVITALS_DATA_DIR"], "hold").exists():
+                time.sleep(0.02)
         if behaviour == "slow":
             time.sleep(3)
         return FACTS, BranchResult(vitals=abstentions(branch, Reason.NO_PULSE))

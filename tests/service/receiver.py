@@ -4,6 +4,7 @@ import datetime as dt
 import ipaddress
 import ssl
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,8 +19,9 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True)
 class Request:
-    """What came."""
+    """What came, and when by the monotonic clock."""
 
+    at_s: float
     path: str
     headers: dict[str, str]
     body: str
@@ -88,7 +90,7 @@ def receiving(
             body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
             headers = {name.lower(): value for name, value in self.headers.items()}
             status, extra = receiver.answers[min(len(receiver.requests), len(receiver.answers) - 1)]
-            receiver.requests.append(Request(self.path, headers, body))
+            receiver.requests.append(Request(time.monotonic(), self.path, headers, body))
             self.send_response(status)
             for name, value in {"Content-Length": "0", **extra}.items():
                 self.send_header(name, value)

@@ -16,7 +16,7 @@ def test_the_server_takes_the_arguments_and_keeps_jobs_over_a_restart(tmp_path: 
     _, *arguments = yaml.safe_load(COMPOSE.read_text())["services"]["valkey"]["command"]
     port = free_port()
     command = [str(get_binary_path()), *arguments, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path)]
-    client = redis.Redis(port=port, retry=redis.retry.Retry(redis.backoff.ConstantBackoff(0.05), 100))
+    client = redis.Redis(port=port, retry=redis.retry.Retry(redis.backoff.ConstantBackoff(0.05), 1000))
     for start in range(2):
         with (tmp_path / f"log-{start}").open("wb") as log:
             server = start_child("valkey", command, log=log)

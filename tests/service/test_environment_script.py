@@ -2,10 +2,10 @@
 
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -57,7 +57,7 @@ def set_up(checkout: Path, lock: str = "gateway", **environment: str) -> subproc
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=200,
     )
 
 
@@ -70,14 +70,20 @@ def has(checkout: Path, module: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
+def _children_cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def test_the_second_call_does_nothing_at_once(checkout: Path) -> None:
     first = set_up(checkout)
     assert first.returncode == 0, first.stderr
     assert says(checkout) == "here"
-    before = time.monotonic()
+    before = _children_cpu_s()
     second = set_up(checkout)
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
-    assert time.monotonic() - before < 2
+    # Processor time: a busy machine takes longer.
+    assert _children_cpu_s() - before < 1
 
 
 def test_an_interrupted_installation_is_not_taken_for_a_whole_one(checkout: Path) -> None:
@@ -118,7 +124,7 @@ def test_a_richer_environment_is_kept(checkout: Path) -> None:
 def test_two_at_once_wait_for_each_other(checkout: Path) -> None:
     command = ["bash", str(checkout / "tools/environment.sh"), "default", "env"]
     both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate(timeout=60)[1] for process in both]
+    said = [process.communicate(timeout=200)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert sum("Installing" in text for text in said) == 1
     assert says(checkout) == "here"

@@ -90,7 +90,8 @@ def test_bad_uploads_are_refused_at_once_and_leave_nothing(odd_service: Service,
     cut_off = b'--x\r\nContent-Disposition: form-data; name="clip"\r\n\r\n' + LOOKS_LIKE_MP4
     header = {"Content-Type": "multipart/form-data; boundary=x"}
     problem(http.post("/v1/jobs", content=cut_off, headers=header), 422, "bad-parameter")
-    assert {path for path in odd_service.clips if "clips" in path.parts} == before
+    # Those of earlier tests may go meanwhile.
+    assert {path for path in odd_service.clips if "clips" in path.parts} <= before
 
 
 def test_an_upload_broken_off_leaves_nothing(odd_service: Service) -> None:
@@ -141,7 +142,7 @@ def test_an_idempotency_key_in_use_is_a_conflict(odd_service: Service, http: htt
 
     def slowly() -> Any:  # noqa: ANN401
         yield LOOKS_LIKE_MP4
-        go_on.wait(10)
+        go_on.wait(60)
         yield b"\x00" * 100
 
     header = {"Idempotency-Key": "twice"}
@@ -154,7 +155,6 @@ def test_an_idempotency_key_in_use_is_a_conflict(odd_service: Service, http: htt
     sender = threading.Thread(target=send)
     sender.start()
     wait_until(lambda: list(odd_service.redis.scan_iter(match="fv:idem:*:held")), "the key is held")
-    time.sleep(0.2)
     problem(http.post("/v1/jobs", content=LOOKS_LIKE_MP4, headers=header), 409, "idempotency-in-progress")
     hold = next(odd_service.redis.scan_iter(match="fv:idem:*:held"))
     assert 0 < odd_service.redis.ttl(hold) <= 15, "a gateway that dies must not hold a key for long"
@@ -203,7 +203,7 @@ def test_health_models_and_metrics(odd_service: Service, http: httpx.Client) -> 
 
 
 def test_a_full_queue_pushes_back(make_service: Callable[..., Service]) -> None:
-    service = make_service(max_queued=1, job_deadline_s=4, branch_soft_limit_s=2, branch_hard_limit_s=3)
+    service = make_service(max_queued=1)
     service.submit()
     with service.client() as client:
         answer = client.post("/v1/jobs", content=LOOKS_LIKE_MP4)

@@ -1,5 +1,6 @@
 """Whatever happens to workers and broker, a job ends with a document that says what is missing, inside its deadline."""
 
+import datetime as dt
 import os
 import signal
 import time
@@ -30,7 +31,7 @@ def test_a_branch_that_raises_costs_its_own_vitals_alone(make_service: MakeServi
     assert document["branches"]["rppg"]["status"] == "ok"
     assert abstentions(document)["age"] == "branch_failed"
     assert abstentions(document)["heart_rate"] == "no_pulse"
-    wait_until(lambda: not service.clips, "the clip is erased", 5)
+    wait_until(lambda: not service.clips, "the clip is erased")
 
 
 def test_both_branches_failing_fail_the_job_and_still_erase_the_clip(make_service: MakeService) -> None:
@@ -40,7 +41,7 @@ def test_both_branches_failing_fail_the_job_and_still_erase_the_clip(make_servic
     assert document["state"] == "failed"
     assert document["error"]["code"] == "branch_failed"
     assert set(abstentions(document).values()) == {"branch_failed"}
-    wait_until(lambda: not service.clips, "the clip is erased", 5)
+    wait_until(lambda: not service.clips, "the clip is erased")
 
 
 def test_a_worker_killed_once_is_tried_again(make_service: MakeService) -> None:
@@ -91,7 +92,7 @@ def test_a_frozen_worker_loses_its_claim_and_its_late_answer_changes_nothing(mak
 
 
 def test_a_branch_that_hangs_is_stopped_at_its_limit(make_service: MakeService) -> None:
-    service = make_service(branch_soft_limit_s=2, branch_hard_limit_s=4)
+    service = make_service(branch_soft_limit_s=4, branch_hard_limit_s=40)
     service.start_worker("vision,rppg", ODD, ODD_RPPG="hang")
     document = service.finished(service.submit())
     assert document["branches"]["rppg"]["status"] == "timeout"
@@ -100,7 +101,7 @@ def test_a_branch_that_hangs_is_stopped_at_its_limit(make_service: MakeService) 
 
 
 def test_a_branch_that_ignores_its_limit_is_killed(make_service: MakeService) -> None:
-    service = make_service(branch_soft_limit_s=1, branch_hard_limit_s=2)
+    service = make_service(branch_soft_limit_s=4, branch_hard_limit_s=6)
     service.start_worker("vision,rppg", ODD, ODD_RPPG="hang_deaf")
     document = service.finished(service.submit())
     assert document["branches"]["rppg"]["status"] in {"error", "timeout"}
@@ -109,19 +110,20 @@ def test_a_branch_that_ignores_its_limit_is_killed(make_service: MakeService) ->
 
 def test_without_any_worker_the_deadline_ends_the_job(make_service: MakeService) -> None:
     service = make_service(job_deadline_s=3)
-    begun = time.monotonic()
-    document = service.finished(service.submit(), 10)
-    assert time.monotonic() - begun < 6
+    document = service.finished(service.submit())
+    created, ended = (dt.datetime.fromisoformat(document[name]) for name in ("created_at", "finished_at"))
+    # The sweep looks every second.
+    assert 3 <= (ended - created).total_seconds() < 15
     assert document["state"] == "failed"
     assert set(abstentions(document).values()) == {"branch_timeout"}
     assert "facevitals worker --queues" in document["error"]["detail"]
-    wait_until(lambda: not service.clips, "the clip is erased", 5)
+    wait_until(lambda: not service.clips, "the clip is erased")
 
 
 def test_one_missing_worker_costs_its_branch_alone(make_service: MakeService) -> None:
-    service = make_service(job_deadline_s=4)
+    service = make_service(job_deadline_s=8)
     service.start_worker("rppg", ODD)
-    document = service.finished(service.submit(), 12)
+    document = service.finished(service.submit())
     assert document["state"] == "succeeded"
     assert document["branches"]["vision"]["status"] == "timeout"
     assert document["branches"]["rppg"]["status"] == "ok"
@@ -140,7 +142,7 @@ def test_a_broker_restarted_in_the_middle_loses_no_job(make_service: MakeService
     time.sleep(5)
     service.broker = start_broker(service.folder / "broker", port=port, password=password)
     for job in jobs:
-        document = service.finished(job, 60)
+        document = service.finished(job)
         assert {branch["status"] for branch in document["branches"].values()} == {"ok"}
     # What was worked out is kept, not worked out again.
     assert {(service.folder / f"tries-{branch}").read_text() for branch in Branch} == {".."}

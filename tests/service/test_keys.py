@@ -103,9 +103,10 @@ def test_the_broker_holds_no_key_only_its_hash(guarded: Service) -> None:
 def test_an_old_secret_works_through_its_grace_and_no_longer(guarded: Service) -> None:
     ring = KeyRing(guarded.redis)
     made = ring.create("graceful")
-    new = ring.rotate(made.stored.id, grace_s=2)
+    new = ring.rotate(made.stored.id, grace_s=600)
     assert submit(guarded, made.key).status_code == submit(guarded, new.key).status_code == 202
-    time.sleep(2.1)
+    # As if that time had passed.
+    guarded.redis.hincrbyfloat(ring.key(made.stored.id), "previous_until", -600)
     assert kind(submit(guarded, made.key)) == (403, "key-refused")
     assert submit(guarded, new.key).status_code == 202
 
@@ -128,15 +129,15 @@ def test_a_key_does_what_its_scopes_say_and_sees_its_own_jobs_alone(guarded: Ser
 
 
 def test_a_key_that_submits_too_fast_is_told_when_to_come_back(guarded: Service) -> None:
-    made = KeyRing(guarded.redis).create("fast", rate_per_min=6)
+    made = KeyRing(guarded.redis).create("fast", rate_per_min=2)
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: submit(guarded, made.key), range(8)))
     refused = [answer for answer in answers if answer.status_code != 202]
-    # A minute's worth at once; one more falls due every ten seconds.
-    assert 1 <= len(refused) <= 2
+    # A minute's worth at once; one more falls due every thirty seconds.
+    assert 5 <= len(refused) <= 6
     assert {kind(answer) for answer in refused} == {(429, "rate-exceeded")}
     wait_s = int(refused[0].headers["retry-after"])
-    assert 1 <= wait_s <= 10
+    assert 1 <= wait_s <= 30
     assert kind(submit(guarded, made.key)) == (429, "rate-exceeded")
     # As if that time had passed.
     guarded.redis.incrbyfloat(f"fv:rate:{made.stored.owner}", -wait_s)
@@ -176,7 +177,7 @@ def test_an_open_gateway_is_open_to_its_machine_alone_and_closes_with_the_first_
     ring = KeyRing(service.redis)
     made = ring.create("first")
     with service.client() as client:
-        wait_until(lambda: client.get(f"/v1/jobs/{job}").status_code == 401, "the gateway asks for a key", 5)
+        wait_until(lambda: client.get(f"/v1/jobs/{job}").status_code == 401, "the gateway asks for a key")
         ring.revoke(made.stored.id)
         time.sleep(1.2)
         assert client.get(f"/v1/jobs/{job}").status_code == 401

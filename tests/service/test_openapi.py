@@ -26,7 +26,7 @@ def test_the_gateway_keeps_what_its_openapi_promises(make_service: Callable[...,
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=280,
         cwd=tmp_path,
     )
     assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]

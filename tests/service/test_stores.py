@@ -17,20 +17,16 @@ import boto3
 import httpx
 import pytest
 
-from api.admission import Admission
 from api.gateway import Gateway
-from api.hub import Hub
 from api.sweep import sweep_jobs, sweep_store
 from facevitals.broker import start_broker
-from shared.queues import make_celery
-from shared.records import JobRecords, connect
 from shared.schemas import JobOptions
 from shared.sealing import Seal, Sealer
 from shared.settings import Settings
 from shared.store import CLIPS, ClipMissingError, ClipStore, StoreUnavailableError, SweepRefusedError
 from shared.vitals import Branch
 from tests.service.bucket import Bucket, make_bucket, s3_server
-from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, new_service, wait_until
+from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, in_this_process, new_service, wait_until
 
 MARK = b"a face that nobody else may see"
 CLIP = LOOKS_LIKE_MP4 + MARK * 9000
@@ -55,6 +51,16 @@ class Stored:
     service: Service
     bucket: Bucket | None
 
+    @contextlib.contextmanager
+    def holding(self) -> Iterator[None]:
+        """Jobs that are submitted in the block do not end in it by themselves."""
+        hold = self.service.folder / "hold"
+        hold.touch()
+        try:
+            yield
+        finally:
+            hold.unlink()
+
     def contents(self) -> dict[str, bytes]:
         if self.bucket is not None:
             return {key: self.bucket.read(key) for key in self.bucket.all_keys()}
@@ -67,9 +73,9 @@ class Stored:
 
 
 def sealing_service(folder: Path, **settings: object) -> Service:
-    """A service that seals its clips and logs all it can, with a worker that takes its time for one branch."""
+    """A service that seals its clips and logs all it can, with a worker that can be held at one branch."""
     service = new_service(folder, encrypt_clips=True, log_level="debug", **settings)
-    service.start_worker("vision,rppg", "tests.service.odd_worker", ODD_RPPG="brief", ODD_KEEP="1")
+    service.start_worker("vision,rppg", "tests.service.odd_worker", ODD_RPPG="held", ODD_KEEP="1")
     return service
 
 
@@ -97,14 +103,16 @@ def stored(request: pytest.FixtureRequest) -> Stored:
 
 
 def test_a_clip_lies_sealed_is_read_by_its_worker_and_is_gone_at_the_end(stored: Stored) -> None:
-    job = stored.service.submit(CLIP)
-    seen = wait_until(lambda: [body for key, body in stored.contents().items() if job in key], "it is stored")
-    assert not any(MARK in body or b"ftyp" in body for body in seen)
-    assert stored.service.redis.hget(f"fv:job:{job}", "seal")
+    with stored.holding():
+        job = stored.service.submit(CLIP)
+        seen = [body for key, body in stored.contents().items() if job in key]
+        assert len(seen) == 1
+        assert not any(MARK in body or b"ftyp" in body for body in seen)
+        assert stored.service.redis.hget(f"fv:job:{job}", "seal")
     document = stored.service.finished(job)
     assert {branch["status"] for branch in document["branches"].values()} == {"ok"}
     assert (stored.service.folder / "seen-rppg").read_bytes() == CLIP
-    wait_until(lambda: not stored.contents(), "it is erased")
+    wait_until(lambda: not [key for key in stored.contents() if job in key], "it is erased")
     assert not stored.service.redis.hexists(f"fv:job:{job}", "seal")
     logs = stored.service.whole_logs()
     assert job in logs
@@ -119,24 +127,23 @@ def test_a_retained_clip_goes_by_delete_and_its_key_with_it(stored: Stored) -> N
     assert stored.service.redis.hexists(f"fv:job:{job}", "seal")
     with stored.service.client() as client:
         assert client.delete(f"/v1/jobs/{job}").status_code == 204
-    assert not stored.contents()
+    assert not [key for key in stored.contents() if job in key]
     assert not list(stored.service.redis.scan_iter(match=f"*{job}*"))
 
 
 def test_a_job_deleted_at_work_leaves_nothing(stored: Stored) -> None:
-    job = stored.service.submit(CLIP)
-    wait_until(lambda: stored.service.document(job)["state"] == "running", "it runs")
-    with stored.service.client() as client:
+    with stored.holding(), stored.service.client() as client:
+        job = stored.service.submit(CLIP)
+        wait_until(lambda: stored.service.document(job)["state"] == "running", "it runs")
         assert client.delete(f"/v1/jobs/{job}").status_code == 204
     assert not [key for key in stored.contents() if job in key]
 
 
 def test_what_an_eraser_left_when_it_died_the_sweep_erases(stored: Stored) -> None:
-    job = stored.service.submit(CLIP, vitals="heart_rate")
-    # The assembler dies after the job's end was written, before it erases: its key is gone at once all the same.
-    for branch in ("vision", "rppg"):
-        stored.service.redis.zrem("fv:leases", f"{job} {branch}")
-    stored.service.records.time_out(job)
+    with stored.holding():
+        job = stored.service.submit(CLIP, vitals="heart_rate")
+        # The assembler dies after the job's end was written, before it erases: its key is gone at once all the same.
+        stored.service.records.time_out(job)
     assert not stored.service.redis.hexists(f"fv:job:{job}", "seal")
     wait_until(lambda: not [key for key in stored.contents() if job in key], "the sweep erases it")
 
@@ -144,7 +151,7 @@ def test_what_an_eraser_left_when_it_died_the_sweep_erases(stored: Stored) -> No
 def test_a_clip_whose_gateway_died_before_its_job_was_made_goes_by_its_age(stored: Stored) -> None:
     store = ClipStore(stored.bucket.url if stored.bucket else (stored.service.folder / "clips").as_uri())
     asyncio.run(write(store, store.key("orphan"), CLIP))
-    gateway = in_this_process(stored.service.broker.url, stored.service.folder, store)
+    gateway = in_this_process(Settings(redis_url=stored.service.broker.url, data_dir=stored.service.folder), store)
     sweep_store(gateway)
     assert [key for key in stored.contents() if "orphan" in key]
     time.sleep(1.2)
@@ -179,7 +186,7 @@ def test_a_store_that_is_away_keeps_no_job_from_its_end(tmp_path: Path, monkeypa
         monkeypatch.setenv(name, value)
     broker = start_broker(tmp_path / "broker")
     try:
-        gateway = in_this_process(broker.url, tmp_path, ClipStore("s3://away"))
+        gateway = in_this_process(Settings(redis_url=broker.url, data_dir=tmp_path), ClipStore("s3://away"))
         jobs = ["01A", "01B", "01C"]
         for job in jobs:
             gateway.records.create(
@@ -194,12 +201,6 @@ def test_a_store_that_is_away_keeps_no_job_from_its_end(tmp_path: Path, monkeypa
         gateway.records.redis.close()
     finally:
         broker.child.stop(3)
-
-
-def in_this_process(redis_url: str, folder: Path, store: ClipStore) -> Gateway:
-    settings = Settings(redis_url=redis_url, data_dir=folder)
-    records = JobRecords(connect(redis_url), 3600)
-    return Gateway(settings, records, store, make_celery(settings), Hub(settings.redis_url), Admission(records, 9))
 
 
 async def write(store: ClipStore, key: str, clip: bytes, seal: Seal | None = None, *, fail: bool = False) -> None:
@@ -312,7 +313,7 @@ def test_a_bucket_that_is_away_is_503_at_once_and_comes_back(tmp_path: Path, mon
             answer = client.post("/v1/jobs", content=CLIP)
             assert (answer.status_code, answer.json()["type"]) == (503, "urn:facevitals:problem:store-away")
             assert int(answer.headers["retry-after"]) > 0
-            assert time.monotonic() - begun < 20
+            assert time.monotonic() - begun < 35
             assert client.get("/readyz").status_code == 503
             assert client.get("/livez").status_code == 200
             with s3_server(port) as address:

@@ -50,7 +50,7 @@ def test_a_webcam_clip_becomes_trustworthy_vitals(make_service: Callable[..., Se
         waves = http.get(f"/v1/jobs/{document.id}/waveforms").json()
     assert len(waves["waves"]["heart_rate"]["values"]) == len(waves["waves"]["heart_rate"]["times_s"]) > 400
     # Erased by whoever ended the job, a moment after it is announced.
-    wait_until(lambda: not service.clips, "the clip is erased", 5)
+    wait_until(lambda: not service.clips, "the clip is erased")
 
 
 @pytest.mark.timeout(300)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from facevitals.broker import free_port
 from shared.settings import Settings
-from tests.service.conftest import Service
+from tests.service.conftest import Service, wait_until
 from workers.alive import trouble
 
 MakeService = Callable[..., Service]
@@ -22,8 +22,14 @@ def test_a_worker_is_alive_when_it_consumes_and_not_when_it_merely_exists(make_s
 
     worker = service.start_worker("vision,rppg", "tests.service.odd_worker")
     command = [sys.executable, "-m", "workers.alive"]
-    check = subprocess.run(command, env={**os.environ, **service.env}, capture_output=True, text=True, check=False)
-    assert (check.returncode, check.stderr) == (0, "")
+    # Its processes are up before it consumes, and a busy machine answers late.
+    wait_until(lambda: trouble(config, host) is None, "the worker is well")
+
+    def check() -> tuple[int, str]:
+        done = subprocess.run(command, env={**os.environ, **service.env}, capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr
+
+    wait_until(lambda: check() == (0, ""), "the command says so")
     assert trouble(config, "another-host") is not None
 
     os.kill(worker.process.pid, signal.SIGSTOP)

@@ -106,9 +106,10 @@ def test_rotation_in_the_metadata_is_honoured(
 
 def test_a_bomb_of_8192_pixels_square_is_refused_within_a_second(encode: Encode) -> None:
     path = encode(times_s=np.zeros(1), size=(8192, 8192), encoding={"preset": "ultrafast"})
-    begun = time.perf_counter()
+    # Of processor, which nobody else can take.
+    begun = time.process_time()
     assert rejection(path) is ErrorCode.CLIP_TOO_LARGE
-    assert time.perf_counter() - begun < 1.0
+    assert time.process_time() - begun < 1.0
 
 
 def test_a_header_that_lies_about_the_size_does_not_help_a_bomb(encode: Encode) -> None:
@@ -133,9 +134,9 @@ def test_budgets_on_frames_bytes_and_decoding_time_hold(encode: Encode) -> None:
 
 def test_the_budget_of_decoding_time_does_not_count_its_reader(encode: Encode) -> None:
     frames = 0
-    with open_clip(encode(), ClipBudget(wall_s=0.6)) as clip:
+    with open_clip(encode(), ClipBudget(wall_s=2)) as clip:
         for _ in clip.frames():
-            time.sleep(0.02)
+            time.sleep(0.05)
             frames += 1
     assert frames == 60
 
