@@ -119,9 +119,11 @@ def load(
         "1,2,4,8,16"
     ),
     uploads: Annotated[bool, typer.Option(help="Measure jobs and uploads beside bare parts.")] = True,
+    clips: Annotated[int, typer.Option(help="Jobs by which a clip's cost is told; 0 leaves it out.", min=0)] = 200,
     out: Out = Path("bench-out"),
 ) -> None:
     """Queue, uploads and memory, beside bare parts that do the same; followers, a long queue, many workers."""
+    silence_native_stderr()
     from facevitals.load import LoadPlan, measure_load
 
     plan = LoadPlan(
@@ -132,6 +134,7 @@ def load(
         waiting=waiting,
         processes=[int(number) for number in processes.split(",") if number.strip()],
         uploads=uploads,
+        clips=clips,
     )
     try:
         with tempfile.TemporaryDirectory(prefix="facevitals-bench-") as name:

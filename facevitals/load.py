@@ -1,26 +1,23 @@
 """`facevitals bench load`: our parts as processes beside bare ones, and what many clients, jobs and workers cost."""
 
 import os
-import socket
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-import httpx
-
 from facevitals.broker import free_port, start_broker
+from facevitals.load_parts import environment, parts_up, wait, workers_up
 from facevitals.processes import Child, allow_many_files, start_child
 from facevitals.service import worker_command
 from lab.bench import bare
 from lab.bench.report import Report
 from shared.queues import QUEUES, QUEUES_VARIABLE
 from shared.records import connect
-from shared.settings import Settings
+from shared.settings import Settings, settings
 from shared.vitals import Branch
 from shared.workers import worker_cards
 
@@ -39,6 +36,7 @@ class LoadPlan:
     waiting: int
     processes: Sequence[int]
     uploads: bool
+    clips: int
 
 
 def measure_load(plan: LoadPlan, folder: Path) -> Report:
@@ -61,15 +59,18 @@ def measure_load(plan: LoadPlan, folder: Path) -> Report:
     bare.celery.conf.broker_url = bare.celery.conf.result_backend = broker.url
     report = Report("load", "Load: ours beside bare parts", ["what", "ours", "bare", "ratio"])
     try:
-        with _parts(config, folder) as (gateway, bare_port):
+        with parts_up(config, folder) as (gateway, bare_port):
             if plan.uploads:
                 _jobs_and_uploads(plan, config, folder, report, gateway, bare_port)
+            gateway_ms = _uploads_cost(config, folder, report, gateway) if plan.clips else 0.0
             if plan.followers:
                 _followers(plan, config, report, gateway)
+        if plan.clips:
+            _costs(plan, config, folder, report, gateway_ms)
         for count in plan.processes:
             _fleet(count, plan.processes[0], config, folder, report)
         if plan.waiting:
-            with _parts(config, folder) as (gateway, _):
+            with parts_up(config, folder) as (gateway, _):
                 _long_queue(plan, config, report, gateway)
     finally:
         broker.child.stop(3)
@@ -83,7 +84,7 @@ def _jobs_and_uploads(
 
     ours_s: list[float] = []
     bare_s: list[float] = []
-    with _workers(config, folder):
+    with workers_up(config, folder):
         parts.job_times(config, 10)
         parts.noop_times(10)
         for _ in range(plan.rounds):
@@ -120,6 +121,69 @@ def _jobs_and_uploads(
         "gateway_mb_idle": round(before),
         "gateway_mb_peak": round(peak),
     }
+
+
+def _uploads_cost(config: Settings, folder: Path, report: Report, gateway: Child) -> float:
+    """Milliseconds of the gateway's processor for one clip: upload, job, answer."""
+    from lab.bench.costs import CLIP_BYTES
+    from lab.bench.crowd import cpu_s, forget
+    from lab.bench.load import uploads_per_s
+
+    uploads_per_s(config.port, "/v1/jobs", CLIP_BYTES, 1)
+    before_s, begun = cpu_s(gateway.process.pid), time.perf_counter()
+    rate = uploads_per_s(config.port, "/v1/jobs", CLIP_BYTES, 4)
+    took_ms = 1000 * (cpu_s(gateway.process.pid) - before_s) / (rate * (time.perf_counter() - begun))
+    forget(config)
+    _empty(folder)
+    report.add(f"gateway: processor ms of an upload of {CLIP_BYTES / 1e6:.1f} MB", took_ms, "", "")
+    return took_ms
+
+
+def _costs(plan: LoadPlan, config: Settings, folder: Path, report: Report, gateway_ms: float) -> None:
+    """What a real clip's job costs each part, and what that makes of machines."""
+    from facevitals.service import generated_clip
+    from lab.bench.costs import ClipCost, job_cost, machines
+    from lab.bench.replay import keep, recorded
+    from lab.bench.replay_worker import RECORDING_VARIABLE
+    from lab.bench.speed import cost_of
+    from workers.analysis import Analyzer, AnalyzerOptions
+
+    clip, _ = generated_clip(folder)
+    analyzer = Analyzer.load(AnalyzerOptions.from_settings(settings()))
+    # Once to warm up, and to be said again below; then what it takes.
+    keep({branch: recorded(branch, clip, analyzer) for branch in Branch}, folder / "recording.json")
+    branch_s = {branch: cost_of(partial(recorded, branch, clip, analyzer)).cpu_s for branch in Branch}
+    analyzer.close()
+    env = {
+        **environment(config, folder),
+        RECORDING_VARIABLE: str(folder / "recording.json"),
+        QUEUES_VARIABLE: ",".join(QUEUES.values()),
+    }
+    command = worker_command("lab.bench.replay_worker", list(QUEUES.values()), 1, "warning")
+    with (folder / "log").open("ab") as log:
+        worker = start_child("replay", command, env=env, log=log)
+    try:
+        client = connect(config.redis_url)
+        wait(lambda: len(worker_cards(client)) == 1, "the worker", folder)
+        job = job_cost(config, worker.process.pid, plan.clips)
+    finally:
+        worker.stop(10)
+        wait(lambda: not worker_cards(client), "the last workers' cards to go", folder)
+    for branch in Branch:
+        report.add(f"{branch} branch of a clip of 15 s: processor s", branch_s[branch], "", "")
+    report.add("worker, beside the analysis: processor ms a job", job.worker_ms, "", "")
+    report.add("broker: processor ms a job", job.broker_ms, "", "")
+    report.add("broker: KiB that a finished job keeps", job.kept_kib, "", "")
+    report.add("broker: kB that a job adds to the append-only file", job.written_kb, "", "")
+    worker_s = sum(branch_s.values()) + job.worker_ms / 1000
+    cost = ClipCost(worker_s, gateway_ms / 1000, job.broker_ms / 1000, job.kept_kib)
+    hours = [machines(cost, clips) for clips in (1, 1000, 1_000_000)]
+    for each in hours:
+        for name, value in asdict(each).items():
+            if name != "clips_per_hour":
+                report.add(f"{each.clips_per_hour:,} clips an hour: {name.replace('_', ' ')}", value, "", "")
+    report.summary["cost"] = {name: round(value, 5) for name, value in asdict(cost).items()}
+    report.summary["machines"] = [{name: round(value, 4) for name, value in asdict(each).items()} for each in hours]
 
 
 def _followers(plan: LoadPlan, config: Settings, report: Report, gateway: Child) -> None:
@@ -175,25 +239,25 @@ def _fleet(count: int, first: int, config: Settings, folder: Path, report: Repor
     from lab.bench.fleet import BRANCH_S, throughput
     from lab.bench.idle_worker import SLEEP_VARIABLE
 
-    env = {**_environment(config, folder), SLEEP_VARIABLE: str(BRANCH_S), QUEUES_VARIABLE: ",".join(QUEUES.values())}
+    env = {**environment(config, folder), SLEEP_VARIABLE: str(BRANCH_S), QUEUES_VARIABLE: ",".join(QUEUES.values())}
     command = worker_command("lab.bench.idle_worker", list(QUEUES.values()), count, "warning")
     with (folder / "log").open("ab") as log:
         worker = start_child("fleet", command, env=env, log=log)
     try:
         client = connect(config.redis_url)
-        _wait(lambda: len(worker_cards(client)) == count, f"{count} worker processes", folder, 60 + 15 * count)
+        wait(lambda: len(worker_cards(client)) == count, f"{count} worker processes", folder, 60 + 15 * count)
         before_s = family_cpu_s(worker.process.pid)
         done = throughput(config, count)
         cpu_ms = 1000 * (family_cpu_s(worker.process.pid) - before_s) / done.jobs / len(Branch)
     finally:
         worker.stop(10)
-        _wait(lambda: not worker_cards(client), "the last workers' cards to go", folder)
+        wait(lambda: not worker_cards(client), "the last workers' cards to go", folder)
     fleet: dict[str, Any] = report.summary.setdefault("fleet", {})
     fleet[str(count)] = round(done.efficiency, 3)
     base = fleet[str(first)]
     report.summary["fleet_branch_cpu_ms"] = round(cpu_ms, 1)
     report.summary["fleet_linear"] = round(done.efficiency / base, 3)
-    what = f"jobs a second of {count} processes whose branches sleep {BRANCH_S:.0f} s; at best; share"
+    what = f"jobs a second of {count} processes whose branches sleep {BRANCH_S} s; at best; share"
     report.add(what, done.jobs_per_s, count / len(Branch) / BRANCH_S, done.efficiency)
 
 
@@ -201,96 +265,3 @@ def _empty(folder: Path) -> None:
     for place in (folder / "clips" / "clips", folder / "bare"):
         for path in place.iterdir():
             path.unlink(missing_ok=True)
-
-
-def _environment(config: Settings, folder: Path) -> dict[str, str]:
-    return {
-        "FACEVITALS_REDIS_URL": config.redis_url,
-        "FACEVITALS_PORT": str(config.port),
-        "FACEVITALS_DATA_DIR": str(config.data_dir),
-        "FACEVITALS_MAX_QUEUED": str(config.max_queued),
-        "FACEVITALS_JOB_DEADLINE_S": str(config.job_deadline_s),
-        "FACEVITALS_LOG_LEVEL": "warning",
-        bare.FOLDER_VARIABLE: str(folder / "bare"),
-    }
-
-
-@contextmanager
-def _parts(config: Settings, folder: Path) -> Iterator[tuple[Child, int]]:
-    """Our gateway and the bare uploader, both answering."""
-    (folder / "bare").mkdir(exist_ok=True)
-    env = _environment(config, folder)
-    port = free_port()
-    bare_server = [sys.executable, "-m", "uvicorn", "lab.bench.bare:upload", "--port", str(port), "--no-access-log"]
-    with (folder / "log").open("ab") as log:
-        children = [
-            start_child("gateway", [sys.executable, "-m", "facevitals", "gateway"], env=env, log=log),
-            start_child("bare", [*bare_server, "--log-level", "warning"], env=env, log=log),
-        ]
-    try:
-        _wait(lambda: _answers(f"http://127.0.0.1:{config.port}/livez"), "the gateway", folder)
-        _wait(lambda: _listens(port), "the bare server", folder)
-        yield children[0], port
-    finally:
-        for child in children:
-            child.stop(5)
-
-
-@contextmanager
-def _workers(config: Settings, folder: Path) -> Iterator[None]:
-    """Idle workers on both queues, and one for the bare no-op."""
-    env = _environment(config, folder)
-    bare_worker = [sys.executable, "-m", "celery", "-A", "lab.bench.bare:celery", "worker", "--loglevel", "warning"]
-    bare_worker += [
-        "--pool",
-        "prefork",
-        "--concurrency",
-        "1",
-        "--queues",
-        "bare",
-        "--without-gossip",
-        "--without-mingle",
-    ]
-    with (folder / "log").open("ab") as log:
-        children = [
-            start_child(
-                branch,
-                worker_command("lab.bench.idle_worker", [branch], 1, "warning"),
-                env={**env, QUEUES_VARIABLE: branch},
-                log=log,
-            )
-            for branch in Branch
-        ]
-        children.append(start_child("bare", bare_worker, env=env, log=log))
-    try:
-        client = connect(config.redis_url)
-        _wait(lambda: len(worker_cards(client)) == len(Branch), "the workers", folder)
-        yield
-    finally:
-        for child in children:
-            child.stop(5)
-
-
-def _wait(true: Callable[[], bool], what: str, folder: Path, timeout_s: float = 60) -> None:
-    end = time.monotonic() + timeout_s
-    while time.monotonic() < end:
-        if true():
-            return
-        time.sleep(0.1)
-    log = (folder / "log").read_text(errors="replace")[-3000:]
-    raise TimeoutError(f"waited {timeout_s:.0f} s for {what}\n{log}")
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=2).status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
-def _listens(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1):
-            return True
-    except OSError:
-        return False
