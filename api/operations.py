@@ -149,15 +149,17 @@ def _of_counters(counters: dict[str, int]) -> Iterable[Metric]:
 
 def _of_workers(cards: list[WorkerCard]) -> Iterable[Metric]:
     load = GaugeMetricFamily("facevitals_model_load_seconds", "Loading of models.", labels=["worker", "model"])
+    memory = GaugeMetricFamily("facevitals_model_memory_bytes", "Weights in memory.", labels=["worker", "model"])
     used = GaugeMetricFamily("facevitals_gpu_memory_used_bytes", "GPU memory that is taken.", labels=["worker"])
     total = GaugeMetricFamily("facevitals_gpu_memory_total_bytes", "GPU memory there is.", labels=["worker"])
     for card in cards:
         for model in card.models:
             load.add_metric([card.id, model.name], model.load_ms / 1000)
+            memory.add_metric([card.id, model.name], model.memory_bytes)
         if card.gpu is not None:
             used.add_metric([card.id], card.gpu.used_bytes)
             total.add_metric([card.id], card.gpu.total_bytes)
-    return load, used, total
+    return load, memory, used, total
 
 
 def _of_distributions(seen: list[Histogram]) -> Iterable[Metric]:

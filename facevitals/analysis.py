@@ -46,6 +46,8 @@ def analyze(
     except ValueError as error:
         errors.print(str(error), style="red", highlight=False)
         raise typer.Exit(2) from error
+    for why in analyzer.refused_models.values():
+        errors.print(why, style="yellow", highlight=False)
     worst = 0
     try:
         for clip in clips:

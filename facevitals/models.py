@@ -1,7 +1,6 @@
 """`facevitals models`: what is installed for the analysis, and `facevitals models fetch NAME` for what is not."""
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -41,7 +40,9 @@ def models(
     config = settings()
     if prepare:
         prepare_models(config.models_path, open_only=config.open_models_only)
-    for model in installed_models(config.models_path, open_only=config.open_models_only):
+    for model in installed_models(
+        config.models_path, open_only=config.open_models_only, deepface_home=config.deepface_path
+    ):
         about = _about(model)
         if as_json:
             print(json.dumps(about))
@@ -75,12 +76,13 @@ def fetch(
     if unknown:
         errors.print(f"There is no model {', '.join(unknown)}; there are {', '.join(entries)}.", style="red")
         raise typer.Exit(2)
-    folder: Path = environment_folder() if environment else settings().models_path
+    config = settings()
     for name in names:
         entry = entries[name]
+        folder = environment_folder() if environment else entry.folder(config.models_path, config.deepface_path)
         if entry.download is not None:
             console.print(f"[bold]{entry.name}[/]  {entry.title}", highlight=False)
-            console.print(f"  size     {entry.download.bytes / 1e6:.1f} MB", highlight=False)
+            console.print(f"  size     {entry.download.bytes / 1e6:,.1f} MB", highlight=False)
             console.print(f"  sha256   {entry.download.sha256}", highlight=False, soft_wrap=True)
             console.print(f"  licence  {entry.licence}", highlight=False, soft_wrap=True)
             console.print(f"  source   {entry.source}", highlight=False, soft_wrap=True)
@@ -99,15 +101,17 @@ def fetch(
 
 
 def _about(model: "InstalledModel") -> dict[str, Any]:
+    from workers.models.manifest import sha256_of
+
     entry = model.entry
     return {
         "name": entry.name,
         "title": entry.title,
         "state": model.state.value,
-        "serves": list(entry.vitals),
+        "serves": [*entry.vitals, *entry.checks],
         "file": str(model.path) if model.path else None,
         "bytes": entry.bytes,
-        "sha256": entry.sha256,
+        "sha256": entry.sha256 or (sha256_of(model.path) if model.path and entry.module else ""),
         "source": entry.source,
         "licence": entry.licence,
         "open_licence": entry.open_licence,

@@ -13,13 +13,15 @@ RENEW_EVERY_S: Final = 4
 
 
 class LoadedModel(BaseModel):
-    """One model in one process."""
+    """One model in one process; `memory_bytes` is what its weights take of its device's memory."""
 
     name: str
     version: str
     licence: str
     serves: list[str]
     load_ms: int
+    device: str = "cpu"
+    memory_bytes: int = 0
 
 
 class GpuMemory(BaseModel):
@@ -30,13 +32,16 @@ class GpuMemory(BaseModel):
 
 
 class WorkerCard(BaseModel):
-    """One worker process."""
+    """One worker process. `refused` are models that are installed and were not loaded, and why: no memory for them, or
+    no use for their file.
+    """
 
     id: str
     queues: list[str]
     device: str
     models: list[LoadedModel]
     gpu: GpuMemory | None = None
+    refused: dict[str, str] = {}
 
 
 def put_card(redis: Any, card: WorkerCard) -> None:  # noqa: ANN401  (redis-py's types do not know `decode_responses`)

@@ -5,8 +5,7 @@
 
 import datetime as dt
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -22,7 +21,7 @@ from shared.workers import LoadedModel
 from workers.branch import BranchResult, ClipRejected, Progress
 from workers.clip import ClipBudget, open_clip
 from workers.face import FaceTrack, FaceTracker
-from workers.models import MODELS, Device, resolve
+from workers.models import MODELS, Device, Runner, resolve
 from workers.models.deepface import DeepFaceOptions
 from workers.rppg.branch import RppgOptions, measure_rppg
 from workers.rppg.models import RppgModels
@@ -94,10 +93,8 @@ class Analyzer:
         vision: VisionModels | None,
         rppg: RppgModels | None,
         options: AnalyzerOptions,
-        load_ms: dict[Branch, int],
     ) -> None:
         self._tracker, self._vision, self._rppg, self._options = tracker, vision, rppg, options
-        self._load_ms = load_ms
         self._ollama = OllamaGender(options.ollama) if options.ollama and vision else None
         if self._ollama:
             self._ollama.warm_up()
@@ -105,25 +102,22 @@ class Analyzer:
     @classmethod
     def load(cls, options: AnalyzerOptions, branches: Sequence[Branch] = tuple(Branch)) -> "Analyzer":
         """Load what these branches need; building a network from installed weights where that was not done yet."""
-        load_ms: dict[Branch, int] = {}
         device = resolve(options.device)
         vision: VisionModels | None = None
         rppg: RppgModels | None = None
         if Branch.VISION in branches:
-            with _timed(load_ms, Branch.VISION):
-                vision = VisionModels.load(
-                    VisionOptions(options.models_dir, options.threads, options.open_only, device, options.deepface)
-                )
+            vision = VisionModels.load(
+                VisionOptions(options.models_dir, options.threads, options.open_only, device, options.deepface)
+            )
         if Branch.RPPG in branches:
-            with _timed(load_ms, Branch.RPPG):
-                rppg = RppgModels.load(
-                    options.models_dir,
-                    options.threads,
-                    open_only=options.open_only,
-                    only=options.estimators,
-                    device=device,
-                )
-        return cls(FaceTracker(), vision, rppg, options, load_ms)
+            rppg = RppgModels.load(
+                options.models_dir,
+                options.threads,
+                open_only=options.open_only,
+                only=options.estimators,
+                device=device,
+            )
+        return cls(FaceTracker(), vision, rppg, options)
 
     def close(self) -> None:
         """Free what was loaded."""
@@ -137,22 +131,27 @@ class Analyzer:
     @property
     def loaded_models(self) -> list[LoadedModel]:
         """The models in memory, as the worker's card shows them."""
-        by_branch = {
-            Branch.VISION: list(self._vision.networks) if self._vision else [],
-            Branch.RPPG: list(self._rppg.weights.values()) if self._rppg else [],
-        }
+        networks: dict[str, Runner] = {"obstruction": self._tracker.cover_network}
+        for models in (self._vision, self._rppg):
+            networks |= models.networks if models else {}
         entries = {entry.name: entry for entry in MODELS}
         return [
             LoadedModel(
                 name=name,
                 version=entries[name].sha256[:12],
                 licence=entries[name].licence,
-                serves=list(entries[name].vitals),
-                load_ms=self._load_ms.get(branch, 0),
+                serves=[*entries[name].vitals, *entries[name].checks],
+                load_ms=network.loaded.load_ms,
+                device=network.loaded.place,
+                memory_bytes=network.loaded.weights_bytes,
             )
-            for branch, names in by_branch.items()
-            for name in names
+            for name, network in networks.items()
         ]
+
+    @property
+    def refused_models(self) -> dict[str, str]:
+        """Models that are installed and were not loaded, by name, and why."""
+        return {name: why for models in (self._vision, self._rppg) if models for name, why in models.refused.items()}
 
     def observe(self, path: Path, progress: Progress) -> tuple[FaceTrack, ClipFacts]:
         """Decode a clip and follow the face through it, in one pass.
@@ -239,10 +238,3 @@ class Analyzer:
 
 def _ms(begun: float) -> int:
     return round(1000 * (time.monotonic() - begun))
-
-
-@contextmanager
-def _timed(into: dict[Branch, int], branch: Branch) -> Iterator[None]:
-    begun = time.monotonic()
-    yield
-    into[branch] = _ms(begun)

@@ -21,6 +21,7 @@ from workers.clip import Frame
 from workers.crops import CROP_SIDE, CropBox
 from workers.eyes import EMPTY_EYES, Eyes, EyeView
 from workers.mesh import POINTS, FaceBox, FaceFinder
+from workers.models.session import Network
 from workers.obstruction import CoverMeter
 from workers.portraits import Portrait, PortraitAlbum
 from workers.regions import REGIONS, SkinMap, SkinMapper, colours
@@ -106,6 +107,11 @@ class FaceTracker:
         for frame in frames:
             passage.see(frame)
         return passage.finish()
+
+    @property
+    def cover_network(self) -> Network:
+        """The network that sees what lies before the face."""
+        return self._meter.network
 
     def close(self) -> None:
         """Frees the models; the tracker can't be used any more."""

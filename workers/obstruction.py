@@ -59,12 +59,12 @@ class CoverMeter:
     """The network, loaded once."""
 
     def __init__(self, network: Network | None = None) -> None:
-        self._network = network or open_network(WEIGHTS, 1)
+        self.network = network or open_network(WEIGHTS, 1)
         self._weights = region_weights()
 
     def covered(self, faces: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """How much (n, 6) of each of `REGIONS` is covered on flat faces (64, 64, 3), from 0 to 1."""
-        log_odds = self._network(network_input(faces)).reshape(len(faces), -1)
+        log_odds = self.network(network_input(faces)).reshape(len(faces), -1)
         hidden = 1 / (1 + np.exp(-log_odds))
         return np.asarray(hidden @ self._weights.T, np.float32)
 

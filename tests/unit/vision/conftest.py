@@ -1,0 +1,19 @@
+"""A face to look at."""
+
+import numpy as np
+import pytest
+from skimage import data
+
+from workers.mesh import FaceFinder
+from workers.portraits import Portrait, portrait_of
+
+
+@pytest.fixture(scope="session")
+def portrait() -> Portrait:
+    """Of Eileen Collins, as scikit-image ships it."""
+    rgb = np.asarray(data.astronaut(), np.uint8)  # type: ignore[no-untyped-call]
+    finder = FaceFinder()
+    mesh = finder.mesh(rgb)
+    finder.close()
+    assert mesh is not None
+    return portrait_of(0.0, rgb, mesh)

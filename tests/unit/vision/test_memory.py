@@ -1,0 +1,147 @@
+"""A device's memory: asked before a model is loaded, and survived where it runs out.
+
+There is no GPU here. What ONNX Runtime raises where one is full is raised by stand-ins for its sessions, at the place
+and of the type where it raises it; `make test-seed` does the same with PyTorch's.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
+
+from shared.schemas import VitalStatus
+from shared.vitals import Reason
+from shared.workers import GpuMemory
+from tests.unit.vision.test_vision import track_of
+from workers.analysis import Analyzer, AnalyzerOptions
+from workers.covering import WEIGHTS
+from workers.models import DoesNotFit, Loaded, Network, OutOfMemory, open_network
+from workers.models.memory import free_bytes, ran_out, require_room
+from workers.portraits import Portrait
+from workers.vision.branch import measure_vision
+from workers.vision.models import VisionModels, VisionOptions
+
+FULL = (
+    RuntimeException("Non-zero status code: Failed to allocate memory for requested buffer of size 822083584"),
+    Fail("CUDA failure 2: out of memory ; GPU=0 ; expr=cudaMalloc((void**)&p, size);"),
+    RuntimeException("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED"),
+    MemoryError(),
+)
+
+
+class _Place:
+    def __init__(self, name: str, shape: list[int | str]) -> None:
+        self.name, self.shape = name, shape
+
+
+class FullSession:
+    """Stands for a session of ONNX Runtime on a GPU that holds `most` samples; doubles what it is given."""
+
+    def __init__(self, most: int, shape: list[int | str], error: BaseException = FULL[0]) -> None:
+        self.most, self.shape, self.error = most, shape, error
+        self.asked: list[tuple[int, bool]] = []
+
+    def get_inputs(self) -> list[_Place]:
+        return [_Place("x", self.shape)]
+
+    def get_outputs(self) -> list[_Place]:
+        return [_Place("y", self.shape)]
+
+    def run(self, _: None, fed: dict[str, NDArray[np.float32]], options: object) -> list[NDArray[np.float32]]:
+        self.asked.append((len(fed["x"]), options is not None))
+        if len(fed["x"]) > self.most:
+            raise self.error
+        return [2 * fed["x"]]
+
+
+def gpu_network(session: FullSession) -> Network:
+    return Network(session, "net", Loaded("cuda"))
+
+
+@pytest.mark.parametrize("error", FULL, ids=lambda error: type(error).__name__)
+def test_a_batch_that_is_too_large_is_halved_once_and_the_cache_given_back(error: BaseException) -> None:
+    session = FullSession(5, ["n", 3], error)
+    given = np.arange(27, dtype=np.float32).reshape(9, 3)
+    assert np.array_equal(gpu_network(session)(given), 2 * given)
+    # The second try runs with the options that give back what ONNX Runtime's arena holds.
+    assert session.asked == [(9, False), (4, True), (5, True)]
+
+
+def test_it_is_tried_once_only_and_the_reason_told() -> None:
+    session = FullSession(2, ["n", 3])
+    with pytest.raises(OutOfMemory, match=r"net ran out .* half"):
+        gpu_network(session)(np.zeros((9, 3), np.float32))
+    assert [count for count, _ in session.asked] == [9, 4]
+
+
+def test_samples_that_belong_together_are_not_torn_apart() -> None:
+    """A clip's frames are one sample of a network over time, whatever its first axis counts."""
+    session = FullSession(0, [1, 3])
+    with pytest.raises(OutOfMemory, match="all of what"):
+        gpu_network(session)(np.zeros((1, 3), np.float32))
+    assert [count for count, _ in session.asked] == [1, 1]
+
+
+def test_another_error_is_not_mistaken_for_a_full_memory() -> None:
+    session = FullSession(0, ["n", 3], InvalidArgument("Got invalid dimensions for input: x"))
+    with pytest.raises(InvalidArgument):
+        gpu_network(session)(np.zeros((9, 3), np.float32))
+    assert len(session.asked) == 1
+    assert not ran_out(ValueError("a clip"))
+    assert not ran_out(KeyboardInterrupt("out of memory"))
+
+
+def test_a_model_that_does_not_fit_is_refused_with_both_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = GpuMemory(used_bytes=7 << 30, total_bytes=8 << 30)
+    monkeypatch.setattr("workers.models.memory.gpu_memory", lambda: card)
+    assert free_bytes("cuda") == 1 << 30
+    require_room("small", 700_000_000, "cuda")
+    with pytest.raises(DoesNotFit, match=r"bmi needs about 3\.2 GB, the GPU has 1\.1 GB free.*FACEVITALS_DEVICE=cpu"):
+        require_room("bmi", 2_530_000_000, "cuda")
+    monkeypatch.setattr("workers.models.memory.gpu_memory", lambda: None)
+    require_room("bmi", 1 << 40, "cuda")
+
+
+def test_this_machine_s_memory_is_known_and_a_container_s_bound_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (free_bytes("cpu") or 0) > 1 << 20
+    (tmp_path / "max").write_text("1000000\n")
+    (tmp_path / "current").write_text("400000\n")
+    monkeypatch.setattr("workers.models.memory._CGROUP", (tmp_path / "max", tmp_path / "current"))
+    assert free_bytes("cpu") == 600_000
+    (tmp_path / "max").write_text("max\n")
+    assert (free_bytes("cpu") or 0) > 1 << 20
+
+
+def test_models_that_do_not_fit_leave_the_branches_standing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading goes on without them, and the worker's card says which and why."""
+    monkeypatch.setattr("workers.models.memory.free_bytes", lambda _: 1_000_000)
+    analyzer = Analyzer.load(AnalyzerOptions(tmp_path, device="cpu"))
+    loaded = {model.name: model for model in analyzer.loaded_models}
+    assert {"obstruction", "gender.dlib"} <= set(loaded)
+    assert all(0 < model.memory_bytes < 1_000_000 and model.device == "cpu" for model in loaded.values())
+    assert loaded["obstruction"].serves == ["obstruction"]
+    assert {"age.dlib", "tscan.rlap"} <= set(analyzer.refused_models)
+    assert "GB free" in analyzer.refused_models["tscan.rlap"]
+    analyzer.close()
+
+
+def test_a_network_that_runs_out_costs_its_own_vitals_alone(portrait: Portrait, tmp_path: Path) -> None:
+    models = VisionModels.load(VisionOptions(tmp_path))
+    networks = dict(models.networks) | {"gender.dlib": gpu_network(FullSession(0, ["n", 3, 32, 32]))}
+    broken = replace(models, networks=networks, weights=models.weights | {"gender": ("gender.dlib",)})
+    vitals = measure_vision(track_of(portrait), broken).vitals
+    assert (vitals["gender"].status, vitals["gender"].reason) == (VitalStatus.ABSTAINED, Reason.BRANCH_FAILED)
+    assert "memory" in (vitals["gender"].detail or "")
+    assert vitals["age"].status is VitalStatus.OK
+
+
+def test_the_weights_of_a_network_are_weighed_and_its_loading_timed() -> None:
+    network = open_network(WEIGHTS, 1)
+    assert network.loaded.weights_bytes == WEIGHTS.stat().st_size
+    assert network.loaded.load_ms >= 0
+    assert network.loaded.place == "cpu"
