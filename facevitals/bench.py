@@ -60,7 +60,7 @@ def accuracy(
         from lab.bench.seeing import seeing
 
         summary = {}
-        for report in seeing(vision, settings().models_path, clips, impostors):
+        for report in seeing(vision, settings().models_path, clips, impostors, data / "clips" if data else None):
             report.write(out)
             console.print(report.markdown, markup=False, highlight=False)
             summary[report.name] = report.summary

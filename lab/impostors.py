@@ -5,7 +5,6 @@ Training and report take seeds from ranges that don't meet, and portraits of dif
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -23,7 +22,6 @@ from lab.simulate.portrait import read_picture
 from lab.trials import film
 from workers.clip import open_clip
 from workers.face import FaceTracker
-from workers.models.session import Runner
 from workers.vision.cues import Cues
 from workers.vision.cues.all import cues_of
 from workers.vision.cues.texture import FASNET
@@ -120,7 +118,7 @@ class Trial:
     @property
     def live(self) -> bool:
         """Whether somebody living was filmed."""
-        return self.kind == "live"
+        return self.kind in {"live", "real"}
 
 
 def trials(count: int, clips: Path, faces: Path | None, models_dir: Path, *, report: bool) -> list[Trial]:
@@ -129,26 +127,36 @@ def trials(count: int, clips: Path, faces: Path | None, models_dir: Path, *, rep
     Their cues are kept there as well, by the code that read them. MiniFASNet is asked where it is installed.
     """
     cast, first = people(faces, report=report), REPORT_SEED if report else TRAINING_SEED
-    models = VisionModels.load(VisionOptions(models_dir))
-    networks = {name: models.networks[name] for name in FASNET if name in models.networks}
-    mark = cues_mark(networks)
-    tracker = FaceTracker()
+    reader = Reader(models_dir)
     found = []
     for number in range(count):
         shot = film(spec(first + number, cast), clips)
-        kept = shot.path.with_suffix(f".cues-{mark}.json")
+        kept = shot.path.with_suffix(f".cues-{reader.mark}.json")
         if not kept.is_file():
-            with open_clip(shot.path) as clip:
-                cues = cues_of(tracker.track(clip.frames()), networks)
-            kept.write_text(json.dumps(asdict(cues)), "utf-8")
+            kept.write_text(json.dumps(asdict(reader.cues(shot.path))), "utf-8")
         cues = Cues(**json.loads(kept.read_text("utf-8")))
         found.append(Trial(shot.spec.kind, shot.spec.seed, shot.spec.skin_tone, cues))
-    tracker.close()
     return found
 
 
-def cues_mark(networks: Mapping[str, Runner]) -> str:
-    """A mark that changes with every change of the code that reads cues, and with the networks asked."""
-    code = sorted(Path(str(files("workers.vision.cues"))).glob("*.py"))
-    parts = [code_mark().encode(), *(path.read_bytes() for path in code), *(name.encode() for name in sorted(networks))]
-    return hashlib.sha256(b"".join(parts)).hexdigest()[:12]
+def people_of(folder: Path, models_dir: Path) -> list[Trial]:
+    """Real clips, each of one living person."""
+    reader = Reader(models_dir)
+    return [Trial("real", 0, 0, reader.cues(path)) for path in sorted(folder.glob("*.mp4"))]
+
+
+class Reader:
+    """Reads the cues of clips; MiniFASNet is asked where it is installed. `mark` changes with the code that reads."""
+
+    def __init__(self, models_dir: Path) -> None:
+        models = VisionModels.load(VisionOptions(models_dir))
+        self._networks = {name: models.networks[name] for name in FASNET if name in models.networks}
+        self._tracker = FaceTracker()
+        code = sorted(Path(str(files("workers.vision.cues"))).glob("*.py"))
+        parts = [code_mark(), *(path.read_text("utf-8") for path in code), *sorted(self._networks)]
+        self.mark = hashlib.sha256("".join(parts).encode()).hexdigest()[:12]
+
+    def cues(self, path: Path) -> Cues:
+        """What a clip shows."""
+        with open_clip(path) as clip:
+            return cues_of(self._tracker.track(clip.frames()), self._networks)

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from lab.bench.report import Report
-from lab.impostors import ATTACKS, Trial, trials
+from lab.impostors import ATTACKS, Trial, people_of, trials
 from shared.schemas import CheckStatus
 from shared.settings import settings
 from workers.vision.liveness import LivenessThresholds, verdict
@@ -28,6 +28,7 @@ WORDS = {
     "replayed": "a film on a screen",
     "shown": "a still on a screen",
     "still": "a photograph that fills the picture",
+    "real": "a living person, real clips",
 }
 
 
@@ -37,19 +38,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("faces", type=Path, nargs="?")
     parser.add_argument("--count", type=int, default=98)
     parser.add_argument("--clips", type=Path, default=Path("bench-out/clips"))
+    parser.add_argument("--real", type=Path, help="folder of real MP4 clips, each of one living person")
     options = parser.parse_args(arguments)
     cv2.setNumThreads(1)
     summary = {}
-    for report in liveness(options.count, options.clips, options.faces, settings().models_path):
+    for report in liveness(options.count, options.clips, options.faces, settings().models_path, options.real):
         sys.stdout.write(report.markdown + "\n")
         summary[report.name] = report.summary
     sys.stdout.write(json.dumps(summary) + "\n")
     return 0
 
 
-def liveness(count: int, clips: Path, faces: Path | None, models_dir: Path) -> Iterator[Report]:
+def liveness(
+    count: int, clips: Path, faces: Path | None, models_dir: Path, real: Path | None = None
+) -> Iterator[Report]:
     """The tables: with what installs by default, and with MiniFASNet where its weights are there."""
     found = trials(count, clips, faces, models_dir, report=True)
+    found += people_of(real, models_dir) if real is not None else []
     limits = LivenessThresholds(settings().liveness_pass, settings().liveness_fail)
     alone = [replace(trial, cues=replace(trial.cues, texture=None)) for trial in found]
     yield table("vision-liveness", "Liveness with the default models", alone, limits)
@@ -75,7 +80,7 @@ def table(name: str, title: str, found: Sequence[Trial], limits: LivenessThresho
         middle, highest = (float(np.median(scores)), max(scores)) if scores else ("", "")
         report.add(words, len(own), *shares[words].values(), middle, highest)
 
-    for kind in ("live", *ATTACKS):
+    for kind in ("live", *ATTACKS, "real"):
         add(WORDS[kind], [trial.kind == kind for trial in found])
     for first in (1, 3, 5):
         words = f"{WORDS['live']}, skin {'I-II' if first == 1 else 'III-IV' if first == 3 else 'V-VI'}"
@@ -89,7 +94,9 @@ def table(name: str, title: str, found: Sequence[Trial], limits: LivenessThresho
         "living_undecided": living and living[CheckStatus.UNKNOWN],
     }
     report.notes.append(f"Passes from P(live) {limits.passes:g} on, fails up to {limits.fails:g}.")
-    report.notes.append("APCER is an attack's `pass`, BPCER the living's `fail`; all clips are simulated.")
+    report.notes.append(
+        "APCER is an attack's `pass`, BPCER the living's `fail`; all clips but the real ones are simulated."
+    )
     return report
 
 

@@ -9,7 +9,7 @@ from lab.bench.report import Report
 from lab.bench.vision import looks
 
 
-def seeing(faces: Path, models_dir: Path, clips: Path, impostors: int) -> Iterator[Report]:
+def seeing(faces: Path, models_dir: Path, clips: Path, impostors: int, real: Path | None = None) -> Iterator[Report]:
     """Age, gender and BMI, obstruction, and liveness on so many simulated clips, filmed into `clips` once."""
     tables, missed = looks(faces)
     for table in tables:
@@ -17,4 +17,4 @@ def seeing(faces: Path, models_dir: Path, clips: Path, impostors: int) -> Iterat
         yield table
     yield obstruction(faces)
     if impostors:
-        yield from liveness(impostors, clips, faces, models_dir)
+        yield from liveness(impostors, clips, faces, models_dir, real)

@@ -29,16 +29,19 @@ Floats = NDArray[np.float64]
 #: Features of the fusion without texture; with it, texture is one more.
 ALONE: Final = ("pulse", "blinks", "surroundings", *ONE_SIDED)
 #: No cue may speak louder, in log-odds: what simulated clips make certain is not certain. A film replayed has pulse and
-#: blinks; some people blink once a minute; doors have edges; only the texture was learnt from real attacks.
+#: blinks; some people blink once a minute; doors have edges. The texture was learnt from real attacks, and a face that
+#: changes by no more than noise for many seconds is nobody's.
 MOST: Final = {
     "pulse": 1.5,
     "blinks": 1.0,
     "surroundings": 2.5,
-    "stillness": 3.0,
+    "stillness": 4.0,
     "band": 2.5,
     "edges": 2.0,
     "texture": 4.0,
 }
+#: Cues whose 0 says something: nothing is known halfway between people and pictures. The others are 0 when undecided.
+COUNTED: Final = ("blinks",)
 _RIDGE: Final = 0.003
 
 
@@ -73,9 +76,8 @@ def fit(found: Sequence[Trial], names: tuple[str, ...]) -> Fusion:
     for name in names:
         seen = np.array([name in one for one in known])
         values = np.array([one.get(name, 0.0) for one in known])
-        # Where nothing is known a feature is taken to lie halfway between people and pictures.
         sides = [values[seen & kind].mean() for kind in (live, ~live) if (seen & kind).any()]
-        middle = np.mean(sides) if sides and name not in ONE_SIDED else 0.0
+        middle = np.mean(sides) if sides and name in COUNTED else 0.0
         neutral[name], scale[name] = float(middle), max(float(values[seen].std()), 1e-6) if seen.any() else 1.0
         columns.append(np.where(seen, values - middle, 0.0) / scale[name])
     weights = _regression(np.column_stack([*columns, np.ones(len(found))]), live, weight)

@@ -3,13 +3,13 @@
 Each cue (`workers.vision.cues`) becomes a vote: log-odds of a living person, with weights that
 `python -m lab.calibrate.liveness` fits to simulated clips and writes to `liveness.json` beside this file. A cue that a
 clip can't show does not vote. MiniFASNet's texture, where its weights are installed, is one vote more, and the others
-have weights of their own beside it. Without it nothing here can tell a good film on a steady, borderless screen from a
-person, so the verdict is then never "pass".
+have weights of their own beside it; what fails without it fails with it as well. Without it nothing here can tell a
+good film on a steady, borderless screen from a person, so the verdict is then never "pass".
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Final
 
@@ -92,6 +92,10 @@ class Fusion:
             if name in known
         ]
 
+    def probability(self, votes: Sequence[Vote]) -> float:
+        """P(live) by these votes."""
+        return float(1 / (1 + np.exp(-self.constant - sum(vote.log_odds for vote in votes))))
+
 
 def features(cues: Cues) -> dict[str, float]:
     """Each cue that is known on a scale on which more speaks for life; extremes say no more than what is near them.
@@ -99,7 +103,8 @@ def features(cues: Cues) -> dict[str, float]:
     What only a picture has (`ONE_SIDED`) is 0 where it is missing, for people and good pictures alike.
     """
     known: dict[str, float | None] = {
-        "pulse": None if cues.pulse is None else float(np.clip(cues.pulse, -4, 6)),
+        # A pulse that is not found says little: dark skin and dim light hide it.
+        "pulse": None if cues.pulse is None else float(np.clip(cues.pulse, -1, 6)),
         "blinks": None if cues.blinks is None else float(min(cues.blinks, 2)),
         "surroundings": None if cues.together is None else -cues.together,
         "stillness": None if cues.stirs is None else -float(np.clip((_STIRS - cues.stirs) / 0.4, 0, 1)),
@@ -133,14 +138,17 @@ def check_liveness(
 
 def verdict(cues: Cues, limits: LivenessThresholds) -> Check:
     """The verdict that the cues allow."""
-    fusion = _FUSIONS["alone" if cues.texture is None else "with_texture"]
-    votes = fusion.votes(cues)
-    if not votes or (cues.pulse is None and cues.blinks is None):
+    if cues.pulse is None and cues.blinks is None:
         return Check(status=CheckStatus.UNKNOWN, detail="The clip is too short to tell a living face from a picture.")
-    live = float(1 / (1 + np.exp(-fusion.constant - sum(vote.log_odds for vote in votes))))
+    plain = _FUSIONS["alone"].votes(replace(cues, texture=None))
+    votes, live = plain, _FUSIONS["alone"].probability(plain)
+    # Texture tells paper and screens from skin, not a photograph of skin from a person: it saves nobody who fails.
+    if cues.texture is not None and live > limits.fails:
+        votes = _FUSIONS["with_texture"].votes(cues)
+        live = _FUSIONS["with_texture"].probability(votes)
     strongest = sorted(votes, key=lambda vote: -abs(vote.log_odds))
     said = "; ".join(f"{vote.says} ({vote.log_odds:+.1f})" for vote in strongest if abs(vote.log_odds) >= _AUDIBLE)
-    found = {"score": round(live, 3), "votes": {vote.name: round(vote.log_odds, 2) for vote in votes}}
+    found = {"score": round(live, 3), "votes": {vote.name: round(vote.log_odds, 2) + 0.0 for vote in votes}}
     if live <= limits.fails:
         detail = f"This looks like a picture of a person: {said}."
         status = CheckStatus.FAIL if limits.decisive else CheckStatus.WARN

@@ -1,6 +1,7 @@
 """Every cue of a tracked face."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -42,7 +43,8 @@ def cues_of(track: FaceTrack, networks: Mapping[str, Runner]) -> Cues:
 def pulse(track: FaceTrack) -> float | None:
     """Log-odds of a pulse in the longest stretch in which the face is seen; None where that is too short."""
     try:
-        traces = traces_of(track).longest_seen()
+        # No network is asked, so that the crops need not be made ready for one.
+        traces = traces_of(replace(track, crops=track.crops[:, :1, :1])).longest_seen()
     except NoTraces:
         return None
     if traces.duration_s < _SHORTEST_S:

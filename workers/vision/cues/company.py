@@ -6,6 +6,7 @@ far apart differ by more than two that follow each other, where a photograph on 
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import cv2
@@ -22,7 +23,7 @@ _BESIDE: Final = (0.7, 0.95)
 _FAR: Final = 1.35
 #: Pairs of moments; the motion in view pixels from which on a pair can tell, and the most in face heights: what is
 # beside the face is found by the face's own motion, and less surely the further it went.
-_PAIRS: Final = 24
+_PAIRS: Final = 16
 _LEAST_MOTION: Final = 0.6
 _MOST_MOTION: Final = 0.25
 # A pair in which the face itself does not fit better carried along, by this log ratio, shows a mesh that trembled.
@@ -103,6 +104,12 @@ def _pairs(middles: Floats, height: float) -> list[tuple[int, int]]:
     return chosen
 
 
+@lru_cache(maxsize=2)
+def _grid(shape: tuple[int, int]) -> Picture:
+    """Rows and columns (2, h, w) of a view's pixels."""
+    return np.indices(shape, dtype=np.float32)
+
+
 class _Pair:
     """Two views, and the second one with the face's motion taken back."""
 
@@ -115,7 +122,7 @@ class _Pair:
         way = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         carried = cv2.warpAffine(after, move, size, flags=way, borderValue=(-1000.0,))
         self._carried = np.asarray(carried, np.float32)
-        rows, columns = np.indices(before.shape, dtype=np.float32)
+        rows, columns = _grid(before.shape)
         middle = mesh[list(OVAL)].mean(axis=0)
         across, down = (columns - middle[0]) / height, (rows - middle[1]) / height
         inside = self._carried >= 0
