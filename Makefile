@@ -45,6 +45,7 @@ test-train: train-environment ## the training of the project's own networks, on 
 
 train-environment: dev ## PyTorch, for `facevitals train …`; nothing else needs it
 	@$(VENV)/bin/python -m pip install --quiet "torch==2.13.0"
+	@$(VENV)/bin/python -m pip install --quiet --no-deps "torchvision==0.28.0"
 
 test-seed: seed-environment ## the original's models: DeepFace on its three engines, the BMI's ViT, with random weights
 	@.venv-seed/bin/python -m pytest tests/seed --timeout 300 $(ARGS)

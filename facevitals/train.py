@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from facevitals.train_bmi import bmi
 from shared.logs import silence_native_stderr
 from shared.settings import settings
 
@@ -59,7 +60,7 @@ def deepphys(
 ) -> None:
     """DeepPhys, from recordings with a pulse beside them, or from faces rendered for the purpose."""
     silence_native_stderr()
-    torch = _torch()
+    torch = torch_or_exit()
     from lab.train.deepphys.command import Sources, run
     from lab.train.deepphys.learn import Plan
     from workers.models.deepphys import SIDES
@@ -85,7 +86,7 @@ def deepphys(
                 processes=processes, on_step=on_step, say=progress.console.print,
             )  # fmt: skip
         except ValueError as error:
-            raise _failed(error) from error
+            raise failed(error) from error
     console.print(f"{told['network']}: put it, or deepphys.pth beside it, into {settings().models_path}")
     print(json.dumps(told))
 
@@ -117,7 +118,7 @@ def measure(
         asked = estimators_of(names, network, config.models_path, config.threads)
         recordings = recordings_in(data)
     except ValueError as error:
-        raise _failed(error) from error
+        raise failed(error) from error
     found: list[Answer] = []
     with closing(FaceTracker()) as tracker:
         for recording in progress_over(recordings, "recordings", console=console):
@@ -128,7 +129,7 @@ def measure(
                 continue
             found += answers(recording.name, load(path), asked, window)
     if not found:
-        raise _failed(ValueError(f"no face was seen in any recording of {data}"))
+        raise failed(ValueError(f"no face was seen in any recording of {data}"))
     report = report_of(found)
     path = report.write(out)
     plot = bland_altman(found, out / "train-test.png")
@@ -137,7 +138,8 @@ def measure(
     print(json.dumps(report.summary))
 
 
-def _torch() -> Any:  # noqa: ANN401  (a module)
+def torch_or_exit() -> Any:  # noqa: ANN401  (a module)
+    """PyTorch, or the end of the command and what it lacks."""
     try:
         import torch
     except ImportError as missing:
@@ -146,12 +148,13 @@ def _torch() -> Any:  # noqa: ANN401  (a module)
     return torch
 
 
-def _failed(error: ValueError) -> typer.Exit:
+def failed(error: Exception) -> typer.Exit:
+    """Says what went wrong, and how the command ends."""
     console.print(str(error), style="red", markup=False, highlight=False)
     return typer.Exit(1)
 
 
 #: What can be trained and measured: a new one is a function, and its name here.
-COMMANDS: Final[dict[str, Callable[..., None]]] = {"deepphys": deepphys, "test": measure}
+COMMANDS: Final[dict[str, Callable[..., None]]] = {"deepphys": deepphys, "bmi": bmi, "test": measure}
 for name, command in COMMANDS.items():
     app.command(name)(command)

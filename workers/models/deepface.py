@@ -81,7 +81,7 @@ def open_deepface(
     begun = time.monotonic()
     for package in ("deepface", _PACKAGES[options.engine]):
         if find_spec(package) is None:
-            raise ModelNotInstalled(f"{package} is not installed; get it with: pip install 'facevitals[seed]'")
+            raise ModelNotInstalled(f"{package} is not installed; get it with: make seed-environment")
     home = options.home if options.engine == "tensorflow" else _made(keras_file, options)
     weights = home / WEIGHTS / f"{keras_file.stem}.{_ENDINGS[options.engine]}"
     if not weights.is_file():

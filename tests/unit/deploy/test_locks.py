@@ -25,7 +25,17 @@ VISION_AND_SIGNAL = {
     "scipy",
 }
 #: What nobody should have to download in order to try the service.
-HEAVY = {"jax", "jaxlib", "keras", "tensorflow", "torch", "opencv-contrib-python", "opencv-python"}
+HEAVY = {
+    "deepface",
+    "jax",
+    "jaxlib",
+    "keras",
+    "tensorflow",
+    "tensorflow-cpu",
+    "torch",
+    "opencv-contrib-python",
+    "opencv-python",
+}
 
 
 @cache
@@ -38,14 +48,14 @@ def locked(name: str) -> dict[str, str]:
     return {Requirement(release).name: release.strip() for release, *_ in entries}
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", [*LOCKS, "seed"])
 def test_every_release_is_pinned_and_hashed(name: str) -> None:
     for release in locked(name).values():
         (specifier,) = Requirement(release).specifier
         assert specifier.operator == "=="
 
 
-@pytest.mark.parametrize(("smaller", "larger"), [("gateway", "default"), ("default", "dev")])
+@pytest.mark.parametrize(("smaller", "larger"), [("gateway", "default"), ("default", "dev"), ("dev", "seed")])
 def test_the_larger_environment_holds_the_smaller_one(smaller: str, larger: str) -> None:
     assert locked(smaller).items() <= locked(larger).items()
 
