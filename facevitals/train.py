@@ -30,7 +30,7 @@ def deepphys(
         int | None, typer.Option(help="Clips rendered to learn from; 420 where no --data is given, else none.", min=0)
     ] = None,
     portraits: Annotated[
-        Path | None, typer.Option(help="Folder of portraits for rendered clips; without, one and drawn faces.")
+        Path | None, typer.Option(help="Folder of portraits for rendered clips; without, faces are drawn.")
     ] = None,
     waves: Annotated[
         Path | None, typer.Option(help="An .npz of contact waves at 125 Hz, named …_ppg, for a third of the rendered.")
@@ -52,6 +52,8 @@ def deepphys(
     seed: Annotated[int, typer.Option(help="The same seed gives the same clips and the same order.")] = 1,
     every: Annotated[int, typer.Option(help="Steps between two validations, each with a checkpoint.", min=1)] = 100,
     patience: Annotated[int, typer.Option(help="Validations without a gain after which it ends.", min=1)] = 10,
+    first: Annotated[int, typer.Option(help="Clips to begin with; one more every three steps.", min=1)] = 60,
+    start: Annotated[Path | None, typer.Option(help="Begin with the weights of this checkpoint.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the folder's checkpoint.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     bf16: Annotated[bool | None, typer.Option(help="Mixed precision; by default on CUDA alone.")] = None,
@@ -68,10 +70,11 @@ def deepphys(
     where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     if side not in SIDES.values():
         raise typer.BadParameter(f"the network takes crops of {' or '.join(map(str, SIDES.values()))} pixels")
-    first, last = (float(share) for share in dropout.split(","))
+    after_pooling, before_last = (float(share) for share in dropout.split(","))
     plan = Plan(
-        side=side, steps=steps, batch=batch, chunk=chunk, rate=rate, dropout=(first, last), loss=loss, seed=seed,
-        every=every, patience=patience, device=where, bf16=where == "cuda" if bf16 is None else bf16,
+        side=side, steps=steps, batch=batch, chunk=chunk, rate=rate, dropout=(after_pooling, before_last), loss=loss,
+        seed=seed, every=every, patience=patience, device=where, bf16=where == "cuda" if bf16 is None else bf16,
+        first=first,
     )  # fmt: skip
     count = rendered if rendered is not None else (0 if data else 420)
     with Progress(console=console) as progress:
@@ -82,7 +85,7 @@ def deepphys(
 
         try:
             told = run(
-                plan, Sources(data or (), count, portraits, waves), out, resume=resume, threads=threads,
+                plan, Sources(data or (), count, portraits, waves), out, start=start, resume=resume, threads=threads,
                 processes=processes, on_step=on_step, say=progress.console.print,
             )  # fmt: skip
         except ValueError as error:

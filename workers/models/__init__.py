@@ -1,6 +1,6 @@
 """The manifest of weights, and how each becomes something that runs."""
 
-from workers.models.build import ModelNotInstalled, model_file, prepare_models
+from workers.models.build import ModelNotInstalled, ModelUnusable, model_file, prepare_models
 from workers.models.manifest import MODELS, InstalledModel, ModelEntry, ModelState, installed_models, look_up
 from workers.models.memory import DoesNotFit, OutOfMemory
 from workers.models.session import Device, DeviceUnavailable, Loaded, Network, Runner, open_network, resolve
@@ -15,6 +15,7 @@ __all__ = [
     "ModelEntry",
     "ModelNotInstalled",
     "ModelState",
+    "ModelUnusable",
     "Network",
     "OutOfMemory",
     "Runner",

@@ -14,6 +14,10 @@ class ModelNotInstalled(Exception):  # noqa: N818  (named for what happened)
     """The model's weights are missing, altered, or left out by licence; the message says which and what gets them."""
 
 
+class ModelUnusable(ModelNotInstalled):
+    """The model's weights are there, but altered or of something else: nothing takes their place unsaid."""
+
+
 def _physnet(weights: Path) -> bytes:
     from workers.models.physnet import graph_of
 
@@ -67,7 +71,7 @@ def model_file(name: str, models_dir: Path, *, open_only: bool = False) -> Path:
         raise ModelNotInstalled(msg)
     if found.state is ModelState.ALTERED:
         msg = f"{name}: {entry.file} is not the file its checksum names; get it again with: {entry.command}"
-        raise ModelNotInstalled(msg)
+        raise ModelUnusable(msg)
     if found.path is None:
         msg = f"{name} is not installed; get it with: {entry.command}"
         raise ModelNotInstalled(msg)
@@ -79,7 +83,7 @@ def model_file(name: str, models_dir: Path, *, open_only: bool = False) -> Path:
             network = BUILDERS[name](found.path)
         except CheckpointUnreadable as unreadable:
             msg = f"{name} can't be used: {unreadable}"
-            raise ModelNotInstalled(msg) from unreadable
+            raise ModelUnusable(msg) from unreadable
         write_whole(built, network)
     return built
 

@@ -24,19 +24,20 @@ Array = NDArray[np.float64]
 SIDES: Final[Mapping[int, int]] = {64 * 7 * 7: 36, 64 * 16 * 16: 72}
 
 
-def graph_of(weights: Path) -> bytes:
+def graph_of(weights: Path, *, one_look: bool = False) -> bytes:
     """The serialised network: `motion` and `appearance` (n, 3, s, s) → the wave's derivative (n,); s is 36 or 72.
 
+    With `one_look` it takes a single appearance (1, 3, s, s) for all n: half the work, for weights that learnt so.
     Raises CheckpointUnreadable where the file holds other weights.
     """
     state = read_checkpoint(weights)
     try:
-        return _graph(state)
+        return _graph(state, one_look=one_look)
     except KeyError as missing:
         raise CheckpointUnreadable(f"{weights.name} has no weights named {missing}: it is not DeepPhys") from missing
 
 
-def _graph(state: Mapping[str, NDArray[Any]]) -> bytes:
+def _graph(state: Mapping[str, NDArray[Any]], *, one_look: bool) -> bytes:
     features = state["final_dense_1.weight"].shape[1]
     if features not in SIDES:
         raise CheckpointUnreadable(f"a dense layer of {features} inputs belongs to neither 36 nor 72 pixels")
@@ -64,8 +65,8 @@ def _graph(state: Mapping[str, NDArray[Any]]) -> bytes:
     graph.add("Gemm", _array(state, "final_dense_2.weight").T, _array(state, "final_dense_2.bias"))
     graph.add("Reshape", np.array([-1]))
     inputs = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, side, side])
-        for name in ("motion", "appearance")
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [count, 3, side, side])
+        for name, count in (("motion", "n"), ("appearance", 1 if one_look else "n"))
     ]
     return graph.serialise("deepphys", inputs)
 

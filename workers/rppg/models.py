@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from workers.models import Device, DoesNotFit, ModelNotInstalled, Runner, model_file, open_network
+from workers.models import Device, DoesNotFit, ModelNotInstalled, ModelUnusable, Runner, model_file, open_network
 from workers.rppg.estimators import ESTIMATORS, Estimator
 
 
@@ -50,15 +50,21 @@ class RppgModels:
             if spec.model is None:
                 estimators[spec.name] = spec.bind()
                 continue
-            try:
-                path = model_file(spec.model, models_dir, open_only=open_only)
-                network = open_network(path, threads, device)
-            except ModelNotInstalled as missing:
-                left_out[spec.name] = str(missing)
-                continue
-            except DoesNotFit as why:
-                left_out[spec.name] = refused[spec.model] = str(why)
-                continue
-            estimators[spec.name] = spec.bind(network)
-            weights[spec.name], networks[spec.model] = spec.model, network
+            for model in spec.weights(named=only is not None):
+                try:
+                    path = model_file(model, models_dir, open_only=open_only)
+                    network = open_network(path, threads, device)
+                except ModelUnusable as unusable:
+                    left_out[spec.name] = str(unusable)
+                    break
+                except ModelNotInstalled as missing:
+                    left_out.setdefault(spec.name, str(missing))
+                    continue
+                except DoesNotFit as why:
+                    left_out[spec.name] = refused[model] = str(why)
+                    break
+                estimators[spec.name] = spec.bind(network)
+                weights[spec.name], networks[model] = model, network
+                left_out.pop(spec.name, None)
+                break
         return cls(estimators, weights, left_out, networks, refused)

@@ -40,6 +40,7 @@ def run(
     sources: Sources,
     folder: Path,
     *,
+    start: Path | None = None,
     resume: bool = False,
     threads: int = 1,
     processes: int = 1,
@@ -69,12 +70,13 @@ def run(
             [*train_files, *(job.path for job in jobs)],
             [*validation_files, *(job.path for job in tests)],
             folder,
+            start=start,
             resume=resume,
             wait=wait,
             on_step=on_step,
         )
     network = folder / "deepphys.onnx"
-    network.write_bytes(graph_of(folder / "deepphys.pth"))
+    network.write_bytes(graph_of(folder / "deepphys.pth", one_look=True))
     return {**told, "network": str(network)}
 
 

@@ -41,8 +41,8 @@ class Face:
     skin_tone: int
 
 
-def portrait_face(source: Path | None, rng: np.random.Generator) -> Face:
-    """The face of a portrait (None: scikit-image's astronaut), its skin turned lighter or darker.
+def portrait_face(source: Path, rng: np.random.Generator) -> Face:
+    """The face of a portrait, its skin turned lighter or darker.
 
     Raises NoFaceInPortrait, and ValueError for what is no picture.
     """
@@ -74,7 +74,7 @@ def portrait_face(source: Path | None, rng: np.random.Generator) -> Face:
 
 
 @lru_cache(maxsize=1024)
-def _mesh_of(source: Path | None) -> NDArray[np.float64]:
+def _mesh_of(source: Path) -> NDArray[np.float64]:
     return find_mesh(read_picture(source))
 
 
@@ -118,7 +118,9 @@ def smooth_field(side: int, cells: int, rng: np.random.Generator) -> Image:
     return np.asarray(cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
-def portraits_in(folder: Path | None) -> Sequence[Path | None]:
-    """The portraits of a folder in order of their names, and scikit-image's astronaut."""
-    found = sorted(folder.glob("*.jpg")) + sorted(folder.glob("*.png")) if folder else []
-    return [None, *found]
+def portraits_in(folder: Path | None) -> Sequence[Path]:
+    """The portraits of a folder in order of their names.
+
+    Not among them is the face of `lab.simulate`: what is measured on it shall be a face that was never learnt from.
+    """
+    return sorted(folder.glob("*.jpg")) + sorted(folder.glob("*.png")) if folder else []

@@ -24,8 +24,7 @@ Loss = Literal["both", "mse", "pearson"]
 
 #: Weight of the squared error beside the correlation: it sets the scale, and quiet where nothing pulses.
 _MSE_WEIGHT: Final = 0.15
-#: Clips that it begins with, and steps after which it has one more: whoever renders stays ahead of the learning.
-_FIRST: Final = 60
+#: Steps after which one more of the examples may be seen: whoever renders stays ahead of the learning.
 _STEPS_PER_CLIP: Final = 3
 #: Appearances given to each chunk: skin does not move much in some seconds.
 _LOOKS: Final = 2
@@ -36,7 +35,7 @@ class Plan:
     """How to learn: the same plan and the same examples give the same weights, on one machine.
 
     `chunk` frames in each of `batch` chunks a step; a validation and a checkpoint `every` so many steps; it ends early
-    after `patience` validations without a gain.
+    after `patience` validations without a gain. `first` examples may be seen from the beginning, the others one by one.
     """
 
     side: int = 36
@@ -51,6 +50,7 @@ class Plan:
     patience: int = 10
     device: str = "cpu"
     bf16: bool = False
+    first: int = 60
 
     def __post_init__(self) -> None:
         if self.chunk % _LOOKS:
@@ -58,7 +58,7 @@ class Plan:
 
     def known(self, step: int) -> int:
         """How many of the examples may be seen in a step."""
-        return _FIRST + step // _STEPS_PER_CLIP
+        return self.first + step // _STEPS_PER_CLIP
 
 
 def train(
@@ -67,21 +67,23 @@ def train(
     validation: Sequence[Path],
     folder: Path,
     *,
+    start: Path | None = None,
     resume: bool = False,
     wait: Callable[[Path], Path] = lambda path: path,
     on_step: Callable[[int, float], None] = lambda _step, _loss: None,
 ) -> dict[str, Any]:
-    """Learn from examples (`lab.data.example` files); the best weights by validation are left in `deepphys.pth`.
+    """Learn from examples (`lab.data.example` files); those weights stay in `deepphys.pth` that miss the rate least in
+    validation.
 
-    `folder` also gets `log.csv`, and `last.pt` from which `resume` goes on. `wait` is asked for each file before it is
-    read. Raises ValueError where `resume` meets another plan.
+    `folder` also gets `log.csv`, and `last.pt` from which `resume` goes on. `start` is a checkpoint whose weights it
+    begins with. `wait` is asked for each file before it is read. Raises ValueError where `resume` meets another plan.
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(plan.seed)
     network = DeepPhys(plan.side, plan.dropout).to(plan.device).to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(network.parameters(), plan.rate, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, total_steps=plan.steps + 1, pct_start=0.1)
-    step, best, since, seconds = 0, -np.inf, 0, 0.0
+    step, best, since, seconds = 0, np.inf, 0, 0.0
     last, log = folder / "last.pt", folder / "log.csv"
     if resume and last.is_file():
         held = torch.load(last, map_location=plan.device, weights_only=True)
@@ -92,6 +94,9 @@ def train(
         schedule.load_state_dict(held["schedule"])
         step, best, since, seconds = held["step"], held["best"], held["since"], held["seconds"]
     else:
+        if start is not None:
+            held = torch.load(start, map_location=plan.device, weights_only=True)
+            network.load_state_dict(held.get("network", held))
         log.write_text("step,seconds,loss,rate,validation_correlation,validation_mae_per_min\n")
     losses: list[float] = []
     begun = time.monotonic() - seconds
@@ -103,8 +108,8 @@ def train(
         if step % plan.every and step < plan.steps:
             continue
         correlation, mae = validate(network, [wait(path) for path in validation], plan.device)
-        if correlation > best:
-            best, since = correlation, 0
+        if mae < best:
+            best, since = mae, 0
             saved(network, folder / "deepphys.pth")
         else:
             since += 1
@@ -119,7 +124,7 @@ def train(
             "plan": repr(plan), "network": network.state_dict(), "optimiser": optimiser.state_dict(),
             "schedule": schedule.state_dict(), "step": step, "best": best, "since": since, "seconds": seconds,
         })  # fmt: skip
-    return {**asdict(plan), "steps": step, "validation_correlation": round(float(best), 4)}
+    return {**asdict(plan), "steps": step, "validation_mae_per_min": round(float(best), 3)}
 
 
 def _keep(path: Path, held: dict[str, Any]) -> None:

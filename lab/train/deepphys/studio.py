@@ -26,6 +26,8 @@ _DRAWN: Final = 0.15
 _RECORDED: Final = 0.35
 #: Of so many portraits one is seen in validation alone.
 _KEPT_OUT: Final = 12
+#: No portrait: a drawn face.
+_NOBODY: Final = "nobody"
 #: Sampling rate of the contact waves, Hz (BIDMC, Pimentel et al. 2017).
 _WAVES_HZ: Final = 125
 
@@ -55,23 +57,22 @@ class Job:
 
     series: Series
     index: int
-    source: Path | str | None
+    source: Path | str
     path: Path
 
 
 def planned(series: Series, folder: Path) -> list[Job]:
     """The clips of the series and the files in which they will lie, whether they are there yet or not."""
+    places: list[Path | str] = [_NOBODY, *faces.portraits_in(series.portraits)]
     sources = [
-        source
-        for index, source in enumerate(faces.portraits_in(series.portraits))
-        if (index % _KEPT_OUT == _KEPT_OUT - 1) == series.validation
+        source for index, source in enumerate(places) if (index % _KEPT_OUT == _KEPT_OUT - 1) == series.validation
     ]
-    code = mark(Path(crops.__file__), Path(faces.__file__), Path(__file__))
+    common = mark(Path(crops.__file__), Path(faces.__file__), Path(__file__), series.waves)
     jobs = []
     for index in range(series.count):
         rng = np.random.default_rng([series.seed, index, int(series.validation), 7])
         source = sources[int(rng.integers(len(sources)))] if sources and rng.random() >= _DRAWN else _NOBODY
-        name = mark(code, series.seed, index, series.duration_s, series.validation, source, series.waves)
+        name = mark(common, series.seed, index, series.duration_s, series.validation, source)
         jobs.append(Job(series, index, source, folder / f"{name}.npz"))
     return jobs
 
@@ -93,10 +94,6 @@ def studio(jobs: Sequence[Job], processes: int) -> Iterator[Callable[[Path], Pat
 
         yield wait
         pool.terminate()
-
-
-#: No portrait: a drawn face.
-_NOBODY: Final = "nobody"
 
 
 def _prepare() -> None:

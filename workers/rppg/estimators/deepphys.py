@@ -18,15 +18,20 @@ CHUNK: Final = 128
 
 
 def estimate(traces: Traces, network: Network) -> NDArray[np.float64]:
-    """(n,) pulse wave of the face crops, rising with blood volume: the sum of the derivative that the network gives."""
-    motion, appearance = inputs_of(traces.crops, network_side(network))
+    """(n,) pulse wave of the face crops, rising with blood volume."""
+    return wave_of(traces.crops, traces.fs, network)
+
+
+def wave_of(crops: NDArray[np.uint8], fs: float, network: Network) -> NDArray[np.float64]:
+    """(n,) pulse wave of crops (n, h, h, 3): the sum of the derivative that the network gives."""
+    motion, appearance = inputs_of(crops, network_side(network))
     derivative = np.concatenate(
         [
-            network(motion[start : start + CHUNK], appearance[start : start + CHUNK])
+            network(motion[start : start + CHUNK], _looks(appearance[start : start + CHUNK], network))
             for start in range(0, len(motion), CHUNK)
         ]
     )
-    return pulse_wave(np.cumsum(derivative.astype(np.float64)), traces.fs)
+    return pulse_wave(np.cumsum(derivative.astype(np.float64)), fs)
 
 
 def inputs_of(crops: NDArray[np.uint8], side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -43,6 +48,11 @@ def inputs_of(crops: NDArray[np.uint8], side: int) -> tuple[NDArray[np.float32],
     motion /= max(float(motion.std()), 1e-7)
     frames = (frames - frames.mean()) / max(float(frames.std()), 1e-7)
     return motion, frames
+
+
+def _looks(appearance: NDArray[np.float32], network: Network) -> NDArray[np.float32]:
+    """One appearance a frame, or the middle one for all, as the network takes it."""
+    return appearance[len(appearance) // 2][None] if network.shapes[1][0] == 1 else appearance
 
 
 def network_side(network: Network) -> int:

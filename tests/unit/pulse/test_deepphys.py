@@ -1,0 +1,62 @@
+"""The DeepPhys that comes with the project: there without an installation, asked for by name, second to your own."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lab.train.deepphys import crops
+from lab.train.deepphys.faces import drawn_face
+from tests.unit.pulse.test_checkpoint import deepphys_weights, write_checkpoint
+from workers.models import MODELS, ModelState, look_up, model_file, open_network
+from workers.rppg.estimators.deepphys import inputs_of, wave_of
+from workers.rppg.filters import pulse_wave
+from workers.rppg.models import RppgModels
+from workers.rppg.traces import GRID_HZ
+
+OURS = next(entry for entry in MODELS if entry.name == "deepphys.rendered")
+NAMED = frozenset({"deepphys"})
+
+
+def test_it_lies_in_the_repository_whole_and_small(tmp_path: Path) -> None:
+    found = look_up(OURS, tmp_path, open_only=True)
+    assert found.state is ModelState.INSTALLED
+    assert found.path is not None
+    assert found.path.stat().st_size == OURS.bytes <= 3_000_000
+
+
+def test_it_is_asked_by_name_alone(tmp_path: Path) -> None:
+    assert "deepphys" not in RppgModels.load(tmp_path, open_only=True).estimators
+    named = RppgModels.load(tmp_path, open_only=True, only=NAMED)
+    assert named.weights == {"deepphys": "deepphys.rendered"}
+    assert not named.left_out
+
+
+def test_weights_of_your_own_win_and_need_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_checkpoint(tmp_path / "deepphys.pth", deepphys_weights(36), monkeypatch)
+    assert RppgModels.load(tmp_path, only=NAMED).weights == {"deepphys": "deepphys"}
+    assert RppgModels.load(tmp_path).weights["deepphys"] == "deepphys"
+
+
+def test_it_reads_the_pulse_of_faces_it_never_saw(tmp_path: Path) -> None:
+    network = open_network(model_file(OURS.name, tmp_path), threads=1)
+    agreement = []
+    for seed in range(100_001, 100_005):
+        rng = np.random.default_rng(seed)
+        example = crops.render(drawn_face(rng), 6.0, rng, None)
+        if example.bvp.any():
+            true = pulse_wave(example.bvp.astype(np.float64), GRID_HZ)
+            agreement.append(float(np.mean(wave_of(example.crops, GRID_HZ, network) * true)))
+    assert np.median(agreement) > 0.6
+
+
+def test_crops_are_averaged_to_the_networks_size_without_rounding() -> None:
+    rng = np.random.default_rng(0)
+    small = rng.integers(50, 200, (5, 72, 72, 3)).astype(np.uint8)
+    motion, appearance = inputs_of(small, 36)
+    means = small.reshape(5, 36, 2, 36, 2, 3).mean(axis=(2, 4)).transpose(0, 3, 1, 2)
+    assert np.allclose(appearance, (means - means.mean()) / means.std(), atol=1e-4)
+    change = (means[1:] - means[:-1]) / (means[1:] + means[:-1])
+    assert np.corrcoef(motion[:-1].ravel(), change.ravel())[0, 1] > 0.9999
+    assert motion.std() == pytest.approx(1, abs=1e-3)
+    assert not motion[-1].any()
