@@ -73,8 +73,8 @@ def deepphys(
     after_pooling, before_last = (float(share) for share in dropout.split(","))
     plan = Plan(
         side=side, steps=steps, batch=batch, chunk=chunk, rate=rate, dropout=(after_pooling, before_last), loss=loss,
-        seed=seed, every=every, patience=patience, device=where, bf16=where == "cuda" if bf16 is None else bf16,
-        first=first,
+        seed=seed, every=every, patience=patience, device=where, first=first,
+        bf16=where == "cuda" if bf16 is None else bf16,
     )  # fmt: skip
     count = rendered if rendered is not None else (0 if data else 420)
     with Progress(console=console) as progress:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +15,6 @@ from lab.train.bmi.learn import Labelled, Plan, head_of, train, with_new_head
 from lab.train.bmi.people import Face, Part
 from workers.models.vit import BmiCard, open_vit
 from workers.vision.bmi_vit import pictures
-
-_LEARNT: Final[tuple[Part, ...]] = ("train", "validation")
 
 
 def run(
