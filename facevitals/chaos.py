@@ -140,6 +140,11 @@ class Stage:
                 worker.stop(0)
                 self._start_worker(worker.name)
 
+    def is_up(self) -> bool:
+        """Whether it can be used. What died is started again: a gateway that was told to stop takes its time."""
+        self.keep_up()
+        return _ready(self.url)
+
     def _later(self, delay_s: float, undo: Callable[[], None]) -> None:
         self._undo.append((time.monotonic() + delay_s, undo))
 
@@ -313,7 +318,7 @@ def chaos(
     stage = Stage(folder, job_deadline_s, clip_ttl_s=math.ceil(1.25 * job_deadline_s), rng=random.Random(seed), log=log)
     with until_stopped(stage.stop):
         stage.start()
-        _wait(lambda: _ready(stage.url), 90, "the service to start")
+        _wait(stage.is_up, 120, "the service to start")
         begun = time.monotonic()
         clients = Clients(stage.url, jobs, seed)
         try:
@@ -349,7 +354,7 @@ def _reckon(stage: Stage, clients: Clients, begun: float) -> dict[str, Any]:
     left = {sent.job_id for sent in clients.sent}
     documents: dict[str, dict[str, Any]] = {}
     lost = set()
-    _wait(lambda: _ready(stage.url), 60, "the service after the chaos")
+    _wait(stage.is_up, 120, "the service after the chaos")
     # A job ends by its deadline, whatever happened to it; a second for the sweep, some for a busy machine.
     end = time.monotonic() + stage.job_deadline_s + 15
     with httpx.Client(base_url=stage.url, timeout=30, trust_env=False) as client:
@@ -379,6 +384,7 @@ def _reckon(stage: Stage, clients: Clients, begun: float) -> dict[str, Any]:
     # A clip whose job was never made, because its gateway died, lies until its time is up and no longer.
     limit = time.monotonic() + stage.clip_ttl_s + 5
     while stage.clips and time.monotonic() < limit:
+        stage.keep_up()
         time.sleep(0.5)
     ended = [branch for document in documents.values() for branch in document["branches"].values()]
     for detail, count in Counter(branch["error"]["detail"] for branch in ended if branch["error"]).most_common():

@@ -5,10 +5,18 @@ from pathlib import Path
 from facevitals.load import LoadPlan, measure_load
 
 
-def test_followers_hear_their_jobs_and_a_long_queue_does_not_slow_the_next_job(tmp_path: Path) -> None:
-    plan = LoadPlan(seconds=1, rounds=1, jobs=10, followers=80, waiting=1000, processes=[], uploads=False, clips=0)
+def test_what_many_clients_jobs_and_processes_cost_stays_small(tmp_path: Path) -> None:
+    plan = LoadPlan(seconds=1, rounds=1, jobs=10, followers=80, waiting=1000, processes=[2], uploads=False, clips=20)
     summary = measure_load(plan, tmp_path).summary
     assert summary["followers_ended"] == 80
     assert summary["follower_kib"] < 200
     assert summary["enqueue_ratio"] < 2
     assert summary["waiting_kib"] < 20
+    # Of processor time, which a busy machine does not change: what a branch takes beside its analysis.
+    assert summary["fleet_branch_cpu_ms"] < 25
+    cost = summary["cost"]
+    assert 0 < cost["broker_s"] < 0.02
+    assert 0 < cost["gateway_s"] < 0.1
+    assert 10 < cost["kept_kib"] < 100
+    assert [each["clips_per_hour"] for each in summary["machines"]] == [1, 1000, 1_000_000]
+    assert summary["machines"][2]["worker_cores"] > 1000 * summary["machines"][1]["worker_cores"] * 0.99

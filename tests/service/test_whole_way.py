@@ -49,8 +49,29 @@ def test_a_webcam_clip_becomes_trustworthy_vitals(make_service: Callable[..., Se
     with service.client() as http:
         waves = http.get(f"/v1/jobs/{document.id}/waveforms").json()
     assert len(waves["waves"]["heart_rate"]["values"]) == len(waves["waves"]["heart_rate"]["times_s"]) > 400
+    _is_seen_by_prometheus(service)
     # Erased by whoever ended the job, a moment after it is announced.
     wait_until(lambda: not service.clips, "the clip is erased")
+
+
+def _is_seen_by_prometheus(service: Service) -> None:
+    def scraped() -> str:
+        with service.client() as http:
+            text = http.get("/metrics").text
+        # Whoever ended the job adds its figures a moment after the end is announced.
+        return text if 'facevitals_interval_width_count{vital="heart_rate"} 1.0' in text else ""
+
+    figures: str = wait_until(scraped, "the widths of intervals are counted")
+    for sample in (
+        'facevitals_queue_waiting{queue="vision"} 0.0',
+        'facevitals_queue_oldest_seconds{queue="vision"} 0.0',
+        'facevitals_stage_seconds_count{branch="vision",stage="decoding and tracking"} 1.0',
+        'facevitals_vitals_total{reason="",status="ok",vital="heart_rate"} 1.0',
+        'facevitals_model_load_seconds{model="agegender",worker="',
+    ):
+        assert sample in figures, figures
+    # Without a card there is nothing to tell of one: no series, not a zero.
+    assert "\nfacevitals_gpu_memory_used_bytes{" not in figures
 
 
 @pytest.mark.timeout(300)
