@@ -48,7 +48,7 @@ train-environment: dev ## PyTorch, for `facevitals train …`; nothing else need
 	@$(VENV)/bin/python -m pip install --quiet --no-deps "torchvision==0.28.0"
 
 test-seed: seed-environment ## the original's models: DeepFace on its three engines, the BMI's ViT, with random weights
-	@.venv-seed/bin/python -m pytest tests/seed --timeout 300 $(ARGS)
+	@.venv-seed/bin/python -m pytest tests/seed --timeout 900 $(ARGS)
 
 seed-environment: ## .venv-seed: DeepFace, TensorFlow, PyTorch and torchvision beside everything else
 	@bash tools/seed.sh

@@ -48,6 +48,14 @@ def test_a_webcam_clip_becomes_trustworthy_vitals(make_service: Callable[..., Se
     assert {"vital", "check", "stage", "branch", "done"} <= {event.name for event in events}
     with service.client() as http:
         waves = http.get(f"/v1/jobs/{document.id}/waveforms").json()
+
+        def loaded() -> dict[str, dict[str, object]]:
+            cards = http.get("/v1/models").json()["workers"]
+            return {model["name"]: model for card in cards for model in card["models"]} if len(cards) == 2 else {}
+
+        models = wait_until(loaded, "both workers show what they have loaded")
+    assert {"obstruction", "gender.dlib", "tscan.rlap"} <= set(models)
+    assert all(model["memory_bytes"] and model["device"] == "cpu" for model in models.values())
     assert len(waves["waves"]["heart_rate"]["values"]) == len(waves["waves"]["heart_rate"]["times_s"]) > 400
     _is_seen_by_prometheus(service)
     # Erased by whoever ended the job, a moment after it is announced.
