@@ -1,17 +1,12 @@
 """Estimators against a recorded pulse, in the field's figures."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from lab.train.evaluate import Answer, bland_altman, estimators_of, macc, report_of
-from tests.unit.data.layouts import pulse_at, write_ubfc
-from tests.unit.pulse.test_checkpoint import deepphys_weights, write_checkpoint
+from tests.unit.data.layouts import pulse_at
 from workers.rppg.filters import standardise
 
 
@@ -34,29 +29,6 @@ def test_a_late_wave_is_as_like_as_one_in_time() -> None:
     assert macc(standardise(pulse_at(times - 0.2, 72.0)), true) == pytest.approx(1, abs=0.01)
     rng = np.random.default_rng(0)
     assert macc(standardise(rng.normal(size=300)), true) < 0.4
-
-
-def facevitals(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "facevitals", *map(str, arguments)],
-        capture_output=True, text=True, check=False, timeout=100,
-    )  # fmt: skip
-
-
-def test_the_command_measures_a_folder_of_ubfc(
-    tmp_path: Path, astronaut: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = write_ubfc(tmp_path / "data", 1, astronaut, 72.0, duration_s=4.0)
-    write_checkpoint(tmp_path / "own.pth", deepphys_weights(36), monkeypatch)
-    told = facevitals(
-        "train", "test", "--data", folder, "--cache", tmp_path / "cache", "--out", tmp_path / "out",
-        "--estimators", "green", "--network", tmp_path / "own.pth",
-    )  # fmt: skip
-    assert told.returncode == 0, told.stderr
-    figures = json.loads(told.stdout.splitlines()[-1])
-    assert figures["green"]["mae"] < 3
-    assert set(figures) == {"green", "deepphys"}
-    assert (tmp_path / "out" / "train-test.png").is_file()
 
 
 def test_an_estimator_that_is_not_there_is_named(tmp_path: Path) -> None:
