@@ -82,9 +82,13 @@ def load(path: Path) -> Prepared:
 
 
 def subjects(recordings: Sequence[Recording], every: int) -> tuple[list[Recording], list[Recording]]:
-    """For training and for validation: of every so many subjects, in order of their names, the last is kept out."""
+    """For training and for validation: of every so many subjects, in order of their names, the last is kept out.
+
+    Of fewer the last; a single one is never kept out.
+    """
     names = sorted({recording.subject for recording in recordings})
-    kept_out = set(names[every - 1 :: every])
+    step = min(every, len(names))
+    kept_out = set(names[step - 1 :: step]) if step > 1 else set()
     return (
         [recording for recording in recordings if recording.subject not in kept_out],
         [recording for recording in recordings if recording.subject in kept_out],

@@ -15,6 +15,7 @@ from facevitals.train import COMMANDS
 from tests.unit.data.conftest import astronaut
 from tests.unit.data.layouts import write_ubfc
 from tests.unit.pulse.test_checkpoint import deepphys_weights, write_checkpoint
+from workers.rppg.models import RppgModels
 
 __all__ = ["astronaut"]
 
@@ -25,11 +26,31 @@ def test_every_network_has_a_command(name: str) -> None:
     assert told.exit_code == 0, told.output
 
 
-def facevitals(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def facevitals(*arguments: str | float | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "facevitals", *map(str, arguments)],
         capture_output=True, text=True, check=False, timeout=100,
     )  # fmt: skip
+
+
+def test_two_subjects_become_a_network_that_workers_load(tmp_path: Path, astronaut: NDArray[np.uint8]) -> None:
+    for subject, rate in ((1, 72.0), (2, 90.0)):
+        write_ubfc(tmp_path / "data", subject, astronaut, rate, duration_s=3.0)
+    told = facevitals(
+        "train", "deepphys", "--data", tmp_path / "data", "--out", tmp_path / "out",
+        "--steps", 2, "--batch", 1, "--chunk", 60, "--every", 1, "--device", "cpu",
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout.splitlines()[-1])["steps"] == 2
+    assert "deepphys" in RppgModels.load(tmp_path / "out", only=frozenset({"deepphys"})).estimators
+    assert (tmp_path / "out" / "deepphys.onnx").stat().st_size < 3_000_000
+
+
+def test_a_single_subject_is_too_few(tmp_path: Path, astronaut: NDArray[np.uint8]) -> None:
+    write_ubfc(tmp_path / "data", 1, astronaut, 72.0, duration_s=1.0)
+    told = facevitals("train", "deepphys", "--data", tmp_path / "data", "--out", tmp_path / "out")
+    assert told.returncode == 1
+    assert "two people" in told.stderr
 
 
 def test_the_command_measures_a_folder_of_ubfc(

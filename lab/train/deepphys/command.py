@@ -62,6 +62,8 @@ def run(
     series = Series(sources.rendered, plan.seed, portraits=sources.portraits, waves=sources.waves)
     jobs = planned(series, cache)
     tests = planned(series.kept_out(_VALIDATION), cache) if sources.rendered and not validation_files else []
+    if not (train_files or jobs) or not (validation_files or tests):
+        raise ValueError("training needs recordings of two people or more, or rendered clips")
     # Those that are needed first are rendered first.
     first = plan.known(0)
     with _rendering([*jobs[:first], *tests, *jobs[first:]], processes) as wait:

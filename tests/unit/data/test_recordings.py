@@ -50,6 +50,8 @@ def test_people_are_known_by_the_names_of_their_recordings(tmp_path: Path, astro
     chosen, kept_out = subjects(found, 2)
     assert {recording.subject for recording in chosen} == {"01"}
     assert {recording.subject for recording in kept_out} == {"02"}
+    assert subjects(found, 5) == subjects(found, 2), "of fewer than five the last"
+    assert subjects(found[:2], 5) == (found[:2], []), "a single one is learnt from"
 
 
 def test_a_truth_that_breaks_its_layout_is_named(tmp_path: Path, astronaut: Picture) -> None:
