@@ -90,7 +90,7 @@ def deepphys(
             )  # fmt: skip
         except ValueError as error:
             raise failed(error) from error
-    console.print(f"{told['network']}: put it, or deepphys.pth beside it, into {settings().models_path}")
+    console.print(f"Written to {told['network']}; workers take deepphys.pth, beside it, from {settings().models_path}")
     print(json.dumps(told))
 
 
