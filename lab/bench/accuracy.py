@@ -33,7 +33,7 @@ NEAR_PER_MIN: Final = 3.0
 ORDER: Final = tuple(spec.name for spec in ESTIMATORS)
 #: Groups with fewer told clips have no worst error to speak of.
 FEWEST_IN_GROUP: Final = 8
-KEPT: Final = tuple(spec.name for spec in ESTIMATORS if spec.asked(spec.shipped))
+KEPT: Final = tuple(spec.name for spec in ESTIMATORS if spec.kept)
 
 
 def is_live(row: Row) -> bool:

@@ -119,7 +119,7 @@ def row_of(shot: Film, track: FaceTrack, models: RppgModels) -> Row:
     """Everything that tables and calibration need of one clip."""
     spec, truth = shot.spec, shot.truth
     every = _once_each(models)
-    kept = {spec.name for spec in ESTIMATORS if spec.asked(models.weights.get(spec.name))}
+    kept = {spec.name for spec in ESTIMATORS if spec.kept}
     asked = replace(every, estimators={name: run for name, run in every.estimators.items() if name in kept})
     examined = examine(track, asked, thorough=True)
     seen = examined if isinstance(examined, Examined) else None

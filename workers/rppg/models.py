@@ -50,7 +50,7 @@ class RppgModels:
             if spec.model is None:
                 estimators[spec.name] = spec.bind()
                 continue
-            for model in spec.weights(named=only is not None):
+            for model in spec.weights:
                 try:
                     path = model_file(model, models_dir, open_only=open_only)
                     network = open_network(path, threads, device)

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from workers.face import REGIONS, FaceTrack
+from workers.rppg.estimators import ESTIMATORS
 from workers.rppg.models import RppgModels
 from workers.rppg.traces import Traces, traces_of
 
@@ -92,4 +93,5 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> RppgModels:
 @pytest.fixture(scope="session")
 def quick_models(tmp_path_factory: pytest.TempPathFactory) -> RppgModels:
     """The estimators that need no network: a hundred times quicker, and enough where the picture has no face anyway."""
-    return RppgModels.load(tmp_path_factory.mktemp("models"), threads=1, open_only=True)
+    signal = frozenset(spec.name for spec in ESTIMATORS if spec.kept and not spec.neural)
+    return RppgModels.load(tmp_path_factory.mktemp("models"), threads=1, only=signal)

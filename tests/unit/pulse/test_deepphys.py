@@ -1,4 +1,4 @@
-"""The DeepPhys that comes with the project: there without an installation, asked for by name, second to your own."""
+"""The DeepPhys that comes with the project: there without an installation, asked in doubt, second to your own."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from lab.train.deepphys import crops
 from lab.train.deepphys.faces import drawn_face
 from tests.unit.pulse.test_checkpoint import deepphys_weights, write_checkpoint
 from workers.models import MODELS, ModelState, look_up, model_file, open_network
+from workers.rppg.estimators import NEURAL, TURNS
 from workers.rppg.estimators.deepphys import inputs_of, wave_of
 from workers.rppg.filters import pulse_wave
 from workers.rppg.models import RppgModels
@@ -25,14 +26,19 @@ def test_it_lies_in_the_repository_whole_and_small(tmp_path: Path) -> None:
     assert found.path.stat().st_size == OURS.bytes <= 3_000_000
 
 
-def test_it_is_asked_by_name_alone(tmp_path: Path) -> None:
-    assert "deepphys" not in RppgModels.load(tmp_path, open_only=True).estimators
-    named = RppgModels.load(tmp_path, open_only=True, only=NAMED)
-    assert named.weights == {"deepphys": "deepphys.rendered"}
-    assert not named.left_out
+def test_it_is_there_where_open_licences_alone_may_be(tmp_path: Path) -> None:
+    models = RppgModels.load(tmp_path, open_only=True)
+    assert models.weights == {"deepphys": "deepphys.rendered"}
+    assert "deepphys" not in models.left_out
 
 
-def test_weights_of_your_own_win_and_need_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_the_first_network_to_be_asked() -> None:
+    neural = {name: turn for name, turn in TURNS.items() if name in NEURAL}
+    assert min(neural, key=neural.__getitem__) == "deepphys"
+    assert list(neural.values()).count(neural["deepphys"]) == 1
+
+
+def test_weights_of_your_own_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_checkpoint(tmp_path / "deepphys.pth", deepphys_weights(36), monkeypatch)
     assert RppgModels.load(tmp_path, only=NAMED).weights == {"deepphys": "deepphys"}
     assert RppgModels.load(tmp_path).weights["deepphys"] == "deepphys"

@@ -31,7 +31,7 @@ def _estimators(quick_models: RppgModels, asked: list[str]) -> dict[str, Estimat
 
         return answer
 
-    return {**quick_models.estimators, "tscan": network("tscan"), "physnet": network("physnet")}
+    return {**quick_models.estimators, "deepphys": network("deepphys"), "tscan": network("tscan")}
 
 
 def test_a_clear_pulse_asks_no_network(
@@ -46,13 +46,13 @@ def test_a_pulse_in_doubt_asks_them_one_after_the_other(
     make_traces: MakeTraces, estimators: dict[str, Estimator], asked: list[str]
 ) -> None:
     traces = make_traces(strength=0.0006, noise=0.006, seed=3)
-    signal = {name: run for name, run in estimators.items() if name not in {"tscan", "physnet"}}
+    signal = {name: run for name, run in estimators.items() if name not in {"deepphys", "tscan"}}
     doubt = pulse_of(traces, signal)
     assert refusal(doubt) is not None
     assert log_odds(doubt) > CALIBRATION.gate.hopeless_log_odds
     pulse = pulse_of(traces, estimators)
-    assert asked[0] == "tscan"
-    assert "tscan" in {estimate.name for estimate in pulse.estimates}
+    assert asked[0] == "deepphys"
+    assert "deepphys" in {estimate.name for estimate in pulse.estimates}
 
 
 def test_where_nothing_stands_out_no_network_is_asked_to_imagine_it(
@@ -65,7 +65,7 @@ def test_where_nothing_stands_out_no_network_is_asked_to_imagine_it(
 
 def test_thorough_asks_all(make_traces: MakeTraces, estimators: dict[str, Estimator], asked: list[str]) -> None:
     pulse = pulse_of(make_traces(), estimators, thorough=True)
-    assert sorted(asked) == ["physnet", "tscan"]
+    assert sorted(asked) == ["deepphys", "tscan"]
     assert {estimate.name for estimate in pulse.estimates} == set(estimators)
 
 

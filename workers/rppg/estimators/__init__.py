@@ -22,8 +22,7 @@ class EstimatorSpec:
 
     `turn`: those of a later one are asked only where the earlier ones leave a doubt. `kept`: asked without being named;
     the others are here to be measured (`facevitals bench accuracy`) and to be asked for (`--estimators`).
-    `shipped` are weights of this project's own, used where those of `model` are not installed: only if the estimator is
-    asked for by name, unless `shipped_kept`.
+    `shipped` names weights of this project's own, used where those of `model` are not installed.
     """
 
     name: str
@@ -32,16 +31,11 @@ class EstimatorSpec:
     turn: int = 0
     kept: bool = True
     shipped: str | None = None
-    shipped_kept: bool = False
 
-    def weights(self, *, named: bool) -> tuple[str, ...]:
-        """Weights that serve, the first that is installed being taken; `named`: the estimator was asked for by name."""
-        ours = self.shipped if named or self.shipped_kept else None
-        return tuple(name for name in (self.model, ours) if name is not None)
-
-    def asked(self, weights: str | None) -> bool:
-        """Whether it is asked without being named, where it runs on these weights (None: it needs none)."""
-        return self.kept and (self.shipped is None or self.shipped_kept or weights != self.shipped)
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Weights that serve, the first that is installed being taken."""
+        return tuple(name for name in (self.model, self.shipped) if name is not None)
 
     @property
     def neural(self) -> bool:
@@ -68,9 +62,9 @@ ESTIMATORS: Final[tuple[EstimatorSpec, ...]] = (
     EstimatorSpec("pbv", pbv.estimate),
     EstimatorSpec("ica", ica.estimate, kept=False),
     EstimatorSpec("2sr", ssr.estimate, kept=False),
-    EstimatorSpec("physnet", physnet.estimate, model="physnet.rlap", turn=2),
-    EstimatorSpec("tscan", tscan.estimate, model="tscan.rlap", turn=1),
-    EstimatorSpec("deepphys", deepphys.estimate, model="deepphys", turn=2, shipped="deepphys.rendered"),
+    EstimatorSpec("deepphys", deepphys.estimate, model="deepphys", turn=1, shipped="deepphys.rendered"),
+    EstimatorSpec("tscan", tscan.estimate, model="tscan.rlap", turn=2),
+    EstimatorSpec("physnet", physnet.estimate, model="physnet.rlap", turn=3, kept=False),
 )
 
 #: Names of those that have learnt what a pulse looks like.
