@@ -107,7 +107,8 @@ class Analyzer:
         rppg: RppgModels | None = None
         if Branch.VISION in branches:
             vision = VisionModels.load(
-                VisionOptions(options.models_dir, options.threads, options.open_only, device, options.deepface)
+                # Not as ONNX Runtime has it: PyTorch may see a GPU where ONNX Runtime was built without CUDA.
+                VisionOptions(options.models_dir, options.threads, options.open_only, options.device, options.deepface)
             )
         if Branch.RPPG in branches:
             rppg = RppgModels.load(
@@ -125,8 +126,9 @@ class Analyzer:
 
     @property
     def device(self) -> str:
-        """Where the networks run."""
-        return resolve(self._options.device)
+        """Where the networks run; the GPU where one of them does."""
+        on_gpu = any(model.device == "cuda" for model in self.loaded_models)
+        return "cuda" if on_gpu else resolve(self._options.device)
 
     @property
     def loaded_models(self) -> list[LoadedModel]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from workers.models.build import ModelNotInstalled, write_whole
 from workers.models.checkpoint import CheckpointUnreadable
-from workers.models.memory import Place, require_room, with_care
+from workers.models.memory import Place, free_bytes, require_room, with_care
 from workers.models.session import Device, Loaded
 from workers.models.vggface import graph_of, read_layers, torch_names
 
@@ -86,7 +86,8 @@ def open_deepface(
     weights = home / WEIGHTS / f"{keras_file.stem}.{_ENDINGS[options.engine]}"
     if not weights.is_file():
         raise ModelNotInstalled(f"{weights} is not there")
-    require_room(f"deepface.{attribute.lower()}", weights.stat().st_size, "cpu" if device == "cpu" else "cuda")
+    room: Place = "cpu" if device == "cpu" or free_bytes("cuda") is None else "cuda"
+    require_room(f"deepface.{attribute.lower()}", weights.stat().st_size, room)
     _tell(home, options.engine, device)
     place = _PREPARE[options.engine](max(threads, 1))
     try:

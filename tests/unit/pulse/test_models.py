@@ -26,7 +26,7 @@ def test_every_model_names_source_licence_and_command() -> None:
     assert len({entry.name for entry in MODELS}) == len(MODELS)
     for entry in MODELS:
         assert len(entry.sha256) == 64 or (not entry.sha256 and entry.module in {"", "workers"})
-        assert entry.source.startswith("this package" if entry.module == "workers" else "https://")
+        assert entry.source.startswith(("https://", "this package"))
         assert entry.licence
         assert entry.command
         assert entry.vitals or entry.checks
