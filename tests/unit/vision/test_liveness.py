@@ -14,7 +14,7 @@ from lab.simulate import ClipSpec, simulate
 from shared.schemas import CheckStatus
 from shared.vitals import Reason
 from workers.clip import open_clip
-from workers.eyes import PATCH, Eyes
+from workers.eyes import EMPTY_EYES, PATCH, Eyes
 from workers.face import FaceTrack, FaceTracker
 from workers.mesh import FaceFinder
 from workers.models import ModelNotInstalled, Network, model_file, open_network
@@ -22,6 +22,7 @@ from workers.models.checkpoint import CheckpointUnreadable
 from workers.models.fasnet import graph_of
 from workers.models.manifest import MODELS
 from workers.portraits import Portrait
+from workers.views import EMPTY_VIEWS
 from workers.vision.cues import Cues
 from workers.vision.cues.all import cues_of, pulse
 from workers.vision.cues.blinks import blinks
@@ -119,6 +120,22 @@ def test_a_flicker_runs_over_a_screen(screen: FaceTrack, alive: FaceTrack) -> No
     assert shown is not None
     assert seen is not None
     assert shown > seen + 5
+
+
+def test_a_frozen_stream_and_a_wall_have_no_flicker(alive: FaceTrack) -> None:
+    frozen = np.repeat(alive.crops[:1], len(alive.crops), axis=0)
+    assert band(alive.times_s, frozen) == 0
+    nobody = replace(
+        alive,
+        faces=np.zeros_like(alive.faces),
+        regions=np.full_like(alive.regions, np.nan),
+        crops=np.zeros_like(alive.crops),
+        portraits=(),
+        eyes=EMPTY_EYES,
+        views=EMPTY_VIEWS,
+    )
+    assert cues_of(nobody, {}) == UNTOLD
+    assert check_liveness(nobody, {}).status is CheckStatus.UNKNOWN
 
 
 def test_what_a_person_shows_passes_only_where_the_texture_was_judged() -> None:

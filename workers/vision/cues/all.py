@@ -21,6 +21,8 @@ from workers.vision.cues.texture import texture
 # The best portraits are looked at; the middle one of them counts.
 _PORTRAITS: Final = 3
 _SHORTEST_S: Final = 5.0
+# Part of the clip in which there must be a face for a flicker over it.
+_SEEN: Final = 0.5
 #: Networks draw a pulse where there is none; these can't.
 _ESTIMATORS: Final = {spec.name: spec.bind() for spec in ESTIMATORS if spec.kept and not spec.neural}
 
@@ -34,7 +36,7 @@ def cues_of(track: FaceTrack, networks: Mapping[str, Runner]) -> Cues:
         blinks=blinks(track.eyes),
         stirs=None if motion is None else motion.stirs,
         together=None if motion is None else motion.together,
-        band=band(track.times_s, track.crops),
+        band=band(track.times_s, track.crops) if np.mean(track.faces > 0) >= _SEEN else None,
         framed=float(np.median([framed(portrait) for portrait in best])) if best else None,
         texture=texture(best, networks),
     )

@@ -15,6 +15,7 @@ _GRID_HZ: Final = 30.0
 _BEATS_HZ: Final = (0.25, 6.0)
 _WAVES: Final = (0.3, 1.6)
 _SHORTEST_S: Final = 5.0
+_NOTHING: Final = 1e-12
 
 
 def band(times_s: Floats, crops: NDArray[np.uint8]) -> float | None:
@@ -39,7 +40,9 @@ def band(times_s: Floats, crops: NDArray[np.uint8]) -> float | None:
         best = np.maximum(best, np.abs(up - down))
     # Against the same at all frequencies: motion is broad, a beat is a line.
     weighted = best * frequencies[chosen] ** 2
-    return float(10 * np.log10(weighted.max() / max(float(np.median(weighted)), 1e-12)))
+    most, usual = float(weighted.max()), float(np.median(weighted))
+    # Crops that never change, as of a stream that froze, have no wave at all.
+    return float(10 * np.log10(max(most, _NOTHING) / max(usual, _NOTHING)))
 
 
 def framed(portrait: Portrait, least: float = 0.3) -> float:
