@@ -49,6 +49,7 @@ class Gate:
     half_line_db, half_share       half of the rate that stands out by more than both may be the rate
     coded_share                    keyframes that did more than this share of the pulse left beside them leave a doubt
     coded_log_odds                 keyframes leave no doubt of a pulse whose log odds are above this
+    settled_confidence             from here on a rate that can be told needs no further estimator: dissent is heard out
     hopeless_log_odds              below, no network is asked after the signal estimators
     """
 
@@ -64,6 +65,7 @@ class Gate:
     half_share: float
     coded_share: float
     coded_log_odds: float
+    settled_confidence: float
     hopeless_log_odds: float
 
     def presence_for(self, evidence: Evidence) -> PresenceModel:
