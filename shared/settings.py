@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="where models run; auto takes CUDA where requirements/gpu.lock is installed"
     )
-    threads: int = Field(1, ge=1, description="threads that a worker process uses for a model")
+    threads: int = Field(2, ge=1, description="threads that a worker process uses for a model")
     age_aggregate: Literal["median", "max"] = Field(
         "median", description="how portraits' ages become one (max: the original's)"
     )
