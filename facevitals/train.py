@@ -3,17 +3,15 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from facevitals.train_bmi import bmi
+from facevitals.training import console, device_of, failed, learning, torch_or_exit
 from shared.logs import silence_native_stderr
 from shared.settings import settings
 
-console = Console(stderr=True)
 app = typer.Typer(
     help="Train the project's own networks on your data, and measure them. Training needs PyTorch "
     "(`make train-environment`); the last line printed is one JSON object.",
@@ -62,12 +60,11 @@ def deepphys(
 ) -> None:
     """DeepPhys, from recordings with a pulse beside them, or from faces rendered for the purpose."""
     silence_native_stderr()
-    torch = torch_or_exit()
+    where = device_of(torch_or_exit(), device)
     from lab.train.deepphys.command import Sources, run
     from lab.train.deepphys.learn import Plan
     from workers.models.deepphys import SIDES
 
-    where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     if side not in SIDES.values():
         raise typer.BadParameter(f"the network takes crops of {' or '.join(map(str, SIDES.values()))} pixels")
     after_pooling, before_last = (float(share) for share in dropout.split(","))
@@ -77,19 +74,11 @@ def deepphys(
         bf16=where == "cuda" if bf16 is None else bf16,
     )  # fmt: skip
     count = rendered if rendered is not None else (0 if data else 420)
-    with Progress(console=console) as progress:
-        task = progress.add_task("learning", total=steps)
-
-        def on_step(step: int, value: float) -> None:
-            progress.update(task, completed=step, description=f"loss {value:.3f}")
-
-        try:
-            told = run(
-                plan, Sources(data or (), count, portraits, waves), out, start=start, resume=resume, threads=threads,
-                processes=processes, on_step=on_step, say=progress.console.print,
-            )  # fmt: skip
-        except ValueError as error:
-            raise failed(error) from error
+    with learning(steps) as (show, say):
+        told = run(
+            plan, Sources(data or (), count, portraits, waves), out, start=start, resume=resume, threads=threads,
+            processes=processes, on_step=lambda step, value: show(step, f"loss {value:.3f}"), say=say,
+        )  # fmt: skip
     console.print(f"Written to {told['network']}; workers take deepphys.pth, beside it, from {settings().models_path}")
     print(json.dumps(told))
 
@@ -139,22 +128,6 @@ def measure(
     console.print(report.markdown, markup=False, highlight=False)
     console.print(f"Written to {path} and {plot}")
     print(json.dumps(report.summary))
-
-
-def torch_or_exit() -> Any:  # noqa: ANN401  (a module)
-    """PyTorch, or the end of the command and what it lacks."""
-    try:
-        import torch
-    except ImportError as missing:
-        console.print("Training needs PyTorch: make train-environment", style="red")
-        raise typer.Exit(1) from missing
-    return torch
-
-
-def failed(error: Exception) -> typer.Exit:
-    """Says what went wrong, and how the command ends."""
-    console.print(str(error), style="red", markup=False, highlight=False)
-    return typer.Exit(1)
 
 
 #: What can be trained and measured: a new one is a function, and its name here.

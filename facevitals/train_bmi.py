@@ -5,13 +5,10 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
+from facevitals.training import console, device_of, failed, learning, torch_or_exit
 from shared.logs import silence_native_stderr
 from shared.settings import settings
-
-console = Console(stderr=True)
 
 #: Backbones by name, and where torchvision has them. Nothing downloads by itself.
 _AT: Final = "https://download.pytorch.org/models"
@@ -47,9 +44,7 @@ def bmi(
 ) -> None:
     """A ViT that reads the BMI off a face, from labelled pictures of yours."""
     silence_native_stderr()
-    from facevitals.train import failed, torch_or_exit
-
-    torch = torch_or_exit()
+    where = device_of(torch_or_exit(), device)
     from lab.train.bmi.command import run
     from lab.train.bmi.learn import Plan
     from lab.train.bmi.people import read_table
@@ -62,24 +57,15 @@ def bmi(
         got = f"curl -o {weights} {_AT}/{weights.name}"
         wanted = f"; get it with: {got}" if backbone in _BACKBONES else ""
         raise failed(ValueError(f"there is no {weights}{wanted}"))
-    where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     plan = Plan(
         frozen=frozen, copies=copies, rounds=rounds, patience=patience, batch=batch, rate=rate, seed=seed,
         device=where, bf16=where == "cuda" if bf16 is None else bf16,
     )  # fmt: skip
     card = BmiCard(side=side, attention_heads=attention_heads, crop=crop, trained_on=data.name)
-    with Progress(console=console) as progress:
-        task = progress.add_task("learning", total=rounds)
-
-        def on_round(done: int, mae: float) -> None:
-            progress.update(task, completed=done, description=f"{mae:.2f} kg/m2 off")
-
-        try:
-            told = run(
-                read_table(data, images), weights, out, card, plan, threads=threads, on_round=on_round,
-                say=lambda line: progress.console.print(line, markup=False, highlight=False),
-            )  # fmt: skip
-        except (ValueError, CheckpointUnreadable) as error:
-            raise failed(error) from error
+    with learning(rounds, CheckpointUnreadable) as (show, say):
+        told = run(
+            read_table(data, images), weights, out, card, plan, threads=threads,
+            on_round=lambda done, mae: show(done, f"{mae:.2f} kg/m2 off"), say=say,
+        )  # fmt: skip
     console.print(f"{out}/bmi.pth and {out}/bmi.json: put them, and the backbone they name, into {models_path}")
     print(json.dumps(told))
