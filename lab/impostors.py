@@ -20,10 +20,11 @@ from lab.simulate.mesh import CHEEKS, area
 from lab.simulate.optics import to_linear
 from lab.simulate.portrait import read_picture
 from lab.trials import film
+from shared.vitals import Branch
 from workers.clip import open_clip
 from workers.face import FaceTracker
 from workers.vision.cues import Cues
-from workers.vision.cues.all import cues_of
+from workers.vision.cues.all import cues_of, portrait_cues
 from workers.vision.cues.texture import FASNET
 from workers.vision.models import VisionModels, VisionOptions
 
@@ -159,4 +160,5 @@ class Reader:
     def cues(self, path: Path) -> Cues:
         """What a clip shows."""
         with open_clip(path) as clip:
-            return cues_of(self._tracker.track(clip.frames()), self._networks)
+            track = self._tracker.track(clip.frames(), (Branch.VISION,))
+        return cues_of(track, portrait_cues(track.portraits, self._networks))

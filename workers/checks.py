@@ -209,7 +209,7 @@ def _longest_standstill(times_s: NDArray[np.float64], crops: NDArray[np.uint8]) 
         return 0.0
     longest_s, since_s = 0.0, float(times_s[0])
     for index in range(1, len(crops)):
-        if float(np.mean(cv2.absdiff(crops[index], crops[index - 1]))) > SAME:
+        if cv2.norm(crops[index], crops[index - 1], cv2.NORM_L1) > SAME * crops[0].size:
             since_s = float(times_s[index])
         longest_s = max(longest_s, float(times_s[index]) - since_s)
     return longest_s

@@ -5,7 +5,7 @@ about a frame is known at the next measured one.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.schemas import Check, CheckStatus
-from shared.vitals import CHECKS
+from shared.vitals import CHECKS, Branch
 from workers.background import Background
 from workers.checks import CheckedTrack, check_track
 from workers.clip import Frame
@@ -23,12 +23,15 @@ from workers.eyes import EMPTY_EYES, Eyes, EyeView
 from workers.mesh import POINTS, FaceBox, FaceFinder
 from workers.models.session import Network
 from workers.obstruction import CoverMeter
-from workers.portraits import Portrait, PortraitAlbum
+from workers.portraits import FULL_S, Portrait, PortraitAlbum
 from workers.regions import REGIONS, SkinMap, SkinMapper, colours
 from workers.torso import EMPTY_TORSO, Torso, TorsoView
 from workers.views import EMPTY_VIEWS, ViewKeeper, Views
 
-__all__ = ["REGIONS", "FaceTrack", "FaceTracker", "Portrait", "track_face"]
+__all__ = ["REGIONS", "FaceTrack", "FaceTracker", "Portrait", "UsePortraits", "track_face"]
+
+#: What is to be done with the portraits as soon as they are chosen; not called where the clip ends before.
+UsePortraits = Callable[[tuple[Portrait, ...]], None]
 
 #: Seconds between two measured meshes while the head rests; a third of that while it moves or is looked for.
 #: By `python -m lab.bench.tracking`, three real and six simulated clips: against a mesh in every frame, one every 1/3 s
@@ -66,9 +69,9 @@ class FaceTrack:
     crops       (n, 72, 72, 3)  uint8 sRGB crops of the face for neural estimators
     faces       (n,)            number of faces seen (carried between measured frames)
     keys        (n,)            whether the encoder coded the frame without reference to others
-    torso                       patches of the chest, six times a second
-    eyes                        patches of both eyes, in every frame
-    views                       the whole picture, small, where the mesh was measured
+    torso                       patches of the chest, six times a second; for the rppg branch
+    eyes                        patches of both eyes, in every frame; for the vision branch
+    views                       the whole picture, small, where the mesh was measured; for the vision branch
     portraits                   at the original's nine moments, spread over shorter clips
     checks                      face, obstruction, liveness, lighting, motion, timing, each with its reason
     size                        (width, height) of the upright frame
@@ -100,10 +103,18 @@ class FaceTracker:
         self._finder = finder or FaceFinder()
         self._meter = CoverMeter()
 
-    def track(self, frames: Iterable[Frame]) -> FaceTrack:
-        """Follows the face through `frames`, read once and in order; whatever they raise is passed on."""
+    def track(
+        self,
+        frames: Iterable[Frame],
+        branches: Collection[Branch] = tuple(Branch),
+        use_portraits: UsePortraits | None = None,
+    ) -> FaceTrack:
+        """Follows the face through `frames`, read once and in order; whatever they raise is passed on.
+
+        What none of `branches` reads is left empty.
+        """
         self._finder.reset()
-        passage = _Passage(self._finder, self._meter, self._stride_s)
+        passage = _Passage(self._finder, self._meter, self._stride_s, branches, use_portraits)
         for frame in frames:
             passage.see(frame)
         return passage.finish()
@@ -136,10 +147,19 @@ class _Sight:
 class _Passage:
     """One clip's way through the tracker."""
 
-    def __init__(self, finder: FaceFinder, meter: CoverMeter, stride_s: float) -> None:
+    def __init__(
+        self,
+        finder: FaceFinder,
+        meter: CoverMeter,
+        stride_s: float,
+        branches: Collection[Branch],
+        use_portraits: UsePortraits | None,
+    ) -> None:
         self._finder = finder
         self._meter = meter
         self._stride_s = stride_s
+        self._use_portraits = use_portraits
+        self._for_rppg, self._for_vision = Branch.RPPG in branches, Branch.VISION in branches
         self._pause_s = stride_s
         self._mapper = SkinMapper()
         self._box = CropBox()
@@ -213,11 +233,15 @@ class _Passage:
             skin = self._mapper.map(frame.rgb, mesh)
             self._background.see(self._size, mesh)
             self._album.offer(frame.time_s, frame.rgb, mesh)
-            self._views.see(frame.time_s, frame.rgb, mesh)
+            if self._for_vision:
+                self._views.see(frame.time_s, frame.rgb, mesh)
         if frame.time_s - self._counted_s >= _COUNT_S:
             self._others = 0 if mesh is None else _others(self._finder.faces(frame.rgb), mesh)
             self._distant |= mesh is None and bool(self._finder.distant_faces(frame.rgb))
             self._counted_s = frame.time_s
+        if self._use_portraits and frame.time_s >= FULL_S:
+            self._use_portraits(self._album.choose(frame.time_s))
+            self._use_portraits = None
         now = _Sight(frame.time_s, mesh, skin)
         for waiting in self._waiting:
             self._settle(waiting, now)
@@ -237,10 +261,10 @@ class _Passage:
                 share = (frame.time_s - before.time_s) / (now.time_s - before.time_s)
                 mesh = before.mesh + np.float32(share) * (now.mesh - before.mesh)
                 maps = ((before.skin, 1.0 - share), (now.skin, share))
-        if mesh is not None and frame.time_s - self._breathed_s >= _BREATH_S - _SLACK_S:
+        if mesh is not None and self._for_rppg and frame.time_s - self._breathed_s >= _BREATH_S - _SLACK_S:
             self._torso.see(frame.time_s, frame.rgb, mesh)
             self._breathed_s = frame.time_s
-        if mesh is not None:
+        if mesh is not None and self._for_vision:
             self._eyes.see(frame.time_s, frame.rgb, mesh)
         self._times_s.append(frame.time_s)
         self._keys.append(frame.key)

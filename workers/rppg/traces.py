@@ -204,15 +204,25 @@ def _movement(
     track: FaceTrack, measured: NDArray[np.bool_], grid: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Position (2, n) of the mesh's centre in face widths, and speed (n,) of its points in face widths per second."""
-    mesh = track.landmarks[measured].astype(np.float64)
+    # In single precision: a thousandth of a pixel is far below the mesh's own tremble, and a long clip has many.
+    mesh = track.landmarks[measured]
     left, right = _FACE_SIDES
     width = max(float(np.median(np.linalg.norm(mesh[:, left] - mesh[:, right], axis=-1))), 1e-6)
-    on_grid = _resample(track.times_s[measured], mesh.reshape(len(mesh), -1) / width, grid)
-    points = on_grid.reshape(-1, 2, len(grid))
+    points = _between(track.times_s[measured], mesh / np.float32(width), grid)
     # The mesh trembles by a fraction of a pixel from frame to frame: a fifth of a second shows where it goes.
     step = max(1, round(GRID_HZ / 5))
     moved = np.zeros(len(grid))
     if len(grid) > step:
-        travelled = np.linalg.norm(points[..., step:] - points[..., :-step], axis=1).mean(axis=0) * GRID_HZ / step
+        way = points[step:] - points[:-step]
+        travelled = np.hypot(way[..., 0], way[..., 1]).mean(axis=1, dtype=np.float64) * GRID_HZ / step
         moved = np.interp(np.arange(len(grid)), np.arange(len(travelled)) + step / 2, travelled)
-    return points.mean(axis=0), moved
+    return points.mean(axis=1, dtype=np.float64).T, moved
+
+
+def _between(times: NDArray[np.float64], values: NDArray[np.float32], grid: NDArray[np.float64]) -> NDArray[np.float32]:
+    """(m, …) values at `times` → (n, …) on straight lines between neighbours; beyond the ends the last one."""
+    after = np.clip(np.searchsorted(times, grid), 1, len(times) - 1)
+    share = np.clip((grid - times[after - 1]) / (times[after] - times[after - 1]), 0.0, 1.0).astype(np.float32)
+    found: NDArray[np.float32] = values[after - 1]
+    found += share.reshape(-1, *[1] * (values.ndim - 1)) * (values[after] - found)
+    return found

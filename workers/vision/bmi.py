@@ -132,14 +132,15 @@ def _frontal(mesh: Floats) -> Floats:
     down /= max(float(np.hypot(*down)), 1e-6)
     rotation = np.array([[down[1], -down[0]], [down[0], down[1]]])
     upright: Floats = (mesh - mesh[_TOP]) @ rotation.T
+    left, right = upright[_LEFT], upright[_RIGHT]
+    height = (left[:, 1] + right[:, 1]) / 2
+    half = np.abs(left[:, 0] - right[:, 0]) / 2
     evened = upright.copy()
-    for left, right in _PAIRS:
-        middle = (upright[left] + upright[right]) / 2
-        half = abs(upright[left, 0] - upright[right, 0]) / 2
-        evened[left] = (-half, middle[1])
-        evened[right] = (half, middle[1])
+    evened[_LEFT] = np.column_stack((-half, height))
+    evened[_RIGHT] = np.column_stack((half, height))
     return evened
 
 
-_OVAL_PAIRS: Final = tuple(zip(OVAL[1:18], OVAL[:18:-1], strict=True))
-_PAIRS: Final = (*_OVAL_PAIRS, *zip(_EYES[0], _EYES[1], strict=True), _BROWS)
+#: Points that mirror each other.
+_LEFT: Final = [*OVAL[1:18], *_EYES[0], _BROWS[0]]
+_RIGHT: Final = [*OVAL[:18:-1], *_EYES[1], _BROWS[1]]
