@@ -21,13 +21,15 @@ from lab.calibrate.held_out import (
     at_coverage,
     cross_validate,
     plain_agreement,
+    resampled,
 )
 from lab.calibrate.table import RealClip, read_table
 from workers.rppg.agreement import GROSS_PER_MIN, agree
 from workers.rppg.calibration import CALIBRATION
 
 LEVEL: Final = 0.9
-SEEDS: Final = range(5)
+#: Ways to divide the subjects into folds. One way moves PROSIT's coverage by 3 %, the mean of twenty by less than 1 %.
+SEEDS: Final = range(20)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,7 +73,7 @@ def _document(
 
 
 def _report(clips: Sequence[RealClip], confidence: float) -> dict[str, Any]:
-    """Held-out figures, averaged over five ways to divide the subjects into five folds."""
+    """Held-out figures, averaged over `SEEDS` ways to divide the subjects into five folds."""
     runs = [cross_validate(clips, confidence, LEVEL, seed=seed) for seed in SEEDS]
     datasets = sorted({clip.dataset for clip in clips})
     everything = np.ones(len(clips), dtype=np.bool_)
@@ -95,6 +97,7 @@ def _row(
     plain_error = np.abs(np.array([rate for rate, _ in plain]) - truth)
     plain_coverage = float(plain_ok.sum() / chosen.sum())
     same, mae, coverage, gross, held, width = [], [], [], [], [], []
+    told, inside = np.zeros(len(clips)), np.zeros(len(clips))
     for run in runs:
         error = np.abs(run.rate_per_min - truth)
         same.append(at_coverage(error[chosen], run.confidence[chosen], plain_coverage))
@@ -102,8 +105,11 @@ def _row(
         coverage.append(accepted.sum() / chosen.sum())
         mae.append(error[accepted].mean())
         gross.append((error[accepted] > GROSS_PER_MIN).mean())
-        held.append((error[accepted] <= run.half_width_per_min[accepted]).mean())
+        holds = accepted & (error <= run.half_width_per_min)
+        held.append(holds.sum() / accepted.sum())
+        told, inside = told + accepted / len(runs), inside + holds / len(runs)
         width.append(np.median(run.half_width_per_min[accepted]))
+    low, high = resampled(inside, told, [clip.subject for clip in clips])
     figures = {
         "clips": float(chosen.sum()),
         "plain 3 of 5: coverage": plain_coverage,
@@ -113,6 +119,8 @@ def _row(
         "MAE": float(np.mean(mae)),
         "gross errors": float(np.mean(gross)),
         "interval coverage": float(np.mean(held)),
+        "interval coverage, by chance from": low,
+        "interval coverage, by chance to": high,
         "median half-width": float(np.mean(width)),
     }
     return {name: round(value, 4) for name, value in figures.items()}

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from lab.calibrate.table import RealClip, dataset_weights
+from lab.calibrate.table import RealClip, dataset_weights, folds_by_subject
 from workers.rppg.agreement import KNOTS_PER_MIN, Agreement, Fusion, Reliability, hit_density
 from workers.rppg.calibration import LEAST_ERROR_PER_MIN, IntervalModel, interval_features
 
@@ -15,6 +15,9 @@ Array = NDArray[np.float64]
 
 #: Weight of one vote among five: the value of 0.3, 0.4, 0.5, 0.6 with the lowest error of accepted clips, held out.
 VOTE_WEIGHT: Final = 0.4
+
+#: Folds of people by which an interval is made to hold: nineteen parts in twenty are nearly all there is to fit.
+CONFORMAL_FOLDS: Final = 20
 
 _EM_ROUNDS: Final = 40
 _SMALLEST_SCALE_PER_MIN: Final = 0.15
@@ -38,7 +41,13 @@ def fit_fusion(clips: Sequence[RealClip]) -> Fusion:
 def fit_interval(
     agreements: Sequence[Agreement], clips: Sequence[RealClip], errors_per_min: Array, level: float
 ) -> IntervalModel:
-    """Quantile regression of the logarithm of the absolute error, every clip counting the same."""
+    """Conformalised quantile regression of the logarithm of the absolute error, every clip counting the same.
+
+    A quantile fitted to some people lies too low for others. So each fold of people is predicted from the rest, and the
+    model raised by as much as holds `level` of what was predicted (Romano, Patterson & Candès 2019, "Conformalized
+    quantile regression", NeurIPS; in folds: Barber et al. 2021, "Predictive inference with the jackknife+", Annals of
+    Statistics 49(1):486).
+    """
     rows = np.array(
         [
             interval_features(agreement, clip.duration_s, clip.movement)
@@ -46,20 +55,26 @@ def fit_interval(
         ]
     )
     target = np.log(np.abs(errors_per_min) + LEAST_ERROR_PER_MIN)
-    return IntervalModel(*quantile_regression(rows, target, np.full(len(rows), 1 / len(rows)), level))
+
+    def fitted(chosen: NDArray[np.bool_]) -> Array:
+        count = int(chosen.sum())
+        return np.array(quantile_regression(rows[chosen], target[chosen], np.full(count, 1 / count), level))
+
+    fold = folds_by_subject(clips, CONFORMAL_FOLDS, seed=0)
+    excess = [target[fold == index] - rows[fold == index] @ fitted(fold != index) for index in np.unique(fold)]
+    model = fitted(np.ones(len(rows), np.bool_))
+    model[0] += np.quantile(np.concatenate(excess), level)
+    return IntervalModel(*model.tolist())
 
 
 def quantile_regression(rows: Array, target: Array, weights: Array, level: float) -> tuple[float, ...]:
     """Coefficients (k,) for rows (n, k) below whose product a `level` of the targets (n,) lies (Koenker & Bassett
     1978).
     """
-    count, width = rows.shape
-    # As a linear programme: coefficients split by sign, residuals split by sign, pinball loss on the residuals.
-    cost = np.concatenate((np.zeros(2 * width), level * weights, (1 - level) * weights))
-    equal = np.hstack((rows, -rows, np.eye(count), -np.eye(count)))
-    solution = linprog(cost, A_eq=equal, b_eq=target, bounds=(0, None), method="highs").x
-    fitted = solution[:width] - solution[width : 2 * width]
-    return tuple(float(value) for value in fitted)
+    # The dual of the linear programme: one constraint a coefficient instead of one a row, and a tenth of the time.
+    bounds = np.column_stack((np.zeros(len(weights)), weights))
+    solution = linprog(-target, A_eq=rows.T, b_eq=(1 - level) * (rows.T @ weights), bounds=bounds, method="highs")
+    return tuple(float(-price) for price in solution.eqlin.marginals)
 
 
 def _reliability(name: str, clips: Sequence[RealClip], truth: Array, weights: Array) -> Reliability:

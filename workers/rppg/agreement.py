@@ -14,10 +14,12 @@ of dependent experts, Genest & Zidek 1986, Statistical Science 1(1):114).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import entr
 
 Array = NDArray[np.float64]
 
@@ -32,6 +34,9 @@ GROSS_PER_MIN: Final = 5.0
 
 #: Estimates within this many beats a minute of the rate stand behind it.
 MEMBER_PER_MIN: Final = 3.0
+
+#: So many estimates, those nearest to the rate, say how sharp it is: the median among them does not hear the rest.
+NEAREST: Final = 3
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,8 @@ class Agreement:
     confidence      belief in [0, 1] that the true rate lies within `GROSS_PER_MIN`
     members         estimators within `MEMBER_PER_MIN` of the rate, the most reliable first
     spread_per_min  standard deviation of the members' estimates
+    entropy         of the belief, in nats: the logarithm of how many of `RATES_PER_MIN` it is spread over
+    near_per_min    mean distance of the `NEAREST` estimates from the rate
     """
 
     rate_per_min: float
@@ -79,6 +86,9 @@ class Agreement:
     members: tuple[str, ...]
     signal_members: int
     spread_per_min: float
+    # Journals of earlier measurements know neither, and what is fitted to them needs neither.
+    entropy: float = nan
+    near_per_min: float = nan
 
     @property
     def support(self) -> int:
@@ -127,4 +137,6 @@ def agree(estimates: Sequence[Estimate], fusion: Fusion) -> Agreement:
         members=tuple(estimate.name for estimate in members),
         signal_members=sum(not estimate.neural for estimate in members),
         spread_per_min=float(np.std(rates)) if rates else GROSS_PER_MIN,
+        entropy=float(entr(probability).sum()),
+        near_per_min=float(np.mean(sorted(abs(estimate.rate_per_min - rate) for estimate in estimates)[:NEAREST])),
     )

@@ -31,8 +31,6 @@ Array = NDArray[np.float64]
 
 #: Errors below this many beats a minute are the reference's own.
 LEAST_ERROR_PER_MIN: Final = 0.05
-#: Confidence below this is of another kind: gross errors are among what is told.
-SURE: Final = 0.9
 #: Movement over that of a still sitter counts between these.
 MOVEMENTS: Final = (0.5, 8.0)
 
@@ -75,38 +73,36 @@ class Gate:
 
 @dataclass(frozen=True)
 class IntervalModel:
-    """Half-width of the 90 % interval, fitted by quantile regression to accepted clips of real people.
+    """Half-width of the 90 % interval of real people's clips: quantile regression, made to hold on people left out.
 
     log(h + `LEAST_ERROR_PER_MIN`) is the weights' product with `interval_features`.
     """
 
     level: float
-    doubt: float
-    spread: float
+    entropy: float
+    near: float
     shortness: float
-    unsure: float
     movement: float
 
     def half_width_per_min(self, agreement: Agreement, duration_s: float, movement: float) -> float:
         """Half-width of the interval around the agreed rate."""
-        weights = (self.level, self.doubt, self.spread, self.shortness, self.unsure, self.movement)
+        weights = (self.level, self.entropy, self.near, self.shortness, self.movement)
         log_width = float(interval_features(agreement, duration_s, movement) @ np.array(weights))
         return max(float(np.exp(log_width)) - LEAST_ERROR_PER_MIN, LEAST_ERROR_PER_MIN)
 
 
 def interval_features(agreement: Agreement, duration_s: float, movement: float) -> Array:
-    """What the width of the interval depends on (6,).
+    """What the width of the interval depends on (5,).
 
-    A constant; doubt; the members' spread; shortness of the clip; whether confidence is below `SURE`; movement over
-    that of a still sitter.
+    A constant; the belief's entropy, which is the logarithm of a width already; how near the nearest estimates are;
+    shortness of the clip; movement over that of a still sitter.
     """
     return np.array(
         [
             1.0,
-            np.log(1 - agreement.confidence + 0.005),
-            np.log(agreement.spread_per_min + 0.1),
+            agreement.entropy,
+            np.log(agreement.near_per_min + 0.1),
             np.log(15 / duration_s),
-            float(agreement.confidence < SURE),
             np.log(np.clip(movement, *MOVEMENTS)),
         ]
     )

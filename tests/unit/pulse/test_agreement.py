@@ -59,6 +59,20 @@ def test_the_interval_widens_with_doubt_spread_and_shortness() -> None:
     assert width(sure, 15, 1) < width(sure, 15, 4)
 
 
+def test_the_interval_heeds_the_nearest_estimates_and_not_the_one_that_is_lost() -> None:
+    width = CALIBRATION.interval.half_width_per_min
+    two_lost = agree(_estimates(72, 72.2, 48, 110, 71.9), FUSION)
+    scattered = agree(_estimates(72, 74.5, 69.5, 48, 110), FUSION)
+    assert two_lost.near_per_min == pytest.approx(0.1)
+    assert scattered.near_per_min == pytest.approx(5 / 3)
+    assert width(two_lost, 15, 1) < width(scattered, 15, 1)
+
+
+def test_entropy_is_the_logarithm_of_the_rates_believed_in() -> None:
+    assert agree(_estimates(72, 72, 72, 72, 72), FUSION).entropy < np.log(20)
+    assert agree(_estimates(50, 90, 130, 170, 110), FUSION).entropy > np.log(100)
+
+
 def test_nobody_asked_is_an_error() -> None:
     with pytest.raises(ValueError, match="no estimate"):
         agree([], FUSION)

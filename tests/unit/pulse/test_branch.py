@@ -65,7 +65,7 @@ def test_a_second_harmonic_stronger_than_its_pulse_is_not_told_as_the_rate() -> 
 
 def test_the_interval_widens_with_noise(make_track: MakeTrack, quick_models: RppgModels) -> None:
     clear, noisy = (
-        measure_rppg(make_track(noise=noise), quick_models).vitals["heart_rate"].interval for noise in (0.001, 0.006)
+        measure_rppg(make_track(noise=noise), quick_models).vitals["heart_rate"].interval for noise in (0.001, 0.012)
     )
     assert clear is not None
     assert noisy is not None
