@@ -255,11 +255,11 @@ def plot(rows: Sequence[Row], folder: Path) -> list[Path]:
 
 
 def _fused(row: Row, fusion: Fusion, names: frozenset[str]) -> tuple[float, float]:
-    estimates = [
-        Estimate(name, rate, row["snr_db"][name], name in NEURAL)
-        for name, rate in row["estimates"].items()
-        if name in names
-    ]
+    estimates = []
+    for said, rate in row["estimates"].items():
+        name, _, part = said.partition(".")
+        if name in names:
+            estimates.append(Estimate(name, rate, row["snr_db"][said], name in NEURAL, part or None))
     agreement = agree(estimates, fusion)
     return agreement.rate_per_min, agreement.confidence
 

@@ -19,8 +19,9 @@ from shared.logs import silence_native_stderr
 from shared.schemas import Measure, Vital
 from workers.clip import open_clip
 from workers.face import FaceTrack, FaceTracker
+from workers.rppg.agreement import Estimate
 from workers.rppg.branch import Examined, examine, measure_rppg
-from workers.rppg.estimators import ESTIMATORS, NEURAL, Estimator
+from workers.rppg.estimators import ESTIMATORS, NEURAL, TURNS, Estimator
 from workers.rppg.models import RppgModels
 from workers.rppg.pulse import Pulse
 from workers.rppg.spectrum import snr_db, spectrum_of
@@ -133,19 +134,33 @@ def row_of(shot: Film, track: FaceTrack, models: RppgModels) -> Row:
         "vitals": {name: _vital(vital) for name, vital in vitals.items()},
     }
     if seen is not None and told is not None:
-        row["estimates"] = {estimate.name: estimate.rate_per_min for estimate in seen.pulse.estimates}
-        row["snr_db"] = {estimate.name: estimate.snr_db for estimate in seen.pulse.estimates}
+        row["estimates"] = {_name(estimate): estimate.rate_per_min for estimate in seen.pulse.estimates}
+        row["snr_db"] = {_name(estimate): estimate.snr_db for estimate in seen.pulse.estimates}
         for name in every.estimators.keys() - kept:
             spectrum = spectrum_of(every.estimators[name](seen.traces), seen.traces.fs)
             row["estimates"][name] = 60 * spectrum.peak_hz()
             row["snr_db"][name] = snr_db(spectrum, spectrum.peak_hz())
-        row["asked"] = [estimate.name for estimate in told.pulse.estimates]
+        row["asked"] = [estimate.name for estimate in told.pulse.estimates if estimate.part is None]
         row |= _of_pulse(told.pulse)
         row["thorough"] = _of_pulse(seen.pulse)
         signal = {name: run for name, run in asked.estimators.items() if name not in NEURAL}
         if signal:
             row["alone"] = _of_pulse(pulse_of(seen.traces, signal))
+        row["networks"] = [
+            _of_pulse(pulse_of(seen.traces, so_far, thorough=True)) for so_far in _turn_by_turn(asked.estimators)
+        ]
     return row
+
+
+def _turn_by_turn(estimators: dict[str, Estimator]) -> Iterator[dict[str, Estimator]]:
+    """The estimators asked after each turn in which there is a network."""
+    for turn in sorted({TURNS[name] for name in estimators if name in NEURAL}):
+        yield {name: run for name, run in estimators.items() if TURNS[name] <= turn}
+
+
+def _name(estimate: Estimate) -> str:
+    """The estimator's name, and after a full stop the part of the face that it is of, if it is of one."""
+    return estimate.name if estimate.part is None else f"{estimate.name}.{estimate.part}"
 
 
 def _once_each(models: RppgModels) -> RppgModels:

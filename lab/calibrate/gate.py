@@ -8,7 +8,7 @@ fitted without it. With `--write`, renews the gate in `workers/rppg/calibration.
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from dataclasses import fields as dataclass_fields
 from importlib.resources import files
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from lab.bench.trial import Row, read_rows, rows
 from lab.calibrate.fit import quantile_regression
 from lab.trials import CALIBRATION_SEED, PULSELESS, specs
+from shared.vitals import Reason
 from workers.rppg.agreement import Agreement
 from workers.rppg.calibration import (
     CALIBRATION,
@@ -38,8 +39,10 @@ RIGHT_PER_MIN: Final = 7.5
 RIGHT_SHARE: Final = 0.05
 #: Kinds in which a part of the face does pulse: neither right nor wrong to hear it.
 UNDECIDED: Final = frozenset({"covered", "half_covered", "masked", "face_leaves", "two_faces"})
+#: Reasons of checks that end the matter.
+_REFUSED: Final = frozenset({Reason.TIMING_GAPS, Reason.MOTION})
 #: How far above the likeliest of everything without a pulse the threshold lies, in log odds.
-MARGIN: Final = 1.0
+MARGIN: Final = 1.5
 
 #: Level of the interval.
 LEVEL: Final = 0.9
@@ -56,6 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--clips", type=Path, default=Path("bench-out/clips"))
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--models-dir", type=Path, default=Path(".facevitals/models"))
+    parser.add_argument(
+        "--refit-alone",
+        action="store_true",
+        help="new weights for clips without networks; liveness hears the pulse by them, so fit it again as well "
+        "(python -m lab.calibrate.liveness)",
+    )
     parser.add_argument("--fit-only", action="store_true", help="film nothing; fit to what the journal holds")
     parser.add_argument("--write", action="store_true", help="renew the gate in workers/rppg/calibration.json")
     options = parser.parse_args(arguments)
@@ -67,30 +76,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report: dict[str, Any] = {"clips": len(found)}
     models_of: dict[str, PresenceModel] = {}
     for name, alone in (("presence", False), ("presence_alone", True)):
-        models_of[name], report[name] = fit(found, alone=alone)
+        held = CALIBRATION.gate.presence_alone if alone and not options.refit_alone else None
+        models_of[name], report[name] = fit(found, alone=alone, held=held)
     pixel_interval, report["pixel_interval"] = fit_interval(found)
     if options.write:
         path = Path(str(files("workers.rppg") / "calibration.json"))
         document = json.loads(path.read_text("utf-8"))
         document["gate"] |= {name: _rounded(model) for name, model in models_of.items()}
         document["pixel_interval"] = {name: round(value, 4) for name, value in asdict(pixel_interval).items()}
-        document["gate_made_by"] = {"command": "python -m lab.calibrate.gate --write", "clips": len(found)}
+        document["gate_made_by"] = {
+            "command": "python -m lab.calibrate.gate --write" + (" --refit-alone" if options.refit_alone else ""),
+            "clips": len(found),
+        }
         path.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
     json.dump(report, sys.stdout, indent=1)
     sys.stdout.write("\n")
     return 0
 
 
-def fit(found: Sequence[Row], *, alone: bool) -> tuple[PresenceModel, dict[str, Any]]:
-    """The model, and what it is worth on clips that were left out in turn."""
-    examples = [example for row in found if (example := _example(row, alone=alone)) is not None]
-    x = np.array([values for values, _ in examples])
-    y = np.array([float(right) for _, right in examples])
-    if alone:
-        x[:, 2] = 0.0
-    left_out = np.array([x[i] @ _regression(np.delete(x, i, 0), np.delete(y, i)) for i in range(len(y))])
+def fit(
+    found: Sequence[Row], *, alone: bool, held: PresenceModel | None = None
+) -> tuple[PresenceModel, dict[str, Any]]:
+    """The model, and what it is worth on clips that were left out in turn.
+
+    `held`: a model that keeps its weights, and is given its least log odds alone. With networks a clip is an example
+    after each turn in which one is asked.
+    """
+    examples = [(row["seed"], *example) for row in found for example in _examples(row, alone=alone)]
+    clip = np.array([seed for seed, *_ in examples])
+    x = np.array([values for _, values, _ in examples])
+    y = np.array([float(right) for *_, right in examples])
+    names = [field.name for field in dataclass_fields(PresenceModel)][:-1]
+    left_out = np.zeros(len(y))
+    if held is None:
+        for seed in np.unique(clip):
+            this = clip == seed
+            left_out[this] = x[this] @ _regression(x[~this], y[~this])
+        weights = _regression(x, y)
+    else:
+        weights = np.array([getattr(held, name) for name in names])
+        left_out = x @ weights
     least = max(float(left_out[y == 0].max()) + MARGIN, 0.0)
-    weights = _regression(x, y)
     report = {
         "right": int(y.sum()),
         "wrong": int((1 - y).sum()),
@@ -98,7 +124,6 @@ def fit(found: Sequence[Row], *, alone: bool) -> tuple[PresenceModel, dict[str, 
         "least log odds": round(least, 2),
         "likeliest wrong": [round(value, 2) for value in sorted(left_out[y == 0])[-5:]],
     }
-    names = [field.name for field in dataclass_fields(PresenceModel)][:-1]
     found_weights = {name: float(value) for name, value in zip(names, weights, strict=True)}
     return PresenceModel(**found_weights, least=least), report
 
@@ -111,7 +136,12 @@ def fit_interval(found: Sequence[Row]) -> tuple[PixelIntervalModel, dict[str, An
     target = np.log(error + LEAST_ERROR_PER_MIN)
 
     def fitted(chosen: NDArray[np.bool_]) -> Array:
-        return np.array(quantile_regression(x[chosen], target[chosen], np.full(chosen.sum(), 1 / chosen.sum()), LEVEL))
+        weights = np.full(chosen.sum(), 1 / chosen.sum())
+        found = np.array(quantile_regression(x[chosen], target[chosen], weights, LEVEL))
+        if found[1] < 0:
+            # A noisier wave is no surer, whatever a hundred clips say.
+            found = np.insert(np.array(quantile_regression(x[chosen][:, [0, 2]], target[chosen], weights, LEVEL)), 1, 0)
+        return found
 
     tenth = np.random.default_rng(0).permutation(len(told)) % 10
     width = np.zeros(len(told))
@@ -127,29 +157,47 @@ def _read(part: Row) -> tuple[Evidence, Agreement]:
     return Evidence(**part["evidence"]), Agreement(**agreement)
 
 
-def _example(row: Row, *, alone: bool) -> tuple[Array, bool] | None:
-    """Features of one clip, and whether its rate is right; None for what tells nothing."""
-    part = row.get("alone" if alone else "thorough")
-    kind = row["conditions"]["kind"]
-    if not part or "evidence" not in part or kind in UNDECIDED:
-        return None
-    evidence, agreement = _read(part)
-    if (not alone and evidence.neural_snr_db is None) or _lamp(evidence):
-        return None
-    truth = row["truth"]["heart_rate"]
-    right = kind == "live" and abs(agreement.rate_per_min - truth) <= max(RIGHT_PER_MIN, RIGHT_SHARE * truth)
-    return features(evidence, agreement), right
+def _examples(row: Row, *, alone: bool) -> Iterator[tuple[Array, bool]]:
+    """Features of one clip, and whether its rate is right; nothing for what tells nothing."""
+    kind, truth = row["conditions"]["kind"], row["truth"]["heart_rate"]
+    if "alone" not in row or kind in UNDECIDED:
+        return
+    for part in [row["alone"]] if alone else row["networks"]:
+        evidence, agreement = _read(part)
+        if not _refused_before(row, evidence, agreement):
+            right = kind == "live" and abs(agreement.rate_per_min - truth) <= max(RIGHT_PER_MIN, RIGHT_SHARE * truth)
+            yield features(evidence, agreement), right
 
 
-def _lamp(evidence: Evidence) -> bool:
-    """What the rule for lamps settles before anybody asks for a pulse."""
-    gate = CALIBRATION.gate
-    if evidence.background_snr_db is None or evidence.background_share is None:
-        return False
-    return evidence.background_snr_db > gate.lamp_snr_db and evidence.background_share > gate.lamp_share
+def _refused_before(row: Row, evidence: Evidence, agreement: Agreement) -> bool:
+    """What the checks or the other rules settle before anybody asks whether there is a pulse."""
+    gate, reason = CALIBRATION.gate, row["vitals"]["heart_rate"].get("reason")
+    lamp = (
+        evidence.background_snr_db is not None
+        and evidence.background_share is not None
+        and evidence.background_snr_db > gate.lamp_snr_db
+        and evidence.background_share > gate.lamp_share
+    )
+    harmonic = evidence.half_line_db > gate.half_line_db and evidence.half_share > gate.half_share
+    imagined = agreement.signal_members < gate.signal_members
+    return lamp or harmonic or imagined or reason in _REFUSED
 
 
 def _regression(x: Array, y: Array) -> Array:
+    """Weights (k,) for features (n, k), none below 0: more of any of them never speaks against a pulse, and where a fit
+    says so it is chance that does.
+    """
+    used = np.ones(x.shape[1], np.bool_)
+    while True:
+        weights = np.zeros(x.shape[1])
+        weights[used] = _free_regression(x[:, used], y)
+        against = weights[1:] < 0
+        if not against.any():
+            return weights
+        used[1 + int(np.argmin(weights[1:]))] = False
+
+
+def _free_regression(x: Array, y: Array) -> Array:
     """Ridge logistic regression by Newton's method on standardised features; weights (k,) for features as they are."""
     middle, spread = x.mean(axis=0), x.std(axis=0)
     spread[spread == 0] = 1.0

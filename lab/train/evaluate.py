@@ -13,7 +13,7 @@ from lab.data.prepared import Prepared
 from workers.models import open_network
 from workers.models.checkpoint import CheckpointUnreadable
 from workers.models.deepphys import graph_of
-from workers.rppg.estimators import ESTIMATORS, Estimator
+from workers.rppg.estimators import ESTIMATORS, Estimator, whole
 from workers.rppg.filters import pulse_wave
 from workers.rppg.models import RppgModels
 from workers.rppg.spectrum import snr_db, spectrum_of
@@ -73,7 +73,7 @@ def answers(
         true = pulse_wave(held.bvp[start : start + length], traces.fs)
         true_hz = spectrum_of(true, traces.fs).peak_hz()
         for estimator, estimate in estimators.items():
-            wave = estimate(traces)
+            wave = whole(estimate(traces))
             spectrum = spectrum_of(wave, traces.fs)
             yield Answer(
                 estimator, name, 60 * spectrum.peak_hz(), 60 * true_hz, snr_db(spectrum, true_hz), macc(wave, true)

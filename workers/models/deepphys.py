@@ -23,10 +23,15 @@ Array = NDArray[np.float64]
 #: Inputs of the first dense layer, and the pictures' side: 64 maps of what two valid convolutions and halvings leave.
 SIDES: Final[Mapping[int, int]] = {64 * 7 * 7: 36, 64 * 16 * 16: 72}
 
+#: What the graph's answers are of.
+PARTS: Final = ("whole", "left", "right")
+
 
 def graph_of(weights: Path, *, one_look: bool = False) -> bytes:
-    """The serialised network: `motion` and `appearance` (n, 3, s, s) → the wave's derivative (n,); s is 36 or 72.
+    """The serialised network: `motion` and `appearance` (n, 3, s, s) → the wave's derivative (n, 3); s is 36 or 72.
 
+    The three are of the whole face and of the picture's left and right part alone, whose maps don't meet: noise of the
+    one is hardly that of the other.
     With `one_look` it takes a single appearance (1, 3, s, s) for all n: half the work, for weights that learnt so.
     Raises CheckpointUnreadable where the file holds other weights.
     """
@@ -59,16 +64,33 @@ def _graph(state: Mapping[str, NDArray[Any]], *, one_look: bool) -> bytes:
         _convolve(graph, state, f"motion_conv{second}", same=False)
         graph.join("Mul", mask)
         graph.add("AveragePool", kernel_shape=[2, 2], strides=[2, 2])
-    graph.add("Reshape", np.array([-1, features]))
+    whole = graph.add("Reshape", np.array([-1, features]))
+    parts = [whole]
+    for part in _halves(features):
+        graph.x = whole
+        parts.append(graph.add("Mul", part))
+    graph.concatenate(0, *parts)
     graph.add("Gemm", _array(state, "final_dense_1.weight").T, _array(state, "final_dense_1.bias"))
     graph.add("Tanh")
     graph.add("Gemm", _array(state, "final_dense_2.weight").T, _array(state, "final_dense_2.bias"))
-    graph.add("Reshape", np.array([-1]))
+    graph.add("Reshape", np.array([len(PARTS), -1]))
+    graph.add("Transpose", perm=[1, 0])
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, [count, 3, side, side])
         for name, count in (("motion", "n"), ("appearance", 1 if one_look else "n"))
     ]
-    return graph.serialise("deepphys", inputs)
+    return graph.serialise("deepphys", inputs, ("n", len(PARTS)))
+
+
+def _halves(features: int) -> tuple[Array, Array]:
+    """(1, features) what to multiply the last maps by to hear the left part alone, and the right.
+
+    The column in the middle is in neither, and what is left is raised to the whole's sum.
+    """
+    wide = round((features / 64) ** 0.5)
+    left = np.zeros((64, wide, wide))
+    left[:, :, : wide // 2] = wide / (wide // 2)
+    return left.reshape(1, -1), left[:, :, ::-1].reshape(1, -1)
 
 
 def _convolve(graph: Graph, state: Mapping[str, NDArray[Any]], name: str, *, same: bool) -> str:

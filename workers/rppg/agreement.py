@@ -41,12 +41,16 @@ NEAREST: Final = 3
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one estimator says. `neural`: it has learnt what a pulse looks like, and may draw one where none is."""
+    """What one estimator says. `neural`: it has learnt what a pulse looks like, and may draw one where none is.
+
+    `part`: where it is of a part of the face alone. Such a one votes as the estimator does, and is not counted as one.
+    """
 
     name: str
     rate_per_min: float
     snr_db: float
     neural: bool = False
+    part: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Agreement:
     """The most credible rate.
 
     confidence      belief in [0, 1] that the true rate lies within `GROSS_PER_MIN`
-    members         estimators within `MEMBER_PER_MIN` of the rate, the most reliable first
+    members         estimators of the whole face within `MEMBER_PER_MIN` of the rate, the most reliable first
     spread_per_min  standard deviation of the members' estimates
     entropy         of the belief, in nats: the logarithm of how many of `RATES_PER_MIN` it is spread over
     near_per_min    mean distance of the `NEAREST` estimates from the rate
@@ -125,8 +129,9 @@ def agree(estimates: Sequence[Estimate], fusion: Fusion) -> Agreement:
         raise ValueError(msg)
     probability = belief(estimates, fusion)
     peak = float(RATES_PER_MIN[np.argmax(probability)])
+    whole = [estimate for estimate in estimates if estimate.part is None] or estimates
     members = sorted(
-        (estimate for estimate in estimates if abs(estimate.rate_per_min - peak) <= MEMBER_PER_MIN),
+        (estimate for estimate in whole if abs(estimate.rate_per_min - peak) <= MEMBER_PER_MIN),
         key=lambda estimate: (-fusion.reliabilities[estimate.name].hit, estimate.name),
     )
     rates = [estimate.rate_per_min for estimate in members]
@@ -138,5 +143,5 @@ def agree(estimates: Sequence[Estimate], fusion: Fusion) -> Agreement:
         signal_members=sum(not estimate.neural for estimate in members),
         spread_per_min=float(np.std(rates)) if rates else GROSS_PER_MIN,
         entropy=float(entr(probability).sum()),
-        near_per_min=float(np.mean(sorted(abs(estimate.rate_per_min - rate) for estimate in estimates)[:NEAREST])),
+        near_per_min=float(np.mean(sorted(abs(estimate.rate_per_min - rate) for estimate in whole)[:NEAREST])),
     )

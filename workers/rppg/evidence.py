@@ -4,7 +4,7 @@ An estimator answers a wall, too: each turns whatever varies into a wave with a 
 skin does at once and nothing else in the picture does, at one rate, in the colours of blood.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +36,7 @@ class Evidence:
 
     snr_db              fused wave: power at the rate and its double against the rest of the band
     signal_snr_db       the same of the mean of the signal estimators, which can't imagine a pulse
-    neural_snr_db       the same of the mean of the networks; None where none ran
+    neural_snr_db       the same of the clearest of the networks; None where none ran
     chrominance_snr_db  the same of POS and CHROM, which light of any level cancels out of
     green_snr_db        the same of GREEN, which follows light and blood alike
     line_db             signal estimators: power at the rate against that of the rates around it
@@ -50,6 +50,8 @@ class Evidence:
     duration_s          length of the traces
     half_line_db        signal estimators: the highest power near half the rate against what surrounds it
     half_share          the same against the highest power near the rate
+    halves_coherence    in [-1, 1]: what a network hears in the left part of the face against what it hears in the
+                        right, near the rate; None where none was asked so
     coded               relative amplitude of what keyframes did to the face's green, and was taken away
     """
 
@@ -70,19 +72,23 @@ class Evidence:
     half_line_db: float
     half_share: float
     coded: float = 0.0
+    halves_coherence: float | None = None
 
 
-def gather(traces: Traces, waves: Mapping[str, Array], fused: Array, rate_hz: float) -> Evidence:
-    """Evidence about a pulse of `rate_hz`: `waves` (n,) by estimator, and the one that is fused from them (n,)."""
+def gather(
+    traces: Traces, waves: Mapping[str, Array], fused: Array, rate_hz: float, halves: Sequence[Array] = ()
+) -> Evidence:
+    """Evidence about a pulse of `rate_hz`: `waves` (n,) by estimator, and the one that is fused from them (n,).
+
+    `halves`: the waves (n,) that a network hears in parts of the face that share no noise.
+    """
     fs = traces.fs
     signal = _mean([wave for name, wave in waves.items() if name not in NEURAL])
-    neural = _mean([wave for name, wave in waves.items() if name in NEURAL])
+    neural = [wave for name, wave in waves.items() if name in NEURAL]
     chrominance = _mean([wave for name, wave in waves.items() if name in {"pos", "chrom"}])
     face = relative(traces.face[1])
     parts = [region for region in traces.regions[1:] if np.isfinite(region).all()]
-    regions = np.array([pulse_wave(pos.project(region, fs), fs) for region in parts])
-    frequencies, transforms = transform(regions, fs) if len(regions) else (np.zeros(0), np.zeros((0, 0), complex))
-    near = np.abs(frequencies - rate_hz) <= SIGNAL_HALF_WIDTH_HZ
+    regions = [pulse_wave(pos.project(region, fs), fs) for region in parts]
     background_snr_db = background_share = None
     if np.isfinite(traces.background).all():
         background = relative(traces.background[1])
@@ -96,12 +102,12 @@ def gather(traces: Traces, waves: Mapping[str, Array], fused: Array, rate_hz: fl
     return Evidence(
         snr_db=snr_db(fused),
         signal_snr_db=snr_db(signal),
-        neural_snr_db=None if neural is None else snr_db(neural),
+        neural_snr_db=max((snr_db(wave) for wave in neural), default=None),
         chrominance_snr_db=snr_db(chrominance),
         green_snr_db=snr_db(pulse_wave(-face, fs)),
         line_db=-60.0 if signal is None else line_db(spectrum_of(signal, fs), rate_hz),
-        region_coherence=_mutual(transforms[:, near]),
-        region_correlation=_mutual(transforms),
+        region_coherence=_in_step(regions, fs, rate_hz),
+        region_correlation=_in_step(regions, fs),
         background_snr_db=background_snr_db,
         background_share=background_share,
         motion_coherence=max(coherence(fused, axis, fs, rate_hz) for axis in traces.position),
@@ -111,6 +117,7 @@ def gather(traces: Traces, waves: Mapping[str, Array], fused: Array, rate_hz: fl
         half_line_db=half_line_db,
         half_share=half_share,
         coded=traces.coded,
+        halves_coherence=_in_step(halves, fs, rate_hz) if len(halves) else None,
     )
 
 
@@ -169,11 +176,16 @@ def _mean(waves: list[Array]) -> Array | None:
     return np.asarray(np.mean(waves, axis=0), np.float64) if waves else None
 
 
-def _mutual(transforms: NDArray[np.complex128]) -> float:
-    """Mean correlation in phase between the rows of (m, k), over all pairs; 0 for fewer than two rows."""
-    rows = len(transforms)
-    if rows < 2 or transforms.shape[1] == 0:
+def _in_step(waves: Sequence[Array], fs: float, rate_hz: float | None = None) -> float:
+    """Mean correlation in phase of waves (n,), over all pairs, near a rate or over the whole pulse band; 0 for fewer
+    than two.
+    """
+    rows = len(waves)
+    if rows < 2:
         return 0.0
+    frequencies, transforms = transform(np.array(waves), fs)
+    if rate_hz is not None:
+        transforms = transforms[:, np.abs(frequencies - rate_hz) <= SIGNAL_HALF_WIDTH_HZ]
     spread = np.sqrt((np.abs(transforms) ** 2).sum(axis=1, keepdims=True))
     unit = np.divide(transforms, spread, out=np.zeros_like(transforms), where=spread > 0)
     gram = (unit @ unit.conj().T).real

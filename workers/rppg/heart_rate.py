@@ -100,7 +100,8 @@ def _beats_like_a_lamp(evidence: Evidence, gate: Gate) -> bool:
 
 def heart_rate(pulse: Pulse, models: Iterable[str]) -> Vital:
     """The vital `heart_rate` of an accepted pulse, or abstained. `models`: the weights that took part."""
-    estimators = ", ".join(estimate.name for estimate in pulse.estimates)
+    asked = [estimate for estimate in pulse.estimates if estimate.part is None]
+    estimators = ", ".join(estimate.name for estimate in asked)
     method = method_of(f"agreement of {estimators}", models, pulse.frames)
     refused = refusal(pulse)
     if refused is not None:
@@ -118,7 +119,7 @@ def heart_rate(pulse: Pulse, models: Iterable[str]) -> Vital:
         method=method,
         ingredients={
             "estimators_agreeing": float(pulse.agreement.support),
-            "estimators_asked": float(len(pulse.estimates)),
+            "estimators_asked": float(len(asked)),
             "confidence": round(pulse.agreement.confidence, 4),
             "snr_db": round(pulse.evidence.snr_db, 2),
             "log_odds_of_a_pulse": round(log_odds(pulse), 2),

@@ -24,6 +24,7 @@ class PresenceModel:
     line_db: float
     log_odds_of_confidence: float
     region_correlation: float
+    halves_coherence: float
     least: float
 
     def log_odds(self, evidence: Evidence, agreement: Agreement) -> float:
@@ -36,12 +37,13 @@ class PresenceModel:
             self.line_db,
             self.log_odds_of_confidence,
             self.region_correlation,
+            self.halves_coherence,
         )
         return float(features(evidence, agreement) @ np.array(weights))
 
 
 def features(evidence: Evidence, agreement: Agreement) -> NDArray[np.float64]:
-    """What the regression looks at (7,): a constant, ratios of waves, line, confidence, regions in step."""
+    """What the regression looks at (8,): a constant, ratios of waves, line, confidence, regions and halves in step."""
     confidence = min(max(agreement.confidence, 1e-3), 1 - 1e-6)
     return np.array(
         [
@@ -52,5 +54,6 @@ def features(evidence: Evidence, agreement: Agreement) -> NDArray[np.float64]:
             min(evidence.line_db, _MOST_LINE_DB),
             min(float(np.log(confidence / (1 - confidence))), _MOST_LOG_ODDS),
             evidence.region_correlation,
+            0.0 if evidence.halves_coherence is None else evidence.halves_coherence,
         ]
     )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from workers.rppg.agreement import Agreement, Estimate, agree
 from workers.rppg.beats import mean_rate_per_min
 from workers.rppg.calibration import CALIBRATION
-from workers.rppg.estimators import NEURAL
+from workers.rppg.estimators import NEURAL, by_part, whole
 from workers.rppg.evidence import Evidence, gather
 from workers.rppg.filters import standardise
 from workers.rppg.spectrum import PowerSpectrum, snr_db, spectrum_of
@@ -39,13 +39,14 @@ class Pulse:
         return len(self.wave) / self.fs
 
 
-def fused_pulse(traces: Traces, waves: Mapping[str, NDArray[np.float64]]) -> Pulse:
-    """What the waves (n,) that estimators, by name, made of the traces say together."""
-    estimates = []
-    for name, wave in waves.items():
-        spectrum = spectrum_of(wave, traces.fs)
-        peak_hz = spectrum.peak_hz()
-        estimates.append(Estimate(name, 60 * peak_hz, snr_db(spectrum, peak_hz), neural=name in NEURAL))
+def fused_pulse(traces: Traces, answers: Mapping[str, NDArray[np.float64]]) -> Pulse:
+    """What the waves, (n,) or (k, n), that estimators, by name, made of the traces say together."""
+    waves = {name: whole(answer) for name, answer in answers.items()}
+    estimates = [_estimate(name, wave, traces.fs) for name, wave in waves.items()]
+    parts = {name: by_part(answer) for name, answer in answers.items()}
+    estimates += [
+        _estimate(name, wave, traces.fs, part) for name, heard in parts.items() for part, wave in heard.items()
+    ]
     agreement = agree(estimates, CALIBRATION.fusion)
     behind = agreement.members or tuple(waves)
     fused = fuse({name: waves[name] for name in behind}, traces.fs, agreement.rate_per_min / 60)
@@ -57,9 +58,21 @@ def fused_pulse(traces: Traces, waves: Mapping[str, NDArray[np.float64]]) -> Pul
         spectrum=spectrum_of(fused, traces.fs),
         estimates=tuple(estimates),
         agreement=agreement,
-        evidence=gather(traces, waves, fused, agreement.rate_per_min / 60),
+        evidence=gather(
+            traces,
+            waves,
+            fused,
+            agreement.rate_per_min / 60,
+            next((list(heard.values()) for heard in parts.values() if heard), []),
+        ),
         frames=traces.frames,
     )
+
+
+def _estimate(name: str, wave: NDArray[np.float64], fs: float, part: str | None = None) -> Estimate:
+    spectrum = spectrum_of(wave, fs)
+    peak_hz = spectrum.peak_hz()
+    return Estimate(name, 60 * peak_hz, snr_db(spectrum, peak_hz), neural=name in NEURAL, part=part)
 
 
 def fuse(waves: Mapping[str, NDArray[np.float64]], fs: float, rate_hz: float) -> NDArray[np.float64]:

@@ -128,9 +128,9 @@ def test_weights_of_your_own_become_an_estimator(
     assert network.shapes[0][1:] == [3, side, side]
     models = RppgModels.load(tmp_path, only=frozenset({"deepphys"}))
     traces = make_traces(duration_s=5.0)
-    wave = models.estimators["deepphys"](traces)
-    assert wave.shape == traces.times_s.shape
-    assert np.isfinite(wave).all()
+    waves = models.estimators["deepphys"](traces)
+    assert waves.shape == (3, len(traces.times_s))
+    assert np.isfinite(waves).all()
 
 
 def test_other_weights_under_its_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

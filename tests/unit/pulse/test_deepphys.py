@@ -10,7 +10,7 @@ from lab.train.deepphys.faces import drawn_face
 from tests.unit.pulse.test_checkpoint import deepphys_weights, write_checkpoint
 from workers.models import MODELS, ModelState, look_up, model_file, open_network
 from workers.rppg.estimators import NEURAL, TURNS
-from workers.rppg.estimators.deepphys import inputs_of, wave_of
+from workers.rppg.estimators.deepphys import inputs_of, waves_of
 from workers.rppg.filters import pulse_wave
 from workers.rppg.models import RppgModels
 from workers.rppg.traces import GRID_HZ
@@ -52,7 +52,7 @@ def test_it_reads_the_pulse_of_faces_it_never_saw(tmp_path: Path) -> None:
         example = crops.render(drawn_face(rng), 6.0, rng, None)
         if example.bvp.any():
             true = pulse_wave(example.bvp.astype(np.float64), GRID_HZ)
-            agreement.append(float(np.mean(wave_of(example.crops, GRID_HZ, network) * true)))
+            agreement.append(float(np.mean(waves_of(example.crops, GRID_HZ, network)[0] * true)))
     assert np.median(agreement) > 0.6
 
 

@@ -7,13 +7,24 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.models.deepphys import PARTS
 from workers.models.session import Network
 from workers.rppg.estimators import chrom, deepphys, green, ica, lgi, omit, pbv, physnet, pos, ssr, tscan
 from workers.rppg.traces import Traces
 
-#: (n,) pulse wave on the traces' grid, rising with blood volume, standardised.
+#: (n,) pulse wave on the traces' grid, rising with blood volume, standardised; or (k, n), further ones of `PARTS`.
 Estimator = Callable[[Traces], NDArray[np.float64]]
 NeuralEstimator = Callable[[Traces, Network], NDArray[np.float64]]
+
+
+def whole(answer: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) the wave of the whole face, of what an estimator gave."""
+    return answer if answer.ndim == 1 else np.asarray(answer[0])
+
+
+def by_part(answer: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """(n,) the waves of parts of the face, by their names, of what an estimator gave."""
+    return {} if answer.ndim == 1 else dict(zip(PARTS[1:], answer[1:], strict=False))
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,12 @@ CHUNK: Final = 128
 
 
 def estimate(traces: Traces, network: Network) -> NDArray[np.float64]:
-    """(n,) pulse wave of the face crops, rising with blood volume."""
-    return wave_of(traces.crops, traces.fs, network)
+    """(3, n) pulse waves of the face crops, rising with blood volume: of the whole, its left and its right part."""
+    return waves_of(traces.crops, traces.fs, network)
 
 
-def wave_of(crops: NDArray[np.uint8], fs: float, network: Network) -> NDArray[np.float64]:
-    """(n,) pulse wave of crops (n, h, h, 3): the sum of the derivative that the network gives."""
+def waves_of(crops: NDArray[np.uint8], fs: float, network: Network) -> NDArray[np.float64]:
+    """(3, n) pulse waves of crops (n, h, h, 3): the sums of the derivatives that the network gives."""
     motion, appearance = inputs_of(crops, network_side(network))
     derivative = np.concatenate(
         [
@@ -31,7 +31,7 @@ def wave_of(crops: NDArray[np.uint8], fs: float, network: Network) -> NDArray[np
             for start in range(0, len(motion), CHUNK)
         ]
     )
-    return pulse_wave(np.cumsum(derivative.astype(np.float64)), fs)
+    return pulse_wave(np.cumsum(derivative.reshape(len(derivative), -1).T.astype(np.float64), axis=1), fs)
 
 
 def inputs_of(crops: NDArray[np.uint8], side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
