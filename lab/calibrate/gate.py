@@ -111,8 +111,8 @@ def fit(
     if held is None:
         for seed in np.unique(clip):
             this = clip == seed
-            left_out[this] = x[this] @ _regression(x[~this], y[~this])
-        weights = _regression(x, y)
+            left_out[this] = x[this] @ regression(x[~this], y[~this])
+        weights = regression(x, y)
     else:
         weights = np.array([getattr(held, name) for name in names])
         left_out = x @ weights
@@ -183,7 +183,7 @@ def _refused_before(row: Row, evidence: Evidence, agreement: Agreement) -> bool:
     return lamp or harmonic or imagined or reason in _REFUSED
 
 
-def _regression(x: Array, y: Array) -> Array:
+def regression(x: Array, y: Array) -> Array:
     """Weights (k,) for features (n, k), none below 0: more of any of them never speaks against a pulse, and where a fit
     says so it is chance that does.
     """

@@ -73,6 +73,16 @@ def test_entropy_is_the_logarithm_of_the_rates_believed_in() -> None:
     assert agree(_estimates(50, 90, 130, 170, 110), FUSION).entropy > np.log(100)
 
 
+def test_what_is_heard_in_a_part_of_the_face_votes_and_is_no_estimator_of_its_own() -> None:
+    plain = [Estimate("pos", 72, 0.0), Estimate("green", 110, 0.0), Estimate("deepphys", 80, 0.0, neural=True)]
+    halves = [Estimate("deepphys", rate, 0.0, neural=True, part=part) for rate, part in ((79, "left"), (80.4, "right"))]
+    without, heard = agree(plain, FUSION), agree([*plain, *halves], FUSION)
+    assert heard.confidence > without.confidence
+    assert heard.members == ("deepphys",)
+    assert heard.rate_per_min == 80
+    assert heard.near_per_min == pytest.approx((0 + 8 + 30) / 3)
+
+
 def test_nobody_asked_is_an_error() -> None:
     with pytest.raises(ValueError, match="no estimate"):
         agree([], FUSION)

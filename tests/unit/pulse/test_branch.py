@@ -96,10 +96,14 @@ def test_a_clip_too_short_says_so(make_track: MakeTrack, quick_models: RppgModel
     assert measure_rppg(make_track(duration_s=6), quick_models).vitals["heart_rate"].status is VitalStatus.OK
 
 
-def test_a_failed_check_of_the_face_is_the_reason(make_track: MakeTrack, quick_models: RppgModels) -> None:
-    check = Check(status=CheckStatus.FAIL, reason=Reason.MULTIPLE_FACES, detail="two faces")
-    vitals = measure_rppg(replace(make_track(), checks={"face": check}), quick_models).vitals
-    assert {vital.reason for vital in vitals.values()} == {Reason.MULTIPLE_FACES}
+@pytest.mark.parametrize(("name", "reason"), [("face", Reason.MULTIPLE_FACES), ("motion", Reason.MOTION)])
+def test_a_failed_check_is_the_reason(
+    make_track: MakeTrack, quick_models: RppgModels, name: str, reason: Reason
+) -> None:
+    """However clear a pulse there seems to be: what is moved about that fast is lit anew, all of it in step."""
+    check = Check(status=CheckStatus.FAIL, reason=reason, detail="why")
+    vitals = measure_rppg(replace(make_track(), checks={name: check}), quick_models).vitals
+    assert {vital.reason for vital in vitals.values()} == {reason}
 
 
 def test_a_face_that_left_is_measured_while_it_was_there_or_not_at_all(

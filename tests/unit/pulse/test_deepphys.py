@@ -66,3 +66,20 @@ def test_crops_are_averaged_to_the_networks_size_without_rounding() -> None:
     assert np.corrcoef(motion[:-1].ravel(), change.ravel())[0, 1] > 0.9999
     assert motion.std() == pytest.approx(1, abs=1e-3)
     assert not motion[-1].any()
+
+
+def test_each_half_of_the_face_is_heard_apart(tmp_path: Path) -> None:
+    network = open_network(model_file(OURS.name, tmp_path), threads=1)
+    rng = np.random.default_rng(100_003)
+    example = crops.render(drawn_face(rng), 8.0, rng, None)
+    true = pulse_wave(example.bvp.astype(np.float64), GRID_HZ)
+    half_still = example.crops.copy()
+    # The right half of the picture is one frame and noise.
+    right_half = half_still[:, :, 36:]
+    right_half[:] = np.clip(right_half[:1] + rng.normal(0, 2, right_half.shape), 0, 255)
+    both, left_alone = waves_of(example.crops, GRID_HZ, network), waves_of(half_still, GRID_HZ, network)
+    assert (both @ true / len(true) > 0.7).all()
+    whole, left, right = left_alone @ true / len(true)
+    assert left > 0.7
+    assert abs(right) < 0.4
+    assert right < whole < left

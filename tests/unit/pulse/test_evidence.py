@@ -1,0 +1,52 @@
+"""What speaks for a pulse apart from the estimators' rates: above all, that parts of the face are in step."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from workers.rppg.evidence import gather
+from workers.rppg.filters import pulse_wave
+
+from .conftest import MakeTraces, pulse_at
+
+RATE_HZ = 1.2
+
+
+def noise(seed: int, count: int) -> NDArray[np.float64]:
+    return pulse_wave(np.random.default_rng(seed).normal(size=count), 30.0)
+
+
+def test_halves_that_beat_together_are_in_step(make_traces: MakeTraces) -> None:
+    traces = make_traces()
+    beat = pulse_wave(pulse_at(traces.times_s, 60 * RATE_HZ), traces.fs)
+    halves = [beat + 0.5 * noise(seed, len(beat)) for seed in (1, 2)]
+    found = gather(traces, {"pos": beat, "deepphys": beat}, beat, RATE_HZ, halves).halves_coherence
+    assert found is not None
+    assert found > 0.9
+
+
+def test_halves_that_hear_noise_are_not(make_traces: MakeTraces) -> None:
+    traces = make_traces()
+    count = len(traces.times_s)
+    found = [
+        gather(traces, {"pos": noise(9, count)}, noise(9, count), RATE_HZ, [noise(s, count), noise(s + 50, count)])
+        for s in range(12)
+    ]
+    assert abs(np.mean([evidence.halves_coherence or 0.0 for evidence in found])) < 0.35
+
+
+def test_without_a_network_nothing_is_known_of_halves(make_traces: MakeTraces) -> None:
+    traces = make_traces()
+    beat = pulse_wave(pulse_at(traces.times_s, 60 * RATE_HZ), traces.fs)
+    evidence = gather(traces, {"pos": beat}, beat, RATE_HZ)
+    assert evidence.halves_coherence is None
+    assert evidence.neural_snr_db is None
+
+
+def test_the_clearest_network_speaks_for_all(make_traces: MakeTraces) -> None:
+    traces = make_traces()
+    beat = pulse_wave(pulse_at(traces.times_s, 60 * RATE_HZ), traces.fs)
+    lost = noise(3, len(beat))
+    alone = gather(traces, {"pos": beat, "deepphys": beat}, beat, RATE_HZ).neural_snr_db
+    both = gather(traces, {"pos": beat, "deepphys": beat, "tscan": lost}, beat, RATE_HZ).neural_snr_db
+    assert both == pytest.approx(alone)
