@@ -83,6 +83,7 @@ class Agreement:
     spread_per_min  standard deviation of the members' estimates
     entropy         of the belief, in nats: the logarithm of how many of `RATES_PER_MIN` it is spread over
     near_per_min    mean distance of the `NEAREST` estimates from the rate
+    parts           parts of the face in which a network hears the rate by itself
     """
 
     rate_per_min: float
@@ -93,6 +94,7 @@ class Agreement:
     # Journals of earlier measurements know neither, and what is fitted to them needs neither.
     entropy: float = nan
     near_per_min: float = nan
+    parts: int = 0
 
     @property
     def support(self) -> int:
@@ -144,4 +146,7 @@ def agree(estimates: Sequence[Estimate], fusion: Fusion) -> Agreement:
         spread_per_min=float(np.std(rates)) if rates else GROSS_PER_MIN,
         entropy=float(entr(probability).sum()),
         near_per_min=float(np.mean(sorted(abs(estimate.rate_per_min - rate) for estimate in whole)[:NEAREST])),
+        parts=sum(
+            estimate.part is not None and abs(estimate.rate_per_min - rate) <= MEMBER_PER_MIN for estimate in estimates
+        ),
     )

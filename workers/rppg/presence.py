@@ -25,6 +25,7 @@ class PresenceModel:
     log_odds_of_confidence: float
     region_correlation: float
     halves_coherence: float
+    halves_agreeing: float
     least: float
 
     def log_odds(self, evidence: Evidence, agreement: Agreement) -> float:
@@ -38,12 +39,15 @@ class PresenceModel:
             self.log_odds_of_confidence,
             self.region_correlation,
             self.halves_coherence,
+            self.halves_agreeing,
         )
         return float(features(evidence, agreement) @ np.array(weights))
 
 
 def features(evidence: Evidence, agreement: Agreement) -> NDArray[np.float64]:
-    """What the regression looks at (8,): a constant, ratios of waves, line, confidence, regions and halves in step."""
+    """What the regression looks at (9,): a constant, ratios of waves, line, confidence, regions and halves in step, and
+    in how many of the halves the rate stands out by itself.
+    """
     confidence = min(max(agreement.confidence, 1e-3), 1 - 1e-6)
     return np.array(
         [
@@ -55,5 +59,6 @@ def features(evidence: Evidence, agreement: Agreement) -> NDArray[np.float64]:
             min(float(np.log(confidence / (1 - confidence))), _MOST_LOG_ODDS),
             evidence.region_correlation,
             0.0 if evidence.halves_coherence is None else evidence.halves_coherence,
+            float(agreement.parts),
         ]
     )

@@ -80,6 +80,7 @@ def test_what_is_heard_in_a_part_of_the_face_votes_and_is_no_estimator_of_its_ow
     assert heard.confidence > without.confidence
     assert heard.members == ("deepphys",)
     assert heard.rate_per_min == 80
+    assert (without.parts, heard.parts) == (0, 2)
     assert heard.near_per_min == pytest.approx((0 + 8 + 30) / 3)
 
 

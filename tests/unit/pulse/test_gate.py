@@ -28,5 +28,5 @@ def test_nothing_is_weighed_against_a_pulse() -> None:
 def test_the_gate_of_networks_weighs_nothing_against_a_pulse() -> None:
     model = CALIBRATION.gate.presence
     weights = (model.snr_db, model.neural_snr_db, model.signal_snr_db, model.line_db, model.log_odds_of_confidence)
-    assert min(*weights, model.region_correlation, model.halves_coherence) >= 0
-    assert model.halves_coherence > 0
+    assert min(*weights, model.region_correlation, model.halves_coherence, model.halves_agreeing) >= 0
+    assert min(model.halves_coherence, model.halves_agreeing) > 0
