@@ -48,7 +48,6 @@ class Gate:
     coded_share                    keyframes that did more than this share of the pulse left beside them leave a doubt
     coded_log_odds                 keyframes leave no doubt of a pulse whose log odds are above this
     settled_confidence             from here on a rate that can be told needs no further estimator: dissent is heard out
-    hopeless_log_odds              below, no network is asked after the signal estimators
     """
 
     presence: PresenceModel
@@ -64,7 +63,6 @@ class Gate:
     coded_share: float
     coded_log_odds: float
     settled_confidence: float
-    hopeless_log_odds: float
 
     def presence_for(self, evidence: Evidence) -> PresenceModel:
         """The model that was fitted to evidence of this kind."""

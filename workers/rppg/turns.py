@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from workers.models.memory import OutOfMemory
 from workers.rppg.calibration import CALIBRATION
 from workers.rppg.estimators import TURNS, Estimator
-from workers.rppg.heart_rate import log_odds, refusal
+from workers.rppg.heart_rate import refusal
 from workers.rppg.pulse import Pulse, fused_pulse
 from workers.rppg.traces import Traces
 
@@ -16,7 +16,7 @@ from workers.rppg.traces import Traces
 def pulse_of(traces: Traces, estimators: Mapping[str, Estimator], *, thorough: bool = False) -> Pulse:
     """Run the estimators (by name) on traces without gaps, and fuse what they say.
 
-    Turn by turn, until the rate is settled or nothing is left to be hoped for; `thorough` asks all. A network that
+    Turn by turn, until the rate is settled; `thorough` asks all. A network that
     runs out of memory has no vote.
 
     Raises:
@@ -37,20 +37,13 @@ def pulse_of(traces: Traces, estimators: Mapping[str, Estimator], *, thorough: b
         if not waves or (thorough and turn != turns[-1]):
             continue
         pulse = fused_pulse(traces, waves)
-        if _settled(pulse) or _hopeless(pulse):
+        if _settled(pulse):
             break
-    if pulse is None and short is not None:
-        raise short
     if pulse is None:
-        raise ValueError("no estimator")
+        raise short or ValueError("no estimator")
     return pulse
 
 
 def _settled(pulse: Pulse) -> bool:
     """Whether the rate can be told, and no estimator of weight says another."""
     return refusal(pulse) is None and pulse.agreement.confidence >= CALIBRATION.gate.settled_confidence
-
-
-def _hopeless(pulse: Pulse) -> bool:
-    """Whether the signal estimators saw so little that no network has ever found a rate in such a clip."""
-    return pulse.evidence.neural_snr_db is None and log_odds(pulse) < CALIBRATION.gate.hopeless_log_odds
