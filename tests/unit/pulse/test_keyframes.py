@@ -1,11 +1,13 @@
 """An encoder's keyframes beat like a heart, and are not one."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lab.bench import keyframes
 from lab.simulate import ClipSpec, simulate
 from lab.simulate.encode import encode
 from workers.clip import open_clip
@@ -71,7 +73,7 @@ def _coded_anew(path: Path, spec: ClipSpec, keyframe_s: float) -> FaceTrack:
 
 
 def test_an_encoded_pulse_is_told_beside_stronger_keyframes_and_never_another(
-    tmp_path: Path, models: RppgModels
+    tmp_path: Path, models: RppgModels, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     film = _film(tmp_path, FEW_BITS)
     beside = examine(_coded_anew(film, FEW_BITS, keyframe_s=0.9), models)
@@ -84,6 +86,12 @@ def test_an_encoded_pulse_is_told_beside_stronger_keyframes_and_never_another(
     doubted = refusal(replace(pulse, between_keyframes=None))
     assert doubted is not None
     assert "keyframe" in doubted[1]
+
+    monkeypatch.setattr(keyframes, "SURROGATES", 20)
+    assert keyframes.main([str(tmp_path / "coded.mp4")]) == 0
+    seen = json.loads(capsys.readouterr().out)
+    assert seen["keyframes_per_min"] == pytest.approx(60 / 0.9, abs=0.1)
+    assert seen["in step"]["between keyframes"]["rate"] == pytest.approx(FEW_BITS.heart_rate, abs=2)
 
     with_the_heart = measure_rppg(_coded_anew(film, FEW_BITS, keyframe_s=0.8), models).vitals["heart_rate"]
     assert with_the_heart.value is None or with_the_heart.value == pytest.approx(FEW_BITS.heart_rate, abs=1.5)
