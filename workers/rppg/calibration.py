@@ -47,6 +47,7 @@ class Gate:
     half_line_db, half_share       half of the rate that stands out by more than both may be the rate
     coded_share                    keyframes that did more than this share of the pulse left beside them leave a doubt
     coded_log_odds                 keyframes leave no doubt of a pulse whose log odds are above this
+    between_log_odds               nor of one that is heard by no less than this with their jumps alone taken away
     settled_confidence             from here on a rate that can be told needs no further estimator: dissent is heard out
     """
 
@@ -62,6 +63,7 @@ class Gate:
     half_share: float
     coded_share: float
     coded_log_odds: float
+    between_log_odds: float
     settled_confidence: float
 
     def presence_for(self, evidence: Evidence) -> PresenceModel:

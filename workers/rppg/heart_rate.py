@@ -5,6 +5,7 @@ from typing import Final
 
 from shared.schemas import Baseline, Vital, VitalStatus
 from shared.vitals import HEART_RATE, Reason
+from workers.rppg.agreement import MEMBER_PER_MIN
 from workers.rppg.calibration import CALIBRATION, Gate
 from workers.rppg.evidence import Evidence
 from workers.rppg.method import method_of
@@ -78,7 +79,16 @@ def half_width_per_min(pulse: Pulse) -> float:
 def _covered_by_keyframes(pulse: Pulse) -> bool:
     """Whether a pulse at the keyframes' own rate may have gone with them, so that what is left may be anything."""
     gate, evidence = CALIBRATION.gate, pulse.evidence
-    return evidence.coded > gate.coded_share * evidence.modulation and log_odds(pulse) < gate.coded_log_odds
+    if evidence.coded <= gate.coded_share * evidence.modulation or log_odds(pulse) >= gate.coded_log_odds:
+        return False
+    # Jumps alone taken away, a pulse at the keyframes' rate is still there: it would be heard before anything else.
+    between = pulse.between_keyframes
+    return (
+        between is None
+        or between.agreement.confidence < gate.confidence
+        or log_odds(between) < gate.between_log_odds
+        or abs(between.rate_per_min - pulse.rate_per_min) > MEMBER_PER_MIN
+    )
 
 
 def _beats_like_a_lamp(evidence: Evidence, gate: Gate) -> bool:

@@ -1,15 +1,15 @@
 """Traces become a pulse: one wave, one rate, and what speaks for them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.agreement import Agreement, Estimate, agree
+from workers.rppg.agreement import MEMBER_PER_MIN, Agreement, Estimate, agree
 from workers.rppg.beats import mean_rate_per_min
 from workers.rppg.calibration import CALIBRATION
-from workers.rppg.estimators import NEURAL, by_part, whole
+from workers.rppg.estimators import ESTIMATORS, NEURAL, by_part, whole
 from workers.rppg.evidence import Evidence, gather
 from workers.rppg.filters import standardise
 from workers.rppg.spectrum import PowerSpectrum, snr_db, spectrum_of
@@ -21,6 +21,8 @@ class Pulse:
     """The fused pulse wave (n,) on its grid of times, its spectrum, the estimates behind it, and the evidence.
 
     `rate_per_min` is the mean rate over the clip, counted in the fused wave near the rate that the estimators agree on.
+    `between_keyframes` is what the signal estimators hear where the change across keyframes is held for unknown
+    (`Traces.bridged`); None where keyframes leave no pattern, or beat at this rate.
     """
 
     rate_per_min: float
@@ -32,6 +34,7 @@ class Pulse:
     agreement: Agreement
     evidence: Evidence
     frames: int
+    between_keyframes: "Pulse | None" = None
 
     @property
     def duration_s(self) -> float:
@@ -50,8 +53,9 @@ def fused_pulse(traces: Traces, answers: Mapping[str, NDArray[np.float64]]) -> P
     agreement = agree(estimates, CALIBRATION.fusion)
     behind = agreement.members or tuple(waves)
     fused = fuse({name: waves[name] for name in behind}, traces.fs, agreement.rate_per_min / 60)
+    rate_per_min = mean_rate_per_min(fused, traces.fs, agreement.rate_per_min)
     return Pulse(
-        rate_per_min=mean_rate_per_min(fused, traces.fs, agreement.rate_per_min),
+        rate_per_min=rate_per_min,
         fs=traces.fs,
         times_s=traces.times_s,
         wave=fused,
@@ -66,6 +70,24 @@ def fused_pulse(traces: Traces, answers: Mapping[str, NDArray[np.float64]]) -> P
             next((list(heard.values()) for heard in parts.values() if heard), []),
         ),
         frames=traces.frames,
+        between_keyframes=_between_keyframes(traces, rate_per_min),
+    )
+
+
+def _between_keyframes(traces: Traces, rate_per_min: float) -> Pulse | None:
+    """What the signal estimators hear where the change across keyframes is unknown.
+
+    None as well at a multiple of the keyframes' rate: with their pattern most of a pulse there is gone from the traces,
+    and what is left of it lies beside.
+    """
+    if traces.bridged is None or traces.bridged[0].min() <= 0:
+        return None
+    beats_per_keyframe = rate_per_min / traces.keyframes_per_min
+    if abs(beats_per_keyframe - max(1, round(beats_per_keyframe))) * traces.keyframes_per_min <= MEMBER_PER_MIN:
+        return None
+    bridged = replace(traces, regions=traces.bridged, bridged=None, coded=0.0)
+    return fused_pulse(
+        bridged, {spec.name: spec.bind()(bridged) for spec in ESTIMATORS if spec.kept and not spec.neural}
     )
 
 

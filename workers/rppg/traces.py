@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from workers.face import REGIONS, FaceTrack
 from workers.rppg.chest import rise
-from workers.rppg.keyframes import group_length, without_pattern
+from workers.rppg.keyframes import group_length, without_jumps, without_pattern
 
 GRID_HZ: Final = 30.0
 
@@ -47,6 +47,9 @@ class Traces:
     frames                      decoded frames in which the face was measured
     chest       (n,) or None    vertical position of the chest, in face widths, up to a slow drift; None where hidden
     coded                       relative amplitude of what every keyframe did to the face's green, and was taken away
+    bridged     (4, 3, n)       the regions with the change across keyframes unknown, and nothing else taken away; None
+                                where `coded` is 0
+    keyframes_per_min           how often keyframes come; 0 where they leave no pattern
     """
 
     fs: float
@@ -61,6 +64,8 @@ class Traces:
     frames: int
     chest: NDArray[np.float64] | None = None
     coded: float = 0.0
+    bridged: NDArray[np.float64] | None = None
+    keyframes_per_min: float = 0.0
 
     @property
     def face(self) -> NDArray[np.float64]:
@@ -86,6 +91,7 @@ class Traces:
             position=self.position[:, cut],
             seen=self.seen[cut],
             chest=None if self.chest is None else self.chest[cut],
+            bridged=None if self.bridged is None else self.bridged[..., cut],
         )
 
     def longest_seen(self) -> "Traces":
@@ -115,12 +121,7 @@ def traces_of(track: FaceTrack) -> Traces:
         seen &= ~((grid > start) & (grid < stop))
 
     colours, light, pictures = _uncoded(track)
-    regions = np.full((len(REGIONS), 3, count), np.nan)
-    for index in range(len(REGIONS)):
-        values = colours[:, index].astype(np.float64)
-        rows = measured & np.isfinite(values).all(axis=-1)
-        if rows.sum() >= max(2.0, REGION_SEEN * measured.sum()):
-            regions[index] = _resample(times[rows], values[rows], grid)
+    regions = _regions(colours, times, measured, grid)
 
     lit = np.isfinite(light).all(axis=-1)
     background = np.full((3, count), np.nan)
@@ -144,7 +145,37 @@ def traces_of(track: FaceTrack) -> Traces:
         frames=int(measured.sum()),
         chest=rise(track.torso, grid),
         coded=_amplitude_of(track.regions[:, 0, 1], colours[:, 0, 1]),
+        bridged=_bridged(track, measured, grid),
+        keyframes_per_min=_keyframes_per_min(track),
     )
+
+
+def _regions(
+    colours: NDArray[np.float32], times: NDArray[np.float64], measured: NDArray[np.bool_], grid: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Colours of the regions (m, 4, 3) on the grid (4, 3, n), NaN where a region was hardly seen."""
+    regions = np.full((len(REGIONS), 3, len(grid)), np.nan)
+    for index in range(len(REGIONS)):
+        values = colours[:, index].astype(np.float64)
+        rows = measured & np.isfinite(values).all(axis=-1)
+        if rows.sum() >= max(2.0, REGION_SEEN * measured.sum()):
+            regions[index] = _resample(times[rows], values[rows], grid)
+    return regions
+
+
+def _bridged(track: FaceTrack, measured: NDArray[np.bool_], grid: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """The regions' colours on the grid, bridged across keyframes; None where these leave no pattern."""
+    keys = track.keys
+    if keys is None or group_length(keys) is None:
+        return None
+    bridged = np.stack([without_jumps(colours, keys) for colours in track.regions.swapaxes(0, 1)], axis=1)
+    return _regions(bridged, track.times_s, measured, grid)
+
+
+def _keyframes_per_min(track: FaceTrack) -> float:
+    """How often keyframes come; 0 where they leave no pattern."""
+    length = None if track.keys is None else group_length(track.keys)
+    return 0.0 if length is None else 60 / (length * float(np.median(np.diff(track.times_s))))
 
 
 def _amplitude_of(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:

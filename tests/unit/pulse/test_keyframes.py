@@ -1,16 +1,28 @@
 """An encoder's keyframes beat like a heart, and are not one."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from workers.face import FaceTrack
-from workers.rppg.branch import measure_rppg
-from workers.rppg.keyframes import group_length, without_pattern
+from lab.bench import keyframes
+from lab.simulate import ClipSpec, simulate
+from lab.simulate.encode import encode
+from workers.clip import open_clip
+from workers.face import FaceTrack, FaceTracker
+from workers.rppg.branch import Examined, examine, measure_rppg
+from workers.rppg.calibration import CALIBRATION
+from workers.rppg.heart_rate import refusal
+from workers.rppg.keyframes import group_length, without_jumps, without_pattern
 from workers.rppg.models import RppgModels
 
 from .conftest import MakeTrack
+
+#: Bits that leave a small picture with a keyframe a second what they left a real webcam's: skin that jumps as much as
+#: the heart moves it.
+FEW_BITS = ClipSpec(width=320, height=240, seed=5, heart_rate=76.0, bitrate_bps=200_000)
 
 
 def _coded(track: FaceTrack, length: int, depth: float, *, told: bool = True) -> FaceTrack:
@@ -44,6 +56,87 @@ def test_a_weak_pulse_that_may_have_gone_with_the_keyframes_is_not_replaced_by_a
     assert measure_rppg(track, quick_models).vitals["heart_rate"].value is None
 
 
+def _film(folder: Path, spec: ClipSpec) -> Path:
+    path = folder / f"{spec.kind}.mp4"
+    simulate(path, replace(spec, bitrate_bps=4_000_000))
+    return path
+
+
+def _coded_anew(path: Path, spec: ClipSpec, keyframe_s: float) -> FaceTrack:
+    """The track of a clip after an encoder with few bits and a keyframe that often."""
+    coded = path.with_name("coded.mp4")
+    with open_clip(path) as clip:
+        pictures = ((frame.time_s, frame.rgb) for frame in clip.frames())
+        encode(coded, pictures, codec="h264", fps=spec.fps, bitrate_bps=spec.bitrate_bps, keyframe_s=keyframe_s)
+    with open_clip(coded) as clip:
+        return FaceTracker().track(clip.frames())
+
+
+def test_an_encoded_pulse_is_told_beside_stronger_keyframes_and_never_another(
+    tmp_path: Path, models: RppgModels, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = _film(tmp_path, FEW_BITS)
+    beside = examine(_coded_anew(film, FEW_BITS, keyframe_s=0.9), models)
+    assert isinstance(beside, Examined)
+    pulse = beside.pulse
+    assert pulse.evidence.coded > CALIBRATION.gate.coded_share * pulse.evidence.modulation
+    assert refusal(pulse) is None
+    assert pulse.rate_per_min == pytest.approx(FEW_BITS.heart_rate, abs=1.5)
+    # Where nothing else confirms it, the same pulse leaves a doubt.
+    doubted = refusal(replace(pulse, between_keyframes=None))
+    assert doubted is not None
+    assert "keyframe" in doubted[1]
+
+    monkeypatch.setattr(keyframes, "SURROGATES", 20)
+    assert keyframes.main([str(tmp_path / "coded.mp4")]) == 0
+    seen = json.loads(capsys.readouterr().out)
+    assert seen["keyframes_per_min"] == pytest.approx(60 / 0.9, abs=0.1)
+    assert seen["in step"]["between keyframes"]["rate"] == pytest.approx(FEW_BITS.heart_rate, abs=2)
+
+    with_the_heart = measure_rppg(_coded_anew(film, FEW_BITS, keyframe_s=0.8), models).vitals["heart_rate"]
+    assert with_the_heart.value is None or with_the_heart.value == pytest.approx(FEW_BITS.heart_rate, abs=1.5)
+
+
+def test_an_encoded_photo_with_a_keyframe_a_second_has_no_pulse(tmp_path: Path, models: RppgModels) -> None:
+    still = replace(FEW_BITS, kind="still")
+    vital = measure_rppg(_coded_anew(_film(tmp_path, still), still, keyframe_s=1.0), models).vitals["heart_rate"]
+    assert vital.value is None
+
+
+def test_a_pulse_that_is_another_between_the_keyframes_is_not_told(
+    make_track: MakeTrack, quick_models: RppgModels
+) -> None:
+    examined = examine(_coded(make_track(rate_per_min=75, strength=0.002, noise=0.002, seed=1), 30, 0.03), quick_models)
+    assert isinstance(examined, Examined)
+    between = examined.pulse.between_keyframes
+    assert between is not None
+    assert between.agreement.confidence < CALIBRATION.gate.confidence
+    assert refusal(examined.pulse) is not None
+    sure = replace(between, agreement=replace(between.agreement, confidence=0.99), rate_per_min=60.0)
+    assert refusal(replace(examined.pulse, between_keyframes=sure)) is not None
+
+
+def test_at_the_keyframes_own_rate_nothing_confirms_a_pulse(make_track: MakeTrack, quick_models: RppgModels) -> None:
+    for rate in (61.0, 119.0):
+        examined = examine(_coded(make_track(rate_per_min=rate, strength=0.01), 30, 0.001), quick_models)
+        assert isinstance(examined, Examined)
+        assert abs(examined.pulse.rate_per_min - rate) < 3
+        assert examined.pulse.between_keyframes is None
+
+
+def test_without_jumps_a_pulse_at_the_keyframes_rate_stays() -> None:
+    keys = np.arange(450) % 30 == 0
+    pulse = np.sin(2 * np.pi * np.arange(450) / 30)[:, None].astype(np.float32)
+    drift = (5 * (np.arange(450) % 30) / 30)[:, None].astype(np.float32)
+    stays = without_jumps(pulse + drift, keys)
+    goes = without_pattern(pulse + drift, keys)
+    assert np.corrcoef(stays[:, 0], pulse[:, 0])[0, 1] > 0.97
+    assert goes.std() < 0.01
+    jumps = np.random.default_rng(0).normal(size=15).astype(np.float32)
+    uneven = without_jumps(pulse + np.cumsum(jumps * 0.05)[np.arange(450) // 30, None], keys)
+    assert np.corrcoef(uneven[:, 0], pulse[:, 0])[0, 1] > 0.97
+
+
 def test_a_pattern_is_told_from_enough_regular_groups_alone() -> None:
     keys = np.zeros(450, dtype=np.bool_)
     assert group_length(keys) is None
@@ -71,3 +164,6 @@ def test_frames_without_a_face_stay_unmeasured() -> None:
     cleaned = without_pattern(values, keys)
     assert np.isnan(cleaned[100:200]).all()
     assert np.isfinite(cleaned[200:]).all()
+    bridged = without_jumps(values, keys)
+    assert np.isnan(bridged[100:200]).all()
+    assert bridged[200:] == pytest.approx(1)

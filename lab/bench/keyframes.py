@@ -1,0 +1,155 @@
+"""`python -m lab.bench.keyframes CLIP`: is it the heart or the encoder that beats?
+
+An encoder works on the whole picture, and a keyframe is a jump: its line has harmonics, in hair and clothes as on skin.
+Blood is in the skin alone, all of it in step. So, for a clip with regular keyframes: the line at their rate and its
+harmonics, on skin and beside the face; and how far forehead and cheeks beat in step at each rate, with the colours as
+decoded and with the change across keyframes held for unknown, against the same waves shifted in time.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.clip import Frame, open_clip
+from workers.face import FaceTrack, FaceTracker
+from workers.regions import linear
+from workers.rppg.estimators import pos
+from workers.rppg.filters import detrend, pulse_wave
+from workers.rppg.keyframes import group_length, without_jumps
+
+Array = NDArray[np.float64]
+
+#: Squares of this many pixels beside the face.
+CELL: Final = 8
+#: Mean linear light of a square that says something: neither black nor clipped.
+LIGHT: Final = (0.02, 0.8)
+RATES_PER_MIN: Final = np.arange(45.0, 180.0, 0.5)
+#: Windows in which waves are compared: a heart's rate holds for that long.
+WINDOW_S: Final = 10.0
+STEP_S: Final = 0.5
+SURROGATES: Final = 500
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure one clip, print what is found as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m lab.bench.keyframes", description=__doc__)
+    parser.add_argument("clip", type=Path)
+    options = parser.parse_args(arguments)
+    cells: list[NDArray[np.float32]] = []
+    with open_clip(options.clip) as clip:
+        track = FaceTracker().track(_watched(clip.frames(), cells))
+    keys = track.keys
+    length = None if keys is None else group_length(keys)
+    if keys is None or length is None:
+        sys.stderr.write("no regular keyframes\n")
+        return 1
+    fs = 1 / float(np.median(np.diff(track.times_s)))
+    per_min = 60 * fs / length
+    skin = track.regions.astype(np.float64)
+    if not np.isfinite(skin).all():
+        sys.stderr.write("the face or a part of it is not seen throughout\n")
+        return 1
+    bridged = np.stack([without_jumps(region, keys) for region in track.regions.swapaxes(0, 1)], axis=1)
+    report = {
+        "keyframes_per_min": round(per_min, 2),
+        "comb": {
+            "skin": _comb(skin[:, 0], fs, per_min),
+            "beside the face": _comb(_beside(np.array(cells), track), fs, per_min),
+        },
+        "in step": {
+            "as decoded": _in_step(skin, fs, per_min),
+            "between keyframes": _in_step(bridged.astype(np.float64), fs, per_min),
+        },
+    }
+    json.dump(report, sys.stdout, indent=1)
+    sys.stdout.write("\n")
+    return 0
+
+
+def _watched(frames: Iterable[Frame], cells: list[NDArray[np.float32]]) -> Iterator[Frame]:
+    """The frames, the mean light of their squares being kept."""
+    for frame in frames:
+        rows, columns = (side // CELL for side in frame.rgb.shape[:2])
+        light = linear(frame.rgb)[: rows * CELL, : columns * CELL]
+        cells.append(light.reshape(rows, CELL, columns, CELL, 3).mean(axis=(1, 3)))
+        yield frame
+
+
+def _beside(cells: NDArray[np.float32], track: FaceTrack) -> Array:
+    """Mean colour (n, 3) of the squares that the face's mesh never touches, each in units of its own mean."""
+    low = np.nanmin(track.landmarks, axis=(0, 1)) // CELL
+    high = np.nanmax(track.landmarks, axis=(0, 1)) // CELL
+    rows, columns = np.mgrid[: cells.shape[1], : cells.shape[2]]
+    face = (columns >= low[0]) & (columns <= high[0]) & (rows >= low[1]) & (rows <= high[1])
+    mean = cells.mean(axis=0)
+    lit = (mean > LIGHT[0]).all(axis=-1) & (mean < LIGHT[1]).all(axis=-1)
+    chosen: Array = (cells / np.maximum(mean, 1e-6))[:, lit & ~face].mean(axis=1, dtype=np.float64)
+    return chosen
+
+
+def _comb(colour: Array, fs: float, per_min: float) -> list[float]:
+    """Amplitude of green less red of (n, 3) at one, two and three times a rate, over the median of all rates."""
+    relative = colour / colour.mean(axis=0)
+    signal = detrend(relative[:, 1] - relative[:, 0], fs)
+    amplitudes = np.abs(_transforms(len(signal), fs, RATES_PER_MIN) @ signal)
+    lines = np.abs(_transforms(len(signal), fs, per_min * np.arange(1, 4)) @ signal)
+    return [round(float(line / np.median(amplitudes)), 1) for line in lines]
+
+
+def _transforms(n: int, fs: float, rates_per_min: Array) -> NDArray[np.complex128]:
+    """Hann-windowed Fourier sums (k, n)."""
+    phases = 2 * np.pi * np.outer(rates_per_min / 60, np.arange(n) / fs)
+    return np.asarray(np.hanning(n) * np.exp(-1j * phases))
+
+
+def _in_step(regions: Array, fs: float, per_min: float) -> dict[str, float]:
+    """At which rate POS of forehead and cheeks (n, 4, 3) beat in step the most, and how far at the keyframes' rate.
+
+    Strengths are power in common over the waves' mean power at all rates. `p`: the share of surrogates, the waves
+    shifted in time against each other, whose highest rate is as strong.
+    """
+    waves = [pulse_wave(pos.project(region.T, fs), fs) for region in regions[:, 1:].swapaxes(0, 1)]
+    n, rng = len(waves[0]), np.random.default_rng(0)
+    found = _together(waves, fs)
+    surrogates = np.array(
+        [
+            _together([np.roll(wave, shift) for wave, shift in zip(waves, _shifts(n, fs, rng), strict=True)], fs).max()
+            for _ in range(SURROGATES)
+        ]
+    )
+    at_keyframes = float(np.interp(per_min, RATES_PER_MIN, found))
+    return {
+        "rate": float(RATES_PER_MIN[found.argmax()]),
+        "strength": round(float(found.max()), 2),
+        "p": round(float((surrogates >= found.max()).mean()), 3),
+        "strength at the keyframes": round(at_keyframes, 2),
+        "p at the keyframes": round(float((surrogates >= at_keyframes).mean()), 3),
+    }
+
+
+def _shifts(n: int, fs: float, rng: np.random.Generator) -> tuple[int, int, int]:
+    """Shifts of three waves against each other, by a sixth of the clip and 1.5 s at least."""
+    slack = round(1.5 * fs)
+    return 0, int(rng.integers(n // 6, n // 2 - slack)), int(rng.integers(n // 2 + slack, n - n // 6))
+
+
+def _together(waves: Sequence[Array], fs: float) -> Array:
+    """Power that waves share in phase (k,) by rate, in windows, over their mean power at all rates."""
+    length = round(WINDOW_S * fs)
+    starts = range(0, len(waves[0]) - length + 1, round(STEP_S * fs))
+    sums = _transforms(length, fs, RATES_PER_MIN)
+    spectra = np.array([[sums @ wave[start : start + length] for start in starts] for wave in waves])
+    power = (np.abs(spectra) ** 2).sum(axis=(0, 1))
+    pairs = len(waves) * (len(waves) - 1)
+    shared: Array = ((np.abs(spectra.sum(axis=0)) ** 2).sum(axis=0) - power) / pairs
+    return shared / float(power.mean() / len(waves))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
