@@ -175,7 +175,7 @@ def _answer(
     if {HEART_RATE_VARIABILITY, STRESS} & set(vitals.still_open()):
         beats = variability(pulse, weights)
         vitals.settle(HEART_RATE_VARIABILITY, lambda: beats)
-        vitals.settle(STRESS, lambda: stress(beats, options.stress, weights, pulse.frames))
+        vitals.settle(STRESS, lambda: stress(beats, options.stress, weights, pulse.frames, pulse.duration_s))
     vitals.settle(OXYGEN_SATURATION, lambda: oxygen_saturation(traces, pulse, options.oxygen, weights))
     return BranchResult(vitals=vitals.in_order(), waveforms=Waveforms(waves=waves, spectra=spectra))
 

@@ -31,6 +31,8 @@ Array = NDArray[np.float64]
 
 #: Errors below this many beats a minute are the reference's own.
 LEAST_ERROR_PER_MIN: Final = 0.05
+#: Norms of variability are those of five minutes (Task Force 1996, Circulation 93:1043).
+FULL_S: Final = 300.0
 #: Movement over that of a still sitter counts between these.
 MOVEMENTS: Final = (0.5, 8.0)
 
@@ -139,6 +141,9 @@ class VariabilityModel:
     below which nine in ten lie, by quantile regression on both: log(error + 1 ms) = level + slowness·log(interval in
     seconds) + clearness·SNR/10. Where it is more than `most_error_ms`, a measure says more of
     the noise than of the heart.
+
+    SDNN of `FULL_S` over that of T seconds in them has, as a logarithm, the median drift·log(`FULL_S`/T) and a standard
+    deviation: (drift, spread) is `shortfall` (`python -m lab.calibrate.variability`).
     """
 
     half_bands_hz: tuple[float, float]
@@ -146,6 +151,7 @@ class VariabilityModel:
     least_snr_db: float
     most_error_ms: float
     errors: dict[str, tuple[float, float, float]]
+    shortfall: tuple[float, float]
 
     def half_band_hz(self, snr_db: float) -> float:
         """Half of the band for a wave of that SNR."""
@@ -155,6 +161,11 @@ class VariabilityModel:
         """The error below which nine in ten lie, milliseconds."""
         level, slowness, clearness = self.errors[name]
         return float(np.exp(level + slowness * np.log(mean_ibi_s) + clearness * np.clip(snr_db, -5, 20) / 10) - 1)
+
+    def shortfall_of(self, duration_s: float) -> tuple[float, float]:
+        """Median and standard deviation of log(SDNN of `FULL_S` / SDNN of so many seconds); none beyond `FULL_S`."""
+        drift, spread = self.shortfall
+        return (drift * float(np.log(FULL_S / duration_s)), spread) if duration_s < FULL_S else (0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -215,6 +226,7 @@ def read_calibration(document: dict[str, Any]) -> Calibration:
                 "half_bands_hz": tuple(document["variability"]["half_bands_hz"]),
                 "at_snr_db": tuple(document["variability"]["at_snr_db"]),
                 "errors": {name: tuple(row) for name, row in document["variability"]["errors"].items()},
+                "shortfall": tuple(document["variability"]["shortfall"]),
             }
         ),
         respiration=RespirationModel(

@@ -103,6 +103,14 @@ def test_beats_of_a_noisy_slow_heart_are_not_told_from_its_noise() -> None:
     assert told_from_noise("mean_ibi_ms", trembling, 3.0)
 
 
+def test_five_minutes_are_believed_to_vary_more_than_a_clip_does() -> None:
+    shortfalls = [CALIBRATION.variability.shortfall_of(duration_s)[0] for duration_s in (10, 15, 60, 120, 300)]
+    assert shortfalls == sorted(shortfalls, reverse=True)
+    # 50 ms of five minutes are known to be about 35 in 15 s.
+    assert 50 * np.exp(-shortfalls[1]) < 40
+    assert shortfalls[-1] == 0
+
+
 def test_the_interval_of_variability_reaches_as_far_as_noise_does() -> None:
     inside = []
     for seed in range(12):

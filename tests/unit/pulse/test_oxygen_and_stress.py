@@ -63,12 +63,12 @@ def _variability(value: float, low: float, high: float, lf_hf: float | None = No
     return Vital(value=measures, unit=None, status=VitalStatus.OK)
 
 
-def _stress(vital: Vital) -> Vital:
-    return stress(vital, StressThresholds(), [], 450)
+def _stress(vital: Vital, duration_s: float = 300.0) -> Vital:
+    return stress(vital, StressThresholds(), [], 450, duration_s)
 
 
 def test_stress_is_as_sure_as_its_sdnn() -> None:
-    low, toss, high = (_stress(_variability(*sdnn)) for sdnn in ((20, 15, 28), (50, 35, 71), (110, 90, 135)))
+    low, toss, high = (_stress(_variability(*sdnn)) for sdnn in ((20, 15, 28), (50, 35, 71), (110, 75, 145)))
     assert (low.value, high.value) == ("stress", "no_stress")
     assert low.score is not None
     assert toss.score is not None
@@ -76,8 +76,39 @@ def test_stress_is_as_sure_as_its_sdnn() -> None:
     assert low.score > 0.95
     assert 0.4 < toss.score < 0.6
     assert high.score < 0.05
+    assert low.interval == (1.0, 1.0)
     assert toss.interval == (0.0, 1.0)
-    assert toss.detail == "near 0.5 the verdict is a toss"
+
+
+def test_where_the_score_is_neither_high_nor_low_there_is_no_verdict() -> None:
+    toss = _stress(_variability(50, 35, 71))
+    assert toss.value is None
+    assert toss.status is VitalStatus.ABSTAINED
+    assert toss.reason is Reason.CLIP_TOO_SHORT
+    assert toss.detail is not None
+    assert "leave open" in toss.detail
+    assert toss.ingredients is not None
+    assert toss.ingredients["sdnn_ms"] == 50
+
+
+def test_a_short_clip_shows_less_variability_than_five_minutes_and_is_not_called_stress_for_it() -> None:
+    of_clip = _variability(28, 20, 36)
+    assert _stress(of_clip, 300).value == "stress"
+    short = _stress(of_clip, 15)
+    assert short.value is None
+    assert short.score is not None
+    assert 0.3 < short.score < 0.7
+    assert short.ingredients is not None
+    low, high = (short.ingredients[f"sdnn_5_min_{end}_ms"] for end in ("low", "high"))
+    assert low is not None
+    assert high is not None
+    assert low < 28
+    assert high > 50
+
+
+def test_what_lies_far_on_one_side_is_told_of_a_short_clip_too() -> None:
+    assert _stress(_variability(6, 1, 9), 15).value == "stress"
+    assert _stress(_variability(110, 90, 135), 15).value == "no_stress"
 
 
 def test_the_ratio_of_bands_takes_part_where_there_is_one() -> None:
