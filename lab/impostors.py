@@ -24,7 +24,7 @@ from shared.vitals import Branch
 from workers.clip import open_clip
 from workers.face import FaceTracker
 from workers.vision.cues import Cues
-from workers.vision.cues.all import cues_of, portrait_cues
+from workers.vision.cues.all import cues_of
 from workers.vision.cues.texture import FASNET
 from workers.vision.models import VisionModels, VisionOptions
 
@@ -160,5 +160,4 @@ class Reader:
     def cues(self, path: Path) -> Cues:
         """What a clip shows."""
         with open_clip(path) as clip:
-            track = self._tracker.track(clip.frames(), (Branch.VISION,))
-        return cues_of(track, portrait_cues(track.portraits, self._networks))
+            return cues_of(self._tracker.track(clip.frames(), (Branch.VISION,)), self._networks)

@@ -20,7 +20,7 @@ from shared.vitals import VITALS, Branch
 from shared.workers import LoadedModel
 from workers.branch import BranchResult, ClipRejected, Progress
 from workers.clip import ClipBudget, open_clip
-from workers.face import FaceTrack, FaceTracker, UsePortraits
+from workers.face import FaceTrack, FaceTracker
 from workers.models import MODELS, Device, Runner, resolve
 from workers.models.deepface import DeepFaceOptions
 from workers.rppg.branch import RppgOptions, measure_rppg
@@ -28,7 +28,6 @@ from workers.rppg.models import RppgModels
 from workers.rppg.oxygen import OxygenCalibration
 from workers.rppg.stress import StressThresholds
 from workers.vision.branch import VisionModels, measure_vision
-from workers.vision.glance import Glance
 from workers.vision.liveness import LivenessThresholds
 from workers.vision.models import VisionOptions
 from workers.vision.ollama import OllamaGender, OllamaOptions
@@ -157,11 +156,7 @@ class Analyzer:
         return {name: why for models in (self._vision, self._rppg) if models for name, why in models.refused.items()}
 
     def observe(
-        self,
-        path: Path,
-        progress: Progress,
-        branches: Collection[Branch] = tuple(Branch),
-        use_portraits: UsePortraits | None = None,
+        self, path: Path, progress: Progress, branches: Collection[Branch] = tuple(Branch)
     ) -> tuple[FaceTrack, ClipFacts]:
         """Decode a clip and follow the face through it, in one pass, for what `branches` read.
 
@@ -170,18 +165,11 @@ class Analyzer:
         """
         progress.stage("decoding and tracking")
         with open_clip(path, self._options.budget) as clip:
-            track = self._tracker.track(clip.frames(), branches, use_portraits)
+            track = self._tracker.track(clip.frames(), branches)
             return track, clip.facts
 
-    def measure(
-        self,
-        branch: Branch,
-        track: FaceTrack,
-        wanted: frozenset[str],
-        progress: Progress,
-        glance: Glance | None = None,
-    ) -> BranchResult:
-        """One branch's vitals of a tracked face; `glance` is that of the track's portraits, where it was begun."""
+    def measure(self, branch: Branch, track: FaceTrack, wanted: frozenset[str], progress: Progress) -> BranchResult:
+        """One branch's vitals of a tracked face."""
         if branch is Branch.VISION:
             if self._vision is None:
                 raise RuntimeError("the vision models were not loaded")
@@ -194,15 +182,10 @@ class Analyzer:
                 ask_gender=self._ollama,
                 bmi_from_face=self._options.bmi_from_face,
                 thresholds=self._options.liveness,
-                glance=glance,
             )
         if self._rppg is None:
             raise RuntimeError("the rppg models were not loaded")
         return measure_rppg(track, self._rppg, wanted, progress, options=self._options.rppg)
-
-    def _glance(self, branches: Collection[Branch], wanted: frozenset[str]) -> Glance | None:
-        """For the portraits of a clip that is about to be observed."""
-        return Glance(self._vision, wanted) if self._vision and Branch.VISION in branches else None
 
     def branch(
         self, branch: Branch, path: Path, wanted: frozenset[str], progress: Progress
@@ -212,11 +195,10 @@ class Analyzer:
         Raises:
             ClipRejected: the clip can't be analysed.
         """
-        glance = self._glance((branch,), wanted)
-        track, facts = self.observe(path, progress, (branch,), glance.begin if glance else None)
+        track, facts = self.observe(path, progress, (branch,))
         for name, check in track.checks.items():
             progress.check(name, check)
-        result = self.measure(branch, track, wanted, progress, glance)
+        result = self.measure(branch, track, wanted, progress)
         return facts, BranchResult({**track.checks, **result.checks}, result.vitals, result.waveforms)
 
     def analyze(self, path: Path, vitals: Sequence[str] | None = None, progress: Progress | None = None) -> Analysis:
@@ -224,11 +206,10 @@ class Analyzer:
         progress = progress or Progress()
         created_at, begun = dt.datetime.now(dt.UTC), time.monotonic()
         asked, wanted = branches_for(vitals), frozenset(VITALS if vitals is None else vitals)
-        glance = self._glance(asked, wanted)
         outcomes: dict[Branch, BranchOutcome] = {}
         waveforms = Waveforms()
         try:
-            track, facts = self.observe(path, progress, asked, glance.begin if glance else None)
+            track, facts = self.observe(path, progress, asked)
         except (ClipRejected, OSError) as error:
             rejected = error if isinstance(error, ClipRejected) else None
             code = rejected.code if rejected else ErrorCode.CLIP_MISSING
@@ -238,7 +219,7 @@ class Analyzer:
             for name, check in track.checks.items():
                 progress.check(name, check)
             for branch in asked:
-                result = self.measure(branch, track, wanted, progress, glance)
+                result = self.measure(branch, track, wanted, progress)
                 waveforms = result.waveforms or waveforms
                 outcomes[branch] = BranchOutcome(
                     status=BranchStatus.OK,

@@ -5,7 +5,7 @@ about a frame is known at the next measured one.
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
@@ -23,15 +23,12 @@ from workers.eyes import EMPTY_EYES, Eyes, EyeView
 from workers.mesh import POINTS, FaceBox, FaceFinder
 from workers.models.session import Network
 from workers.obstruction import CoverMeter
-from workers.portraits import FULL_S, Portrait, PortraitAlbum
+from workers.portraits import Portrait, PortraitAlbum
 from workers.regions import REGIONS, SkinMap, SkinMapper, colours
 from workers.torso import EMPTY_TORSO, Torso, TorsoView
 from workers.views import EMPTY_VIEWS, ViewKeeper, Views
 
-__all__ = ["REGIONS", "FaceTrack", "FaceTracker", "Portrait", "UsePortraits", "track_face"]
-
-#: What is to be done with the portraits as soon as they are chosen; not called where the clip ends before.
-UsePortraits = Callable[[tuple[Portrait, ...]], None]
+__all__ = ["REGIONS", "FaceTrack", "FaceTracker", "Portrait", "track_face"]
 
 #: Seconds between two measured meshes while the head rests; a third of that while it moves or is looked for.
 #: By `python -m lab.bench.tracking`, three real and six simulated clips: against a mesh in every frame, one every 1/3 s
@@ -103,18 +100,13 @@ class FaceTracker:
         self._finder = finder or FaceFinder()
         self._meter = CoverMeter()
 
-    def track(
-        self,
-        frames: Iterable[Frame],
-        branches: Collection[Branch] = tuple(Branch),
-        use_portraits: UsePortraits | None = None,
-    ) -> FaceTrack:
+    def track(self, frames: Iterable[Frame], branches: Collection[Branch] = tuple(Branch)) -> FaceTrack:
         """Follows the face through `frames`, read once and in order; whatever they raise is passed on.
 
         What none of `branches` reads is left empty.
         """
         self._finder.reset()
-        passage = _Passage(self._finder, self._meter, self._stride_s, branches, use_portraits)
+        passage = _Passage(self._finder, self._meter, self._stride_s, branches)
         for frame in frames:
             passage.see(frame)
         return passage.finish()
@@ -153,12 +145,10 @@ class _Passage:
         meter: CoverMeter,
         stride_s: float,
         branches: Collection[Branch],
-        use_portraits: UsePortraits | None,
     ) -> None:
         self._finder = finder
         self._meter = meter
         self._stride_s = stride_s
-        self._use_portraits = use_portraits
         self._for_rppg, self._for_vision = Branch.RPPG in branches, Branch.VISION in branches
         self._pause_s = stride_s
         self._mapper = SkinMapper()
@@ -239,9 +229,6 @@ class _Passage:
             self._others = 0 if mesh is None else _others(self._finder.faces(frame.rgb), mesh)
             self._distant |= mesh is None and bool(self._finder.distant_faces(frame.rgb))
             self._counted_s = frame.time_s
-        if self._use_portraits and frame.time_s >= FULL_S:
-            self._use_portraits(self._album.choose(frame.time_s))
-            self._use_portraits = None
         now = _Sight(frame.time_s, mesh, skin)
         for waiting in self._waiting:
             self._settle(waiting, now)

@@ -12,7 +12,7 @@ from workers.regions import OVAL
 
 #: The original's moments: frames 30, 60, … 270 at 30 frames a second. Shorter clips spread nine over their length.
 MOMENTS_S: Final = tuple(float(second) for second in range(1, 10))
-FULL_S: Final = MOMENTS_S[-1] + 1.0
+_FULL_S: Final = MOMENTS_S[-1] + 1.0
 
 # Side of the crop in face heights, so that models which want hair, ears and shoulders find them, and in pixels at most.
 _GENEROUS: Final = 2.2
@@ -51,30 +51,18 @@ class PortraitAlbum:
 
     def __init__(self) -> None:
         self._candidates: list[_Candidate] = []
-        self._chosen: tuple[Portrait, ...] | None = None
 
     def offer(self, time_s: float, rgb: NDArray[np.uint8], mesh: NDArray[np.float32]) -> None:
         """Looks at a frame `rgb` in which `mesh` (478, 2) was measured."""
-        if time_s > FULL_S or (self._candidates and time_s - self._candidates[-1].time_s < _APART_S):
+        if time_s > _FULL_S or (self._candidates and time_s - self._candidates[-1].time_s < _APART_S):
             return
         self._candidates.append(_Candidate(time_s, *_crop(rgb, mesh)))
 
     def choose(self, duration_s: float) -> tuple[Portrait, ...]:
-        """The candidates nearest to the nine moments of a clip of `duration_s`, each once.
-
-        Once a clip is known to be as long as the nine moments need, its portraits stay what they are.
-        """
-        if self._chosen is None:
-            chosen = self._choose(duration_s)
-            if duration_s < FULL_S:
-                return chosen
-            self._chosen = chosen
-        return self._chosen
-
-    def _choose(self, duration_s: float) -> tuple[Portrait, ...]:
+        """The candidates nearest to the nine moments of a clip of `duration_s`, each once."""
         if not self._candidates:
             return ()
-        moments = MOMENTS_S if duration_s >= FULL_S else tuple(duration_s * i / 10 for i in range(1, 10))
+        moments = MOMENTS_S if duration_s >= _FULL_S else tuple(duration_s * i / 10 for i in range(1, 10))
         times_s = np.array([candidate.time_s for candidate in self._candidates])
         nearest = sorted({int(np.argmin(np.abs(times_s - moment_s))) for moment_s in moments})
         return tuple(_finished(self._candidates[index]) for index in nearest)

@@ -1,5 +1,6 @@
 """The vision branch: a tracked face becomes every vital that a face's looks carry, each with its own status."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Literal
 
@@ -9,13 +10,13 @@ from shared.vitals import AGE, BMI, GENDER, VITALS, Branch, Reason, VitalSpec
 from workers.branch import BranchResult, Progress
 from workers.face import FaceTrack
 from workers.models.vit import VisionTransformer
+from workers.portraits import Portrait
 from workers.vision.age import age
 from workers.vision.bmi import body_mass_index
 from workers.vision.bmi_vit import trained_body_mass_index
 from workers.vision.calibration import AGE as CALIBRATED_AGE
 from workers.vision.calibration import UNFITTED_GENDER
 from workers.vision.gender import gender
-from workers.vision.glance import Glance, best
 from workers.vision.liveness import LivenessThresholds, check_liveness
 from workers.vision.models import Reading, VisionModels
 from workers.vision.oracle import GenderOracle, asked
@@ -25,6 +26,8 @@ __all__ = ["VisionModels", "measure_vision"]
 
 #: Checks that end the matter when they fail: there is no one face to judge, or not enough of it.
 _DECISIVE: Final = ("face", "obstruction")
+# Portraits whose quality is below this part of the best one's are blurred or turned away beside it.
+_WORSE: Final = 0.5
 
 
 def measure_vision(
@@ -37,42 +40,24 @@ def measure_vision(
     ask_gender: GenderOracle | None = None,
     bmi_from_face: bool = True,
     thresholds: LivenessThresholds | None = None,
-    glance: Glance | None = None,
 ) -> BranchResult:
     """Every vital of the vision branch. `wanted` names the vitals asked for; default: all.
 
     `aggregate` says how the portraits' ages become one. `ask_gender` is asked before the local models are; they answer
     where it does not. `bmi_from_face` lets the face's proportions stand in for a trained model.
-    `thresholds` are those of the check on liveness, which is the result's one check. `glance` is that of the track's
-    portraits, where it was begun.
+    `thresholds` are those of the check on liveness, which is the result's one check.
     """
     progress = progress or Progress()
     progress.stage("estimating")
-    glance = glance or Glance(models, wanted)
-    # Networks leave Python's lock alone for most of their time, and the cues of liveness are what it is held for.
-    with ThreadPoolExecutor(1, "liveness") as thread:
-        checking = thread.submit(lambda: check_liveness(track, glance.cues(track.portraits), thresholds))
-        vitals = _vitals(track, models, wanted, progress, glance, aggregate, ask_gender, bmi_from_face)
-        liveness = checking.result()
-    progress.check("liveness", liveness)
-    return BranchResult(checks={"liveness": liveness}, vitals=vitals)
-
-
-def _vitals(  # noqa: PLR0917  (`measure_vision` alone asks)
-    track: FaceTrack,
-    models: VisionModels,
-    wanted: frozenset[str] | None,
-    progress: Progress,
-    glance: Glance,
-    aggregate: Literal["median", "max"],
-    ask_gender: GenderOracle | None,
-    bmi_from_face: bool,
-) -> dict[str, Vital]:
-    """Every vital of the branch, told as it becomes known."""
     specs = [spec for spec in VITALS.values() if spec.branch is Branch.VISION]
     refused = _refusal(track)
     portraits = best(track.portraits)
-    reading = glance.reading(track.portraits) if not refused else None
+    # Networks leave Python's lock alone for most of their time, and it is what everything else here is held up by.
+    with ThreadPoolExecutor(1, "look") as thread:
+        looking = thread.submit(_look, portraits, models, wanted) if not refused else None
+        liveness = check_liveness(track, models.networks, thresholds)
+        proportions = body_mass_index(track.landmarks) if not refused and BMI.name not in models.weights else None
+        reading = looking.result() if looking else None
     vitals: dict[str, Vital] = {}
     for spec in specs:
         if wanted is not None and spec.name not in wanted:
@@ -81,15 +66,28 @@ def _vitals(  # noqa: PLR0917  (`measure_vision` alone asks)
             vital = Vital.without_value(spec.unit, VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED, _no_bmi(models))
         elif refused:
             vital = _silent(spec, *refused)
-        elif spec is BMI and BMI.name not in models.weights:
-            vital = body_mass_index(track.landmarks)
+        elif spec is BMI and proportions is not None:
+            vital = proportions
         else:
             vital = _measured(spec, reading, models, aggregate, len(portraits))
             if spec is GENDER and ask_gender is not None:
                 vital = asked(ask_gender, portraits, vital)
         vitals[spec.name] = vital
         progress.vital(spec.name, vital)
-    return vitals
+    progress.check("liveness", liveness)
+    return BranchResult(checks={"liveness": liveness}, vitals=vitals)
+
+
+def best(portraits: Sequence[Portrait]) -> tuple[Portrait, ...]:
+    """The portraits that are about as good as the best one."""
+    least = _WORSE * max((portrait.quality for portrait in portraits), default=0.0)
+    return tuple(portrait for portrait in portraits if portrait.quality >= least)
+
+
+def _look(portraits: Sequence[Portrait], models: VisionModels, wanted: frozenset[str] | None) -> Reading | None:
+    """The networks' answers, where one of them was asked for."""
+    asked = frozenset(models.weights) if wanted is None else frozenset(models.weights) & wanted
+    return models.look(portraits, asked) if asked else None
 
 
 def _measured(

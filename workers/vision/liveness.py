@@ -18,8 +18,9 @@ import numpy as np
 from shared.schemas import Check, CheckStatus
 from shared.vitals import Reason
 from workers.face import FaceTrack
+from workers.models.session import Runner
 from workers.vision.cues import Cues
-from workers.vision.cues.all import PortraitCues, cues_of
+from workers.vision.cues.all import cues_of
 
 #: P(live) from which on the verdict is "pass" (the original's threshold), and up to which it is "fail".
 PASS: Final = 0.99
@@ -128,9 +129,11 @@ _AUDIBLE: Final = 0.2
 _LACKING: Final = " Texture was not judged: `facevitals models fetch fasnet.v2 fasnet.v1se`."
 
 
-def check_liveness(track: FaceTrack, portraits: PortraitCues, thresholds: LivenessThresholds | None = None) -> Check:
-    """The verdict on a track, P(live) as its score; `portraits`: what its portraits show."""
-    return verdict(cues_of(track, portraits), thresholds or LivenessThresholds())
+def check_liveness(
+    track: FaceTrack, networks: Mapping[str, Runner], thresholds: LivenessThresholds | None = None
+) -> Check:
+    """The verdict on a track, P(live) as its score; `networks` are MiniFASNet's, by name, or none."""
+    return verdict(cues_of(track, networks), thresholds or LivenessThresholds())
 
 
 def verdict(cues: Cues, limits: LivenessThresholds) -> Check:

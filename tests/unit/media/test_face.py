@@ -11,7 +11,6 @@ from shared.schemas import CheckStatus
 from shared.vitals import CHECKS, Branch
 from workers.clip import Frame
 from workers.face import REGIONS, STRIDE_S, FaceTrack, FaceTracker
-from workers.portraits import Portrait
 from workers.regions import LINEAR_LIGHT
 
 from .conftest import Picture, Scene
@@ -209,23 +208,6 @@ def test_nine_portraits_at_the_moments_of_the_original(scene: Scene, tracker: Fa
         assert inside.all()
         assert np.ptp(portrait.landmarks[:, 1]) > height / 3
         assert 0.3 < portrait.quality <= 1
-
-
-def test_portraits_can_be_used_before_the_clip_ends(scene: Scene, tracker: FaceTracker) -> None:
-    given: list[tuple[float, tuple[Portrait, ...]]] = []
-    now_s = 0.0
-
-    def frames() -> Iterator[Frame]:
-        nonlocal now_s
-        for frame in scene(11.5, fps=10):
-            now_s = frame.time_s
-            yield frame
-
-    track = tracker.track(frames(), use_portraits=lambda portraits: given.append((now_s, portraits)))
-    assert len(given) == 1
-    time_s, portraits = given[0]
-    assert 10 <= time_s < 11
-    assert portraits is track.portraits
 
 
 def test_what_no_branch_reads_is_left_empty(scene: Scene, tracker: FaceTracker) -> None:

@@ -24,7 +24,7 @@ from workers.models.manifest import MODELS
 from workers.portraits import Portrait
 from workers.views import EMPTY_VIEWS
 from workers.vision.cues import Cues
-from workers.vision.cues.all import cues_of, portrait_cues, pulse
+from workers.vision.cues.all import cues_of, pulse
 from workers.vision.cues.blinks import blinks
 from workers.vision.cues.screen import band, framed
 from workers.vision.cues.texture import FASNET, live_by_texture, texture
@@ -91,7 +91,7 @@ def room() -> NDArray[np.uint8]:
 
 
 def test_a_person_blinks_moves_and_has_a_pulse(alive: FaceTrack) -> None:
-    cues = cues_of(alive, portrait_cues(alive.portraits, {}))
+    cues = cues_of(alive, {})
     assert cues.blinks is not None
     assert cues.blinks >= 1
     assert cues.stirs is not None
@@ -100,15 +100,15 @@ def test_a_person_blinks_moves_and_has_a_pulse(alive: FaceTrack) -> None:
     assert cues.band is not None
     assert cues.band < 20
     assert cues.texture is None
-    assert check_liveness(alive, portrait_cues(alive.portraits, {})).status is CheckStatus.UNKNOWN
+    assert check_liveness(alive, {}).status is CheckStatus.UNKNOWN
 
 
 def test_a_photograph_on_a_stand_is_no_person(photograph: FaceTrack) -> None:
-    cues = cues_of(photograph, portrait_cues(photograph.portraits, {}))
+    cues = cues_of(photograph, {})
     assert cues.blinks == 0
     assert cues.stirs is not None
     assert cues.stirs < 1.6
-    check = check_liveness(photograph, portrait_cues(photograph.portraits, {}))
+    check = check_liveness(photograph, {})
     assert (check.status, check.reason) == (CheckStatus.FAIL, Reason.NOT_LIVE)
     assert "never moves" in (check.detail or "")
     assert check.votes is not None
@@ -134,8 +134,8 @@ def test_a_frozen_stream_and_a_wall_have_no_flicker(alive: FaceTrack) -> None:
         eyes=EMPTY_EYES,
         views=EMPTY_VIEWS,
     )
-    assert cues_of(nobody, portrait_cues((), {})) == UNTOLD
-    assert check_liveness(nobody, portrait_cues((), {})).status is CheckStatus.UNKNOWN
+    assert cues_of(nobody, {}) == UNTOLD
+    assert check_liveness(nobody, {}).status is CheckStatus.UNKNOWN
 
 
 def test_what_a_person_shows_passes_only_where_the_texture_was_judged() -> None:

@@ -19,10 +19,9 @@ from workers.portraits import Portrait, frontality
 from workers.vision.age import age, interval
 from workers.vision.agegender import looks
 from workers.vision.alignment import chips, similarity
-from workers.vision.branch import measure_vision
+from workers.vision.branch import best, measure_vision
 from workers.vision.calibration import AGE, GENDER, AgeCalibration
 from workers.vision.gender import LEAST_PROBABILITY, gender
-from workers.vision.glance import Glance, best
 from workers.vision.models import VisionModels, VisionOptions
 
 VISION = {name for name, spec in VITALS.items() if spec.branch is Branch.VISION}
@@ -265,17 +264,3 @@ def test_the_fits_find_what_was_put_in() -> None:
     weights = fit_gender(log_odds, male)
     assert weights[0] == pytest.approx(weights[1], abs=0.4)
     assert weights[0] > 0.5
-
-
-def test_portraits_looked_at_early_say_what_they_say_late(portrait: Portrait, models: VisionModels) -> None:
-    track = track_of(portrait, portrait)
-    glance = Glance(models)
-    glance.begin(track.portraits)
-    assert measure_vision(track, models, glance=glance) == measure_vision(track, models)
-
-
-def test_what_was_looked_at_for_another_clip_is_not_taken(portrait: Portrait, models: VisionModels) -> None:
-    other, track = track_of(), track_of(portrait)
-    glance = Glance(models)
-    glance.begin(other.portraits)
-    assert measure_vision(track, models, glance=glance) == measure_vision(track, models)

@@ -1,14 +1,13 @@
 """Every cue of a tracked face."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from workers.face import FaceTrack
 from workers.models.session import Runner
-from workers.portraits import Portrait
 from workers.rppg.calibration import CALIBRATION
 from workers.rppg.estimators import ESTIMATORS
 from workers.rppg.pulse import fused_pulse
@@ -28,23 +27,9 @@ _SEEN: Final = 0.5
 _ESTIMATORS: Final = {spec.name: spec.bind() for spec in ESTIMATORS if spec.kept and not spec.neural}
 
 
-@dataclass(frozen=True)
-class PortraitCues:
-    """Those cues that are read off portraits alone: known before the clip is at its end."""
-
-    framed: float | None
-    texture: float | None
-
-
-def portrait_cues(portraits: Sequence[Portrait], networks: Mapping[str, Runner]) -> PortraitCues:
-    """What the best portraits show; `networks` are MiniFASNet's, by name, or none."""
-    best = sorted(portraits, key=lambda portrait: -portrait.quality)[:_PORTRAITS]
-    edges = float(np.median([framed(portrait) for portrait in best])) if best else None
-    return PortraitCues(edges, texture(best, networks))
-
-
-def cues_of(track: FaceTrack, portraits: PortraitCues) -> Cues:
-    """What the track shows; `portraits`: what its portraits do."""
+def cues_of(track: FaceTrack, networks: Mapping[str, Runner]) -> Cues:
+    """What the track shows; `networks` are MiniFASNet's, by name, or none."""
+    best = sorted(track.portraits, key=lambda portrait: -portrait.quality)[:_PORTRAITS]
     motion = company(track.views)
     return Cues(
         pulse=pulse(track),
@@ -52,8 +37,8 @@ def cues_of(track: FaceTrack, portraits: PortraitCues) -> Cues:
         stirs=None if motion is None else motion.stirs,
         together=None if motion is None else motion.together,
         band=band(track.times_s, track.crops) if np.mean(track.faces > 0) >= _SEEN else None,
-        framed=portraits.framed,
-        texture=portraits.texture,
+        framed=float(np.median([framed(portrait) for portrait in best])) if best else None,
+        texture=texture(best, networks),
     )
 
 
