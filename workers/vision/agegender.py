@@ -17,13 +17,12 @@ _MEAN: Final = np.array([122.782, 117.001, 104.298], np.float32)
 #: 3.0 years off the band on adults, these six together 2.9, both calibrated (173 adults, cross-validated); larger and
 #: smaller crops, shifted, turned or brightened ones added nothing.
 _VIEWS: Final = ((1.0, False), (0.9, True), (0.95, False), (1.0, True), (0.9, False), (0.95, True))
-# Views of one portrait when there are several: each has its own, and all of them are seen.
-_FEWEST: Final = 2
 
 
 def looks(portraits: Sequence[Portrait], network: Runner) -> NDArray[np.float32]:
     """(n, 2) for n portraits: age in years as the network has it, and the log-odds of male against female."""
-    each = max(_FEWEST, -(-len(_VIEWS) // len(portraits)))
+    # Where there are several portraits each has views of its own, and all of them are seen.
+    each = -(-len(_VIEWS) // len(portraits))
     views = [
         (index, *_VIEWS[(index * each + view) % len(_VIEWS)]) for index in range(len(portraits)) for view in range(each)
     ]

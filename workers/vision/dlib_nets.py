@@ -24,7 +24,6 @@ _MOST: Final = 6.0
 # Padding round dlib's mean face, and whether the chip is mirrored: on 173 adults, fused with AgeGenderNet and
 # cross-validated, 91.9 % of genders are right with these six views of a face, 91.3 % with the first two.
 _GENDER_VIEWS: Final = ((0.2, False), (0.1, True), (0.25, False), (0.2, True), (0.1, False), (0.25, True))
-_FEWEST: Final = 2
 
 
 def ages(portraits: Sequence[Portrait], network: Runner) -> NDArray[np.float32]:
@@ -34,7 +33,7 @@ def ages(portraits: Sequence[Portrait], network: Runner) -> NDArray[np.float32]:
 
 def log_odds_male(portraits: Sequence[Portrait], network: Runner) -> NDArray[np.float32]:
     """The logarithm (n,) of the odds of male against female for each of n portraits, from -6 to 6."""
-    each = max(_FEWEST, -(-len(_GENDER_VIEWS) // len(portraits)))
+    each = -(-len(_GENDER_VIEWS) // len(portraits))
     faces = []
     for index, portrait in enumerate(portraits):
         for view in range(each):
