@@ -165,7 +165,7 @@ def variability(path: Path) -> Report:
 
 def real_clips(folder: Path, models: RppgModels) -> Report:
     """The clips of `REAL_CLIPS` that lie in a folder."""
-    columns = ("clip", "known", "told", "interval", "status", "reason")
+    columns = ("clip", "known, or read by other means", "told", "interval", "status", "reason")
     report = Report("accuracy-real", "Real clips, heart rate /min", columns)
     tracker = FaceTracker()
     for name, (known, _) in REAL_CLIPS.items():
