@@ -86,15 +86,23 @@ def test_checkpoints_of_rppg_toolbox_load_and_ours_have_its_names(tmp_path: Path
 
 
 @pytest.mark.parametrize("side", [36, 72])
-def test_the_exported_network_answers_as_the_trained_one(tmp_path: Path, side: int) -> None:
+def test_the_exported_network_answers_as_the_trained_one_whole_and_in_halves(tmp_path: Path, side: int) -> None:
     torch.manual_seed(1)
     network = DeepPhys(side).eval()
     exported = open_network(model_file("deepphys", saved(network, tmp_path / "deepphys.pth").parent), threads=1)
     motion, appearance = inputs_of(pulsing(0, 24).crops, side)
-    with torch.no_grad():
-        answer = network(torch.from_numpy(motion), torch.from_numpy(appearance)).numpy()[:, 0]
-    assert np.abs(exported(motion, appearance) - answer).max() < 1e-4
-    assert answer.std() > 1e-3, "the answers do not differ, so that any network would agree"
+    wide = {36: 7, 72: 16}[side]
+    left = torch.zeros(64, wide, wide)
+    left[:, :, : wide // 2] = wide / (wide // 2)
+    heard = []
+    for part in (torch.ones(64, wide, wide), left, left.flip(2)):
+        masked = network.final_dense_1.register_forward_pre_hook(lambda _, x, part=part: (x[0] * part.flatten(),))
+        with torch.no_grad():
+            heard.append(network(torch.from_numpy(motion), torch.from_numpy(appearance)).numpy()[:, 0])
+        masked.remove()
+    answers = np.stack(heard, axis=1)
+    assert np.abs(exported(motion, appearance) - answers).max() < 1e-4
+    assert answers.std(axis=0).min() > 1e-3, "the answers do not differ, so that any network would agree"
 
 
 def test_one_appearance_serves_the_motions_that_follow_it() -> None:
