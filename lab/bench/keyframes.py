@@ -21,7 +21,7 @@ from workers.face import FaceTrack, FaceTracker
 from workers.regions import linear
 from workers.rppg.estimators import pos
 from workers.rppg.filters import detrend, pulse_wave
-from workers.rppg.keyframes import group_length, without_jumps
+from workers.rppg.keyframes import rate_per_min, regions_without_jumps
 
 Array = NDArray[np.float64]
 
@@ -45,17 +45,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with open_clip(options.clip) as clip:
         track = FaceTracker().track(_watched(clip.frames(), cells))
     keys = track.keys
-    length = None if keys is None else group_length(keys)
-    if keys is None or length is None:
+    per_min = None if keys is None else rate_per_min(track.times_s, keys)
+    if keys is None or per_min is None:
         sys.stderr.write("no regular keyframes\n")
         return 1
     fs = 1 / float(np.median(np.diff(track.times_s)))
-    per_min = 60 * fs / length
     skin = track.regions.astype(np.float64)
     if not np.isfinite(skin).all():
         sys.stderr.write("the face or a part of it is not seen throughout\n")
         return 1
-    bridged = np.stack([without_jumps(region, keys) for region in track.regions.swapaxes(0, 1)], axis=1)
+    bridged = regions_without_jumps(track.regions, keys)
     report = {
         "keyframes_per_min": round(per_min, 2),
         "comb": {

@@ -142,7 +142,6 @@ def row_of(shot: Film, track: FaceTrack, models: RppgModels) -> Row:
             row["snr_db"][name] = snr_db(spectrum, spectrum.peak_hz())
         row["asked"] = [estimate.name for estimate in told.pulse.estimates if estimate.part is None]
         row |= _of_pulse(told.pulse)
-        row["thorough"] = _of_pulse(seen.pulse)
         signal = {name: run for name, run in asked.estimators.items() if name not in NEURAL}
         if signal:
             row["alone"] = _of_pulse(pulse_of(seen.traces, signal))

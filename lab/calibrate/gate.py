@@ -172,15 +172,8 @@ def _examples(row: Row, *, alone: bool) -> Iterator[tuple[Array, bool]]:
 def _refused_before(row: Row, evidence: Evidence, agreement: Agreement) -> bool:
     """What the checks or the other rules settle before anybody asks whether there is a pulse."""
     gate, reason = CALIBRATION.gate, row["vitals"]["heart_rate"].get("reason")
-    lamp = (
-        evidence.background_snr_db is not None
-        and evidence.background_share is not None
-        and evidence.background_snr_db > gate.lamp_snr_db
-        and evidence.background_share > gate.lamp_share
-    )
-    harmonic = evidence.half_line_db > gate.half_line_db and evidence.half_share > gate.half_share
     imagined = agreement.signal_members < gate.signal_members
-    return lamp or harmonic or imagined or reason in _REFUSED
+    return gate.lamp_behind(evidence) or gate.half_stands_out(evidence) or imagined or reason in _REFUSED
 
 
 def regression(x: Array, y: Array) -> Array:

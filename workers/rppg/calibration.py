@@ -72,6 +72,23 @@ class Gate:
         """The model that was fitted to evidence of this kind."""
         return self.presence_alone if evidence.neural_snr_db is None else self.presence
 
+    def lamp_behind(self, evidence: Evidence) -> bool:
+        """Whether the background beats along; not where none is to be seen."""
+        return (
+            evidence.background_snr_db is not None
+            and evidence.background_share is not None
+            and evidence.background_snr_db > self.lamp_snr_db
+            and evidence.background_share > self.lamp_share
+        )
+
+    def half_stands_out(self, evidence: Evidence) -> bool:
+        """Whether half of the rate may be the rate."""
+        return evidence.half_line_db > self.half_line_db and evidence.half_share > self.half_share
+
+    def keyframes_stronger(self, evidence: Evidence) -> bool:
+        """Whether keyframes did so much beside the pulse that is left that they leave a doubt."""
+        return evidence.coded > self.coded_share * evidence.modulation
+
 
 @dataclass(frozen=True)
 class IntervalModel:

@@ -34,7 +34,7 @@ def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
             "no rate stands out in the colour of the skin",
         ),
         (
-            pulse.evidence.half_line_db > gate.half_line_db and pulse.evidence.half_share > gate.half_share,
+            gate.half_stands_out(pulse.evidence),
             Reason.ESTIMATORS_DISAGREE,
             "half of the likeliest rate stands out as well: one is the other's harmonic",
         ),
@@ -78,8 +78,8 @@ def half_width_per_min(pulse: Pulse) -> float:
 
 def _covered_by_keyframes(pulse: Pulse) -> bool:
     """Whether a pulse at the keyframes' own rate may have gone with them, so that what is left may be anything."""
-    gate, evidence = CALIBRATION.gate, pulse.evidence
-    if evidence.coded <= gate.coded_share * evidence.modulation or log_odds(pulse) >= gate.coded_log_odds:
+    gate = CALIBRATION.gate
+    if not gate.keyframes_stronger(pulse.evidence) or log_odds(pulse) >= gate.coded_log_odds:
         return False
     # Jumps alone taken away, a pulse at the keyframes' rate is still there: it would be heard before anything else.
     between = pulse.between_keyframes
@@ -96,14 +96,8 @@ def _beats_like_a_lamp(evidence: Evidence, gate: Gate) -> bool:
 
     Light of any level cancels out of chrominance, and blood does not.
     """
-    behind = (
-        evidence.background_snr_db is not None
-        and evidence.background_share is not None
-        and evidence.background_snr_db > gate.lamp_snr_db
-        and evidence.background_share > gate.lamp_share
-    )
     if evidence.background_snr_db is not None:
-        return behind
+        return gate.lamp_behind(evidence)
     excess_db = evidence.green_snr_db - evidence.chrominance_snr_db
     return evidence.chrominance_snr_db < gate.grey_snr_db and excess_db > gate.grey_excess_db
 

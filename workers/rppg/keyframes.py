@@ -38,6 +38,12 @@ def group_length(keys: NDArray[np.bool_]) -> int | None:
     return usual
 
 
+def rate_per_min(times_s: NDArray[np.float64], keys: NDArray[np.bool_]) -> float | None:
+    """How often keyframes come, where they come regularly; else None."""
+    length = group_length(keys)
+    return None if length is None else 60 / (length * float(np.median(np.diff(times_s))))
+
+
 def without_pattern(values: NDArray[np.float32], keys: NDArray[np.bool_]) -> NDArray[np.float32]:
     """`values` (n, …), NaN where nothing was measured, without what every group of pictures repeats.
 
@@ -81,3 +87,8 @@ def without_jumps(values: NDArray[np.float32], keys: NDArray[np.bool_]) -> NDArr
     # What the jumps took back between them is a slope now.
     bridged[rows] += detrend(walk - values[rows], axis=0)
     return bridged
+
+
+def regions_without_jumps(regions: NDArray[np.float32], keys: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """`without_jumps` of each of the regions (n, k, c): one that was not seen leaves the others alone."""
+    return np.stack([without_jumps(colours, keys) for colours in regions.swapaxes(0, 1)], axis=1)

@@ -22,7 +22,7 @@ class Pulse:
 
     `rate_per_min` is the mean rate over the clip, counted in the fused wave near the rate that the estimators agree on.
     `between_keyframes` is what the signal estimators hear where the change across keyframes is held for unknown
-    (`Traces.bridged`); None where keyframes leave no pattern, or beat at this rate.
+    (`Traces.bridged`); None where keyframes leave no doubt, or beat at this rate.
     """
 
     rate_per_min: float
@@ -54,6 +54,10 @@ def fused_pulse(traces: Traces, answers: Mapping[str, NDArray[np.float64]]) -> P
     behind = agreement.members or tuple(waves)
     fused = fuse({name: waves[name] for name in behind}, traces.fs, agreement.rate_per_min / 60)
     rate_per_min = mean_rate_per_min(fused, traces.fs, agreement.rate_per_min)
+    halves = next((list(heard.values()) for heard in parts.values() if heard), [])
+    evidence = gather(traces, waves, fused, agreement.rate_per_min / 60, halves)
+    # Nobody asks for it where keyframes leave no doubt.
+    doubtful = CALIBRATION.gate.keyframes_stronger(evidence)
     return Pulse(
         rate_per_min=rate_per_min,
         fs=traces.fs,
@@ -62,15 +66,9 @@ def fused_pulse(traces: Traces, answers: Mapping[str, NDArray[np.float64]]) -> P
         spectrum=spectrum_of(fused, traces.fs),
         estimates=tuple(estimates),
         agreement=agreement,
-        evidence=gather(
-            traces,
-            waves,
-            fused,
-            agreement.rate_per_min / 60,
-            next((list(heard.values()) for heard in parts.values() if heard), []),
-        ),
+        evidence=evidence,
         frames=traces.frames,
-        between_keyframes=_between_keyframes(traces, rate_per_min),
+        between_keyframes=_between_keyframes(traces, rate_per_min) if doubtful else None,
     )
 
 

@@ -1,14 +1,15 @@
 """A tracked face becomes colour traces on an even grid of times."""
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workers.face import REGIONS, FaceTrack
+from workers.rppg import keyframes
 from workers.rppg.chest import rise
-from workers.rppg.keyframes import group_length, without_jumps, without_pattern
+from workers.rppg.keyframes import group_length, without_pattern
 
 GRID_HZ: Final = 30.0
 
@@ -24,6 +25,9 @@ _STRIPE: Final = 12
 
 #: Mesh points at the two ends of the face's width (MediaPipe's canonical face model).
 _FACE_SIDES: Final = (234, 454)
+
+
+_Real = TypeVar("_Real", np.float32, np.float64)
 
 
 class NoTraces(Exception):  # noqa: N818  (named for what happened)
@@ -122,6 +126,10 @@ def traces_of(track: FaceTrack) -> Traces:
 
     colours, light, pictures = _uncoded(track)
     regions = _regions(colours, times, measured, grid)
+    keyframes_per_min = None if track.keys is None else keyframes.rate_per_min(times, track.keys)
+    bridged = None
+    if track.keys is not None and keyframes_per_min is not None:
+        bridged = _regions(keyframes.regions_without_jumps(track.regions, track.keys), times, measured, grid)
 
     lit = np.isfinite(light).all(axis=-1)
     background = np.full((3, count), np.nan)
@@ -145,8 +153,8 @@ def traces_of(track: FaceTrack) -> Traces:
         frames=int(measured.sum()),
         chest=rise(track.torso, grid),
         coded=_amplitude_of(track.regions[:, 0, 1], colours[:, 0, 1]),
-        bridged=_bridged(track, measured, grid),
-        keyframes_per_min=_keyframes_per_min(track),
+        bridged=bridged,
+        keyframes_per_min=keyframes_per_min or 0.0,
     )
 
 
@@ -161,21 +169,6 @@ def _regions(
         if rows.sum() >= max(2.0, REGION_SEEN * measured.sum()):
             regions[index] = _resample(times[rows], values[rows], grid)
     return regions
-
-
-def _bridged(track: FaceTrack, measured: NDArray[np.bool_], grid: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """The regions' colours on the grid, bridged across keyframes; None where these leave no pattern."""
-    keys = track.keys
-    if keys is None or group_length(keys) is None:
-        return None
-    bridged = np.stack([without_jumps(colours, keys) for colours in track.regions.swapaxes(0, 1)], axis=1)
-    return _regions(bridged, track.times_s, measured, grid)
-
-
-def _keyframes_per_min(track: FaceTrack) -> float:
-    """How often keyframes come; 0 where they leave no pattern."""
-    length = None if track.keys is None else group_length(track.keys)
-    return 0.0 if length is None else 60 / (length * float(np.median(np.diff(track.times_s))))
 
 
 def _amplitude_of(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:
@@ -207,7 +200,7 @@ def _resample(
     neighbours.
     """
     if np.median(np.diff(times)) > 0.75 / GRID_HZ:
-        return np.stack([np.interp(grid, times, column) for column in values.T])
+        return _between(times, values, grid).T
     # Averaging keeps what lies above the grid's Nyquist frequency from folding into the pulse band.
     areas = np.concatenate(
         (np.zeros((1, values.shape[1])), np.cumsum(np.diff(times)[:, None] * (values[1:] + values[:-1]) / 2, axis=0))
@@ -220,7 +213,7 @@ def _resample(
     )
     outside = (grid < times[0]) | (grid > times[-1])
     if outside.any():
-        means[:, outside] = np.stack([np.interp(grid[outside], times, column) for column in values.T])
+        means[:, outside] = _between(times, values, grid[outside]).T
     return means
 
 
@@ -250,10 +243,10 @@ def _movement(
     return points.mean(axis=1, dtype=np.float64).T, moved
 
 
-def _between(times: NDArray[np.float64], values: NDArray[np.float32], grid: NDArray[np.float64]) -> NDArray[np.float32]:
+def _between(times: NDArray[np.float64], values: NDArray[_Real], grid: NDArray[np.float64]) -> NDArray[_Real]:
     """(m, …) values at `times` → (n, …) on straight lines between neighbours; beyond the ends the last one."""
     after = np.clip(np.searchsorted(times, grid), 1, len(times) - 1)
-    share = np.clip((grid - times[after - 1]) / (times[after] - times[after - 1]), 0.0, 1.0).astype(np.float32)
-    found: NDArray[np.float32] = values[after - 1]
+    share = np.clip((grid - times[after - 1]) / (times[after] - times[after - 1]), 0.0, 1.0).astype(values.dtype)
+    found: NDArray[_Real] = values[after - 1]
     found += share.reshape(-1, *[1] * (values.ndim - 1)) * (values[after] - found)
     return found

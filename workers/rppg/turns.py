@@ -16,8 +16,7 @@ from workers.rppg.traces import Traces
 def pulse_of(traces: Traces, estimators: Mapping[str, Estimator], *, thorough: bool = False) -> Pulse:
     """Run the estimators (by name) on traces without gaps, and fuse what they say.
 
-    Turn by turn, until the rate is settled; `thorough` asks all. A network that
-    runs out of memory has no vote.
+    Turn by turn, until the rate is settled; `thorough` asks all. A network that runs out of memory has no vote.
 
     Raises:
         ValueError: no estimator at all.

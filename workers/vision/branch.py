@@ -56,7 +56,8 @@ def measure_vision(
     with ThreadPoolExecutor(1, "look") as thread:
         looking = thread.submit(_look, portraits, models, wanted) if not refused else None
         liveness = check_liveness(track, models.networks, thresholds)
-        proportions = body_mass_index(track.landmarks) if not refused and BMI.name not in models.weights else None
+        by_proportions = bmi_from_face and BMI.name not in models.weights and (wanted is None or BMI.name in wanted)
+        proportions = body_mass_index(track.landmarks) if by_proportions and not refused else None
         reading = looking.result() if looking else None
     vitals: dict[str, Vital] = {}
     for spec in specs:
