@@ -67,7 +67,7 @@ def _document(
         "made_by": "python -m lab.calibrate --write",
         "data": {"file": table.name, "sha256": hashlib.sha256(table.read_bytes()).hexdigest(), "clips": len(clips)},
         "held_out": report,
-        "fusion": asdict(fusion),
+        "fusion": {name: value for name, value in asdict(fusion).items() if name != "in_step"},
         "interval": {name: round(value, 4) for name, value in asdict(interval).items()},
     }
 

@@ -172,8 +172,8 @@ def _examples(row: Row, *, alone: bool) -> Iterator[tuple[Array, bool]]:
 def _refused_before(row: Row, evidence: Evidence, agreement: Agreement) -> bool:
     """What the checks or the other rules settle before anybody asks whether there is a pulse."""
     gate, reason = CALIBRATION.gate, row["vitals"]["heart_rate"].get("reason")
-    imagined = agreement.signal_members < gate.signal_members
-    return gate.lamp_behind(evidence) or gate.half_stands_out(evidence) or imagined or reason in _REFUSED
+    doubted = gate.lamp_behind(evidence) or gate.half_stands_out(evidence) or gate.imagined(evidence, agreement)
+    return doubted or reason in _REFUSED
 
 
 def regression(x: Array, y: Array) -> Array:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.agreement import Agreement, Fusion, Reliability
+from workers.rppg.agreement import KNOTS_PER_MIN, Agreement, Fusion, Reliability
 from workers.rppg.evidence import Evidence
 from workers.rppg.presence import PresenceModel
 
@@ -33,6 +33,7 @@ Array = NDArray[np.float64]
 LEAST_ERROR_PER_MIN: Final = 0.05
 #: Norms of variability are those of five minutes (Task Force 1996, Circulation 93:1043).
 FULL_S: Final = 300.0
+_HALVES: Final = 2
 #: Movement over that of a still sitter counts between these.
 MOVEMENTS: Final = (0.5, 8.0)
 
@@ -72,6 +73,14 @@ class Gate:
         """The model that was fitted to evidence of this kind."""
         return self.presence_alone if evidence.neural_snr_db is None else self.presence
 
+    def imagined(self, evidence: Evidence, agreement: Agreement) -> bool:
+        """Whether too few estimators hear the rate that have not learnt what a pulse looks like.
+
+        One is enough where a network hears it in each half of the face, before a background that would show a lamp.
+        """
+        both_halves = agreement.parts >= _HALVES and evidence.background_snr_db is not None
+        return agreement.signal_members < (1 if both_halves else self.signal_members)
+
     def lamp_behind(self, evidence: Evidence) -> bool:
         """Whether the background beats along; not where none is to be seen."""
         return (
@@ -88,6 +97,19 @@ class Gate:
     def keyframes_stronger(self, evidence: Evidence) -> bool:
         """Whether keyframes did so much beside the pulse that is left that they leave a doubt."""
         return evidence.coded > self.coded_share * evidence.modulation
+
+
+@dataclass(frozen=True)
+class InStepModel:
+    """How often a network is right that hears one rate in the whole face and in each half, and how closely."""
+
+    hit: float
+    scale_per_min: float
+
+    def reliability(self) -> Reliability:
+        """As an estimator's; what it says when it is wrong, which is hardly ever, may be anything."""
+        anything = 1 / float(KNOTS_PER_MIN[-1] - KNOTS_PER_MIN[0])
+        return Reliability(self.hit, self.scale_per_min, (anything,) * len(KNOTS_PER_MIN))
 
 
 @dataclass(frozen=True)
@@ -227,6 +249,7 @@ def read_calibration(document: dict[str, Any]) -> Calibration:
             weight=float(document["fusion"]["weight"]),
             prior=tuple(document["fusion"]["prior"]),
             reliabilities={**measured, **stood_in},
+            in_step=InStepModel(**document["in_step"]).reliability(),
         ),
         gate=Gate(
             **{

@@ -1,6 +1,6 @@
 """Whether there is a pulse at all: log odds from the evidence, as fitted to simulated clips with and without one."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ _MOST_LOG_ODDS = 6.0
 
 @dataclass(frozen=True)
 class PresenceModel:
-    """Weights of a logistic regression over `features`, and the log odds from which on a pulse is believed."""
+    """Weights of a logistic regression over `features`, in their order, and the least log odds that are believed."""
 
     constant: float
     snr_db: float
@@ -30,18 +30,7 @@ class PresenceModel:
 
     def log_odds(self, evidence: Evidence, agreement: Agreement) -> float:
         """Log odds that what the estimators follow is the pulse of a living person."""
-        weights = (
-            self.constant,
-            self.snr_db,
-            self.neural_snr_db,
-            self.signal_snr_db,
-            self.line_db,
-            self.log_odds_of_confidence,
-            self.region_correlation,
-            self.halves_coherence,
-            self.halves_agreeing,
-        )
-        return float(features(evidence, agreement) @ np.array(weights))
+        return float(features(evidence, agreement) @ np.array(astuple(self)[:-1]))
 
 
 def features(evidence: Evidence, agreement: Agreement) -> NDArray[np.float64]:

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from workers.rppg.agreement import RATES_PER_MIN, Estimate, agree, belief
+from workers.rppg.agreement import RATES_PER_MIN, Estimate, agree, belief, heard_in_step
 from workers.rppg.calibration import CALIBRATION
 
 FUSION = CALIBRATION.fusion
+_WHOLE_AND_HALVES = ((0.0, None), (-0.8, "left"), (0.9, "right"))
 FIVE = ("pos", "chrom", "green", "physnet", "tscan")
 
 
@@ -82,6 +83,25 @@ def test_what_is_heard_in_a_part_of_the_face_votes_and_is_no_estimator_of_its_ow
     assert heard.rate_per_min == 80
     assert (without.parts, heard.parts) == (0, 2)
     assert heard.near_per_min == pytest.approx((0 + 8 + 30) / 3)
+
+
+def test_a_network_that_hears_one_rate_everywhere_is_believed_against_estimators_that_fail_together() -> None:
+    lost = [Estimate(name, rate, 0.0) for name, rate in (("pos", 65), ("chrom", 65.4), ("omit", 64.8), ("green", 90))]
+    for rate in (80.0, 126.0, 150.0):
+        step = [Estimate("deepphys", rate + of, 0.0, neural=True, part=part) for of, part in _WHOLE_AND_HALVES]
+        apart = [*step[:2], Estimate("deepphys", 47.0, 0.0, neural=True, part="right")]
+        assert heard_in_step([*lost, *step]) == {"deepphys": rate}
+        assert heard_in_step([*lost, *apart]) == {}
+        near = np.abs(RATES_PER_MIN - rate) <= 3
+        assert belief([*lost, *step], FUSION)[near].sum() > 3 * belief([*lost, *apart], FUSION)[near].sum()
+    assert agree([*lost[:2], lost[3], *step], FUSION).rate_per_min == pytest.approx(150, abs=1)
+
+
+def test_a_heart_that_is_not_at_rest_is_told_where_estimators_agree() -> None:
+    for rate in (45.0, 110.0, 150.0, 175.0):
+        agreement = agree(_estimates(rate, rate + 0.5, rate - 0.4, rate, rate), FUSION)
+        assert agreement.rate_per_min == pytest.approx(rate, abs=0.5)
+        assert agreement.confidence > CALIBRATION.gate.settled_confidence
 
 
 def test_nobody_asked_is_an_error() -> None:

@@ -1,9 +1,18 @@
 """The gate is fitted to clips whose pulse is known, and never learns that evidence of a pulse speaks against one."""
 
-import numpy as np
+from dataclasses import replace
 
+import numpy as np
+import pytest
+
+from lab.bench.trial import Row
 from lab.calibrate.gate import regression
+from lab.calibrate.halves import errors_in_step, fit
+from tests.unit.pulse.conftest import MakeTraces
+from workers.rppg.agreement import Agreement
 from workers.rppg.calibration import CALIBRATION
+from workers.rppg.evidence import gather, relative
+from workers.rppg.filters import pulse_wave
 
 
 def test_a_regression_finds_what_speaks_for_a_pulse() -> None:
@@ -30,3 +39,33 @@ def test_the_gate_of_networks_weighs_nothing_against_a_pulse() -> None:
     weights = (model.snr_db, model.neural_snr_db, model.signal_snr_db, model.line_db, model.log_odds_of_confidence)
     assert min(*weights, model.region_correlation, model.halves_coherence, model.halves_agreeing) >= 0
     assert min(model.halves_coherence, model.halves_agreeing) > 0
+
+
+def test_how_often_halves_in_step_are_right_is_counted_on_living_clips() -> None:
+    def row(kind: str, left: float, right: float, rate: float = 80.0) -> Row:
+        estimates = {"pos": 50.0, "deepphys": 80.0, "deepphys.left": left, "deepphys.right": right}
+        return {"conditions": {"kind": kind}, "truth": {"heart_rate": rate}, "estimates": estimates}
+
+    rows = [row("live", 79, 81), row("live", 80, 80.5, 79.5), row("live", 60, 80), row("still", 80, 80)]
+    errors = list(errors_in_step([*rows, row("live", 80, 80, 120), {"conditions": {"kind": "live"}}]))
+    assert errors == [0, 0.5, 40]
+    assert fit(errors).hit == pytest.approx(3 / 5)
+    assert fit(errors).scale_per_min == pytest.approx(0.25)
+
+
+def test_one_witness_does_where_a_network_hears_both_halves_before_a_background_that_would_show_a_lamp(
+    make_traces: MakeTraces,
+) -> None:
+    def heard(signal_members: int, parts: int) -> Agreement:
+        return Agreement(80.0, 0.9, ("deepphys",), signal_members, 0.2, 3.0, 0.2, parts)
+
+    traces = make_traces()
+    bare = replace(traces, background=np.full_like(traces.background, np.nan))
+    wave = pulse_wave(-relative(traces.face[1]), traces.fs)
+    gate = CALIBRATION.gate
+    seen, unseen = gather(traces, {"green": wave}, wave, 1.2), gather(bare, {"green": wave}, wave, 1.2)
+    assert not gate.imagined(seen, heard(2, 0))
+    assert gate.imagined(seen, heard(1, 1))
+    assert not gate.imagined(seen, heard(1, 2))
+    assert gate.imagined(unseen, heard(1, 2))
+    assert gate.imagined(seen, heard(0, 2))
