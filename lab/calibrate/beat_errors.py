@@ -76,9 +76,10 @@ def of_patients(path: Path) -> Iterator[Misread]:
 def of_clips(rows: Sequence[Row]) -> Iterator[Misread]:
     """Simulated clips whose pulse was accepted and is clear enough to place beats; everyone in them is somebody else.
 
-    Those as well that are not told the measure: the ones that are were chosen by the errors that are to be fitted.
+    Those as well that are not told the measure: the ones that are were chosen by the errors that are to be fitted. Of
+    a clip that a journal holds more than once, the latest row.
     """
-    for row in rows:
+    for row in {row["seed"]: row for row in rows}.values():
         beats, accepted = row.get("beats"), row["vitals"]["heart_rate"]["value"] is not None
         if row["conditions"]["kind"] != "live" or beats is None or not accepted:
             continue

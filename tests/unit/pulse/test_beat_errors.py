@@ -1,6 +1,7 @@
 """The error of what is read from beats is fitted to people, and holds on others."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,7 +98,7 @@ def test_a_longer_stretch_is_told_as_a_short_one_is() -> None:
 
 
 def test_clips_without_beats_and_negatives_are_left_out() -> None:
-    row = {
+    row: dict[str, Any] = {
         "seed": 7,
         "conditions": {"kind": "live"},
         "truth": {"sdnn_ms": 25.0, "rmssd_ms": None},
@@ -111,5 +112,6 @@ def test_clips_without_beats_and_negatives_are_left_out() -> None:
         {"vitals": {"heart_rate": {"value": None}}},
         {"evidence": {"snr_db": CALIBRATION.variability.least_snr_db - 0.1}},
     )
-    (part,) = of_clips([row, *({**row, **other} for other in others)])
+    older = {**row, "beats": {**row["beats"], "sdnn_ms": 99.0}}
+    (part,) = of_clips([older, row, *({**row, "seed": seed, **other} for seed, other in enumerate(others))])
     assert part == Misread("sdnn_ms", "simulated clips", "7", 20.0, 25.0, 16, 0.8, 6.04)
