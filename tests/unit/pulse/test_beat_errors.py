@@ -106,7 +106,7 @@ def test_clips_without_beats_and_negatives_are_left_out() -> None:
         "vitals": {"heart_rate": {"value": 75.0}},
         "beats": {"intervals": 16, "sdnn_ms": 20.0, "rmssd_ms": 22.0, "mean_ibi_ms": 800.0},
     }
-    others = (
+    others: tuple[dict[str, Any], ...] = (
         {"conditions": {"kind": "still"}},
         {"beats": None},
         {"vitals": {"heart_rate": {"value": None}}},
