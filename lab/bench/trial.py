@@ -20,6 +20,7 @@ from shared.schemas import Measure, Vital
 from workers.clip import open_clip
 from workers.face import FaceTrack, FaceTracker
 from workers.rppg.agreement import Estimate
+from workers.rppg.beats import Beats
 from workers.rppg.branch import Examined, examine, measure_rppg
 from workers.rppg.estimators import ESTIMATORS, NEURAL, TURNS, Estimator
 from workers.rppg.models import RppgModels
@@ -27,6 +28,7 @@ from workers.rppg.pulse import Pulse
 from workers.rppg.spectrum import snr_db, spectrum_of
 from workers.rppg.traces import Traces
 from workers.rppg.turns import pulse_of
+from workers.rppg.variability import MEASURES, beats_in, regular
 
 Row = dict[str, Any]
 
@@ -142,6 +144,7 @@ def row_of(shot: Film, track: FaceTrack, models: RppgModels) -> Row:
             row["snr_db"][name] = snr_db(spectrum, spectrum.peak_hz())
         row["asked"] = [estimate.name for estimate in told.pulse.estimates if estimate.part is None]
         row |= _of_pulse(told.pulse)
+        row["beats"] = _of_beats(beats_in(told.pulse))
         signal = {name: run for name, run in asked.estimators.items() if name not in NEURAL}
         if signal:
             row["alone"] = _of_pulse(pulse_of(seen.traces, signal))
@@ -184,6 +187,14 @@ def _of_pulse(pulse: Pulse) -> Row:
         "evidence": asdict(pulse.evidence),
         "rate_per_min": pulse.rate_per_min,
     }
+
+
+def _of_beats(beats: Beats) -> Row | None:
+    """What beats give, told or not: what is told was chosen by the errors that are fitted to it."""
+    if not regular(beats):
+        return None
+    measures = {name: MEASURES[name](beats) for name in ("sdnn_ms", "rmssd_ms", "mean_ibi_ms")}
+    return {"intervals": int(beats.kept.sum()), **measures}
 
 
 def _vital(vital: Vital) -> Row:

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,20 @@ NEURAL: Final = frozenset({"deepphys", "mttscan"})
 
 #: The table's movement of people who were asked to sit still: its median on VV-Medium.
 STILL: Final = 0.04
+
+
+class Sample(Protocol):
+    """Whatever is of one subject and one set of data."""
+
+    @property
+    def dataset(self) -> str:
+        """The set of data."""
+        ...
+
+    @property
+    def subject(self) -> str:
+        """Whose it is."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -56,7 +70,7 @@ def _clip(row: dict[str, str]) -> RealClip:
     )
 
 
-def folds_by_subject(clips: Sequence[RealClip], count: int, seed: int) -> NDArray[np.int64]:
+def folds_by_subject(clips: Sequence[Sample], count: int, seed: int) -> NDArray[np.int64]:
     """A fold for each clip, all clips of a subject in the same one."""
     subjects = sorted({clip.subject for clip in clips})
     shuffled = np.random.default_rng(seed).permutation(len(subjects)) % count
@@ -64,7 +78,7 @@ def folds_by_subject(clips: Sequence[RealClip], count: int, seed: int) -> NDArra
     return np.array([fold_of[clip.subject] for clip in clips], dtype=np.int64)
 
 
-def dataset_weights(clips: Sequence[RealClip]) -> NDArray[np.float64]:
+def dataset_weights(clips: Sequence[Sample]) -> NDArray[np.float64]:
     """Weights (n,) that sum to 1 and give every dataset the same say, however many clips it has."""
     names = [clip.dataset for clip in clips]
     weights = np.array([1.0 / names.count(name) for name in names])

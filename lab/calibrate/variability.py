@@ -1,11 +1,12 @@
-"""`python -m lab.calibrate.variability`: how far a clip's SDNN falls short of that of five minutes.
+"""`python -m lab.calibrate.variability`: the error of SDNN and RMSSD, and how far SDNN falls short of five minutes'.
 
-Fitted to photoplethysmograms of patients (BIDMC) at a webcam's 30 Hz. Says how often a verdict of stress would be
-another one after five minutes, simulated clips in the journal of `lab.calibrate.gate` included. With `--write`, renews
-`shortfall` in `workers/rppg/calibration.json`.
+Fitted to photoplethysmograms of patients (BIDMC) at a webcam's 30 Hz, the errors to the simulated clips in the journal
+of `lab.calibrate.gate` as well. Says how often a verdict of stress would be another one after five minutes. With
+`--write`, renews `errors` and `shortfall` in `workers/rppg/calibration.json`.
 """
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,20 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.bench.recordings import BIDMC_HZ, beats_in, recordings, steepest
-from lab.bench.trial import read_rows
+from lab.bench.trial import Row, read_rows
+from lab.calibrate.beat_errors import fitted_model, of_clips, of_patients
 from lab.simulate.physiology import FAST_HEART
 from lab.trials import live_spec
 from shared.schemas import Measure, Vital, VitalStatus
-from workers.rppg.beats import Beats, beats_at
-from workers.rppg.calibration import FULL_S
+from workers.rppg.beats import beats_at
+from workers.rppg.calibration import CALIBRATION, FULL_S, VariabilityModel
 from workers.rppg.stress import StressThresholds, stress
-from workers.rppg.variability import (
-    FEWEST_INTERVALS,
-    SMALLEST_KEPT_SHARE,
-    interval_of,
-    sdnn_ms,
-    told_from_noise,
-)
+from workers.rppg.variability import interval_of, regular, sdnn_ms, told_from_noise
 
 Array = NDArray[np.float64]
 
@@ -72,22 +68,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--journal", type=Path, default=Path("bench-out/calibration-rows.jsonl"))
     parser.add_argument("--write", action="store_true", help="renew variability in workers/rppg/calibration.json")
     options = parser.parse_args(arguments)
-    report: dict[str, Any] = {}
-    found = list(stretches(options.data))
+    rows = read_rows(options.journal)
+    clips = list(of_clips(rows))
+    if options.write and not clips:
+        parser.error(f"no beats of living clips in {options.journal}: run python -m lab.calibrate.gate first")
+    model, errors = fitted_model([*of_patients(options.data), *clips])
+    found = list(stretches(options.data, model))
     shortfall = fit_shortfall(found)
-    report["shortfall"] = {"fitted": shortfall, "by length": _by_length(found)}
-    report["verdicts of stress, as shipped"] = _verdicts([*found, *stretches_of_clips(options.journal)])
+    report: dict[str, Any] = {
+        "errors": errors,
+        "shortfall": {"fitted": shortfall, "by length": _by_length(found)},
+    }
     if options.write:
         path = Path(str(files("workers.rppg") / "calibration.json"))
         document = json.loads(path.read_text("utf-8"))
+        document["variability"]["errors"] = model.errors
         document["variability"]["shortfall"] = [round(value, 3) for value in shortfall]
+        document["variability_made_by"] = {
+            "command": "python -m lab.calibrate.variability --write",
+            "data": {"file": options.data.name, "sha256": hashlib.sha256(options.data.read_bytes()).hexdigest()},
+            "held_out": {name: fit["held_out"] for name, fit in errors.items()},
+        }
         path.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+    else:
+        shipped = stretches(options.data, CALIBRATION.variability)
+        report["verdicts of stress, as shipped"] = _verdicts([*shipped, *stretches_of_clips(rows)])
     json.dump(report, sys.stdout, indent=1)
     sys.stdout.write("\n")
     return 0
 
 
-def stretches(path: Path) -> Iterator[Stretch]:
+def stretches(path: Path, model: VariabilityModel) -> Iterator[Stretch]:
     """Stretches of each patient whose heart is regular, against the five minutes that they lie in."""
     for patient, ppg in recordings(path):
         for start in STARTS_S:
@@ -98,15 +109,15 @@ def stretches(path: Path) -> Iterator[Stretch]:
             for length_s in LENGTHS_S:
                 for at in range(0, round(FULL_S) - length_s + 1, max(length_s // 2, 10)):
                     beats, snr = beats_in(full[at * BIDMC_HZ : (at + length_s) * BIDMC_HZ])
-                    if _regular(beats) and told_from_noise("sdnn_ms", beats, snr):
+                    if regular(beats) and told_from_noise("sdnn_ms", beats, snr, model):
                         value = sdnn_ms(beats)
-                        high = interval_of("sdnn_ms", value, beats, snr)[1]
+                        high = interval_of("sdnn_ms", value, beats, snr, model)[1]
                         yield Stretch("patients", patient, length_s, value, high, sdnn_ms(truth))
 
 
-def stretches_of_clips(journal: Path) -> Iterator[Stretch]:
+def stretches_of_clips(rows: Sequence[Row]) -> Iterator[Stretch]:
     """Simulated clips that were told SDNN, against that of their heart over long times (`lab.simulate.physiology`)."""
-    for row in read_rows(journal):
+    for row in rows:
         told = row["vitals"]["heart_rate_variability"]["value"]
         if row["conditions"]["kind"] == "live" and isinstance(told, dict) and told["sdnn_ms"]["value"] is not None:
             spec = live_spec(row["seed"])
@@ -175,10 +186,6 @@ def _by_length(found: Sequence[Stretch]) -> dict[float, dict[str, float]]:
             "spread": round(float(high - low) / (2 * 1.645), 3),
         }
     return rows
-
-
-def _regular(beats: Beats) -> bool:
-    return len(beats.kept) >= FEWEST_INTERVALS and beats.kept_share >= SMALLEST_KEPT_SHARE
 
 
 if __name__ == "__main__":

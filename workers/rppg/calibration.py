@@ -36,6 +36,10 @@ FULL_S: Final = 300.0
 _HALVES: Final = 2
 #: Movement over that of a still sitter counts between these.
 MOVEMENTS: Final = (0.5, 8.0)
+#: What is added to an error of SDNN or RMSSD before its logarithm is taken, milliseconds.
+LEAST_ERROR_MS: Final = 1.0
+#: Stretches of beats count between these, seconds: what their error was fitted to.
+STRETCHES_S: Final = (15.0, 60.0)
 
 
 @dataclass(frozen=True)
@@ -176,35 +180,46 @@ class VariabilityModel:
     """The band in which beats are placed, the least SNR for it, and the error of what is read from them.
 
     Noise lengthens what a wide band gives, and a narrow one shortens it: `half_bands_hz` at `at_snr_db` (and between
-    them in proportion) are where the two cancel on simulated clips and on clean photoplethysmograms (BIDMC). The error
-    below which nine in ten lie, by quantile regression on both: log(error + 1 ms) = level + slowness·log(interval in
-    seconds) + clearness·SNR/10. Where it is more than `most_error_ms`, a measure says more of
-    the noise than of the heart.
+    them in proportion) are where the two cancel on simulated clips and on clean photoplethysmograms (BIDMC).
+
+    `errors` is how far beside what its sample allows a measure lies in nine of ten: quantile regression on both, made
+    to hold on people left out; log(error + 1 ms) is its product with `variability_features`. Where that of a short
+    stretch is more than `most_error_ms`, a measure says more of the noise than of the heart.
 
     SDNN of `FULL_S` over that of T seconds in them has, as a logarithm, the median drift·log(`FULL_S`/T) and a standard
-    deviation: (drift, spread) is `shortfall` (`python -m lab.calibrate.variability`).
+    deviation: (drift, spread) is `shortfall`. `python -m lab.calibrate.variability` fits both.
     """
 
     half_bands_hz: tuple[float, float]
     at_snr_db: tuple[float, float]
     least_snr_db: float
     most_error_ms: float
-    errors: dict[str, tuple[float, float, float]]
+    errors: dict[str, tuple[float, ...]]
     shortfall: tuple[float, float]
 
     def half_band_hz(self, snr_db: float) -> float:
         """Half of the band for a wave of that SNR."""
         return float(np.interp(snr_db, self.at_snr_db, self.half_bands_hz))
 
-    def error_ms(self, name: str, mean_ibi_s: float, snr_db: float) -> float:
-        """The error below which nine in ten lie, milliseconds."""
-        level, slowness, clearness = self.errors[name]
-        return float(np.exp(level + slowness * np.log(mean_ibi_s) + clearness * np.clip(snr_db, -5, 20) / 10) - 1)
+    def error_ms(self, name: str, mean_ibi_s: float, snr_db: float, stretch_s: float = STRETCHES_S[0]) -> float:
+        """The error of a measure of so many seconds of beats, milliseconds."""
+        features = variability_features(mean_ibi_s, snr_db, stretch_s)
+        return max(float(np.exp(features @ np.array(self.errors[name]))) - LEAST_ERROR_MS, 0.0)
 
     def shortfall_of(self, duration_s: float) -> tuple[float, float]:
         """Median and standard deviation of log(SDNN of `FULL_S` / SDNN of so many seconds); none beyond `FULL_S`."""
         drift, spread = self.shortfall
         return (drift * float(np.log(FULL_S / duration_s)), spread) if duration_s < FULL_S else (0.0, 0.0)
+
+
+def variability_features(mean_ibi_s: float, snr_db: float, stretch_s: float) -> Array:
+    """What the error depends on (4,): a constant, slowness of the heart, the wave's SNR, and the stretch's length.
+
+    A sample's own interval narrows as the stretch grows, and what moves beats in bouts (an ectopic beat, a moment's
+    movement) does not: it is the likelier met.
+    """
+    longer = float(np.clip(stretch_s, *STRETCHES_S)) / STRETCHES_S[0]
+    return np.array([1.0, np.log(mean_ibi_s), np.clip(snr_db, -5, 20) / 10, np.log(longer)])
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from scipy.stats import chi2
 from shared.schemas import Interval, Measure, Vital, VitalStatus
 from shared.vitals import HEART_RATE_VARIABILITY, VARIABILITY, Reason, VariabilitySpec
 from workers.rppg.beats import Beats, beats_of
-from workers.rppg.calibration import CALIBRATION
+from workers.rppg.calibration import CALIBRATION, VariabilityModel
 from workers.rppg.method import method_of
 from workers.rppg.pulse import Pulse
 
@@ -87,10 +87,9 @@ def variability(pulse: Pulse, models: list[str]) -> Vital:
     """The vital `heart_rate_variability` of an accepted pulse: every measure, or why it is silent."""
     spec = HEART_RATE_VARIABILITY
     snr_db = pulse.evidence.snr_db
-    half_band_hz = CALIBRATION.variability.half_band_hz(snr_db)
-    beats = beats_of(pulse.wave, pulse.fs, pulse.rate_per_min, float(pulse.times_s[0]), half_band_hz)
+    beats = beats_in(pulse)
     method = method_of("beats from the phase of the fused wave", models, pulse.frames)
-    if len(beats.kept) < FEWEST_INTERVALS or beats.kept_share < SMALLEST_KEPT_SHARE:
+    if not regular(beats):
         detail = f"{int(beats.kept.sum())} of {len(beats.kept)} intervals between beats are regular enough"
         return Vital.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE, detail, method)
     clear = snr_db >= CALIBRATION.variability.least_snr_db
@@ -109,12 +108,23 @@ def variability(pulse: Pulse, models: list[str]) -> Vital:
     )
 
 
-def told_from_noise(name: str, beats: Beats, snr_db: float) -> bool:
+def beats_in(pulse: Pulse) -> Beats:
+    """Beats of the fused wave, in the band for its noise."""
+    half_band_hz = CALIBRATION.variability.half_band_hz(pulse.evidence.snr_db)
+    return beats_of(pulse.wave, pulse.fs, pulse.rate_per_min, float(pulse.times_s[0]), half_band_hz)
+
+
+def regular(beats: Beats) -> bool:
+    """Whether enough of the intervals can be beats'."""
+    return len(beats.kept) >= FEWEST_INTERVALS and beats.kept_share >= SMALLEST_KEPT_SHARE
+
+
+def told_from_noise(name: str, beats: Beats, snr_db: float, model: VariabilityModel = CALIBRATION.variability) -> bool:
     """Whether beats are placed well enough for a measure; shares and ratios rest on the same differences as RMSSD."""
-    model = CALIBRATION.variability
     if name == "mean_ibi_ms":
         return True
     part = name if name in model.errors else "rmssd_ms"
+    # Noise does the same to a measure at any length; what a longer stretch adds is no noise.
     error_ms = model.error_ms(part, mean_ibi_ms(beats) / 1000, snr_db)
     return snr_db >= model.least_snr_db and error_ms <= model.most_error_ms
 
@@ -139,7 +149,9 @@ def _measure(spec: VariabilitySpec, beats: Beats, duration_s: float, snr_db: flo
     )
 
 
-def interval_of(name: str, value: float, beats: Beats, snr_db: float) -> Interval:
+def interval_of(
+    name: str, value: float, beats: Beats, snr_db: float, model: VariabilityModel = CALIBRATION.variability
+) -> Interval:
     """90 % interval for what a long recording at the same rest would give: the sample's size, and the
     beats' own error.
     """
@@ -153,14 +165,24 @@ def interval_of(name: str, value: float, beats: Beats, snr_db: float) -> Interva
         middle = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
         half = _Z / (1 + _Z**2 / n) * np.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
         return float(max(0.0, 100 * (middle - half))), float(min(100.0, 100 * (middle + half)))
-    # Neighbouring intervals resemble each other (respiration, the baroreflex): about two make one independent one.
-    freedom = max(n / 2, 2)
     if name == "lf_hf":
-        spread = np.exp(_Z * 2 / np.sqrt(freedom))
+        spread = np.exp(_Z * 2 / np.sqrt(_freedom(n)))
         return value / spread, value * spread
-    error = CALIBRATION.variability.error_ms(name, mean_ibi_ms(beats) / 1000, snr_db)
-    low, high = (value * np.sqrt(freedom / chi2.ppf(end, freedom)) for end in (0.95, 0.05))
+    mean_s = mean_ibi_ms(beats) / 1000
+    error = model.error_ms(name, mean_s, snr_db, stretch_s=n * mean_s)
+    low, high = sampling_interval(value, n)
     return (
         float(max(0.0, value - np.hypot(value - low, error))),
         float(value + np.hypot(high - value, error)),
     )
+
+
+def sampling_interval(value: float, intervals: int) -> Interval:
+    """90 % interval for SDNN or RMSSD from the sample's size alone, were the beats placed without an error."""
+    low, high = (value * np.sqrt(_freedom(intervals) / chi2.ppf(end, _freedom(intervals))) for end in (0.95, 0.05))
+    return float(low), float(high)
+
+
+def _freedom(intervals: int) -> float:
+    # Neighbouring intervals resemble each other (respiration, the baroreflex): about two make one independent one.
+    return max(intervals / 2, 2)
