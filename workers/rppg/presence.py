@@ -11,6 +11,11 @@ from workers.rppg.evidence import Evidence
 #: A ratio above the first, and log odds above the second, say no more than these do.
 _MOST_LINE_DB = 12.0
 _MOST_LOG_ODDS = 6.0
+#: Waves that have nothing to do with each other are in step by chance for a while: their coherence spreads by one over
+#: the square root of the time seen. What the fit knows is clips of the first length; beyond the second, what light and
+#: encoders do everywhere is no chance any more.
+_FITTED_S = 15.0
+_MOST_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,10 @@ class PresenceModel:
     line_db: float
     log_odds_of_confidence: float
     region_correlation: float
+    region_coherence: float
     halves_coherence: float
     halves_agreeing: float
+    log_rate: float
     least: float
 
     def log_odds(self, evidence: Evidence, agreement: Agreement) -> float:
@@ -34,9 +41,11 @@ class PresenceModel:
 
 
 def features(evidence: Evidence, agreement: Agreement) -> NDArray[np.float64]:
-    """What the regression looks at (9,): a constant, ratios of waves, line, confidence, regions and halves in step, and
-    in how many of the halves the rate stands out by itself.
+    """What the regression looks at (11,): a constant, ratios of waves, line, confidence, regions and halves in step, in
+    how many of the halves the rate stands out by itself, and the rate: light, encoders and heads drift slowly, so that
+    what is no pulse seldom beats fast.
     """
+    steadiness = float(np.sqrt(min(evidence.duration_s, _MOST_S) / _FITTED_S))
     confidence = min(max(agreement.confidence, 1e-3), 1 - 1e-6)
     return np.array(
         [
@@ -47,7 +56,9 @@ def features(evidence: Evidence, agreement: Agreement) -> NDArray[np.float64]:
             min(evidence.line_db, _MOST_LINE_DB),
             min(float(np.log(confidence / (1 - confidence))), _MOST_LOG_ODDS),
             evidence.region_correlation,
-            0.0 if evidence.halves_coherence is None else evidence.halves_coherence,
+            evidence.region_coherence * steadiness,
+            0.0 if evidence.halves_coherence is None else evidence.halves_coherence * steadiness,
             float(agreement.parts),
+            float(np.log(agreement.rate_per_min / 60)),
         ]
     )

@@ -1,6 +1,6 @@
 """The gate is fitted to clips whose pulse is known, and never learns that evidence of a pulse speaks against one."""
 
-from dataclasses import replace
+from dataclasses import astuple, fields, replace
 
 import numpy as np
 import pytest
@@ -13,6 +13,9 @@ from workers.rppg.agreement import Agreement
 from workers.rppg.calibration import CALIBRATION
 from workers.rppg.evidence import gather, relative
 from workers.rppg.filters import pulse_wave
+from workers.rppg.presence import PresenceModel, features
+
+_HALVES_COHERENCE = [field.name for field in fields(PresenceModel)].index("halves_coherence")
 
 
 def test_a_regression_finds_what_speaks_for_a_pulse() -> None:
@@ -36,9 +39,22 @@ def test_nothing_is_weighed_against_a_pulse() -> None:
 
 def test_the_gate_of_networks_weighs_nothing_against_a_pulse() -> None:
     model = CALIBRATION.gate.presence
-    weights = (model.snr_db, model.neural_snr_db, model.signal_snr_db, model.line_db, model.log_odds_of_confidence)
-    assert min(*weights, model.region_correlation, model.halves_coherence, model.halves_agreeing) >= 0
-    assert min(model.halves_coherence, model.halves_agreeing) > 0
+    assert min(astuple(model)[1:-1]) >= 0
+    assert min(model.region_coherence, model.halves_coherence, model.halves_agreeing, model.log_rate) > 0
+
+
+def test_the_same_coherence_says_more_in_a_longer_clip_and_no_more_beyond_half_a_minute(
+    make_traces: MakeTraces,
+) -> None:
+    traces = make_traces()
+    wave = pulse_wave(-relative(traces.face[1]), traces.fs)
+    evidence = replace(gather(traces, {"green": wave}, wave, 1.2), halves_coherence=0.6)
+    agreement = Agreement(72.0, 0.9, ("green",), 1, 0.2, 3.0, 0.2, 0)
+    heard = [features(replace(evidence, duration_s=duration_s), agreement) for duration_s in (10, 15, 30, 120)]
+    ten, fitted, thirty, long = (row[_HALVES_COHERENCE] for row in heard)
+    assert fitted == pytest.approx(0.6)
+    assert ten < fitted < thirty
+    assert thirty == long
 
 
 def test_how_often_halves_in_step_are_right_is_counted_on_living_clips() -> None:
