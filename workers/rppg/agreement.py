@@ -88,7 +88,7 @@ class Agreement:
     spread_per_min  standard deviation of the members' estimates
     entropy         of the belief, in nats: the logarithm of how many of `RATES_PER_MIN` it is spread over
     near_per_min    mean distance of the `NEAREST` estimates from the rate
-    parts           parts of the face in which a network hears the rate by itself
+    parts           parts of the face in which a network hears the rate by itself, or its second harmonic
     """
 
     rate_per_min: float
@@ -168,7 +168,12 @@ def agree(estimates: Sequence[Estimate], fusion: Fusion) -> Agreement:
         spread_per_min=float(np.std(rates)) if rates else GROSS_PER_MIN,
         entropy=float(entr(probability).sum()),
         near_per_min=float(np.mean(sorted(abs(estimate.rate_per_min - rate) for estimate in whole)[:NEAREST])),
-        parts=sum(
-            estimate.part is not None and abs(estimate.rate_per_min - rate) <= MEMBER_PER_MIN for estimate in estimates
-        ),
+        parts=sum(estimate.part is not None and _beats_with(estimate.rate_per_min, rate) for estimate in estimates),
     )
+
+
+def _beats_with(said_per_min: float, rate_per_min: float) -> bool:
+    """Whether a part of the face speaks for the rate: a slow pulse has a second harmonic among the rates of hearts, and
+    where the fundamental drowns it is what is heard of it.
+    """
+    return min(abs(said_per_min - rate_per_min), abs(said_per_min - 2 * rate_per_min)) <= MEMBER_PER_MIN

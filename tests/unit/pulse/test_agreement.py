@@ -97,6 +97,19 @@ def test_a_network_that_hears_one_rate_everywhere_is_believed_against_estimators
     assert agree([*lost[:2], lost[3], *step], FUSION).rate_per_min == pytest.approx(150, abs=1)
 
 
+def test_a_half_that_hears_the_second_harmonic_speaks_for_the_rate_and_one_that_hears_its_half_does_not() -> None:
+    def halves_of(left: float, right: float) -> int:
+        parts = [Estimate("deepphys", rate, 0.0, True, part) for rate, part in ((left, "left"), (right, "right"))]
+        return agree([*_estimates(45, 45.2, 44.8, 45, 45), Estimate("deepphys", 45.0, 0.0, True), *parts], FUSION).parts
+
+    assert halves_of(45.5, 44.0) == 2
+    assert halves_of(45.5, 89.0) == 2
+    assert halves_of(45.5, 70.0) == 1
+    high = [Estimate("deepphys", 90.0, 0.0, True, part) for part in (None, "left")]
+    low = Estimate("deepphys", 45.0, 0.0, True, "right")
+    assert agree([*_estimates(90, 90.2, 89.8, 90, 90), *high, low], FUSION).parts == 1
+
+
 def test_a_heart_that_is_not_at_rest_is_told_where_estimators_agree() -> None:
     for rate in (45.0, 110.0, 150.0, 175.0):
         agreement = agree(_estimates(rate, rate + 0.5, rate - 0.4, rate, rate), FUSION)
