@@ -172,7 +172,7 @@ def _examples(row: Row, *, alone: bool) -> Iterator[tuple[Array, bool]]:
 def _refused_before(row: Row, evidence: Evidence, agreement: Agreement) -> bool:
     """What the checks or the other rules settle before anybody asks whether there is a pulse."""
     gate, reason = CALIBRATION.gate, row["vitals"]["heart_rate"].get("reason")
-    doubted = gate.lamp_behind(evidence) or gate.half_stands_out(evidence) or gate.imagined(evidence, agreement)
+    doubted = gate.lamp_behind(evidence) or gate.half_stands_out(evidence) or gate.imagined(agreement)
     return doubted or reason in _REFUSED
 
 

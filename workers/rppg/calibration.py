@@ -33,7 +33,6 @@ Array = NDArray[np.float64]
 LEAST_ERROR_PER_MIN: Final = 0.05
 #: Norms of variability are those of five minutes (Task Force 1996, Circulation 93:1043).
 FULL_S: Final = 300.0
-_HALVES: Final = 2
 #: Movement over that of a still sitter counts between these.
 MOVEMENTS: Final = (0.5, 8.0)
 #: What is added to an error of SDNN or RMSSD before its logarithm is taken, milliseconds.
@@ -77,13 +76,12 @@ class Gate:
         """The model that was fitted to evidence of this kind."""
         return self.presence_alone if evidence.neural_snr_db is None else self.presence
 
-    def imagined(self, evidence: Evidence, agreement: Agreement) -> bool:
+    def imagined(self, agreement: Agreement) -> bool:
         """Whether too few estimators hear the rate that have not learnt what a pulse looks like.
 
-        One is enough where a network hears it in each half of the face, before a background that would show a lamp.
+        However many halves of the face a network hears it in: a person played on a screen beats in both of them.
         """
-        both_halves = agreement.parts >= _HALVES and evidence.background_snr_db is not None
-        return agreement.signal_members < (1 if both_halves else self.signal_members)
+        return agreement.signal_members < self.signal_members
 
     def lamp_behind(self, evidence: Evidence) -> bool:
         """Whether the background beats along; not where none is to be seen."""
