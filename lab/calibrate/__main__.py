@@ -8,12 +8,12 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from lab.calibrate.document import renewed
 from lab.calibrate.fit import fit_fusion, fit_interval
 from lab.calibrate.held_out import (
     PLAIN_SUPPORT,
@@ -42,18 +42,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     confidence = CALIBRATION.gate.confidence
     report = _report(clips, confidence)
     if options.write:
-        path = Path(str(files("workers.rppg") / "calibration.json"))
-        document = _document(json.loads(path.read_text("utf-8")), clips, confidence, options.table, report)
-        path.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+        with renewed() as document:
+            document.update(_document(clips, confidence, options.table, report))
     json.dump(report, sys.stdout, indent=1)
     sys.stdout.write("\n")
     return 0
 
 
-def _document(
-    before: dict[str, Any], clips: Sequence[RealClip], confidence: float, table: Path, report: dict[str, Any]
-) -> dict[str, Any]:
-    """The document of `before` with what this table says, fitted to every clip."""
+def _document(clips: Sequence[RealClip], confidence: float, table: Path, report: dict[str, Any]) -> dict[str, Any]:
+    """What this table says, fitted to every clip, as the calibration's document has it."""
     fusion = fit_fusion(clips)
     agreements = [agree(clip.estimates, fusion) for clip in clips]
     accepted = [at for at, agreement in enumerate(agreements) if agreement.confidence >= confidence]
@@ -63,7 +60,7 @@ def _document(
         np.array([agreements[at].rate_per_min - clips[at].rate_per_min for at in accepted]),
         LEVEL,
     )
-    return before | {
+    return {
         "made_by": "python -m lab.calibrate --write",
         "data": {"file": table.name, "sha256": hashlib.sha256(table.read_bytes()).hexdigest(), "clips": len(clips)},
         "held_out": report,

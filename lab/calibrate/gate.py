@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from dataclasses import fields as dataclass_fields
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.bench.trial import Row, read_rows, rows
+from lab.calibrate.document import renewed
 from lab.calibrate.fit import quantile_regression
 from lab.trials import CALIBRATION_SEED, PULSELESS, specs
 from shared.vitals import Reason
@@ -80,15 +80,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         models_of[name], report[name] = fit(found, alone=alone, held=held)
     pixel_interval, report["pixel_interval"] = fit_interval(found)
     if options.write:
-        path = Path(str(files("workers.rppg") / "calibration.json"))
-        document = json.loads(path.read_text("utf-8"))
-        document["gate"] |= {name: _rounded(model) for name, model in models_of.items()}
-        document["pixel_interval"] = {name: round(value, 4) for name, value in asdict(pixel_interval).items()}
-        document["gate_made_by"] = {
-            "command": "python -m lab.calibrate.gate --write" + (" --refit-alone" if options.refit_alone else ""),
-            "clips": len(found),
-        }
-        path.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+        with renewed() as document:
+            document["gate"] |= {name: _rounded(model) for name, model in models_of.items()}
+            document["pixel_interval"] = {name: round(value, 4) for name, value in asdict(pixel_interval).items()}
+            document["gate_made_by"] = {
+                "command": "python -m lab.calibrate.gate --write" + (" --refit-alone" if options.refit_alone else ""),
+                "clips": len(found),
+            }
     json.dump(report, sys.stdout, indent=1)
     sys.stdout.write("\n")
     return 0

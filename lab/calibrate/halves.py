@@ -9,12 +9,12 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 
 from lab.bench.trial import Row, read_rows
+from lab.calibrate.document import renewed
 from workers.rppg.agreement import MEMBER_PER_MIN, Estimate, heard_in_step
 from workers.rppg.calibration import InStepModel
 
@@ -32,14 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     model = fit(errors)
     report = {"in step": len(errors), "wrong": sum(error > MEMBER_PER_MIN for error in errors)}
     if options.write:
-        path = Path(str(files("workers.rppg") / "calibration.json"))
-        document = json.loads(path.read_text("utf-8"))
-        document["in_step"] = {
-            "hit": round(model.hit, 4),
-            "scale_per_min": round(model.scale_per_min, 4),
-        }
-        document["in_step_made_by"] = {"command": "python -m lab.calibrate.halves --write", **report}
-        path.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+        with renewed() as document:
+            document["in_step"] = {
+                "hit": round(model.hit, 4),
+                "scale_per_min": round(model.scale_per_min, 4),
+            }
+            document["in_step_made_by"] = {"command": "python -m lab.calibrate.halves --write", **report}
     json.dump({**report, "hit": model.hit, "scale_per_min": model.scale_per_min}, sys.stdout, indent=1)
     sys.stdout.write("\n")
     return 0

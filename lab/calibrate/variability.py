@@ -11,7 +11,6 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from lab.bench.recordings import BIDMC_HZ, beats_in, recordings, steepest
 from lab.bench.trial import Row, read_rows
 from lab.calibrate.beat_errors import fitted_model, of_clips, of_patients
+from lab.calibrate.document import renewed
 from lab.simulate.physiology import FAST_HEART
 from lab.trials import live_spec
 from shared.schemas import Measure, Vital, VitalStatus
@@ -80,16 +80,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "shortfall": {"fitted": shortfall, "by length": _by_length(found)},
     }
     if options.write:
-        path = Path(str(files("workers.rppg") / "calibration.json"))
-        document = json.loads(path.read_text("utf-8"))
-        document["variability"]["errors"] = model.errors
-        document["variability"]["shortfall"] = [round(value, 3) for value in shortfall]
-        document["variability_made_by"] = {
-            "command": "python -m lab.calibrate.variability --write",
-            "data": {"file": options.data.name, "sha256": hashlib.sha256(options.data.read_bytes()).hexdigest()},
-            "held_out": {name: fit["held_out"] for name, fit in errors.items()},
-        }
-        path.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+        with renewed() as document:
+            document["variability"]["errors"] = model.errors
+            document["variability"]["shortfall"] = [round(value, 3) for value in shortfall]
+            document["variability_made_by"] = {
+                "command": "python -m lab.calibrate.variability --write",
+                "data": {"file": options.data.name, "sha256": hashlib.sha256(options.data.read_bytes()).hexdigest()},
+                "held_out": {name: fit["held_out"] for name, fit in errors.items()},
+            }
     else:
         shipped = stretches(options.data, CALIBRATION.variability)
         report["verdicts of stress, as shipped"] = _verdicts([*shipped, *stretches_of_clips(rows)])
