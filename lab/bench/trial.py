@@ -22,7 +22,7 @@ from workers.face import FaceTrack, FaceTracker
 from workers.rppg.agreement import Estimate
 from workers.rppg.beats import Beats
 from workers.rppg.branch import Examined, examine, measure_rppg
-from workers.rppg.estimators import ESTIMATORS, NEURAL, TURNS, Estimator
+from workers.rppg.estimators import BY_COLOUR, ESTIMATORS, NEURAL, TURNS, Estimator
 from workers.rppg.models import RppgModels
 from workers.rppg.pulse import Pulse
 from workers.rppg.spectrum import snr_db, spectrum_of
@@ -146,8 +146,10 @@ def row_of(shot: Film, track: FaceTrack, models: RppgModels) -> Row:
         row |= _of_pulse(told.pulse)
         row["beats"] = _of_beats(beats_in(told.pulse))
         signal = {name: run for name, run in asked.estimators.items() if name not in NEURAL}
-        if signal:
-            row["alone"] = _of_pulse(pulse_of(seen.traces, signal))
+        colours = {name: run for name, run in signal.items() if name in BY_COLOUR}
+        for name, chosen in (("alone", signal), ("colours", colours)):
+            if chosen:
+                row[name] = _of_pulse(pulse_of(seen.traces, chosen))
         row["networks"] = [
             _of_pulse(pulse_of(seen.traces, so_far, thorough=True)) for so_far in _turn_by_turn(asked.estimators)
         ]

@@ -45,7 +45,7 @@ def fit_fusion(clips: Sequence[RealClip]) -> Fusion:
 
 
 def _prior(truth: Array, weights: Array) -> tuple[float, ...]:
-    at_rest = np.array(_density(truth, weights, bandwidth=12.0))
+    at_rest = np.array(density(truth, weights, bandwidth=12.0))
     evenly = NOT_AT_REST / (KNOTS_PER_MIN[-1] - KNOTS_PER_MIN[0])
     return tuple(round(float(value), 7) for value in (1 - NOT_AT_REST) * at_rest + evenly)
 
@@ -105,11 +105,11 @@ def _reliability(name: str, clips: Sequence[RealClip], truth: Array, weights: Ar
         share = followed / (followed + (1 - hit) * np.interp(said, KNOTS_PER_MIN, misses))
         hit = float((weight * share).sum() / weight.sum())
         scale = max(float((weight * share * error).sum() / (weight * share).sum()), _SMALLEST_SCALE_PER_MIN)
-        misses = _density(said, weight * (1 - share), bandwidth=5.0)
+        misses = density(said, weight * (1 - share), bandwidth=5.0)
     return Reliability(round(hit, 4), round(scale, 4), misses)
 
 
-def _density(values: Array, weights: Array, bandwidth: float) -> tuple[float, ...]:
+def density(values: Array, weights: Array, bandwidth: float) -> tuple[float, ...]:
     """Kernel density per beat a minute at `KNOTS_PER_MIN`, never nought."""
     kernels = np.exp(-0.5 * ((KNOTS_PER_MIN[:, None] - values) / bandwidth) ** 2) @ weights
     density = kernels / (kernels.sum() * (KNOTS_PER_MIN[1] - KNOTS_PER_MIN[0])) + _DENSITY_FLOOR

@@ -9,9 +9,9 @@ answers known for each (`lab.calibrate`), Bayes' rule turns a set of answers int
 
 Estimators look at the same pixels and fail together, so their votes count by a weight w below 1 (the tempered
 likelihood
-of dependent experts, Genest & Zidek 1986, Statistical Science 1(1):114). A network that hears the same rate in parts of
-the face that share no noise has one vote instead of several, which counts in full and as often right as that was found
-to be.
+of dependent experts, Genest & Zidek 1986, Statistical Science 1(1):114). An estimator that hears the same rate in parts
+of the face that share no noise has one vote instead of several, which counts in full and as often right as that was
+found to be.
 """
 
 from collections.abc import Mapping, Sequence
@@ -70,13 +70,13 @@ class Reliability:
 class Fusion:
     """The calibrated model of all estimators: `weight` of a vote, `prior` of the rate at `KNOTS_PER_MIN`.
 
-    `in_step`: how a network errs that hears one rate in the whole face and in each part of it.
+    `in_step`: how those err, by name, that hear one rate in the whole face and in each part of it.
     """
 
     weight: float
     prior: tuple[float, ...]
     reliabilities: Mapping[str, Reliability]
-    in_step: Reliability
+    in_step: Mapping[str, Reliability]
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,6 @@ class Agreement:
     rate_per_min: float
     confidence: float
     members: tuple[str, ...]
-    signal_members: int
     spread_per_min: float
     entropy: float
     near_per_min: float
@@ -116,9 +115,9 @@ def hit_density(error_per_min: Array, scale_per_min: float) -> Array:
 def belief(estimates: Sequence[Estimate], fusion: Fusion) -> Array:
     """Probability of each of `RATES_PER_MIN`, given the estimates."""
     log_belief = np.log(np.interp(RATES_PER_MIN, KNOTS_PER_MIN, fusion.prior))
-    in_step = heard_in_step(estimates)
-    for rate_per_min in in_step.values():
-        log_belief += np.log(_likelihood(rate_per_min, fusion.in_step))
+    in_step = {name: rate for name, rate in heard_in_step(estimates).items() if name in fusion.in_step}
+    for name, rate_per_min in in_step.items():
+        log_belief += np.log(_likelihood(rate_per_min, fusion.in_step[name]))
     for estimate in estimates:
         if estimate.name not in in_step:
             likelihood = _likelihood(estimate.rate_per_min, fusion.reliabilities[estimate.name])
@@ -134,7 +133,7 @@ def _likelihood(said_per_min: float, reliability: Reliability) -> Array:
 
 
 def heard_in_step(estimates: Sequence[Estimate]) -> dict[str, float]:
-    """The rate of the whole face, by name, of each network that hears it in every part of the face by itself."""
+    """The rate of the whole face, by name, of each estimator that hears it in every part of the face by itself."""
     found = {}
     for name in {estimate.name for estimate in estimates if estimate.part is not None}:
         rates = {estimate.part: estimate.rate_per_min for estimate in estimates if estimate.name == name}
@@ -164,7 +163,6 @@ def agree(estimates: Sequence[Estimate], fusion: Fusion) -> Agreement:
         rate_per_min=rate,
         confidence=float(probability[np.abs(RATES_PER_MIN - rate) <= GROSS_PER_MIN].sum()),
         members=tuple(estimate.name for estimate in members),
-        signal_members=sum(not estimate.neural for estimate in members),
         spread_per_min=float(np.std(rates)) if rates else GROSS_PER_MIN,
         entropy=float(entr(probability).sum()),
         near_per_min=float(np.mean(sorted(abs(estimate.rate_per_min - rate) for estimate in whole)[:NEAREST])),

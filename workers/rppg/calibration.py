@@ -4,6 +4,7 @@
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
@@ -11,7 +12,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.agreement import KNOTS_PER_MIN, Agreement, Fusion, Reliability
+from workers.rppg.agreement import Agreement, Fusion, Reliability
+from workers.rppg.estimators import NEURAL
 from workers.rppg.evidence import Evidence
 from workers.rppg.presence import PresenceModel
 
@@ -22,6 +24,7 @@ STAND_INS: Final = {
     "omit": "chrom",
     "pbv": "chrom",
     "ica": "green",
+    "mrc": "green",
     "2sr": "green",
     "physnet": "deepphys",
     "tscan": "mttscan",
@@ -45,8 +48,11 @@ STRETCHES_S: Final = (15.0, 60.0)
 class Gate:
     """What a pulse must show before its rate is told; see `workers.rppg.evidence.Evidence` for the quantities.
 
-    presence, presence_alone       is there a pulse at all: with networks, and where none ran
-    confidence, signal_members     least belief in the rate, and least estimators behind it that are no networks
+    presence                       is there a pulse at all: where networks ran
+    presence_patches               the same where none did, and the crops were looked at
+    presence_alone                 the same where the regions' colours are all that was looked at
+    confidence, signal_members     least belief in the rate, and least estimators behind it, networks left out and
+                                   relatives (`STAND_INS`) counted once
     lamp_snr_db, lamp_share        a background that beats more than both of these is a lamp
     grey_snr_db, grey_excess_db    without a background: a pulse below the one in chrominance, and above the other in
                                    green over chrominance, is light and not blood
@@ -58,6 +64,7 @@ class Gate:
     """
 
     presence: PresenceModel
+    presence_patches: PresenceModel
     presence_alone: PresenceModel
     confidence: float
     signal_members: int
@@ -74,14 +81,18 @@ class Gate:
 
     def presence_for(self, evidence: Evidence) -> PresenceModel:
         """The model that was fitted to evidence of this kind."""
-        return self.presence_alone if evidence.neural_snr_db is None else self.presence
+        if evidence.neural_snr_db is not None:
+            return self.presence
+        return self.presence_alone if evidence.patches_snr_db is None else self.presence_patches
 
     def imagined(self, agreement: Agreement) -> bool:
         """Whether too few estimators hear the rate that have not learnt what a pulse looks like.
 
-        However many halves of the face a network hears it in: a person played on a screen beats in both of them.
+        However many halves of the face a network hears it in: a person played on a screen beats in both of them. And
+        relatives are one: GREEN and patches of the face follow light of any colour alike.
         """
-        return agreement.signal_members < self.signal_members
+        heard = {STAND_INS.get(name, name) for name in agreement.members if name not in NEURAL}
+        return len(heard) < self.signal_members
 
     def lamp_behind(self, evidence: Evidence) -> bool:
         """Whether the background beats along; not where none is to be seen."""
@@ -99,19 +110,6 @@ class Gate:
     def keyframes_stronger(self, evidence: Evidence) -> bool:
         """Whether keyframes did so much beside the pulse that is left that they leave a doubt."""
         return evidence.coded > self.coded_share * evidence.modulation
-
-
-@dataclass(frozen=True)
-class InStepModel:
-    """How often a network is right that hears one rate in the whole face and in each half, and how closely."""
-
-    hit: float
-    scale_per_min: float
-
-    def reliability(self) -> Reliability:
-        """As an estimator's; what it says when it is wrong, which is hardly ever, may be anything."""
-        anything = 1 / float(KNOTS_PER_MIN[-1] - KNOTS_PER_MIN[0])
-        return Reliability(self.hit, self.scale_per_min, (anything,) * len(KNOTS_PER_MIN))
 
 
 @dataclass(frozen=True)
@@ -252,22 +250,20 @@ class Calibration:
 
 def read_calibration(document: dict[str, Any]) -> Calibration:
     """The calibration in the document that `lab.calibrate` writes."""
-    measured = {
-        name: Reliability(float(row["hit"]), float(row["scale_per_min"]), tuple(row["misses"]))
-        for name, row in document["fusion"]["reliabilities"].items()
-    }
+    measured = _reliabilities(document["fusion"]["reliabilities"])
     stood_in = {name: measured[other] for name, other in STAND_INS.items() if name not in measured}
     return Calibration(
         fusion=Fusion(
             weight=float(document["fusion"]["weight"]),
             prior=tuple(document["fusion"]["prior"]),
             reliabilities={**measured, **stood_in},
-            in_step=InStepModel(**document["in_step"]).reliability(),
+            in_step=_reliabilities(document["in_step"]),
         ),
         gate=Gate(
             **{
                 **document["gate"],
                 "presence": PresenceModel(**document["gate"]["presence"]),
+                "presence_patches": PresenceModel(**document["gate"]["presence_patches"]),
                 "presence_alone": PresenceModel(**document["gate"]["presence_alone"]),
             }
         ),
@@ -286,6 +282,13 @@ def read_calibration(document: dict[str, Any]) -> Calibration:
             **{**document["respiration"], "chest_swing": tuple(document["respiration"]["chest_swing"])}
         ),
     )
+
+
+def _reliabilities(rows: Mapping[str, Any]) -> dict[str, Reliability]:
+    return {
+        name: Reliability(float(row["hit"]), float(row["scale_per_min"]), tuple(row["misses"]))
+        for name, row in rows.items()
+    }
 
 
 CALIBRATION: Final = read_calibration(json.loads((files("workers.rppg") / "calibration.json").read_text("utf-8")))

@@ -4,8 +4,9 @@ An estimator answers a wall, too: each turns whatever varies into a wave with a 
 skin does at once and nothing else in the picture does, at one rate, in the colours of blood.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,8 @@ class Evidence:
     half_share          the same against the highest power near the rate
     halves_coherence    in [-1, 1]: what a network hears in the left part of the face against what it hears in the
                         right, near the rate; None where none was asked so
+    patches_snr_db      what patches of the crops say (MRC), as snr_db; None where they were not asked
+    patches_coherence   the same as halves_coherence, of patches
     coded               relative amplitude of what keyframes did to the face's green, and was taken away
     """
 
@@ -73,14 +76,20 @@ class Evidence:
     half_share: float
     coded: float = 0.0
     halves_coherence: float | None = None
+    patches_snr_db: float | None = None
+    patches_coherence: float | None = None
 
 
 def gather(
-    traces: Traces, waves: Mapping[str, Array], fused: Array, rate_hz: float, halves: Sequence[Array] = ()
+    traces: Traces,
+    waves: Mapping[str, Array],
+    fused: Array,
+    rate_hz: float,
+    parts_of: Mapping[str, Mapping[str, Array]] = MappingProxyType({}),
 ) -> Evidence:
     """Evidence about a pulse of `rate_hz`: `waves` (n,) by estimator, and the one that is fused from them (n,).
 
-    `halves`: the waves (n,) that a network hears in parts of the face that share no noise.
+    `parts_of`: the waves (n,) that an estimator hears in parts of the face that share no noise, for those that do.
     """
     fs = traces.fs
     signal = _mean([wave for name, wave in waves.items() if name not in NEURAL])
@@ -97,6 +106,10 @@ def gather(
 
     def snr_db(wave: Array | None) -> float:
         return -60.0 if wave is None else snr_of(spectrum_of(wave, fs), rate_hz)
+
+    def halves_coherence(names: Collection[str]) -> float | None:
+        heard = next((list(heard.values()) for name, heard in parts_of.items() if heard and name in names), None)
+        return None if heard is None else _in_step(heard, fs, rate_hz)
 
     half_line_db, half_share = (-60.0, 0.0) if signal is None else half_rate(spectrum_of(signal, fs), rate_hz)
     return Evidence(
@@ -117,7 +130,9 @@ def gather(
         half_line_db=half_line_db,
         half_share=half_share,
         coded=traces.coded,
-        halves_coherence=_in_step(halves, fs, rate_hz) if len(halves) else None,
+        halves_coherence=halves_coherence(NEURAL),
+        patches_snr_db=snr_db(waves["mrc"]) if "mrc" in waves else None,
+        patches_coherence=halves_coherence({"mrc"}),
     )
 
 

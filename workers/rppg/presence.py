@@ -16,6 +16,10 @@ _MOST_LOG_ODDS = 6.0
 #: encoders do everywhere is no chance any more.
 _FITTED_S = 15.0
 _MOST_S = 30.0
+#: Modulation of the background over the face's counts between these; where no background is seen, it counts as the
+#: other, halfway between living clips (0.05) and what is no pulse (0.27).
+_SHARES = (0.01, 1.0)
+_UNSEEN = 0.11
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,9 @@ class PresenceModel:
     halves_coherence: float
     halves_agreeing: float
     log_rate: float
+    patches_snr_db: float
+    patches_coherence: float
+    quiet_background: float
     least: float
 
     def log_odds(self, evidence: Evidence, agreement: Agreement) -> float:
@@ -41,11 +48,13 @@ class PresenceModel:
 
 
 def features(evidence: Evidence, agreement: Agreement) -> NDArray[np.float64]:
-    """What the regression looks at (11,): a constant, ratios of waves, line, confidence, regions and halves in step, in
+    """What the regression looks at (14,): a constant, ratios of waves, line, confidence, regions and halves in step, in
     how many of the halves the rate stands out by itself, and the rate: light, encoders and heads drift slowly, so that
-    what is no pulse seldom beats fast.
+    what is no pulse seldom beats fast; last, what patches of the crops say, and how quiet the background is near the
+    rate.
     """
     steadiness = float(np.sqrt(min(evidence.duration_s, _MOST_S) / _FITTED_S))
+    share = evidence.background_share
     confidence = min(max(agreement.confidence, 1e-3), 1 - 1e-6)
     return np.array(
         [
@@ -60,5 +69,8 @@ def features(evidence: Evidence, agreement: Agreement) -> NDArray[np.float64]:
             0.0 if evidence.halves_coherence is None else evidence.halves_coherence * steadiness,
             float(agreement.parts),
             float(np.log(agreement.rate_per_min / 60)),
+            0.0 if evidence.patches_snr_db is None else evidence.patches_snr_db,
+            0.0 if evidence.patches_coherence is None else evidence.patches_coherence * steadiness,
+            -float(np.log(np.clip(_UNSEEN if share is None else share, *_SHARES))),
         ]
     )

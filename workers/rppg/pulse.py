@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from workers.rppg.agreement import MEMBER_PER_MIN, Agreement, Estimate, agree
 from workers.rppg.beats import mean_rate_per_min
 from workers.rppg.calibration import CALIBRATION
-from workers.rppg.estimators import ESTIMATORS, NEURAL, by_part, whole
+from workers.rppg.estimators import BY_COLOUR, NEURAL, by_part, whole
 from workers.rppg.evidence import Evidence, gather
 from workers.rppg.filters import standardise
 from workers.rppg.spectrum import PowerSpectrum, snr_db, spectrum_of
@@ -21,7 +21,7 @@ class Pulse:
     """The fused pulse wave (n,) on its grid of times, its spectrum, the estimates behind it, and the evidence.
 
     `rate_per_min` is the mean rate over the clip, counted in the fused wave near the rate that the estimators agree on.
-    `between_keyframes` is what the signal estimators hear where the change across keyframes is held for unknown
+    `between_keyframes` is what the colours of the regions say where the change across keyframes is held for unknown
     (`Traces.bridged`); None where keyframes leave no doubt, or beat at this rate.
     """
 
@@ -54,8 +54,7 @@ def fused_pulse(traces: Traces, answers: Mapping[str, NDArray[np.float64]]) -> P
     behind = agreement.members or tuple(waves)
     fused = fuse({name: waves[name] for name in behind}, traces.fs, agreement.rate_per_min / 60)
     rate_per_min = mean_rate_per_min(fused, traces.fs, agreement.rate_per_min)
-    halves = next((list(heard.values()) for heard in parts.values() if heard), [])
-    evidence = gather(traces, waves, fused, agreement.rate_per_min / 60, halves)
+    evidence = gather(traces, waves, fused, agreement.rate_per_min / 60, parts)
     # Nobody asks for it where keyframes leave no doubt.
     doubtful = CALIBRATION.gate.keyframes_stronger(evidence)
     return Pulse(
@@ -73,7 +72,7 @@ def fused_pulse(traces: Traces, answers: Mapping[str, NDArray[np.float64]]) -> P
 
 
 def _between_keyframes(traces: Traces, rate_per_min: float) -> Pulse | None:
-    """What the signal estimators hear where the change across keyframes is unknown.
+    """What the regions' colours say where the change across keyframes is unknown.
 
     None as well at a multiple of the keyframes' rate: with their pattern most of a pulse there is gone from the traces,
     and what is left of it lies beside.
@@ -84,9 +83,7 @@ def _between_keyframes(traces: Traces, rate_per_min: float) -> Pulse | None:
     if abs(beats_per_keyframe - max(1, round(beats_per_keyframe))) * traces.keyframes_per_min <= MEMBER_PER_MIN:
         return None
     bridged = replace(traces, regions=traces.bridged, bridged=None, coded=0.0)
-    return fused_pulse(
-        bridged, {spec.name: spec.bind()(bridged) for spec in ESTIMATORS if spec.kept and not spec.neural}
-    )
+    return fused_pulse(bridged, {name: run(bridged) for name, run in BY_COLOUR.items()})
 
 
 def _estimate(name: str, wave: NDArray[np.float64], fs: float, part: str | None = None) -> Estimate:

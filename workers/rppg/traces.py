@@ -22,6 +22,11 @@ REGION_SEEN: Final = 0.8
 
 #: Rows of the crops that are freed from the encoder's pattern at a time.
 _STRIPE: Final = 12
+#: Parts of a pixel's value that cleaned crops are kept in.
+FINE: Final = 256
+
+#: Face crops, whole or in parts of `FINE`.
+Crops = NDArray[np.uint8] | NDArray[np.uint16]
 
 #: Mesh points at the two ends of the face's width (MediaPipe's canonical face model).
 _FACE_SIDES: Final = (234, 454)
@@ -44,7 +49,8 @@ class Traces:
                                 seen
     background  (3, n)          linear-light RGB of the background
     motion      (n,)            speed of the landmarks, face widths per second
-    crops       (n, 72, 72, 3)  uint8 face crops, nearest in time
+    crops       (n, 72, 72, 3)  face crops, nearest in time: uint8, or uint16 in parts of 1/`FINE` where an encoder's
+                                pattern was taken away (`scale_of`)
     position    (2, n)          centre of the landmarks, in face widths
     seen        (n,)            whether a face was measured within `BRIDGE_S` around
     gaps        ((from, to), …) seconds during which no face was measured
@@ -61,7 +67,7 @@ class Traces:
     regions: NDArray[np.float64]
     background: NDArray[np.float64]
     motion: NDArray[np.float64]
-    crops: NDArray[np.uint8]
+    crops: Crops
     position: NDArray[np.float64]
     seen: NDArray[np.bool_]
     gaps: tuple[tuple[float, float], ...]
@@ -180,17 +186,24 @@ def _amplitude_of(before: NDArray[np.float32], after: NDArray[np.float32]) -> fl
     return float(np.sqrt(2) * taken.std() / max(float(before[known].mean()), 1e-9))
 
 
-def _uncoded(track: FaceTrack) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
+def _uncoded(track: FaceTrack) -> tuple[NDArray[np.float32], NDArray[np.float32], Crops]:
     """The track's regions, background and crops without what the encoder repeats in every group of pictures."""
     if track.keys is None or group_length(track.keys) is None:
         return track.regions, track.background, track.crops
-    crops = track.crops.copy()
+    # Finer than pixels are: rounded to whole values again, a pattern of less than half of one would stay where it is.
+    crops = track.crops.astype(np.uint16)
+    crops *= FINE
     # In stripes, because the whole of a long clip as floats is half a gigabyte.
     for top in range(0, crops.shape[1], _STRIPE):
         stripe = crops[:, top : top + _STRIPE]
         cleaned = without_pattern(stripe.astype(np.float32), track.keys)
-        crops[:, top : top + _STRIPE] = np.clip(np.rint(cleaned), 0, 255).astype(np.uint8)
+        crops[:, top : top + _STRIPE] = np.clip(np.rint(cleaned), 0, 255 * FINE).astype(np.uint16)
     return without_pattern(track.regions, track.keys), without_pattern(track.background, track.keys), crops
+
+
+def scale_of(crops: Crops) -> int:
+    """What a value of the crops is to be divided by, to lie between 0 and 255."""
+    return FINE if crops.dtype == np.uint16 else 1
 
 
 def _resample(

@@ -7,9 +7,9 @@ import pytest
 
 from lab.bench.trial import Row
 from lab.calibrate.gate import regression
-from lab.calibrate.halves import errors_in_step, fit
+from lab.calibrate.halves import fit, said_in_step
 from tests.unit.pulse.conftest import MakeTraces
-from workers.rppg.agreement import Agreement
+from workers.rppg.agreement import KNOTS_PER_MIN, Agreement
 from workers.rppg.calibration import CALIBRATION
 from workers.rppg.evidence import gather, relative
 from workers.rppg.filters import pulse_wave
@@ -41,6 +41,18 @@ def test_the_gate_of_networks_weighs_nothing_against_a_pulse() -> None:
     model = CALIBRATION.gate.presence
     assert min(astuple(model)[1:-1]) >= 0
     assert min(model.region_coherence, model.halves_coherence, model.halves_agreeing, model.log_rate) > 0
+    assert min(model.patches_snr_db, model.patches_coherence) > 0
+
+
+def test_each_kind_of_evidence_has_the_gate_that_was_fitted_to_it(make_traces: MakeTraces) -> None:
+    gate, traces = CALIBRATION.gate, make_traces()
+    wave = pulse_wave(-relative(traces.face[1]), traces.fs)
+    halves = {"left": wave, "right": wave}
+    assert gate.presence_for(gather(traces, {"green": wave}, wave, 1.2)) is gate.presence_alone
+    patches = gather(traces, {"green": wave, "mrc": wave}, wave, 1.2, {"mrc": halves})
+    assert gate.presence_for(patches) is gate.presence_patches
+    both = gather(traces, {"mrc": wave, "deepphys": wave}, wave, 1.2, {"mrc": halves, "deepphys": halves})
+    assert gate.presence_for(both) is gate.presence
 
 
 def test_the_same_coherence_says_more_in_a_longer_clip_and_no_more_beyond_half_a_minute(
@@ -49,7 +61,7 @@ def test_the_same_coherence_says_more_in_a_longer_clip_and_no_more_beyond_half_a
     traces = make_traces()
     wave = pulse_wave(-relative(traces.face[1]), traces.fs)
     evidence = replace(gather(traces, {"green": wave}, wave, 1.2), halves_coherence=0.6)
-    agreement = Agreement(72.0, 0.9, ("green",), 1, 0.2, 3.0, 0.2, 0)
+    agreement = Agreement(72.0, 0.9, ("green",), 0.2, 3.0, 0.2, 0)
     heard = [features(replace(evidence, duration_s=duration_s), agreement) for duration_s in (10, 15, 30, 120)]
     ten, fitted, thirty, long = (row[_HALVES_COHERENCE] for row in heard)
     assert fitted == pytest.approx(0.6)
@@ -63,17 +75,31 @@ def test_how_often_halves_in_step_are_right_is_counted_on_living_clips() -> None
         return {"conditions": {"kind": kind}, "truth": {"heart_rate": rate}, "estimates": estimates}
 
     rows = [row("live", 79, 81), row("live", 80, 80.5, 79.5), row("live", 60, 80), row("still", 80, 80)]
-    errors = list(errors_in_step([*rows, row("live", 80, 80, 120), {"conditions": {"kind": "live"}}]))
-    assert errors == [0, 0.5, 40]
-    assert fit(errors).hit == pytest.approx(3 / 5)
-    assert fit(errors).scale_per_min == pytest.approx(0.25)
+    said = said_in_step([*rows, row("live", 80, 80, 120), {"conditions": {"kind": "live"}}])
+    assert said == {"deepphys": [(80, 80), (80, 79.5), (80, 120)]}
+    model = fit(said["deepphys"])
+    assert model.hit == pytest.approx(3 / 5)
+    assert model.scale_per_min == pytest.approx(0.25)
+    wrong = dict(zip(KNOTS_PER_MIN, model.misses, strict=True))
+    assert wrong[80] > 4 * wrong[150] > 0
+    never = fit([(80, 80), (90, 90.3)])
+    assert max(never.misses) == pytest.approx(min(never.misses))
 
 
 def test_what_a_network_hears_alone_is_imagined_however_many_halves_it_hears_it_in() -> None:
-    def heard(signal_members: int, parts: int) -> Agreement:
-        return Agreement(80.0, 0.9, ("deepphys",), signal_members, 0.2, 3.0, 0.2, parts)
+    def imagined(*members: str, parts: int) -> bool:
+        return CALIBRATION.gate.imagined(Agreement(80.0, 0.9, members, 0.2, 3.0, 0.2, parts))
 
-    gate = CALIBRATION.gate
-    assert not gate.imagined(heard(2, 0))
-    assert gate.imagined(heard(1, 2))
-    assert gate.imagined(heard(0, 2))
+    assert not imagined("pos", "green", parts=0)
+    assert not imagined("chrom", "mrc", "deepphys", parts=2)
+    assert imagined("green", "deepphys", parts=2)
+    assert imagined("deepphys", "tscan", parts=2)
+
+
+def test_relatives_are_one_witness() -> None:
+    def imagined(*members: str) -> bool:
+        return CALIBRATION.gate.imagined(Agreement(80.0, 0.9, members, 0.2, 3.0, 0.2, 4))
+
+    assert imagined("green", "mrc", "deepphys")
+    assert imagined("omit", "pbv", "chrom", "deepphys")
+    assert not imagined("omit", "mrc", "deepphys")

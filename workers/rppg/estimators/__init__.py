@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from workers.models.deepphys import PARTS
 from workers.models.session import Network
-from workers.rppg.estimators import chrom, deepphys, green, ica, lgi, omit, pbv, physnet, pos, ssr, tscan
+from workers.rppg.estimators import chrom, deepphys, green, ica, lgi, mrc, omit, pbv, physnet, pos, ssr, tscan
 from workers.rppg.traces import Traces
 
 #: (n,) pulse wave on the traces' grid, rising with blood volume, standardised; or (k, n), further ones of `PARTS`.
@@ -33,7 +33,8 @@ class EstimatorSpec:
 
     `turn`: those of a later one are asked only where the earlier ones leave a doubt. `kept`: asked without being named;
     the others are here to be measured (`facevitals bench accuracy`) and to be asked for (`--estimators`).
-    `shipped` names weights of this project's own, used where those of `model` are not installed.
+    `shipped` names weights of this project's own, used where those of `model` are not installed. `crops`: it looks at
+    the crops of the face, the others at the regions' colours alone.
     """
 
     name: str
@@ -42,6 +43,7 @@ class EstimatorSpec:
     turn: int = 0
     kept: bool = True
     shipped: str | None = None
+    crops: bool = False
 
     @property
     def weights(self) -> tuple[str, ...]:
@@ -71,14 +73,17 @@ ESTIMATORS: Final[tuple[EstimatorSpec, ...]] = (
     EstimatorSpec("lgi", lgi.estimate, kept=False),
     EstimatorSpec("omit", omit.estimate),
     EstimatorSpec("pbv", pbv.estimate),
+    EstimatorSpec("mrc", mrc.estimate, crops=True),
     EstimatorSpec("ica", ica.estimate, kept=False),
-    EstimatorSpec("2sr", ssr.estimate, kept=False),
-    EstimatorSpec("deepphys", deepphys.estimate, model="deepphys", turn=1, shipped="deepphys.rendered"),
-    EstimatorSpec("tscan", tscan.estimate, model="tscan.rlap", turn=2),
-    EstimatorSpec("physnet", physnet.estimate, model="physnet.rlap", turn=3, kept=False),
+    EstimatorSpec("2sr", ssr.estimate, kept=False, crops=True),
+    EstimatorSpec("deepphys", deepphys.estimate, model="deepphys", turn=1, shipped="deepphys.rendered", crops=True),
+    EstimatorSpec("tscan", tscan.estimate, model="tscan.rlap", turn=2, crops=True),
+    EstimatorSpec("physnet", physnet.estimate, model="physnet.rlap", turn=3, kept=False, crops=True),
 )
 
 #: Names of those that have learnt what a pulse looks like.
 NEURAL: Final = frozenset(spec.name for spec in ESTIMATORS if spec.neural)
+#: Those that need nothing but the regions' colours, ready to run.
+BY_COLOUR: Final = {spec.name: spec.bind() for spec in ESTIMATORS if spec.kept and not spec.crops}
 #: In which turn each is asked.
 TURNS: Final = {spec.name: spec.turn for spec in ESTIMATORS}

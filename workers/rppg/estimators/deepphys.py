@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from workers.models.session import Network
 from workers.rppg.filters import pulse_wave
-from workers.rppg.traces import Traces
+from workers.rppg.traces import Crops, Traces
 
 #: Frames a run: few enough that the network's maps stay small.
 CHUNK: Final = 128
@@ -22,7 +22,7 @@ def estimate(traces: Traces, network: Network) -> NDArray[np.float64]:
     return waves_of(traces.crops, traces.fs, network)
 
 
-def waves_of(crops: NDArray[np.uint8], fs: float, network: Network) -> NDArray[np.float64]:
+def waves_of(crops: Crops, fs: float, network: Network) -> NDArray[np.float64]:
     """(3, n) pulse waves of crops (n, h, h, 3): the sums of the derivatives that the network gives."""
     motion, appearance = inputs_of(crops, network_side(network))
     derivative = np.concatenate(
@@ -34,7 +34,7 @@ def waves_of(crops: NDArray[np.uint8], fs: float, network: Network) -> NDArray[n
     return pulse_wave(np.cumsum(derivative.reshape(len(derivative), -1).T.astype(np.float64), axis=1), fs)
 
 
-def inputs_of(crops: NDArray[np.uint8], side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def inputs_of(crops: Crops, side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Motion and appearance, both (n, 3, side, side), of crops (n, h, h, 3).
 
     Motion is (c₁ - c₀)/(c₁ + c₀) over the clip's deviation of it, 0 after the last frame; appearance the crops,

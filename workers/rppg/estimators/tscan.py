@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from workers.models.session import Network
 from workers.rppg.filters import pulse_wave
-from workers.rppg.traces import Traces
+from workers.rppg.traces import Traces, scale_of
 
 SIDE: Final = 36
 #: Frames a run: a multiple of the network's segments of 20, few enough that its maps stay small.
@@ -24,7 +24,7 @@ def estimate(traces: Traces, network: Network) -> NDArray[np.float64]:
     """(n,) pulse wave of the face crops, rising with blood volume: the sum of the derivative that the network gives."""
     n = len(traces.crops)
     small = np.stack([cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for crop in traces.crops])
-    frames = small.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
+    frames = small.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255 * scale_of(traces.crops))
     appearance = frames.mean(axis=0, keepdims=True)
     motion = np.diff(frames, axis=0, append=frames[-1:])
     motion[-1] = motion[-2] if n > 1 else 0

@@ -9,7 +9,7 @@ import numpy as np
 from workers.face import FaceTrack
 from workers.models.session import Runner
 from workers.rppg.calibration import CALIBRATION
-from workers.rppg.estimators import ESTIMATORS
+from workers.rppg.estimators import BY_COLOUR
 from workers.rppg.pulse import fused_pulse
 from workers.rppg.traces import NoTraces, traces_of
 from workers.vision.cues import Cues
@@ -24,7 +24,6 @@ _SHORTEST_S: Final = 5.0
 # Part of the clip in which there must be a face for a flicker over it.
 _SEEN: Final = 0.5
 #: Networks draw a pulse where there is none; these can't.
-_ESTIMATORS: Final = {spec.name: spec.bind() for spec in ESTIMATORS if spec.kept and not spec.neural}
 
 
 def cues_of(track: FaceTrack, networks: Mapping[str, Runner]) -> Cues:
@@ -45,11 +44,11 @@ def cues_of(track: FaceTrack, networks: Mapping[str, Runner]) -> Cues:
 def pulse(track: FaceTrack) -> float | None:
     """Log-odds of a pulse in the longest stretch in which the face is seen; None where that is too short."""
     try:
-        # No network is asked, so that the crops need not be made ready for one.
+        # Nobody looks at the crops, so that they need not be made ready.
         traces = traces_of(replace(track, crops=track.crops[:, :1, :1])).longest_seen()
     except NoTraces:
         return None
     if traces.duration_s < _SHORTEST_S:
         return None
-    found = fused_pulse(traces, {name: run(traces) for name, run in _ESTIMATORS.items()})
+    found = fused_pulse(traces, {name: run(traces) for name, run in BY_COLOUR.items()})
     return CALIBRATION.gate.presence_alone.log_odds(found.evidence, found.agreement)

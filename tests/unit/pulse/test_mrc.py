@@ -1,0 +1,89 @@
+"""Patches of skin are weighted by how quiet they are, and by nothing that a rate could be imagined from."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from workers.rppg.estimators import BY_COLOUR, mrc
+from workers.rppg.filters import pulse_wave
+from workers.rppg.spectrum import snr_db, spectrum_of
+from workers.rppg.traces import Traces
+
+from .conftest import PULSATILE, MakeTraces, pulse_at
+
+RATE_PER_MIN = 80.0
+
+
+def _with_crops(traces: Traces, crops: NDArray[np.float64]) -> Traces:
+    return replace(traces, crops=np.clip(np.rint(crops), 0, 255).astype(np.uint8))
+
+
+@pytest.fixture(name="face")
+def _face(make_traces: MakeTraces) -> tuple[Traces, NDArray[np.float64]]:
+    """Traces, and crops (n, 72, 72, 3) of skin that pulses hardly, in a little noise."""
+    traces = make_traces()
+    beat = 1 - 0.002 * pulse_at(traces.times_s, RATE_PER_MIN)[:, None] * PULSATILE
+    skin = np.array([120.0, 80.0, 60.0]) * beat
+    rng = np.random.default_rng(5)
+    return traces, skin[:, None, None] + rng.normal(scale=1.5, size=(len(beat), 72, 72, 3))
+
+
+def _snr_db(wave: NDArray[np.float64], traces: Traces) -> float:
+    return snr_db(spectrum_of(wave, traces.fs), RATE_PER_MIN / 60)
+
+
+def test_a_loud_patch_drowns_the_mean_and_not_the_pulse(face: tuple[Traces, NDArray[np.float64]]) -> None:
+    traces, crops = face
+    rng = np.random.default_rng(6)
+    crops[:, 40:52, 24:48] += 12 * rng.normal(size=(len(crops), 1, 1, 1))
+    mean = pulse_wave(-crops[:, 12:60, 18:54, 1].mean(axis=(1, 2)), traces.fs)
+    combined = mrc.estimate(_with_crops(traces, crops))
+    assert _snr_db(mean, traces) < 0
+    assert _snr_db(combined[0], traces) > _snr_db(mean, traces) + 6
+
+
+def test_what_is_not_of_the_skins_colour_has_next_to_no_say(face: tuple[Traces, NDArray[np.float64]]) -> None:
+    traces, crops = face
+    curtain = 1 + 0.02 * np.sin(2 * np.pi * 1.7 * traces.times_s)
+    crops[:, :, :24] = (np.array([60.0, 80.0, 120.0]) * curtain[:, None])[:, None, None]
+    wave = mrc.estimate(_with_crops(traces, crops))[0]
+    assert 60 * spectrum_of(wave, traces.fs).peak_hz() == pytest.approx(RATE_PER_MIN, abs=1)
+
+
+def test_what_an_encoder_does_not_renew_is_no_quiet_skin(face: tuple[Traces, NDArray[np.float64]]) -> None:
+    traces, crops = face
+    crops[:, :30] = crops[:1, :30]
+    assert _snr_db(mrc.estimate(_with_crops(traces, crops))[0], traces) > 0
+
+
+def test_halves_share_no_pixel(face: tuple[Traces, NDArray[np.float64]]) -> None:
+    traces, crops = face
+    before = mrc.estimate(_with_crops(traces, crops))
+    crops[:, :, 37:] += 8 * np.sin(2 * np.pi * 2.1 * traces.times_s)[:, None, None, None]
+    after = mrc.estimate(_with_crops(traces, crops))
+    # What noise is usual is asked of the whole face.
+    assert np.corrcoef(before[1], after[1])[0, 1] > 0.998
+    assert 60 * spectrum_of(after[2], traces.fs).peak_hz() == pytest.approx(126, abs=1)
+
+
+def test_no_skin_gives_zeros(make_traces: MakeTraces) -> None:
+    traces = make_traces()
+    assert not mrc.estimate(_with_crops(traces, np.zeros((450, 72, 72, 3)))).any()
+    assert not mrc.estimate(_with_crops(traces, np.full((450, 72, 72, 3), 90.0))).any()
+    assert not mrc.estimate(_with_crops(traces, np.full((450, 1, 1, 3), 90.0))).any()
+
+
+def test_noise_is_in_step_by_chance_alone(make_traces: MakeTraces) -> None:
+    found = []
+    for seed in range(8):
+        crops = 90 + np.random.default_rng(seed).normal(scale=3, size=(450, 72, 72, 3))
+        _, left, right = mrc.estimate(_with_crops(make_traces(), crops))
+        found.append(float(np.corrcoef(left, right)[0, 1]))
+    assert abs(np.mean(found)) < 0.15
+
+
+def test_those_that_look_at_the_crops_are_not_asked_by_colour() -> None:
+    assert {"pos", "chrom", "green"} <= set(BY_COLOUR)
+    assert not {"mrc", "2sr", "deepphys"} & set(BY_COLOUR)
