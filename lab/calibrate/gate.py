@@ -42,8 +42,9 @@ UNDECIDED: Final = frozenset({"covered", "half_covered", "masked", "face_leaves"
 #: Reasons of checks that end the matter.
 _REFUSED: Final = frozenset({Reason.TIMING_GAPS, Reason.MOTION})
 #: How far above the likeliest of everything without a pulse the threshold lies, in log odds. Over half as many clips it
-#: was 1.5: the likeliest of twice as many lies higher by about log 2, where tails fall off as those of log odds do.
-MARGIN: Final = 1.0
+#: was 1.5: the likeliest of twice as many lies higher by about log 2, where tails fall off as those of log odds do. Where
+#: networks can still be asked it stays: asking costs time alone, and a slow pulse's second harmonic was told without.
+MARGINS: Final = {"networks": 1.0, "alone": 1.5, "colours": 1.5}
 
 #: The models of presence, and what of a row each is fitted to.
 SEEN_WITH: Final = {"presence": "networks", "presence_patches": "alone", "presence_alone": "colours"}
@@ -115,7 +116,7 @@ def fit(found: Sequence[Row], what: str, *, held: PresenceModel | None = None) -
     else:
         weights = np.array([getattr(held, name) for name in names])
         left_out = x @ weights
-    least = max(float(left_out[y == 0].max()) + MARGIN, 0.0)
+    least = max(float(left_out[y == 0].max()) + MARGINS[what], 0.0)
     report = {
         "right": int(y.sum()),
         "wrong": int((1 - y).sum()),
