@@ -42,8 +42,9 @@ UNDECIDED: Final = frozenset({"covered", "half_covered", "masked", "face_leaves"
 #: Reasons of checks that end the matter.
 _REFUSED: Final = frozenset({Reason.TIMING_GAPS, Reason.MOTION})
 #: How far above the likeliest of everything without a pulse the threshold lies, in log odds. Over half as many clips it
-#: was 1.5: the likeliest of twice as many lies higher by about log 2, where tails fall off as those of log odds do. Where
-#: networks can still be asked it stays: asking costs time alone, and a slow pulse's second harmonic was told without.
+#: was 1.5: the likeliest of twice as many lies higher by about log 2, where tails fall off as those of log odds do.
+#: Where networks can still be asked it stays: asking costs time alone, and a slow pulse's second harmonic was told
+#: without.
 MARGINS: Final = {"networks": 1.0, "alone": 1.5, "colours": 1.5}
 
 #: The models of presence, and what of a row each is fitted to.
