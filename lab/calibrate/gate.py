@@ -46,9 +46,9 @@ _REFUSED: Final = frozenset({Reason.TIMING_GAPS, Reason.MOTION})
 #: Where networks can still be asked it stays: asking costs time alone, and a slow pulse's second harmonic was told
 #: without.
 MARGINS: Final = {"networks": 1.0, "alone": 1.5, "colours": 1.5}
-
 #: The models of presence, and what of a row each is fitted to.
 SEEN_WITH: Final = {"presence": "networks", "presence_patches": "alone", "presence_alone": "colours"}
+
 #: Level of the interval.
 LEVEL: Final = 0.9
 

@@ -23,7 +23,6 @@ _PORTRAITS: Final = 3
 _SHORTEST_S: Final = 5.0
 # Part of the clip in which there must be a face for a flicker over it.
 _SEEN: Final = 0.5
-#: Networks draw a pulse where there is none; these can't.
 
 
 def cues_of(track: FaceTrack, networks: Mapping[str, Runner]) -> Cues:
@@ -50,5 +49,6 @@ def pulse(track: FaceTrack) -> float | None:
         return None
     if traces.duration_s < _SHORTEST_S:
         return None
+    # Networks draw a pulse where there is none; these can't.
     found = fused_pulse(traces, {name: run(traces) for name, run in BY_COLOUR.items()})
     return CALIBRATION.gate.presence_alone.log_odds(found.evidence, found.agreement)
