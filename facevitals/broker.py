@@ -16,6 +16,9 @@ from facevitals.processes import Child, start_child
 #: A machine that is busy starts it late, and a long append-only file is read first.
 START_S: Final = 60.0
 
+#: With `appendfsync everysec` an answer is put off the disk for two seconds at most.
+WRITTEN_S: Final = 30.0
+
 
 class BrokerNotStartedError(Exception):
     """The embedded broker did not start: see its log in DATA_DIR/broker, or name one by FACEVITALS_REDIS_URL."""
@@ -101,3 +104,24 @@ def start_broker(
             time.sleep(0.03)
     child.stop(1)
     raise BrokerNotStartedError(f"Valkey did not answer on port {port}; see {folder / 'valkey.log'}.")
+
+
+def crash(broker: Broker) -> None:
+    """`kill -9`, as soon as the append-only file holds all that the broker has answered for.
+
+    While the file is being synced, which a busy disk draws out, the broker answers for up to two seconds before it
+    writes (`appendfsync everysec`): a kill in there loses those answers, and that's the broker's bargain
+    (docs/runbook.md), not what a test of the service is about. So nothing is accepted any more, then all is written,
+    then it dies; connections break off wherever they are.
+    """
+    client = redis.Redis.from_url(broker.url, socket_connect_timeout=5, socket_timeout=5)
+    client.client_pause(int(WRITTEN_S * 1000), all=False)
+    end = time.monotonic() + WRITTEN_S
+    while time.monotonic() < end:
+        state = client.info("persistence")
+        if not state["aof_buffer_length"] and not state["aof_pending_bio_fsync"]:
+            break
+        time.sleep(0.01)
+    client.close()
+    broker.child.process.kill()
+    broker.child.process.wait()

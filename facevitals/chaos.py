@@ -23,7 +23,7 @@ from typing import Any, Final
 import httpx
 import redis
 
-from facevitals.broker import free_port, start_broker
+from facevitals.broker import crash, free_port, start_broker
 from facevitals.processes import Child, start_child, until_stopped
 from facevitals.service import worker_command
 from lab.bench.chaos_worker import POISON, SLEEP_VARIABLE, TRIES_VARIABLE
@@ -169,8 +169,7 @@ class Stage:
     def restart_the_broker(self) -> None:
         """kill -9, then back with what its append-only file holds."""
         address = httpx.URL(self.broker.url)
-        self.broker.child.process.kill()
-        self.broker.child.process.wait()
+        crash(self.broker)
         time.sleep(self.rng.uniform(0.2, 2.0))
         self._start_broker(address.port, address.password)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from facevitals.broker import start_broker
+from facevitals.broker import crash, start_broker
 from shared.vitals import Branch
 from tests.service.conftest import Service, wait_until
 
@@ -136,8 +136,7 @@ def test_a_broker_restarted_in_the_middle_loses_no_job(make_service: MakeService
     wait_until(lambda: any(service.folder.glob("tries-*")), "work began")
     old = service.broker
     port, password = int(old.url.rsplit(":", 1)[1].split("/")[0]), old.url.split(":")[2].split("@")[0]
-    old.child.process.kill()
-    old.child.process.wait()
+    crash(old)
     # Longer than the work that is under way, and than a client's own tries at one command.
     time.sleep(5)
     service.broker = start_broker(service.folder / "broker", port=port, password=password)
