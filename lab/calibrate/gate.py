@@ -49,6 +49,9 @@ MARGINS: Final = {"networks": 1.0, "alone": 1.5, "colours": 1.5}
 #: The models of presence, and what of a row each is fitted to.
 SEEN_WITH: Final = {"presence": "networks", "presence_patches": "alone", "presence_alone": "colours"}
 
+#: How far above the mean of lamps the least greenness of blood lies, in standard deviations of lamps.
+LAMP_DEVIATIONS: Final = 4.0
+
 #: Level of the interval.
 LEVEL: Final = 0.9
 
@@ -84,9 +87,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         held = CALIBRATION.gate.presence_alone if what == "colours" and not options.refit_alone else None
         models_of[name], report[name] = fit(found, what, held=held)
     pixel_interval, report["pixel_interval"] = fit_interval(found)
+    least_greenness, report["least_greenness"] = fit_greenness(found)
     if options.write:
         with renewed() as document:
             document["gate"] |= {name: _rounded(model) for name, model in models_of.items()}
+            document["gate"]["least_greenness"] = round(least_greenness, 3)
             document["pixel_interval"] = {name: round(value, 4) for name, value in asdict(pixel_interval).items()}
             document["gate_made_by"] = {
                 "command": "python -m lab.calibrate.gate --write" + (" --refit-alone" if options.refit_alone else ""),
@@ -152,6 +157,27 @@ def fit_interval(found: Sequence[Row]) -> tuple[PixelIntervalModel, dict[str, An
     return PixelIntervalModel(*(float(value) for value in fitted(np.ones(len(told), np.bool_)))), report
 
 
+def fit_greenness(found: Sequence[Row]) -> tuple[float, dict[str, Any]]:
+    """From which greenness on few witnesses are believed, and the greenness of lamps on whom it was measured."""
+    parts = [(row["conditions"]["kind"], part) for row in found for part in row.get("networks", ())]
+    green = {
+        what: np.array([part["evidence"]["greenness"] for kind, part in parts if kind == what and _tinted(part)])
+        for what in ("flicker", "live")
+    }
+    lamps = green["flicker"]
+    least = float(lamps.mean() + LAMP_DEVIATIONS * lamps.std())
+    report = {
+        "lamps": {"count": len(lamps), "mean": round(float(lamps.mean()), 3), "most": round(float(lamps.max()), 3)},
+        "living above": [int((green["live"] >= least).sum()), len(green["live"])],
+        "least": round(least, 3),
+    }
+    return least, report
+
+
+def _tinted(part: Row) -> bool:
+    return part["evidence"].get("greenness") is not None
+
+
 def _read(part: Row) -> tuple[Evidence, Agreement]:
     """Evidence and agreement, from the row's plain values."""
     agreement = {**part["agreement"], "members": tuple(part["agreement"]["members"])}
@@ -173,7 +199,7 @@ def _examples(row: Row, what: str) -> Iterator[tuple[Array, bool]]:
 def _refused_before(row: Row, evidence: Evidence, agreement: Agreement) -> bool:
     """What the checks or the other rules settle before anybody asks whether there is a pulse."""
     gate, reason = CALIBRATION.gate, row["vitals"]["heart_rate"].get("reason")
-    doubted = gate.lamp_behind(evidence) or gate.half_stands_out(evidence) or gate.imagined(agreement)
+    doubted = gate.lamp_behind(evidence) or gate.half_stands_out(evidence) or gate.imagined(evidence, agreement)
     return doubted or reason in _REFUSED
 
 

@@ -53,6 +53,8 @@ class Gate:
     presence_alone                 the same where the regions' colours are all that was looked at
     confidence, signal_members     least belief in the rate, and least estimators behind it, networks left out and
                                    relatives (`STAND_INS`) counted once
+    least_greenness                what varies in the face with this or more, and a standard error or more above light,
+                                   is blood, and needs no second estimator
     lamp_snr_db, lamp_share        a background that beats more than both of these is a lamp
     grey_snr_db, grey_excess_db    without a background: a pulse below the one in chrominance, and above the other in
                                    green over chrominance, is light and not blood
@@ -68,6 +70,7 @@ class Gate:
     presence_alone: PresenceModel
     confidence: float
     signal_members: int
+    least_greenness: float
     lamp_snr_db: float
     lamp_share: float
     grey_snr_db: float
@@ -85,7 +88,7 @@ class Gate:
             return self.presence
         return self.presence_alone if evidence.patches_snr_db is None else self.presence_patches
 
-    def imagined(self, agreement: Agreement) -> bool:
+    def few_witnesses(self, agreement: Agreement) -> bool:
         """Whether too few estimators hear the rate that have not learnt what a pulse looks like.
 
         However many halves of the face a network hears it in: a person played on a screen beats in both of them. And
@@ -93,6 +96,12 @@ class Gate:
         """
         heard = {STAND_INS.get(name, name) for name in agreement.members if name not in NEURAL}
         return len(heard) < self.signal_members
+
+    def imagined(self, evidence: Evidence, agreement: Agreement) -> bool:
+        """Whether few witnesses may follow light: neither another estimator nor the colour of the skin says blood."""
+        green, error = evidence.greenness, evidence.greenness_error
+        seen = green is not None and error is not None and green >= max(self.least_greenness, error)
+        return self.few_witnesses(agreement) and not seen
 
     def lamp_behind(self, evidence: Evidence) -> bool:
         """Whether the background beats along; not where none is to be seen."""

@@ -55,6 +55,8 @@ class Evidence:
                         right, near the rate; None where none was asked so
     patches_snr_db      what patches of the crops say (MRC), as snr_db; None where they were not asked
     patches_coherence   the same as halves_coherence, of patches
+    greenness           of patches, as in `workers.rppg.blood.Tint`; None where enough estimators speak for the rate
+    greenness_error     its standard error
     coded               relative amplitude of what keyframes did to the face's green, and was taken away
     """
 
@@ -78,6 +80,8 @@ class Evidence:
     halves_coherence: float | None = None
     patches_snr_db: float | None = None
     patches_coherence: float | None = None
+    greenness: float | None = None
+    greenness_error: float | None = None
 
 
 def gather(

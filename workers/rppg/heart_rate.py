@@ -49,7 +49,7 @@ def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
             f"the likeliest rate has {agreement.confidence:.0%} confidence",
         ),
         (
-            gate.imagined(agreement),
+            gate.imagined(pulse.evidence, agreement),
             Reason.ESTIMATORS_DISAGREE,
             "too few estimators apart from the networks stand behind the rate",
         ),

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from workers.rppg.agreement import MEMBER_PER_MIN, Agreement, Estimate, agree
 from workers.rppg.beats import mean_rate_per_min
+from workers.rppg.blood import tint
 from workers.rppg.calibration import CALIBRATION
 from workers.rppg.estimators import BY_COLOUR, NEURAL, by_part, whole
 from workers.rppg.evidence import Evidence, gather
@@ -55,6 +56,10 @@ def fused_pulse(traces: Traces, answers: Mapping[str, NDArray[np.float64]]) -> P
     fused = fuse({name: waves[name] for name in behind}, traces.fs, agreement.rate_per_min / 60)
     rate_per_min = mean_rate_per_min(fused, traces.fs, agreement.rate_per_min)
     evidence = gather(traces, waves, fused, agreement.rate_per_min / 60, parts)
+    if evidence.patches_snr_db is not None and CALIBRATION.gate.few_witnesses(agreement):
+        seen = tint(traces, agreement.rate_per_min / 60)
+        if seen is not None:
+            evidence = replace(evidence, greenness=seen.greenness, greenness_error=seen.error)
     # Nobody asks for it where keyframes leave no doubt.
     doubtful = CALIBRATION.gate.keyframes_stronger(evidence)
     return Pulse(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lab.bench.trial import Row
-from lab.calibrate.gate import regression
+from lab.calibrate.gate import fit_greenness, regression
 from lab.calibrate.halves import fit, said_in_step
 from tests.unit.pulse.conftest import MakeTraces
 from workers.rppg.agreement import KNOTS_PER_MIN, Agreement
@@ -86,20 +86,44 @@ def test_how_often_halves_in_step_are_right_is_counted_on_living_clips() -> None
     assert max(never.misses) == pytest.approx(min(never.misses))
 
 
-def test_what_a_network_hears_alone_is_imagined_however_many_halves_it_hears_it_in() -> None:
-    def imagined(*members: str, parts: int) -> bool:
-        return CALIBRATION.gate.imagined(Agreement(80.0, 0.9, members, 0.2, 3.0, 0.2, parts))
+def _heard_by(*members: str, parts: int = 4) -> Agreement:
+    return Agreement(80.0, 0.9, members, 0.2, 3.0, 0.2, parts)
 
-    assert not imagined("pos", "green", parts=0)
-    assert not imagined("chrom", "mrc", "deepphys", parts=2)
-    assert imagined("green", "deepphys", parts=2)
-    assert imagined("deepphys", "tscan", parts=2)
+
+def test_a_network_is_no_witness_however_many_halves_it_hears_the_rate_in() -> None:
+    few = CALIBRATION.gate.few_witnesses
+    assert not few(_heard_by("pos", "green", parts=0))
+    assert not few(_heard_by("chrom", "mrc", "deepphys", parts=2))
+    assert few(_heard_by("green", "deepphys", parts=2))
+    assert few(_heard_by("deepphys", "tscan", parts=2))
 
 
 def test_relatives_are_one_witness() -> None:
-    def imagined(*members: str) -> bool:
-        return CALIBRATION.gate.imagined(Agreement(80.0, 0.9, members, 0.2, 3.0, 0.2, 4))
+    few = CALIBRATION.gate.few_witnesses
+    assert few(_heard_by("green", "mrc", "deepphys"))
+    assert few(_heard_by("omit", "pbv", "chrom", "deepphys"))
+    assert not few(_heard_by("omit", "mrc", "deepphys"))
 
-    assert imagined("green", "mrc", "deepphys")
-    assert imagined("omit", "pbv", "chrom", "deepphys")
-    assert not imagined("omit", "mrc", "deepphys")
+
+def test_one_witness_will_do_where_the_skin_varies_in_the_colour_of_blood(make_traces: MakeTraces) -> None:
+    gate, traces = CALIBRATION.gate, make_traces()
+    wave = pulse_wave(-relative(traces.face[1]), traces.fs)
+    unseen = gather(traces, {"mrc": wave}, wave, 1.2)
+    one, two = _heard_by("green", "mrc", "deepphys"), _heard_by("pos", "mrc")
+    assert gate.imagined(unseen, one)
+    assert not gate.imagined(unseen, two)
+    assert not gate.imagined(replace(unseen, greenness=0.3, greenness_error=0.1), one)
+    assert gate.imagined(replace(unseen, greenness=0.05, greenness_error=0.01), one)
+    assert gate.imagined(replace(unseen, greenness=0.3, greenness_error=0.4), one)
+
+
+def test_the_least_greenness_lies_above_all_lamps() -> None:
+    def row(kind: str, greenness: float | None) -> Row:
+        return {"conditions": {"kind": kind}, "networks": [{"evidence": {"greenness": greenness}}]}
+
+    lamps = [row("flicker", value) for value in (-0.02, 0.0, 0.02, None)]
+    living = [row("live", value) for value in (0.05, 0.3)]
+    least, report = fit_greenness([*lamps, *living, {"conditions": {"kind": "live"}}])
+    assert least == pytest.approx(4 * np.sqrt(0.0008 / 3))
+    assert report["living above"] == [1, 2]
+    assert CALIBRATION.gate.least_greenness > 0.1

@@ -8,6 +8,7 @@ noise is a patch's whole variance in the pulse band, which no rate is better for
 Encoders, shadows, hair and lips are loud in places; a mean over the face hears them all.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -33,7 +34,7 @@ _DARK: Final = 3.0
 #: Share of the median variance that is added to each: what an encoder does not renew is silent, and not for being good.
 _SILENT: Final = 0.1
 #: Relative pulsation of red, green and blue (de Haan & van Leest 2014, Physiol. Meas. 35(9):1913).
-_SIGNATURE: Final = np.array([0.33, 0.77, 0.53])
+SIGNATURE: Final = np.array([0.33, 0.77, 0.53])
 #: Of the colours' noise, that which each has for itself at least: without it light of any level would cancel out, and
 #: with it most of the pulse.
 _OWN: Final = 0.3
@@ -41,21 +42,45 @@ _OWN: Final = 0.3
 _BETWEEN: Final = 1
 
 
+@dataclass(frozen=True)
+class Skin:
+    """Patches of a face.
+
+    change    (k, 3, n)  relative change of their colours in the pulse band, rising with blood volume
+    noise     (k, 3)     its variance, and a share of the median's
+    likeness  (k,)       how like skin they are
+    halves    2 of (k,)  whether they lie in the left half and whether in the right
+    """
+
+    change: Array
+    noise: Array
+    likeness: Array
+    halves: tuple[NDArray[np.bool_], NDArray[np.bool_]]
+
+
+def skin(traces: Traces) -> Skin:
+    """The patches of the face crops, none where nothing is lit."""
+    patches, columns = patches_of(traces.crops)
+    middle = (PATCHES - 1) / 2
+    halves = (columns < middle - _BETWEEN, columns > middle + _BETWEEN)
+    if not len(columns):
+        return Skin(patches, np.zeros((0, 3)), np.zeros(0), halves)
+    means = patches.mean(axis=2, keepdims=True)
+    change = band_pass(detrend(1.0 - patches / means, traces.fs), traces.fs)
+    noise = change.var(axis=2)
+    noise = np.maximum(noise + _SILENT * np.median(noise, axis=0), 1e-18)
+    return Skin(change, noise, likeness(means[..., 0]), halves)
+
+
 def estimate(traces: Traces) -> Array:
     """(3, n) pulse waves of the face crops, rising with blood volume: of the whole, its left and its right part.
 
     Zeros where a part has no patch of skin.
     """
-    patches, columns = patches_of(traces.crops)
-    if not len(columns):
-        return np.zeros((3, len(traces.crops)))
-    means = patches.mean(axis=2, keepdims=True)
-    change = band_pass(detrend(1.0 - patches / means, traces.fs), traces.fs)
-    noise = change.var(axis=2)
-    weights = likeness(means[..., 0])[:, None] / np.maximum(noise + _SILENT * np.median(noise, axis=0), 1e-18)
-    middle = (PATCHES - 1) / 2
-    parts = (columns >= 0, columns < middle - _BETWEEN, columns > middle + _BETWEEN)
-    return standardise(np.stack([_combined(change[part], weights[part]) for part in parts]))
+    found = skin(traces)
+    weights = found.likeness[:, None] / found.noise
+    parts = (np.ones(len(weights), np.bool_), *found.halves)
+    return standardise(np.stack([_combined(found.change[part], weights[part]) for part in parts]))
 
 
 def patches_of(crops: Crops) -> tuple[Array, NDArray[np.intp]]:
@@ -92,7 +117,7 @@ def _combined(change: Array, weights: Array) -> Array:
     colours = np.einsum("kc,kcn->cn", weights / total, change)
     noise = np.cov(colours)
     noise += _OWN * max(float(np.trace(noise)) / 3, 1e-18) * np.eye(3)
-    return np.asarray(np.linalg.solve(noise, _SIGNATURE) @ colours, np.float64)
+    return np.asarray(np.linalg.solve(noise, SIGNATURE) @ colours, np.float64)
 
 
 @lru_cache(maxsize=1)
