@@ -49,7 +49,8 @@ class Evidence:
     movement            mean speed of the landmarks over that of a still sitter
     modulation          relative amplitude (AC/DC) of the face's green near the rate
     duration_s          length of the traces
-    half_line_db        signal estimators: the highest power near half the rate against what surrounds it
+    half_line_db        patches of the crops, or else signal estimators: the highest power near half the rate against
+                        what surrounds it
     half_share          the same against the highest power near the rate
     halves_coherence    in [-1, 1]: what a network hears in the left part of the face against what it hears in the
                         right, near the rate; None where none was asked so
@@ -115,7 +116,8 @@ def gather(
         heard = next((list(heard.values()) for name, heard in parts_of.items() if heard and name in names), None)
         return None if heard is None else _in_step(heard, fs, rate_hz)
 
-    half_line_db, half_share = (-60.0, 0.0) if signal is None else half_rate(spectrum_of(signal, fs), rate_hz)
+    clearest = waves.get("mrc", signal)
+    half_line_db, half_share = (-60.0, 0.0) if clearest is None else half_rate(spectrum_of(clearest, fs), rate_hz)
     return Evidence(
         snr_db=snr_db(fused),
         signal_snr_db=snr_db(signal),

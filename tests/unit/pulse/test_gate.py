@@ -8,7 +8,7 @@ import pytest
 from lab.bench.trial import Row
 from lab.calibrate.gate import fit_greenness, regression
 from lab.calibrate.halves import fit, said_in_step
-from tests.unit.pulse.conftest import MakeTraces
+from tests.unit.pulse.conftest import MakeTraces, pulse_at
 from workers.rppg.agreement import KNOTS_PER_MIN, Agreement
 from workers.rppg.calibration import CALIBRATION
 from workers.rppg.evidence import gather, relative
@@ -127,3 +127,14 @@ def test_the_least_greenness_lies_above_all_lamps() -> None:
     assert least == pytest.approx(4 * np.sqrt(0.0008 / 3))
     assert report["living above"] == [1, 2]
     assert CALIBRATION.gate.least_greenness > 0.1
+
+
+def test_half_of_a_rate_is_asked_of_patches_where_they_were_looked_at(make_traces: MakeTraces) -> None:
+    traces = make_traces()
+    beats, halved = (pulse_at(traces.times_s, rate) for rate in (100.0, 50.0))
+    noise = np.random.default_rng(3).normal(size=len(beats))
+    waves = {"pos": halved + noise, "chrom": halved - noise}
+    colours = gather(traces, waves, beats, 100 / 60)
+    patches = gather(traces, {**waves, "mrc": np.sin(2 * np.pi * traces.times_s * 100 / 60)}, beats, 100 / 60)
+    assert CALIBRATION.gate.half_stands_out(colours)
+    assert not CALIBRATION.gate.half_stands_out(patches)
