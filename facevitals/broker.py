@@ -16,7 +16,7 @@ from facevitals.processes import Child, start_child
 #: A machine that is busy starts it late, and a long append-only file is read first.
 START_S: Final = 60.0
 
-#: With `appendfsync everysec` an answer is put off the disk for two seconds at most.
+#: Answers stay off the disk for two seconds at most (`appendfsync everysec`), and as long as a slow one then takes.
 WRITTEN_S: Final = 30.0
 
 

@@ -116,7 +116,9 @@ def gather(
         heard = next((list(heard.values()) for name, heard in parts_of.items() if heard and name in names), None)
         return None if heard is None else _in_step(heard, fs, rate_hz)
 
-    clearest = waves.get("mrc", signal)
+    patches = waves.get("mrc")
+    # Where a pulse is weak the mean of all holds the drift that some of them fall to.
+    clearest = signal if patches is None else patches
     half_line_db, half_share = (-60.0, 0.0) if clearest is None else half_rate(spectrum_of(clearest, fs), rate_hz)
     return Evidence(
         snr_db=snr_db(fused),
@@ -137,7 +139,7 @@ def gather(
         half_share=half_share,
         coded=traces.coded,
         halves_coherence=halves_coherence(NEURAL),
-        patches_snr_db=snr_db(waves["mrc"]) if "mrc" in waves else None,
+        patches_snr_db=None if patches is None else snr_db(patches),
         patches_coherence=halves_coherence({"mrc"}),
     )
 
