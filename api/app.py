@@ -18,8 +18,8 @@ from api.hub import Hub
 from api.keys import Gatekeeper
 from api.sweep import sweep_for_ever
 from api.tracing import RequestSpans
+from shared.broker_errors import troubles
 from shared.logs import configure_logs
-from shared.queues import make_celery
 from shared.records import JobRecords, connect
 from shared.schemas import NOTICE
 from shared.settings import Settings, settings
@@ -87,9 +87,8 @@ def create_app(config: Settings | None = None) -> FastAPI:
             settings=config,
             records=records,
             store=ClipStore(config.store),
-            celery=make_celery(config),
             hub=hub,
-            admission=Admission(records, config.max_queued),
+            admission=Admission(records, config),
         )
         app.state.gateway = gateway
         await hub.start()
@@ -104,7 +103,6 @@ def create_app(config: Settings | None = None) -> FastAPI:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
             await hub.stop()
-            gateway.celery.close()
             gateway.records.redis.close()
             await run_in_threadpool(end_traces)
 
@@ -125,8 +123,9 @@ def create_app(config: Settings | None = None) -> FastAPI:
     problems.install(app)
 
     @app.exception_handler(RedisError)
-    async def broker_away(_: Request, __: RedisError) -> JSONResponse:
-        return problems.BrokerAway("Try again in a few seconds.", headers={"Retry-After": "5"}).response()
+    async def broker_fails(_: Request, error: RedisError) -> JSONResponse:
+        troubles.warn("request refused for the broker", error)
+        return problems.of_broker(error).response()
 
     @app.exception_handler(StoreUnavailableError)
     async def store_away(_: Request, __: StoreUnavailableError) -> JSONResponse:

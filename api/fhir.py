@@ -37,6 +37,7 @@ _ABSENT_CODES: Final = {
     Reason.MODEL_NOT_INSTALLED: "unsupported",
     Reason.BRANCH_FAILED: "error",
     Reason.BRANCH_TIMEOUT: "error",
+    Reason.QUEUE_TIMEOUT: "temp-unknown",
 }
 
 

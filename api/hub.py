@@ -12,13 +12,11 @@ from typing import Final
 
 import redis.asyncio
 import redis.exceptions
-import structlog
 
+from shared.broker_errors import troubles
 from shared.records import WAKE_CHANNEL
 
 RECHECK_S: Final = 5.0
-
-log = structlog.get_logger()
 
 
 class Hub:
@@ -81,8 +79,7 @@ class Hub:
                             for event in self._waiters.get(message["data"], ()):
                                 event.set()
             except (redis.exceptions.RedisError, OSError) as error:
-                if not away_s:
-                    log.warning("hub lost the broker", error=str(error))
+                troubles.warn("hub lost the broker", error)
                 away_s = min(away_s + 0.2, 2.0)
                 await asyncio.sleep(away_s)
 

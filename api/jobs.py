@@ -16,10 +16,11 @@ from ulid import ULID
 
 from api import fhir, idempotency, limits, problems, webhooks
 from api.events import follow, resume_point
-from api.gateway import Gateway, gateway_of, queue_full
+from api.gateway import Gateway, gateway_of
 from api.hub import wait_for
 from api.keys import Caller, Eraser, Owner, Submitter
 from api.uploads import receive
+from shared.assembly import branches_for
 from shared.schemas import JobDocument, JobOptions, Waveforms
 from shared.sealing import Seal
 from shared.vitals import VITALS
@@ -93,6 +94,8 @@ UPLOAD_PROBLEMS: Final = (
     problems.RateExceeded,
     problems.TooManyActive,
     problems.BrokerAway,
+    problems.BrokerFull,
+    problems.BrokerRefused,
     problems.StoreAway,
 )
 KEY_PROBLEMS: Final = (problems.KeyMissing, problems.KeyRefused, problems.ScopeMissing)
@@ -135,10 +138,9 @@ async def receive_clip(
 ) -> Received:
     """Store the request's clip. Nothing of a refused request stays behind. Raises what `UPLOAD_PROBLEMS` lists."""
     settings = gateway.settings
-    if await gateway.admission.full():
-        raise queue_full(settings)
     webhook_url = webhooks.checked_url(request.query_params.get("webhook_url"), settings, caller)
     asked = _options(vitals, retain_clip, webhook_url)
+    await gateway.admission.check(branches_for(asked.vitals))
     job_id = str(ULID())
     key = gateway.store.key(job_id)
     seal = Seal.new() if settings.encrypt_clips else None

@@ -1,5 +1,6 @@
 """For operators: health, readiness, metrics, models."""
 
+import os
 from collections.abc import Iterable
 from itertools import accumulate
 from typing import Annotated, Any, Final
@@ -13,17 +14,26 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
 from api import problems
+from api.admission import broker_memory
 from api.gateway import Gateway, gateway_of
 from api.keys import Owner
+from shared.broker_errors import trouble_of, troubles
 from shared.figures import DISTRIBUTIONS, Histogram, histograms
-from shared.queues import BROKER_PREFIX, QUEUES
+from shared.messages import Dropped
+from shared.queues import QUEUES
+from shared.records import DROPPED, PREFIX
 from shared.store import StoreUnavailableError
+from shared.waiting import queue_loads
 from shared.webhooks import COUNTED, Outcome, Webhooks
 from shared.workers import WorkerCard, worker_cards
 
 router = APIRouter(tags=["operations"])
 
 GatewayDep = Annotated[Gateway, Depends(gateway_of)]
+
+
+#: What readiness writes into the broker is gone after this, seconds.
+PROBE_TTL_S: Final = 5
 
 
 class Health(BaseModel):
@@ -33,7 +43,10 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether uploads can be taken, and who would work on them."""
+    """Whether uploads can be taken, and who would work on them.
+
+    `broker`: ok, short_of_memory (uploads are refused, results are served), full, away or refused.
+    """
 
     status: str
     broker: str
@@ -61,19 +74,25 @@ async def readyz(gateway: GatewayDep) -> Response:
 
 
 def _readiness(gateway: Gateway) -> Readiness:
+    redis = gateway.records.redis
     broker = store = "ok"
     workers = dict.fromkeys(QUEUES.values(), 0)
     try:
-        for card in worker_cards(gateway.records.redis):
+        for card in worker_cards(redis):
             for queue in card.queues:
                 workers[queue] = workers.get(queue, 0) + 1
-    except (RedisError, OSError):
-        broker = "away"
+        broker = "short_of_memory" if broker_memory(redis).is_short else "ok"
+        # A broker at its `maxmemory` answers every question and takes nothing.
+        redis.set(f"{PREFIX}ready:{os.getpid()}", "1", ex=PROBE_TTL_S)
+    except (RedisError, OSError) as error:
+        troubles.warn("not ready for the broker", error)
+        broker = trouble_of(error).value
     try:
         gateway.store.check()
     except StoreUnavailableError:
         store = "away"
-    status = "ok" if broker == store == "ok" else "unavailable"
+    # Short of memory it refuses uploads and still serves results: taken out of rotation it would serve neither.
+    status = "ok" if broker in {"ok", "short_of_memory"} and store == "ok" else "unavailable"
     return Readiness(status=status, broker=broker, store=store, workers=workers)
 
 
@@ -100,12 +119,14 @@ class _Collector:
         try:
             counters = records.counters()
             active = records.active()
-            waiting = {queue: int(records.redis.llen(BROKER_PREFIX + queue)) for queue in QUEUES.values()}
+            memory = broker_memory(records.redis)
             cards = worker_cards(records.redis)
-            ages = {branch: records.oldest_s(branch, self._gateway.settings.job_deadline_s) for branch in QUEUES}
+            loads = queue_loads(records)
+            ages = {branch: records.oldest_s(branch) for branch in QUEUES}
             seen = list(histograms(records.redis))
             webhooks = Webhooks(records.redis).waiting()
-        except (RedisError, OSError):
+        except (RedisError, OSError) as error:
+            troubles.warn("metrics without the broker", error)
             up.add_metric([], 0)
             yield up
             return
@@ -114,15 +135,21 @@ class _Collector:
         yield GaugeMetricFamily("facevitals_jobs_active", "Jobs without a final document.", value=active)
         depth = GaugeMetricFamily("facevitals_queue_waiting", "Tasks waiting in a queue.", labels=["queue"])
         consumers = GaugeMetricFamily("facevitals_workers", "Worker processes by queue.", labels=["queue"])
-        for queue, length in waiting.items():
-            depth.add_metric([queue], length)
+        expected = GaugeMetricFamily("facevitals_queue_expected_seconds", "Wait of a job made now.", labels=["queue"])
+        for branch, load in loads.items():
+            queue = QUEUES[branch]
+            depth.add_metric([queue], load.waiting)
+            expected.add_metric([queue], load.expected_wait_s)
             consumers.add_metric([queue], sum(queue in card.queues for card in cards))
         yield depth
+        yield expected
         yield consumers
         age = GaugeMetricFamily("facevitals_queue_oldest_seconds", "Age of the job taken next.", labels=["queue"])
         for branch, seconds in ages.items():
             age.add_metric([QUEUES[branch]], seconds)
         yield age
+        yield GaugeMetricFamily("facevitals_broker_memory_used_bytes", "Memory of the broker.", memory.used)
+        yield GaugeMetricFamily("facevitals_broker_memory_max_bytes", "Most that it may use; 0: any.", memory.most)
         yield from _of_workers(cards)
         yield from _of_distributions(seen)
         yield from _of_counters(counters)
@@ -134,10 +161,15 @@ class _Collector:
 def _of_counters(counters: dict[str, int]) -> Iterable[Metric]:
     # What never happened is counted as 0: an alert can't see the rise of a series from nothing to 1.
     counted = dict.fromkeys((f"{COUNTED}:{outcome}" for outcome in Outcome), 0) | counters
+    dropped = [f"{DROPPED}:{queue}:{why}" for queue in QUEUES.values() for why in Dropped]
+    counted = dict.fromkeys(dropped, 0) | counted
     families = {
         "jobs": CounterMetricFamily("facevitals_jobs_finished", "Finished jobs.", labels=["state"]),
         "vitals": CounterMetricFamily("facevitals_vitals", "Given or not.", labels=["vital", "status", "reason"]),
         COUNTED: CounterMetricFamily("facevitals_webhooks", "What came of tries.", labels=["outcome"]),
+        DROPPED: CounterMetricFamily(
+            "facevitals_messages_dropped", "Messages taken without any work.", labels=["queue", "why"]
+        ),
     }
     for name, value in sorted(counted.items()):
         kind, *labels = name.split(":")

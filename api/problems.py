@@ -10,6 +10,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from shared.broker_errors import Trouble, trouble_of
+
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:facevitals:problem:"
 
@@ -106,7 +108,7 @@ class IdempotencyConflict(ApiProblem):
 
 
 class QueueFull(ApiProblem):
-    """As many jobs as the settings allow are waiting."""
+    """A job would wait for too long, or as many jobs as the settings allow are unfinished."""
 
     status, kind, title = 429, "queue-full", "Too many jobs are waiting"
 
@@ -129,10 +131,33 @@ class BrokerAway(ApiProblem):
     status, kind, title = 503, "broker-away", "The queue can't be reached"
 
 
+class BrokerFull(ApiProblem):
+    """The broker's memory is used up: it holds what was accepted and takes nothing new."""
+
+    status, kind, title = 503, "broker-full", "The queue has no memory left"
+
+
+class BrokerRefused(ApiProblem):
+    """The broker answers and refuses what the gateway wants of it; its operator has to look."""
+
+    status, kind, title = 503, "broker-refused", "The queue refuses"
+
+
 class StoreAway(ApiProblem):
     """The clip store can't be reached or is full."""
 
     status, kind, title = 503, "store-away", "The clip store can't be used"
+
+
+def of_broker(error: BaseException) -> ApiProblem:
+    """The problem that an error of the broker's client stands for."""
+    match trouble_of(error):
+        case Trouble.FULL:
+            return BrokerFull("Nothing new is taken until memory is free.", headers={"Retry-After": "30"})
+        case Trouble.REFUSED:
+            return BrokerRefused("The gateway's log says why. Tell the operator.", headers={"Retry-After": "60"})
+        case Trouble.AWAY:
+            return BrokerAway("Try again in a few seconds.", headers={"Retry-After": "5"})
 
 
 def problem_body(status: int, kind: str, title: str, detail: str) -> dict[str, Any]:

@@ -1,9 +1,14 @@
 """The sweep: what must happen even when the process that should have done it died.
 
 Every gateway sweeps every second; each step is a compare-and-set in the record, so that several sweepers do no harm.
+Each step is guarded on its own: what stops one, a message that nobody understands or a broker without memory, stops no
+other.
 """
 
 import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -11,10 +16,12 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
 from api.gateway import Gateway
-from api.problems import ApiProblem
-from shared.records import failed_outcome
-from shared.schemas import BranchStatus, ErrorCode
+from shared.broker_errors import troubles
+from shared.queues import QUEUES
+from shared.schemas import ErrorCode
 from shared.store import StoreUnavailableError, SweepRefusedError
+from shared.vitals import Branch
+from shared.workers import worker_cards
 
 SWEEP_EVERY_S: Final = 1.0
 #: Old clips are looked for this often, or ten times in their time to live.
@@ -22,55 +29,119 @@ STORE_EVERY_S: Final = 60.0
 
 log = structlog.get_logger()
 
+Step = Callable[[Gateway], None]
+
 
 async def sweep_for_ever(gateway: Gateway) -> None:
     """Sweep until cancelled; a broker or store that is away is tried again at the next round."""
     next_store, unfinished = 0.0, True
     while True:
-        try:
-            await run_in_threadpool(sweep_jobs, gateway)
-            if (now := asyncio.get_running_loop().time()) >= next_store:
-                next_store = now + store_every_s(gateway.settings.clip_ttl_s)
-                await run_in_threadpool(sweep_store, gateway)
-                if unfinished:
-                    await run_in_threadpool(sweep_unfinished, gateway)
-        except SweepRefusedError as error:
-            # It will say the same the next time.
-            unfinished = False
-            log.warning("unfinished uploads are not swept; give the bucket a lifecycle rule", why=str(error))
-        except (RedisError, StoreUnavailableError, ApiProblem, OSError) as error:
-            log.warning("sweep put off", error=str(error))
-        except Exception:
-            # Whatever it was, the next job must not wait for somebody to notice.
-            log.exception("sweep failed")
+        await run_in_threadpool(sweep_jobs, gateway)
+        if (now := time.monotonic()) >= next_store:
+            next_store = now + store_every_s(gateway.settings.clip_ttl_s)
+            await run_in_threadpool(_guarded, sweep_store, gateway)
+            if unfinished:
+                unfinished = await run_in_threadpool(_guarded, sweep_unfinished, gateway)
         await asyncio.sleep(SWEEP_EVERY_S)
 
 
 def sweep_jobs(gateway: Gateway) -> None:
-    """Try lost branches again, end overdue jobs, finish what an assembler left, erase what an eraser left."""
-    records = gateway.records
-    # A store that is away takes long to say so: what jobs and their clients wait for goes first.
-    ended: list[str | None] = []
-    for lost in records.lost_tries():
-        log.warning("worker lost", job=lost.job_id, branch=lost.branch, again=lost.again)
-        if lost.again:
-            gateway.enqueue_again(lost.job_id, lost.branch)
-            continue
-        detail = "The worker died twice on this clip. Record it again, or convert it to H.264 MP4."
-        outcome = failed_outcome(BranchStatus.ERROR, ErrorCode.BRANCH_FAILED, detail)
-        _, last = records.write_outcome(lost.job_id, lost.branch, outcome)
-        if last:
-            ended.append(records.finish(lost.job_id))
-    for job_id, branch in records.stranded(gateway.settings.job_deadline_s):
-        log.warning("message lost", job=job_id, branch=branch)
-        gateway.enqueue_again(job_id, branch)
-    for job_id in records.overdue():
-        log.warning("deadline passed", job=job_id)
-        ended.append(records.time_out(job_id))
-    ended.extend(records.finish(job_id) for job_id in records.unassembled())
-    for clip_key in (*filter(None, ended), *records.unerased()):
+    """Erase what an eraser left, try lost branches again, end what has had its time, finish what an assembler left."""
+    for step in STEPS:
+        _guarded(step, gateway)
+
+
+def _guarded(step: Step, gateway: Gateway) -> bool:
+    """Whether the step makes sense again: whatever it raises, the next step must not wait for somebody to notice."""
+    try:
+        step(gateway)
+    except SweepRefusedError as error:
+        log.warning("unfinished uploads are not swept; give the bucket a lifecycle rule", why=str(error))
+        return False
+    except (RedisError, OSError) as error:
+        troubles.warn("sweep put off", error, step=_name(step))
+    except StoreUnavailableError as error:
+        log.warning("sweep put off", step=_name(step), error=str(error))
+    except Exception:
+        log.exception("sweep failed", step=_name(step))
+    return True
+
+
+def _name(step: Step) -> str:
+    of = step.func if isinstance(step, partial) else step
+    return str(getattr(of, "__name__", of)).strip("_")
+
+
+def _erase_ended(gateway: Gateway) -> None:
+    """First of all: it frees space, and a face must not lie about because something else fails."""
+    for clip_key in gateway.records.unerased():
         if not _erase(gateway, clip_key):
             break
+
+
+def _retry_lost(gateway: Gateway) -> None:
+    for lost in gateway.records.lost_tries():
+        log.warning("worker lost", job=lost.job_id, branch=lost.branch, again=lost.again)
+        if not lost.again:
+            detail = "The worker died twice on this clip. Record it again, or convert it to H.264 MP4."
+            gateway.records.end_branch(lost.job_id, lost.branch, ErrorCode.BRANCH_FAILED, detail)
+
+
+def _requeue_stranded(branch: Branch, gateway: Gateway) -> None:
+    for job_id in gateway.records.stranded(branch):
+        log.warning("message lost", job=job_id, branch=branch)
+        gateway.records.requeue(job_id, branch)
+
+
+def _end_overwaited(branch: Branch, gateway: Gateway) -> None:
+    """A job that nobody had time for is ended as `queue_timeout`; where nobody is there at all, sooner and as such."""
+    records, settings = gateway.records, gateway.settings
+    for job_id in records.overwaited(branch, settings.wait_limit_s):
+        log.warning("waited too long", job=job_id, branch=branch)
+        detail = f"No {branch} worker had time for the job within {settings.wait_limit_s:.0f} s. Submit the clip again."
+        records.end_branch(job_id, branch, ErrorCode.QUEUE_TIMEOUT, detail)
+    unserved = records.overwaited(branch, settings.job_deadline_s)
+    # A worker that is renewing its process shows no card for a while, so the last begin counts as well.
+    if unserved and records.idle_s(branch) > settings.job_deadline_s and not _is_served(branch, gateway):
+        for job_id in unserved:
+            log.warning("no worker", job=job_id, branch=branch)
+            detail = f"No {branch} worker took the job in time. Start one: facevitals worker --queues {QUEUES[branch]}"
+            records.end_branch(job_id, branch, ErrorCode.BRANCH_TIMEOUT, detail)
+
+
+def _is_served(branch: Branch, gateway: Gateway) -> bool:
+    return any(QUEUES[branch] in card.queues for card in worker_cards(gateway.records.redis))
+
+
+def _end_overworked(gateway: Gateway) -> None:
+    for job_id, branch in gateway.records.overworked():
+        log.warning("worked too long", job=job_id, branch=branch)
+        detail = f"The {branch} worker did not finish in the time that it has. Submit the clip again."
+        gateway.records.end_branch(job_id, branch, ErrorCode.BRANCH_TIMEOUT, detail)
+
+
+def _end_overdue(gateway: Gateway) -> None:
+    for job_id in gateway.records.overdue():
+        log.warning("deadline passed", job=job_id)
+        gateway.records.time_out(job_id)
+
+
+def _assemble(gateway: Gateway) -> None:
+    for job_id in gateway.records.unassembled():
+        gateway.records.finish(job_id)
+
+
+#: In this order. Clips of jobs that a step ends are erased in the next round, a second later; a store that is away
+#: takes long to say so, and holds up nobody's answer.
+STEPS: Final[tuple[Step, ...]] = (
+    _erase_ended,
+    _retry_lost,
+    *(partial(_requeue_stranded, branch) for branch in Branch),
+    *(partial(_end_overwaited, branch) for branch in Branch),
+    _end_overworked,
+    _end_overdue,
+    _assemble,
+)
 
 
 def store_every_s(clip_ttl_s: float) -> float:
@@ -82,6 +153,9 @@ def sweep_store(gateway: Gateway) -> None:
     """Erase clips that would be past their time to live at the next look, whoever forgot them."""
     ttl_s = gateway.settings.clip_ttl_s
     for clip_key in gateway.store.older_than(ttl_s - store_every_s(ttl_s)):
+        # How old it is says this machine's clock, or the bucket's. Whether it is needed says the job's record.
+        if gateway.records.is_unfinished(clip_key.rpartition("/")[2]):
+            continue
         log.info("clip expired", clip=clip_key)
         if not _erase(gateway, clip_key):
             break

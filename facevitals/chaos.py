@@ -103,7 +103,9 @@ class Stage:
             "FACEVITALS_REDIS_URL": self.broker.url,
             "FACEVITALS_PORT": str(self.port),
             "FACEVITALS_DATA_DIR": str(self.folder),
-            "FACEVITALS_JOB_DEADLINE_S": str(self.job_deadline_s),
+            # A quarter of the time for waiting, the rest for two tries of work.
+            "FACEVITALS_MAX_WAIT_S": str(self.job_deadline_s / 8),
+            "FACEVITALS_JOB_DEADLINE_S": str(self.job_deadline_s * 3 / 8),
             "FACEVITALS_CLIP_TTL_S": str(self.clip_ttl_s),
             "FACEVITALS_LOG_LEVEL": "warning",
             QUEUES_VARIABLE: ",".join(QUEUES.values()),

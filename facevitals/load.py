@@ -52,8 +52,10 @@ def measure_load(plan: LoadPlan, folder: Path) -> Report:
         data_dir=folder,
         port=free_port(),
         max_queued=1_000_000,
+        # Work is taken out, or all of it queued at once: nothing is to be refused.
+        max_wait_s=1e6,
         job_deadline_s=600,
-        clip_ttl_s=3600,
+        clip_ttl_s=3_000_000,
     )
     os.environ[bare.BROKER_VARIABLE] = broker.url
     bare.celery.conf.broker_url = bare.celery.conf.result_backend = broker.url

@@ -27,7 +27,9 @@ def environment(config: Settings, folder: Path) -> dict[str, str]:
         "FACEVITALS_PORT": str(config.port),
         "FACEVITALS_DATA_DIR": str(config.data_dir),
         "FACEVITALS_MAX_QUEUED": str(config.max_queued),
+        "FACEVITALS_MAX_WAIT_S": str(config.max_wait_s),
         "FACEVITALS_JOB_DEADLINE_S": str(config.job_deadline_s),
+        "FACEVITALS_CLIP_TTL_S": str(config.clip_ttl_s),
         "FACEVITALS_LOG_LEVEL": "warning",
         bare.FOLDER_VARIABLE: str(folder / "bare"),
     }

@@ -106,6 +106,8 @@ def _vital(
     detail = outcome.error.detail if outcome.error else None
     if rejected is not None and rejected.code is ErrorCode.CLIP_TOO_SHORT:
         reason = Reason.CLIP_TOO_SHORT
+    elif outcome.error is not None and outcome.error.code is ErrorCode.QUEUE_TIMEOUT:
+        reason = Reason.QUEUE_TIMEOUT
     elif outcome.status is BranchStatus.TIMEOUT:
         reason = Reason.BRANCH_TIMEOUT
     else:

@@ -6,13 +6,20 @@ Celery's message protocol 2 in kombu's envelope for Redis; a test compares it wi
 """
 
 import base64
-import datetime as dt
 import json
+import re
+from enum import StrEnum
+from typing import Any, Final
 
-from shared.queues import BROKER_PREFIX, QUEUES, TASKS
+from shared.queues import BROKER_PREFIX, NOOP_TASK, QUEUES, TASKS
 from shared.vitals import Branch
 
 _NO_CALLBACKS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+
+
+#: What reading a message that is not one raises.
+_UNREADABLE: Final = (ValueError, TypeError, LookupError, RecursionError)
+_BRANCHES: Final = {task: branch for branch, task in TASKS.items()}
 
 
 def queue_key(branch: Branch) -> str:
@@ -20,8 +27,27 @@ def queue_key(branch: Branch) -> str:
     return f"{BROKER_PREFIX}{QUEUES[branch]}"
 
 
-def message(branch: Branch, job_id: str, expires: dt.datetime) -> str:
-    """The message that starts a branch of a job; a worker that takes it after `expires` drops it."""
+class Dropped(StrEnum):
+    """Why a message was taken from a queue without any work."""
+
+    #: Of a job that ended, was deleted or expired.
+    OLD = "old"
+    #: Of another program: a task that is not ours.
+    FOREIGN = "foreign"
+    #: Ours by its name, or by nothing at all, and not to be read.
+    MALFORMED = "malformed"
+
+
+#: What can be a job's id, of whichever release: nothing else becomes part of a key.
+JOB_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
+
+
+def message(branch: Branch, job_id: str) -> str:
+    """The message that starts a branch of a job.
+
+    It never expires: a worker would compare that with its own clock. Whether the job still wants it is asked of the
+    job's record, by the broker's clock (`shared.scripts.BEGIN`).
+    """
     task_id = f"{job_id}.{branch}"
     body = json.dumps([[job_id], {}, _NO_CALLBACKS])
     return json.dumps(
@@ -37,7 +63,7 @@ def message(branch: Branch, job_id: str, expires: dt.datetime) -> str:
                 "parent_id": None,
                 "group": None,
                 "eta": None,
-                "expires": expires.isoformat(),
+                "expires": None,
                 "retries": 0,
                 "timelimit": [None, None],
                 "argsrepr": repr([job_id]),
@@ -57,7 +83,46 @@ def message(branch: Branch, job_id: str, expires: dt.datetime) -> str:
     )
 
 
-def job_of(text: str) -> str:
-    """The job that a waiting message is about, whoever sent it."""
-    arguments, _, _ = json.loads(base64.b64decode(json.loads(text)["body"]))
-    return str(arguments[0])
+def job_of(text: str) -> str | None:
+    """The job that a waiting message is about, whoever sent it; None for a message that is about none."""
+    try:
+        return job_in(_arguments(json.loads(text)))
+    except _UNREADABLE:
+        return None
+
+
+def _arguments(envelope: Any) -> object:  # noqa: ANN401  (JSON)
+    arguments, _, _ = json.loads(base64.b64decode(envelope["body"], validate=True))
+    return arguments
+
+
+def job_in(arguments: object) -> str | None:
+    """The job's id in a task's arguments; None where they are not those of a branch."""
+    match arguments:
+        case [str(job_id)] if JOB_ID.fullmatch(job_id):
+            return job_id
+    return None
+
+
+def canonical(envelope: Any) -> dict[str, Any] | Dropped:  # noqa: ANN401  (JSON)
+    """A message as this service writes it, whoever wrote it; or why no worker could work on it.
+
+    Nothing but task, job and tag is taken from it: not an expiry, which a worker would compare with its own clock.
+    """
+    try:
+        task, tag = envelope["headers"]["task"], envelope["properties"]["delivery_tag"]
+        if not isinstance(task, str) or not isinstance(tag, str):
+            return Dropped.MALFORMED
+        if task == NOOP_TASK:
+            return dict(envelope)
+        branch = _BRANCHES.get(task)
+        if branch is None:
+            return Dropped.FOREIGN
+        job_id = job_in(_arguments(envelope))
+    except _UNREADABLE:
+        return Dropped.MALFORMED
+    if job_id is None:
+        return Dropped.MALFORMED
+    own: dict[str, Any] = json.loads(message(branch, job_id))
+    own["properties"]["delivery_tag"] = tag
+    return own

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+import kombu.transport
 from celery import Celery
 
 from shared.settings import Settings
@@ -20,6 +21,9 @@ BROKER_PREFIX: Final = "fvq:"
 
 def make_celery(settings: Settings) -> Celery:
     """A Celery application on the settings' broker, without a result backend: outcomes go into the job record."""
+    for scheme in ("redis", "rediss"):
+        # By name: kombu imports it as it connects.
+        kombu.transport.TRANSPORT_ALIASES[scheme] = "shared.transport:Transport"
     app = Celery("facevitals", broker=settings.redis_url, set_as_current=False)
     app.conf.update(
         accept_content=["json"],
@@ -47,9 +51,11 @@ def make_celery(settings: Settings) -> Celery:
         worker_send_task_events=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # A broker that refuses for a while, as one at its `maxmemory` does, must not end a worker.
+        broker_channel_error_retry=True,
         broker_transport_options={
             "global_keyprefix": BROKER_PREFIX,
-            # Above the longest wait plus the hard limit of two tries: a shorter one runs a task twice at once.
+            # Counted from the taking: above the hard limit of two tries, or a task runs twice at once.
             "visibility_timeout": int(settings.job_deadline_s + 2 * settings.branch_hard_limit_s + 60),
             "socket_keepalive": True,
             "socket_connect_timeout": 5,

@@ -21,6 +21,8 @@ _ADMIT: Final = """
 local t = redis.call('TIME'); local now = t[1] + t[2] / 1e6
 local rate, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+-- The command came again because its answer was lost.
+if redis.call('ZSCORE', KEYS[2], ARGV[1]) then return {'go', '0'} end
 if most > 0 and redis.call('ZCARD', KEYS[2]) >= most then return {'busy', '2'} end
 if rate > 0 then
   local step = 60 / rate

@@ -3,21 +3,27 @@
 Every step that decides something is one Lua script, so that two workers, two gateways or a redelivered message can't
 both win. Every key has a time to live. Layout, under `fv:`:
 
-    job:{id}            hash     state, options, owner, deadline, tries, outcomes, document; the clip's seal, if any
+    job:{id}            hash     state, options, owner, clocks, tries, outcomes, document; the clip's seal, if any
     job:{id}:events     stream   what clients follow; the SSE id is the stream id
     job:{id}:waves      string   waveforms
-    deadlines           zset     job id by deadline: swept, so that a missing branch becomes `branch_timeout`
+    waiting:{branch}    zset     job id by its making: branches that no worker has begun; swept
+    working             zset     "id branch" by the end of its time for work: swept, so that it becomes `branch_timeout`
+    deadlines           zset     job id by the time when all of it must be over, should both of these fail
     leases              zset     "id branch" by the end of the worker's claim: swept, so that a lost try is tried again
     ready               zset     job id by the time its last outcome came: swept, should the last writer die
     erase               zset     clip key by the time its job ended: swept, should the eraser die
     webhooks            zset     job id by the time its webhook is tried next (`shared.webhooks`)
     idem:{owner}:{key}  string   idempotency keys
     active:{owner}      zset     the owner's jobs without a final document, by deadline
-    counters            hash     finished jobs; vitals by status and reason; webhooks by what came of a try
+    pace                hash     mean seconds of a branch's work, and when one was begun last (`shared.waiting`)
+    counters            hash     finished jobs; vitals by status and reason; webhooks by outcome; dropped messages
+
+All times are the broker's: no clock of a gateway or a worker decides anything.
 """
 
 import datetime as dt
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,7 +37,7 @@ from redis.retry import Retry
 from shared import scripts
 from shared.assembly import assemble, branch_reports
 from shared.figures import INTERVAL, JOB, Observation, observe
-from shared.messages import job_of, message, queue_key
+from shared.messages import Dropped, job_of, message, queue_key
 from shared.schemas import (
     BranchOutcome,
     BranchReport,
@@ -51,9 +57,12 @@ PREFIX: Final = "fv:"
 WAKE_CHANNEL: Final = f"{PREFIX}wake"
 DEADLINES: Final = f"{PREFIX}deadlines"
 LEASES: Final = f"{PREFIX}leases"
+WAITING: Final = f"{PREFIX}waiting:"
+WORKING: Final = f"{PREFIX}working"
 READY: Final = f"{PREFIX}ready"
 ERASE: Final = f"{PREFIX}erase"
 WEBHOOKS: Final = f"{PREFIX}webhooks"
+PACE: Final = f"{PREFIX}pace"
 COUNTERS: Final = f"{PREFIX}counters"
 #: Forgotten after a month in which nothing was counted.
 COUNTERS_TTL_S: Final = 30 * 86_400
@@ -66,6 +75,8 @@ LEASE_S: Final = 15.0
 MAX_TRIES: Final = 2
 #: A branch that nobody began so long after later ones were taken went down with the worker that took it.
 STRANDED_S: Final = 10.0
+#: Messages that are not about a job of ours are looked past, up to so many, where a queue's next job is wanted.
+FOREIGN_IN_A_ROW: Final = 20
 #: An assembler that has not finished after this long is taken for dead.
 ASSEMBLY_GRACE_S: Final = 2.0
 
@@ -80,6 +91,10 @@ class Begin(StrEnum):
     GONE = "gone"
 
 
+#: What dropped messages are counted under in `COUNTERS`.
+DROPPED: Final = "dropped"
+
+
 @dataclass(frozen=True)
 class Event:
     """One entry of a job's stream."""
@@ -91,12 +106,12 @@ class Event:
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for, where the clip lies, its seal if it has one, since when, and its trace ("" for none)."""
+    """What was requested, where the clip lies, its seal if any, the job's age, and its trace ("" for none)."""
 
     options: JobOptions
     clip_key: str
     seal: Seal | None
-    created_at: dt.datetime
+    waited_s: float
     traceparent: str
 
 
@@ -114,6 +129,8 @@ def connect(url: str) -> redis.Redis:
     return redis.Redis.from_url(
         url,
         decode_responses=True,
+        # Another program may have left anything in a queue: it is no text, and no error.
+        encoding_errors="replace",
         socket_connect_timeout=2,
         socket_timeout=10,
         socket_keepalive=True,
@@ -142,6 +159,8 @@ class JobRecords:
                 "lost": scripts.LOST,
                 "lose": scripts.LOSE,
                 "stranded": scripts.STRANDED,
+                "overwaited": scripts.OVERWAITED,
+                "requeue": scripts.REQUEUE,
                 "delete": scripts.DELETE,
             }.items()
         }
@@ -176,29 +195,29 @@ class JobRecords:
         clip_key: str,
         deadline_s: float,
         most_active: int | None = None,
+        most_waiting: Mapping[Branch, int] | None = None,
         seal: Seal | None = None,
         traceparent: str = "",
     ) -> JobDocument | None:
-        """Write a new record with its deadline running and queue its branches, in one step.
+        """Write a new record and queue its branches, in one step. `deadline_s`: by then all of it is over.
 
-        None: `most_active` jobs are unfinished already.
+        None: `most_active` jobs are unfinished already, or `most_waiting` messages wait in one of its queues.
         """
-        created = dt.datetime.now(dt.UTC)
-        expires = created + dt.timedelta(seconds=deadline_s)
-        written = self._run(
+        queued = [(branch, message(branch, job_id), (most_waiting or {}).get(branch, -1)) for branch in branches]
+        made = self._run(
             "create",
             [self.key(job_id), self.events_key(job_id), DEADLINES, ACTIVE + owner, *map(queue_key, branches)],
             *(job_id, self._ttl + int(deadline_s), deadline_s, " ".join(branches)),
             -1 if most_active is None else most_active,
-            *(message(branch, job_id, expires) for branch in branches),
-            *("created_at", created.isoformat(), "options", options.model_dump_json()),
-            *("owner", owner, "clip_key", clip_key, *(("seal", seal.text) if seal else ())),
+            *(argument for each in queued for argument in each),
+            *("options", options.model_dump_json(), "owner", owner, "clip_key", clip_key),
+            *(("seal", seal.text) if seal else ()),
             *(("traceparent", traceparent) if traceparent else ()),
         )
-        if not written:
+        if not made:
             return None
         waiting = {branch: BranchReport(status=BranchStatus.PENDING) for branch in branches}
-        return _unfinished(job_id, JobState.QUEUED, created, waiting)
+        return _unfinished(job_id, JobState.QUEUED, _moment(float(made)), waiting)
 
     def document(self, job_id: str, *, owner: str | None = None) -> JobDocument | None:
         """The job document as it stands, or None if unknown, expired or (with `owner`) somebody else's."""
@@ -207,28 +226,22 @@ class JobRecords:
             return None
         if "document" in record:
             return JobDocument.read(record["document"])
-        created = dt.datetime.fromisoformat(record["created_at"])
-        return _unfinished(job_id, JobState(record["state"]), created, _reports(record))
+        return _unfinished(job_id, JobState(record["state"]), _created(record), _reports(record))
 
     def asked(self, job_id: str) -> Asked | None:
         """What a worker needs to know of the job; None if it is gone."""
         options, clip_key, seal, created, parent = self.redis.hmget(
-            self.key(job_id), "options", "clip_key", "seal", "created_at", "traceparent"
+            self.key(job_id), "options", "clip_key", "seal", "created", "traceparent"
         )
         if not options:
             return None
-        return Asked(
-            JobOptions.read(options),
-            clip_key,
-            Seal.parse(seal) if seal else None,
-            dt.datetime.fromisoformat(created),
-            parent or "",
-        )
+        waited_s = max(self.now() - float(created), 0.0) if created else 0.0
+        return Asked(JobOptions.read(options), clip_key, Seal.parse(seal) if seal else None, waited_s, parent or "")
 
-    def deadline(self, job_id: str) -> float | None:
-        """The job's deadline, seconds since the epoch by the broker's clock."""
-        value = self.redis.hget(self.key(job_id), "deadline")
-        return float(value) if value else None
+    def now(self) -> float:
+        """Seconds since the epoch by the broker's clock."""
+        seconds, microseconds = self.redis.time()
+        return float(seconds + microseconds / 1e6)
 
     def waveforms(self, job_id: str) -> str | None:
         """The waveforms as JSON, or None."""
@@ -247,6 +260,11 @@ class JobRecords:
         keys = [self.key(job_id), self.events_key(job_id), self.waves_key(job_id), DEADLINES, READY, LEASES, ERASE]
         return bool(self._run("delete", keys, job_id, clip_key, self._ttl, *Branch))
 
+    def is_unfinished(self, job_id: str) -> bool:
+        """Whether there is such a job, and it has no final document yet."""
+        state = self.redis.hget(self.key(job_id), "state")
+        return state is not None and not JobState(state).is_final
+
     def active(self) -> int:
         """Jobs that have no final document yet."""
         return int(self.redis.zcard(DEADLINES))
@@ -257,10 +275,17 @@ class JobRecords:
 
     # --- the worker's side
 
-    def begin(self, job_id: str, branch: Branch, token: str) -> Begin:
-        """Claim a branch. Only `GO` may work on it."""
-        keys = [self.key(job_id), self.events_key(job_id), LEASES]
-        return Begin(self._run("begin", keys, job_id, branch, token, MAX_TRIES, LEASE_S, self._ttl))
+    def count_dropped(self, queue: str, why: Dropped) -> None:
+        """A message was taken from a queue without any work."""
+        with self.redis.pipeline(transaction=False) as pipe:
+            pipe.hincrby(COUNTERS, f"{DROPPED}:{queue}:{why}", 1)
+            pipe.expire(COUNTERS, COUNTERS_TTL_S)
+            pipe.execute()
+
+    def begin(self, job_id: str, branch: Branch, token: str, work_s: float) -> Begin:
+        """Claim a branch for at most `work_s` seconds of work. Only `GO` may work on it."""
+        keys = [self.key(job_id), self.events_key(job_id), LEASES, WORKING]
+        return Begin(self._run("begin", keys, job_id, branch, token, MAX_TRIES, LEASE_S, self._ttl, work_s))
 
     def renew(self, job_id: str, branch: Branch, token: str) -> bool:
         """Keep the claim. False: it is no longer ours, or the job is gone."""
@@ -292,9 +317,11 @@ class JobRecords:
         report = BranchReport(status=outcome.status, elapsed_ms=outcome.elapsed_ms, error=outcome.error)
         result = self._run(
             "outcome",
-            [self.key(job_id), self.events_key(job_id), LEASES, READY, self.waves_key(job_id)],
+            [self.key(job_id), self.events_key(job_id), READY, self.waves_key(job_id)],
             *(job_id, branch, outcome.model_dump_json(), report.model_dump_json(), self._ttl),
             waveforms.model_dump_json() if waveforms else "",
+            # A clip that is rejected at once says nothing of how long the others take.
+            int(outcome.status is BranchStatus.OK),
         )
         return result > 0, result == 2
 
@@ -314,10 +341,10 @@ class JobRecords:
             for branch in map(Branch, record["branches"].split())
             if f"outcome:{branch}" in record
         }
-        now = dt.datetime.now(dt.UTC)
+        now = _moment(self.now())
         document = assemble(
             job_id=job_id,
-            created_at=dt.datetime.fromisoformat(record["created_at"]),
+            created_at=_created(record),
             finished_at=now,
             asked=[Branch(name) for name in record["branches"].split()],
             outcomes=outcomes,
@@ -346,12 +373,21 @@ class JobRecords:
     # --- the sweep
 
     def _due(self, key: str, age_s: float) -> list[str]:
-        now = self.redis.time()
-        return list(self.redis.zrangebyscore(key, "-inf", now[0] + now[1] / 1e6 - age_s, start=0, num=500))
+        return list(self.redis.zrangebyscore(key, "-inf", self.now() - age_s, start=0, num=500))
 
     def overdue(self) -> list[str]:
-        """Jobs whose deadline passed."""
+        """Jobs all of which should be over by now."""
         return self._due(DEADLINES, 0)
+
+    def overworked(self) -> Iterator[tuple[str, Branch]]:
+        """Branches that a worker began and did not end in the time for work."""
+        for member in self._due(WORKING, 0):
+            job_id, branch = member.split()
+            yield job_id, Branch(branch)
+
+    def overwaited(self, branch: Branch, wait_s: float) -> list[str]:
+        """Jobs whose branch no worker has begun in `wait_s`."""
+        return list(self._run("overwaited", [WAITING + branch], self.key(""), branch, wait_s))
 
     def unassembled(self) -> list[str]:
         """Jobs all of whose outcomes came, but whose assembler seems dead."""
@@ -362,50 +398,65 @@ class JobRecords:
         return self._due(ERASE, ASSEMBLY_GRACE_S)
 
     def lost_tries(self) -> Iterator[LostTry]:
-        """Branches whose worker stopped renewing; each is handed out once per `LEASE_S`."""
+        """Branches whose worker stopped renewing; those that have a try left were queued again by this."""
         for member in self._run("lost", [LEASES], LEASE_S):
             job_id, branch = member.split()
-            verdict = self._run("lose", [self.key(job_id), LEASES], job_id, branch, MAX_TRIES)
+            keys = [self.key(job_id), LEASES, queue_key(Branch(branch))]
+            text = message(Branch(branch), job_id)
+            verdict = self._run("lose", keys, job_id, branch, MAX_TRIES, text, self._ttl)
             if verdict:
                 yield LostTry(job_id, Branch(branch), again=verdict == 1)
 
-    def stranded(self, deadline_s: float) -> Iterator[tuple[str, Branch]]:
-        """Branches whose message is gone though nobody began them; each is handed out once per `STRANDED_S`.
+    def stranded(self, branch: Branch) -> list[str]:
+        """Jobs whose message is gone though no worker began the branch; each is handed out once per `STRANDED_S`.
 
         A worker that dies between taking a message and beginning it keeps the message until Celery's visibility
-        time-out, long after the job's deadline. Queues are first in, first out: what is older than the message that is
-        taken next was taken before. `deadline_s`: what jobs have from their making to their deadline.
+        time-out, long after anybody waits for the job. Queues are first in, first out: what is older than the message
+        that is taken next was taken before.
         """
-        now = self.redis.time()
-        for branch in Branch:
-            horizon = now[0] + now[1] / 1e6 + deadline_s
-            if (waiting := self.redis.lindex(queue_key(branch), -1)) is not None:
-                horizon = min(horizon, self.redis.zscore(DEADLINES, job_of(waiting)) or 0.0)
-            for job_id in self._run("stranded", [DEADLINES], self.key(""), horizon - STRANDED_S, branch, STRANDED_S):
-                yield job_id, branch
+        horizon = self.now() - STRANDED_S
+        if (first := self._first_waiting(branch)) is not None:
+            horizon = min(horizon, first - 1e-3)
+        return list(self._run("stranded", [WAITING + branch], self.key(""), horizon, branch, STRANDED_S))
 
-    def oldest_s(self, branch: Branch, deadline_s: float) -> float:
-        """Age of the job whose message is taken next, seconds; 0 where none waits."""
-        waiting = self.redis.lindex(queue_key(branch), -1)
-        deadline = self.redis.zscore(DEADLINES, job_of(waiting)) if waiting else None
-        now = self.redis.time()
-        return max(now[0] + now[1] / 1e6 - (deadline - deadline_s), 0.0) if deadline else 0.0
+    def requeue(self, job_id: str, branch: Branch) -> None:
+        """Send a branch's message once more, to the head of its queue. A second message does no harm."""
+        self._run("requeue", [queue_key(branch)], message(branch, job_id))
 
-    def time_out(self, job_id: str) -> str | None:
-        """End a job whose deadline passed, with `branch_timeout` for what is missing. Returns the clip to erase."""
+    def _first_waiting(self, branch: Branch) -> float | None:
+        """When the job was made whose message is taken next; None where none waits. Messages of others don't count."""
+        for text in reversed(self.redis.lrange(queue_key(branch), -FOREIGN_IN_A_ROW, -1)):
+            job_id = job_of(text)
+            made = self.redis.zscore(WAITING + branch, job_id) if job_id else None
+            if made is not None:
+                return float(made)
+        return None
+
+    def idle_s(self, branch: Branch) -> float:
+        """Seconds since a worker last began this branch of any job; infinite where none ever did."""
+        begun = self.redis.hget(PACE, f"begun:{branch}")
+        return math.inf if begun is None else max(self.now() - float(begun), 0.0)
+
+    def oldest_s(self, branch: Branch) -> float:
+        """For how long the job has waited whose message is taken next, seconds; 0 where none waits."""
+        first = self._first_waiting(branch)
+        return 0.0 if first is None else max(self.now() - first, 0.0)
+
+    def end_branch(self, job_id: str, branch: Branch, code: ErrorCode, detail: str) -> None:
+        """Give a branch that can't be waited for any longer its outcome; ends the job if it was the last one."""
+        status = BranchStatus.ERROR if code is ErrorCode.BRANCH_FAILED else BranchStatus.TIMEOUT
+        _, last = self.write_outcome(job_id, branch, failed_outcome(status, code, detail))
+        if last:
+            self.finish(job_id)
+
+    def time_out(self, job_id: str) -> None:
+        """End a job all of which should be over, with `branch_timeout` for what is missing."""
         record = self.redis.hgetall(self.key(job_id))
         for branch in map(Branch, record.get("branches", "").split()):
             if f"outcome:{branch}" not in record:
-                began = f"try:{branch}" in record
-                detail = (
-                    f"The {branch} worker did not finish before the job's deadline. Submit the clip again."
-                    if began
-                    else f"No {branch} worker took the job in time. Start one: facevitals worker --queues {branch}"
-                )
-                self.write_outcome(
-                    job_id, branch, failed_outcome(BranchStatus.TIMEOUT, ErrorCode.BRANCH_TIMEOUT, detail)
-                )
-        return self.finish(job_id)
+                detail = f"The {branch} branch did not end in the time that it has. Submit the clip again."
+                self.end_branch(job_id, branch, ErrorCode.BRANCH_TIMEOUT, detail)
+        self.finish(job_id)
 
 
 def failed_outcome(status: BranchStatus, code: ErrorCode, detail: str, elapsed_ms: int = 0) -> BranchOutcome:
@@ -435,6 +486,15 @@ def versions() -> dict[str, str]:
     from shared.version import VERSION
 
     return {"facevitals": VERSION}
+
+
+def _moment(seconds: float) -> dt.datetime:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
+def _created(record: Mapping[str, str]) -> dt.datetime:
+    # Jobs of releases before carry it as text.
+    return _moment(float(record["created"])) if "created" in record else dt.datetime.fromisoformat(record["created_at"])
 
 
 def _unfinished(

@@ -76,7 +76,7 @@ class BranchStatus(StrEnum):
 
 
 class ErrorCode(StrEnum):
-    """Why a job or a branch failed. All but the last three say that the clip itself was rejected."""
+    """Why a job or a branch failed. All but the last four say that the clip itself was rejected."""
 
     CLIP_UNDECODABLE = "clip_undecodable"
     CLIP_TOO_SHORT = "clip_too_short"
@@ -88,11 +88,17 @@ class ErrorCode(StrEnum):
     CLIP_MISSING = "clip_missing"
     BRANCH_FAILED = "branch_failed"
     BRANCH_TIMEOUT = "branch_timeout"
+    QUEUE_TIMEOUT = "queue_timeout"
 
     @property
     def rejects_clip(self) -> bool:
         """Whether another try, or the other branch, would end the same way."""
-        return self not in {ErrorCode.CLIP_MISSING, ErrorCode.BRANCH_FAILED, ErrorCode.BRANCH_TIMEOUT}
+        return self not in {
+            ErrorCode.CLIP_MISSING,
+            ErrorCode.BRANCH_FAILED,
+            ErrorCode.BRANCH_TIMEOUT,
+            ErrorCode.QUEUE_TIMEOUT,
+        }
 
 
 class Problem(Schema):

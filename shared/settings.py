@@ -15,7 +15,9 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address the gateway listens on")
     port: int = Field(8000, ge=0, le=65535, description="port the gateway listens on; 0 takes a free one")
-    redis_url: str = Field("", description="Redis or Valkey, redis://…; empty: `up` and `run` start an embedded Valkey")
+    redis_url: str = Field(
+        "", description="Redis 7 or Valkey, redis://…; empty: `up` and `run` start an embedded Valkey"
+    )
     store_url: str = Field(
         "", description="where clips lie: file:///folder or s3://bucket/prefix; empty: DATA_DIR/clips"
     )
@@ -39,7 +41,15 @@ class Settings(BaseSettings):
     max_queued: int = Field(10_000, ge=1, description="jobs waiting or running before uploads are answered 429")
     result_ttl_s: int = Field(86_400, ge=60, description="how long documents, events and waveforms are kept")
     clip_ttl_s: int = Field(3_600, ge=10, description="how long a clip may lie at most, retained or forgotten")
-    job_deadline_s: float = Field(90, gt=1, description="seconds from upload to a final document, whatever happens")
+    max_wait_s: float = Field(
+        300,
+        gt=1,
+        description="expected wait for a worker from which on uploads are answered 429; a job that has waited twice as "
+        "long ends as queue_timeout",
+    )
+    job_deadline_s: float = Field(
+        90, gt=1, description="seconds that a worker has for a branch, and that a job waits where a queue has no worker"
+    )
     branch_soft_limit_s: float = Field(40, gt=0, description="seconds after which a branch is told to stop")
     branch_hard_limit_s: float = Field(45, gt=0, description="seconds after which a branch's process is killed")
     max_tasks_per_child: int = Field(200, ge=1, description="jobs after which a worker process is renewed")
@@ -82,11 +92,22 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _a_clip_lives_as_long_as_its_job(self) -> Self:
         # The sweep erases up to a tenth early, and the clip is older than its job by the length of an upload.
-        if self.clip_ttl_s < 1.2 * self.job_deadline_s:
+        if self.clip_ttl_s < (least := 1.2 * self.longest_job_s):
             raise ValueError(
-                "FACEVITALS_CLIP_TTL_S must be 1.2 times FACEVITALS_JOB_DEADLINE_S or more: clips would go first."
+                f"FACEVITALS_CLIP_TTL_S must be {least:.0f} or more, 1.2 times what a job may wait (2 x "
+                "FACEVITALS_MAX_WAIT_S) and be worked on (2 x FACEVITALS_JOB_DEADLINE_S): clips would go first."
             )
         return self
+
+    @property
+    def wait_limit_s(self) -> float:
+        """Seconds that a job waits for a worker at most: what is admitted by an expected wait may find it doubled."""
+        return 2 * self.max_wait_s
+
+    @property
+    def longest_job_s(self) -> float:
+        """Seconds from a job's making until all of it is over, whatever happens: its wait, and two tries."""
+        return self.wait_limit_s + 2 * self.job_deadline_s
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     MODEL_NOT_INSTALLED = "model_not_installed"
     BRANCH_FAILED = "branch_failed"
     BRANCH_TIMEOUT = "branch_timeout"
+    QUEUE_TIMEOUT = "queue_timeout"
     NOT_REQUESTED = "not_requested"
 
 

@@ -1,10 +1,12 @@
 """What running worker processes say of themselves: a card each, which lives only while it is renewed."""
 
+import contextlib
 from typing import Any, Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from shared.records import PREFIX
+from shared.scripts import PUT
 
 WORKERS: Final = f"{PREFIX}worker:"
 #: A card that is not renewed for this long is gone.
@@ -45,8 +47,8 @@ class WorkerCard(BaseModel):
 
 
 def put_card(redis: Any, card: WorkerCard) -> None:  # noqa: ANN401  (redis-py's types do not know `decode_responses`)
-    """Write or renew a card."""
-    redis.set(WORKERS + card.id, card.model_dump_json(), ex=CARD_TTL_S)
+    """Write or renew a card, also where the broker is full: its worker goes on working."""
+    redis.eval(PUT, 1, WORKERS + card.id, card.model_dump_json(), CARD_TTL_S)
 
 
 def remove_card(redis: Any, card_id: str) -> None:  # noqa: ANN401
@@ -58,4 +60,11 @@ def worker_cards(redis: Any) -> list[WorkerCard]:  # noqa: ANN401
     """Every running worker process."""
     keys = sorted(redis.scan_iter(match=f"{WORKERS}*", count=1000))
     values = redis.mget(keys) if keys else []
-    return [WorkerCard.model_validate_json(value) for value in values if value]
+    return [card for value in values if value and (card := _card(value))]
+
+
+def _card(text: str) -> WorkerCard | None:
+    # A worker of another release may write another card; it costs nobody the others.
+    with contextlib.suppress(ValidationError):
+        return WorkerCard.model_validate_json(text)
+    return None

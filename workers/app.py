@@ -1,5 +1,6 @@
 """The Celery application of a worker, and the life of its processes: each loads its models once, before any task."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -9,14 +10,27 @@ from typing import Any
 import structlog
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import Celery
-from celery.signals import task_failure, task_prerun, worker_process_init, worker_process_shutdown
+from celery.exceptions import WorkerShutdown
+from celery.signals import (
+    task_failure,
+    task_prerun,
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_ready,
+)
+from redis.exceptions import RedisError
 
+from shared.broker_errors import troubles
 from shared.logs import configure_logs, silence_native_stderr
+from shared.messages import Dropped
 from shared.queues import NOOP_TASK, TASKS, make_celery
 from shared.records import JobRecords, connect
 from shared.settings import settings
 from shared.traces import configure_traces, end_traces
+from shared.transport import message_dropped
 from shared.vitals import Branch
+from workers.clock import ClockSkewError, check_clock
 from workers.process import WorkerProcess, queues_of_this_worker
 
 log = structlog.get_logger()
@@ -37,6 +51,33 @@ class _Holder:
         if cls.process is None:
             cls.process = WorkerProcess.start(settings(), queues_of_this_worker())
         return cls.process
+
+
+def _records() -> JobRecords:
+    return JobRecords(connect(settings().redis_url), settings().result_ttl_s)
+
+
+@worker_init.connect(weak=False)
+def _check_clock(**_: object) -> None:
+    """In the parent process, before anything is taken. Where the broker is away: once the worker is ready."""
+    try:
+        check_clock(_records())
+    except ClockSkewError as error:
+        log.error("worker not started", why=str(error))
+        raise WorkerShutdown(1) from error
+    except RedisError as error:
+        troubles.warn("clock not compared", error)
+
+
+@worker_ready.connect(weak=False)
+def _check_clock_again(**_: object) -> None:
+    _check_clock()
+
+
+@message_dropped.connect(weak=False)
+def _count_dropped(queue: str, why: Dropped, **_: object) -> None:
+    with contextlib.suppress(RedisError):
+        _records().count_dropped(queue, why)
 
 
 @worker_process_init.connect(weak=False)
@@ -97,5 +138,6 @@ def _failed(sender: Any = None, args: Any = None, exception: BaseException | Non
     if branch is None or not args or not isinstance(exception, WorkerLostError | TimeLimitExceeded):
         return
     log.warning("worker process lost", branch=branch, job=args[0], error=type(exception).__name__)
-    config = settings()
-    JobRecords(connect(config.redis_url), config.result_ttl_s).expire_lease(args[0], branch)
+    # Where the broker is away or full the claim ends by itself, a little later.
+    with contextlib.suppress(RedisError):
+        _records().expire_lease(args[0], branch)

@@ -1,7 +1,6 @@
 """One worker process: its models, and how it carries a branch of a job from claim to outcome."""
 
 import contextlib
-import datetime as dt
 import hashlib
 import os
 import socket
@@ -11,13 +10,14 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, TypeVar
 
-import redis
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 from redis.exceptions import RedisError
 
 from shared import traces
+from shared.broker_errors import PASSING, troubles
 from shared.figures import BRANCH, STAGE, WAIT, Observation, observe
+from shared.messages import Dropped
 from shared.queues import QUEUES, QUEUES_VARIABLE
 from shared.records import LEASE_S, Asked, Begin, JobRecords, connect, failed_outcome
 from shared.schemas import BranchOutcome, BranchStatus, Check, ErrorCode, Vital, Waveforms
@@ -26,6 +26,7 @@ from shared.store import ClipMissingError, ClipStore, StoreUnavailableError
 from shared.vitals import VITALS, Branch
 from shared.workers import RENEW_EVERY_S, WorkerCard, put_card, remove_card
 from workers.branch import ClipRejected, Progress
+from workers.clock import warn_of_skew
 from workers.gpu import gpu_memory
 
 if TYPE_CHECKING:
@@ -91,8 +92,11 @@ class _JobProgress(Progress):
 class WorkerProcess:
     """What one process holds for its whole life."""
 
-    def __init__(self, records: JobRecords, store: ClipStore, analyzer: "Analyzer", card: WorkerCard) -> None:
+    def __init__(
+        self, records: JobRecords, store: ClipStore, analyzer: "Analyzer", card: WorkerCard, work_s: float
+    ) -> None:
         self._records, self._store, self._analyzer, self._card = records, store, analyzer, card
+        self._work_s = work_s
         self._over = threading.Event()
         threading.Thread(target=self._show_card, name="card", daemon=True).start()
 
@@ -115,7 +119,11 @@ class WorkerProcess:
             log.warning("model refused", model=name, why=why)
         log.info("worker process ready", queues=queues, models=[model.name for model in card.models])
         return cls(
-            JobRecords(connect(settings.redis_url), settings.result_ttl_s), ClipStore(settings.store), analyzer, card
+            JobRecords(connect(settings.redis_url), settings.result_ttl_s),
+            ClipStore(settings.store),
+            analyzer,
+            card,
+            settings.job_deadline_s,
         )
 
     def close(self) -> None:
@@ -128,13 +136,15 @@ class WorkerProcess:
     def run(self, branch: Branch, job_id: str) -> None:
         """Carry out one branch of one job. Whatever happens inside ends as an outcome in the job's record."""
         token = uuid.uuid4().hex
-        begin = _patiently(lambda: self._records.begin(job_id, branch, token))
+        begin = _patiently(lambda: self._records.begin(job_id, branch, token, self._work_s))
         if begin is Begin.EXHAUSTED:
             detail = "The worker died on this clip before. Record it again, or convert it to H.264 MP4."
             self._end(job_id, branch, failed_outcome(BranchStatus.ERROR, ErrorCode.BRANCH_FAILED, detail))
             return
         if begin is not Begin.GO:
             log.info("nothing to do", branch=branch, why=begin)
+            if begin is not Begin.BUSY:
+                self.count_dropped(QUEUES[branch], Dropped.OLD)
             return
         begun = time.monotonic()
         with self._claim(job_id, branch, token):
@@ -146,12 +156,16 @@ class WorkerProcess:
             self._end(job_id, branch, outcome, waveforms)
         log.info("branch ended", branch=branch, status=outcome.status, elapsed_ms=outcome.elapsed_ms)
 
+    def count_dropped(self, queue: str, why: Dropped) -> None:
+        """A message was taken from a queue, and nothing is to be done about it."""
+        with contextlib.suppress(RedisError):
+            self._records.count_dropped(queue, why)
+
     def _watched(self, branch: Branch, job_id: str, begun: float) -> tuple[BranchOutcome, Waveforms | None]:
         """`_measure`, with its trace and its figures."""
         asked = _patiently(lambda: self._records.asked(job_id))
         if asked is None:
             raise JobOverError
-        waited_s = max((dt.datetime.now(dt.UTC) - asked.created_at).total_seconds(), 0.0)
         progress = _JobProgress(self._records, job_id, branch)
         about = {traces.JOB: job_id, "facevitals.branch": branch}
         with traces.span(f"{branch} branch", parent=asked.traceparent, **about):
@@ -161,7 +175,7 @@ class WorkerProcess:
                 progress.end_stage()
             traces.note(status=outcome.status)
         took_s = outcome.elapsed_ms / 1000
-        figures = [Observation(WAIT, (branch,), waited_s), Observation(BRANCH, (branch, outcome.status), took_s)]
+        figures = [Observation(WAIT, (branch,), asked.waited_s), Observation(BRANCH, (branch, outcome.status), took_s)]
         observe(self._records.redis, figures + progress.observed)
         return outcome, waveforms
 
@@ -232,23 +246,27 @@ class WorkerProcess:
             card = self._card
             if card.device == "cuda":
                 card = card.model_copy(update={"gpu": gpu_memory()})
-            with contextlib.suppress(RedisError):
+            try:
                 put_card(self._records.redis, card)
+                warn_of_skew(self._records)
+            except RedisError as error:
+                troubles.warn("worker's card not shown", error)
             if self._over.wait(RENEW_EVERY_S):
                 return
 
 
 def _patiently(ask: Callable[[], T]) -> T:
-    """Ask the broker, again and again while it is away.
+    """Ask the broker, again and again while it is away or full.
 
     Raises:
-        redis.exceptions.RedisError: it is still away after `PATIENCE_S`.
+        redis.exceptions.RedisError: it still is after `PATIENCE_S`, or it refuses.
     """
     end = time.monotonic() + PATIENCE_S
     while True:
         try:
             return ask()
-        except (redis.ConnectionError, redis.TimeoutError):
+        except PASSING as error:
+            troubles.warn("worker waits for the broker", error)
             if time.monotonic() >= end:
                 raise
             time.sleep(0.5)

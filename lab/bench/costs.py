@@ -71,7 +71,7 @@ def _put_through(records: JobRecords, store: ClipStore, settings: Settings, jobs
         for job_id in [str(ULID()) for _ in range(min(left, _BATCH))]:
             key = store.key(job_id)
             (store.root / key).write_bytes(clip)
-            deadline_s = settings.job_deadline_s
+            deadline_s = settings.longest_job_s
             records.create(job_id, list(Branch), JobOptions(), owner="-", clip_key=key, deadline_s=deadline_s)
             left -= 1
         end = time.monotonic() + 120

@@ -21,7 +21,7 @@ def stand_in(analyzer: Callable[[], Any], module: str) -> None:
     def start(settings: Settings, queues: list[str]) -> WorkerProcess:
         card = WorkerCard(id=f"{socket.gethostname()}:{os.getpid()}", queues=queues, device="cpu", models=[])
         records = JobRecords(connect(settings.redis_url), settings.result_ttl_s)
-        return WorkerProcess(records, ClipStore(settings.store), analyzer(), card)
+        return WorkerProcess(records, ClipStore(settings.store), analyzer(), card, settings.job_deadline_s)
 
     WorkerProcess.start = staticmethod(start)  # type: ignore[method-assign]
     # Spawned processes import the modules of this setting before they load anything.

@@ -20,7 +20,7 @@ class Worker:
     def begin(self) -> None:
         """Take the job."""
         for branch in Branch:
-            assert self._records.begin(self._job, branch, "test") is Begin.GO
+            assert self._records.begin(self._job, branch, "test", 90) is Begin.GO
             self._records.emit_stage(self._job, branch, "decoding and tracking", 5)
 
     def tell(self, name: str, vital: Vital) -> None:

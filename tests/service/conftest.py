@@ -19,7 +19,7 @@ from api.hub import Hub
 from facevitals.broker import Broker, free_port, start_broker
 from facevitals.processes import Child, start_child
 from facevitals.service import worker_command
-from shared.queues import BROKER_PREFIX, QUEUES, QUEUES_VARIABLE, make_celery
+from shared.queues import BROKER_PREFIX, QUEUES, QUEUES_VARIABLE
 from shared.records import JobRecords, connect
 from shared.settings import Settings
 from shared.store import ClipStore
@@ -193,7 +193,7 @@ def in_this_process(settings: Settings, store: ClipStore | None = None) -> Gatew
     """What the gateway's loops and endpoints work with, for a test that calls them itself."""
     records = JobRecords(connect(settings.redis_url), 3600)
     store = store or ClipStore(settings.store)
-    return Gateway(settings, records, store, make_celery(settings), Hub(settings.redis_url), Admission(records, 9))
+    return Gateway(settings, records, store, Hub(settings.redis_url), Admission(records, settings))
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """A worker whose analysis misbehaves as a test asks: everything else about it is the real worker.
 
 `ODD_VISION` and `ODD_RPPG` say what a branch does: `ok`, `raise`, `hang`, `hang_deaf`, `die`, `die_once`,
-`segfault`, `slow`, `held` (while there is a file `hold`).
+`segfault`, `slow`, `brief`, `held` (while there is a file `hold`).
 With `ODD_KEEP`, it keeps what it was given to read in `seen-BRANCH`.
 """
 
@@ -21,6 +21,8 @@ from workers.branch import BranchResult, Progress
 FACTS = ClipFacts(
     duration_s=15, frames=450, fps=30, width=640, height=480, container="mp4", codec="h264", bytes=224, sha256="0" * 64
 )
+
+PAUSES_S = {"slow": 3.0, "brief": 0.3}
 
 #: What an error may quote. A traceback shows the line that raised, so it does not stand there.
 QUOTED = "a secret of the clip"
@@ -60,8 +62,8 @@ class OddAnalyzer:
         if behaviour == "held":
             while Path(os.environ["FACEVITALS_DATA_DIR"], "hold").exists():
                 time.sleep(0.02)
-        if behaviour == "slow":
-            time.sleep(3)
+        if behaviour in PAUSES_S:
+            time.sleep(PAUSES_S[behaviour])
         return FACTS, BranchResult(vitals=abstentions(branch, Reason.NO_PULSE))
 
 

@@ -261,6 +261,10 @@ export const de: Strings = {
       'dieser Teil der Auswertung hat nicht rechtzeitig geantwortet',
       'Versuchen Sie es später. Bleibt es so, sagen Sie es der Stelle, die diesen Server betreibt.',
     ],
+    queue_timeout: [
+      'der Server hatte dafür keine Zeit, weil zu viele Aufnahmen warteten',
+      'Versuchen Sie es in einigen Minuten erneut.',
+    ],
     not_requested: ['es war nicht angefragt', 'Nichts zu tun.'],
   },
 
@@ -277,6 +281,8 @@ export const de: Strings = {
     clip_missing: 'Das Video war fort, bevor es ausgewertet werden konnte. Senden Sie es erneut.',
     branch_failed:
       'Die Auswertung ist gescheitert. Nehmen Sie erneut auf. Bleibt es so, sagen Sie es der Stelle, die diesen Server betreibt.',
+    queue_timeout:
+      'Der Server hatte für Ihre Aufnahme keine Zeit, weil zu viele warteten. Versuchen Sie es in einigen Minuten erneut.',
     branch_timeout:
       'Die Auswertung hat nicht rechtzeitig geantwortet. Versuchen Sie es später. Bleibt es so, sagen Sie es der Stelle, die diesen Server betreibt.',
   },

@@ -223,6 +223,10 @@ export const en: Strings = {
       'this part of the analysis did not answer in time',
       'Try again later. If it stays so, tell who runs this server.',
     ],
+    queue_timeout: [
+      'the server had no time for it, because too many recordings were waiting',
+      'Try again in a few minutes.',
+    ],
     not_requested: ['it was not asked for', 'Nothing to do.'],
   },
 
@@ -237,6 +241,7 @@ export const en: Strings = {
     clip_missing: 'The video was gone before it could be analysed. Send it again.',
     branch_failed: 'The analysis failed. Record again. If it stays so, tell who runs this server.',
     branch_timeout: 'The analysis did not answer in time. Try again later. If it stays so, tell who runs this server.',
+    queue_timeout: 'The server had no time for your recording, because too many were waiting. Try again in a few minutes.',
   },
 
   plots: {

@@ -1,0 +1,109 @@
+"""Celery's connection to the broker, made to bear what kombu's own does not: strangers in a queue, and a full broker.
+
+kombu takes a message off the queue first and looks at it afterwards. What it can't read then costs the worker its
+connection or its place for good; and what it can't note as taken, because the broker is at its `maxmemory`, is lost.
+Here a message is read before Celery sees it, and dropped where nobody could work on it; and taking it is noted by a
+script that a full broker lets through.
+"""
+
+import contextlib
+import json
+import time
+from typing import Any, Final
+
+import structlog
+from celery.utils.dispatch import Signal
+from kombu.transport import redis as kombu_redis
+from kombu.transport import virtual
+from redis.exceptions import OutOfMemoryError
+
+from shared.broker_errors import troubles
+from shared.messages import Dropped, canonical
+from shared.queues import QUEUES
+
+#: How long a worker that starts waits for a full broker before it connects anew, seconds; it heeds no signal meanwhile.
+FULL_PATIENCE_S: Final = 10.0
+
+#: Sent with `queue` and `why` (`Dropped`) for a message that was taken and dropped.
+message_dropped: Final = Signal(name="message_dropped", providing_args={"queue", "why"})
+
+log = structlog.get_logger()
+
+# KEYS index messages; ARGV tag message
+_NOTE_TAKEN: Final = """#!lua flags=allow-oom
+redis.call('ZADD', KEYS[1], redis.call('TIME')[1], ARGV[1])
+return redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+"""
+
+
+def _drop(queue: str, why: Dropped) -> None:
+    # What it holds is a stranger's: not for the log.
+    log.warning("message dropped", queue=queue, why=why)
+    message_dropped.send(sender=None, queue=queue, why=why)
+
+
+class QoS(kombu_redis.QoS):
+    """Messages that were taken and are not done yet."""
+
+    def append(self, message: Any, delivery_tag: str) -> None:  # noqa: ANN401  (kombu has no types)
+        """Note a message as taken, by the broker's clock, also where the broker is full."""
+        channel, delivery = self.channel, message.delivery_info
+        keys = [channel.global_keyprefix + key for key in (self.unacked_index_key, self.unacked_key)]
+        text = json.dumps([message._raw, delivery["exchange"], delivery["routing_key"]])
+        with channel.conn_or_acquire() as client:
+            client.eval(_NOTE_TAKEN, 2, *keys, delivery_tag, text)
+        virtual.QoS.append(self, message, delivery_tag)  # type: ignore[no-untyped-call]
+
+    def restore_visible(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Queue again what dead workers took; beside a full broker that can wait."""
+        with contextlib.suppress(OutOfMemoryError):
+            super().restore_visible(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+
+class Channel(kombu_redis.Channel):
+    """A channel that reads past what is no JSON, and connects to a full broker again."""
+
+    QoS = QoS
+
+    def _brpop_read(self, **options: Any) -> Any:  # noqa: ANN401
+        try:
+            return super()._brpop_read(**options)  # type: ignore[no-untyped-call]
+        except (ValueError, RecursionError):
+            # Taken, and not to be read. The queue that it came from was put at the end of the cycle.
+            _drop(self._queue_cycle.items[-1], Dropped.MALFORMED)
+            return True
+
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        """Note that a queue exists; where a full broker takes no note, wait for it for a while.
+
+        Raises:
+            redis.exceptions.OutOfMemoryError: it is full still. Celery then connects anew.
+        """
+        end = time.monotonic() + FULL_PATIENCE_S
+        while True:
+            try:
+                super()._queue_bind(exchange, routing_key, pattern, queue)  # type: ignore[no-untyped-call]
+            except OutOfMemoryError as error:
+                # A worker that has been here before finds all its notes.
+                if queue in {name for _, _, name in self.get_table(exchange)}:  # type: ignore[no-untyped-call]
+                    return
+                troubles.warn("worker waits for the broker", error)
+                if time.monotonic() >= end:
+                    raise
+                time.sleep(1)
+            else:
+                return
+
+
+class Transport(kombu_redis.Transport):
+    """Lets through to Celery what a worker can work on."""
+
+    Channel = Channel
+
+    def _deliver(self, message: Any, queue: str) -> None:  # noqa: ANN401
+        if queue in QUEUES.values():
+            message = canonical(message)
+            if isinstance(message, Dropped):
+                _drop(queue, message)
+                return
+        super()._deliver(message, queue)  # type: ignore[no-untyped-call]

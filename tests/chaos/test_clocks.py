@@ -1,0 +1,62 @@
+"""Clocks that are off: a worker's, which then doesn't start; and a gateway's, which decides nothing."""
+
+import datetime as dt
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.service.conftest import Service, wait_until
+
+ODD = "tests.service.odd_worker"
+MakeService = Callable[..., Service]
+
+
+@pytest.fixture(scope="module")
+def faketime() -> str:
+    """The library that gives a process another time."""
+    if sys.platform != "linux":
+        pytest.skip("libfaketime is taken from a Linux distribution")
+    script = Path(__file__).parents[2] / "tools" / "faketime.sh"
+    return subprocess.run(["bash", str(script)], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def shifted(faketime: str, seconds: int) -> dict[str, str]:
+    """The environment of a process whose clock is so many seconds ahead."""
+    # Waits are measured by another clock, which is left alone.
+    return {
+        "LD_PRELOAD": faketime,
+        "FAKETIME": f"{seconds:+d}s",
+        "DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+@pytest.mark.parametrize(("seconds", "way"), [(120, "ahead of"), (-30, "behind")])
+def test_a_worker_whose_clock_is_off_says_so_and_does_not_start(
+    make_service: MakeService, faketime: str, seconds: int, way: str
+) -> None:
+    service = make_service()
+    job = service.submit()
+    worker = service.start_worker("vision,rppg", ODD, False, **shifted(faketime, seconds))
+    assert worker.process.wait(60) == 1
+    assert f"clock is {abs(seconds)} s {way} the broker's" in service.whole_logs()
+    service.start_worker("vision,rppg", ODD, True, **shifted(faketime, 2))
+    assert service.finished(job)["state"] == "succeeded"
+
+
+def test_a_gateway_whose_clock_is_off_ends_no_job_too_soon(make_service: MakeService, faketime: str) -> None:
+    service = make_service()
+    service.children[0].stop(5)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in shifted(faketime, 3600).items():
+            patch.setitem(service.env, name, value)
+        service.start_gateway()
+    service.start_worker("vision,rppg", ODD, ODD_RPPG="slow")
+    document = service.finished(service.submit())
+    assert document["state"] == "succeeded"
+    created, ended = (dt.datetime.fromisoformat(document[name]) for name in ("created_at", "finished_at"))
+    assert abs((created - dt.datetime.now(dt.UTC)).total_seconds()) < 600, "times are the broker's"
+    assert ended > created
+    wait_until(lambda: not service.clips, "the clip is erased")

@@ -1,0 +1,138 @@
+"""A broker at its `maxmemory` takes nothing new, and loses nothing that it took."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from api.sweep import sweep_jobs
+from facevitals.broker import Broker, start_broker
+from shared.records import ERASE, connect
+from shared.schemas import JobOptions
+from shared.settings import Settings
+from shared.vitals import Branch
+from tests.service.conftest import LOOKS_LIKE_MP4, Service, in_this_process, wait_until
+
+ODD = "tests.service.odd_worker"
+MakeService = Callable[..., Service]
+
+
+@contextmanager
+def full(broker: Broker) -> Iterator[None]:
+    """The broker has used more than it may."""
+    redis = connect(broker.url)
+    redis.config_set("maxmemory", "1mb")
+    yield
+    redis.config_set("maxmemory", "0")
+    redis.close()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    broker = start_broker(tmp_path / "broker")
+    yield broker
+    broker.child.stop(3)
+
+
+def metric(service: Service, name: str) -> float:
+    with service.client() as client:
+        lines = client.get("/metrics").text.splitlines()
+    return float(next(line.rpartition(" ")[2] for line in lines if line.startswith(name)))
+
+
+def test_what_was_accepted_is_finished_and_what_comes_is_refused(make_service: MakeService) -> None:
+    service = make_service()
+    hold = service.folder / "hold"
+    hold.touch()
+    worker = service.start_worker("vision,rppg", ODD, ODD_VISION="held")
+    job = service.submit()
+    waiting = service.submit()
+    wait_until((service.folder / "tries-vision").exists, "work began")
+    with full(service.broker), service.client() as client:
+        refused = client.post("/v1/jobs", content=LOOKS_LIKE_MP4)
+        assert (refused.status_code, refused.json()["type"]) == (503, "urn:facevitals:problem:broker-full")
+        assert int(refused.headers["retry-after"]) > 0
+        older = client.post("/save_video", content=LOOKS_LIKE_MP4)
+        assert (older.status_code, older.json()["success"]) == (503, False)
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.json()["broker"]) == (503, "full")
+        assert client.get(f"/v1/jobs/{job}").json()["state"] == "running"
+        assert metric(service, "facevitals_broker_memory_max_bytes") == 1 << 20
+        assert metric(service, "facevitals_broker_memory_used_bytes") > 1 << 20
+        hold.unlink()
+        for each in (job, waiting):
+            assert service.finished(each)["branches"]["vision"]["status"] == "ok"
+        wait_until(lambda: not service.clips, "clips are erased")
+        # The card of a worker lives for 15 s unless it is renewed.
+        assert ready.json()["workers"] == {"vision": 1, "rppg": 1}
+    assert service.finished(service.submit())["state"] == "succeeded"
+    assert worker.process.poll() is None
+    assert "Unrecoverable" not in service.whole_logs()
+    refusals = [line for line in service.whole_logs().splitlines() if "not ready for the broker" in line]
+    assert len(refusals) <= 1, "one line a minute"
+
+
+def test_a_worker_that_starts_beside_a_full_broker_waits_for_it(make_service: MakeService) -> None:
+    service = make_service()
+    job = service.submit()
+    with full(service.broker):
+        worker = service.start_worker("vision,rppg", ODD, wait=False)
+        wait_until(
+            lambda: "waits for the broker" in service.whole_logs() or worker.process.poll() is not None,
+            "the worker notices",
+        )
+        assert worker.process.poll() is None
+    assert service.finished(job)["state"] == "succeeded"
+
+
+def test_uploads_are_refused_before_memory_is_full(make_service: MakeService) -> None:
+    service = make_service()
+    # Room enough in the seven per cent that are left for what connections take.
+    service.redis.set("fv:ballast", "x" * 50_000_000, ex=600)
+    used = int(service.redis.info("memory")["used_memory"])
+    service.redis.config_set("maxmemory", int(used / 0.93))
+    with service.client() as client:
+        refused = client.post("/v1/jobs", content=LOOKS_LIKE_MP4)
+        assert (refused.status_code, refused.json()["type"]) == (503, "urn:facevitals:problem:broker-full")
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.json()["broker"]) == (200, "short_of_memory")
+        service.redis.config_set("maxmemory", used * 3)
+        assert client.post("/v1/jobs", content=LOOKS_LIKE_MP4).status_code == 202
+    assert len(service.clips) == 1
+
+
+def test_the_sweep_of_a_full_broker_erases_and_goes_on(broker: Broker, tmp_path: Path) -> None:
+    gateway = in_this_process(Settings(redis_url=broker.url, data_dir=tmp_path, job_deadline_s=60))
+    records, redis = gateway.records, gateway.records.redis
+    (tmp_path / "clips" / "clips").mkdir(parents=True)
+    clip = tmp_path / "clips" / "clips" / "ended"
+    clip.write_bytes(b"a face")
+    redis.zadd(ERASE, {"clips/ended": 0})
+    redis.expire(ERASE, 60)
+    records.create("lost", list(Branch), JobOptions(), owner="-", clip_key="clips/lost", deadline_s=600)
+    redis.rpop("fvq:rppg")
+    records.begin("lost", Branch.RPPG, "token", 60)
+    records.expire_lease("lost", Branch.RPPG)
+    with full(broker):
+        sweep_jobs(gateway)
+        assert not clip.exists()
+        assert redis.llen("fvq:rppg") == 1, "the lost try is queued again"
+
+
+def test_a_step_that_fails_stops_no_other(broker: Broker, tmp_path: Path) -> None:
+    gateway = in_this_process(Settings(redis_url=broker.url, data_dir=tmp_path, job_deadline_s=60))
+    records, redis = gateway.records, gateway.records.redis
+    records.create("over", list(Branch), JobOptions(), owner="-", clip_key="clips/over", deadline_s=0)
+    # Of another type than it should be: every question about it is an error.
+    for key in ("fv:leases", "fv:waiting:vision", "fv:ready", ERASE):
+        redis.delete(key)
+        redis.set(key, os.urandom(4).hex(), ex=60)
+    redis.delete("fv:waiting:rppg")
+    sweep_jobs(gateway)
+    redis.delete("fv:leases", "fv:waiting:vision", "fv:ready", ERASE)
+    sweep_jobs(gateway)
+    document = records.document("over")
+    assert document is not None
+    assert document.state == "failed"

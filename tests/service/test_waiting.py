@@ -1,0 +1,206 @@
+"""Waiting and working have clocks of their own, and an upload whose job would wait too long is refused in time."""
+
+import concurrent.futures
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api.gateway import Gateway
+from api.sweep import sweep_jobs
+from facevitals.broker import Broker, start_broker
+from shared.records import PACE, WAITING, WORKING
+from shared.schemas import BranchStatus, JobDocument, JobOptions
+from shared.settings import Settings
+from shared.vitals import Branch
+from shared.waiting import ASSUMED_WORK_S, QueueLoad, queue_loads, seconds_each
+from shared.workers import WorkerCard, put_card
+from tests.service.conftest import LOOKS_LIKE_MP4, Service, in_this_process
+
+ODD = "tests.service.odd_worker"
+BOTH = {Branch.VISION: 2.0, Branch.RPPG: 3.0}
+
+
+def card(*queues: str, name: str = "one") -> WorkerCard:
+    return WorkerCard(id=name, queues=list(queues), device="cpu", models=[])
+
+
+def test_what_a_message_adds_to_the_wait() -> None:
+    assert seconds_each(Branch.RPPG, BOTH, [card("rppg")]) == 3
+    assert seconds_each(Branch.RPPG, BOTH, [card("rppg"), card("rppg"), card("vision")]) == 1.5
+    # A process that serves both works through both.
+    assert seconds_each(Branch.RPPG, BOTH, [card("vision", "rppg")]) == pytest.approx(5)
+    assert seconds_each(Branch.VISION, BOTH, [card("vision", "rppg")]) == pytest.approx(5)
+    # Uploads wait for a worker that is still to come.
+    assert seconds_each(Branch.RPPG, BOTH, []) == 3
+
+
+def test_how_many_may_wait() -> None:
+    assert QueueLoad(0, 3).most_waiting(300) == 100
+    assert QueueLoad(0, 400).most_waiting(300) == 1
+    assert QueueLoad(7, 3).expected_wait_s == 21
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    broker = start_broker(tmp_path / "broker")
+    yield broker
+    broker.child.stop(3)
+
+
+@pytest.fixture
+def gateway(broker: Broker, tmp_path: Path) -> Gateway:
+    return in_this_process(
+        Settings(redis_url=broker.url, data_dir=tmp_path, max_wait_s=300, job_deadline_s=90, clip_ttl_s=3600)
+    )
+
+
+def made(gateway: Gateway, job_id: str) -> str:
+    clip_key, deadline_s = f"clips/{job_id}", gateway.settings.longest_job_s
+    options = JobOptions()
+    assert gateway.records.create(job_id, list(Branch), options, owner="-", clip_key=clip_key, deadline_s=deadline_s)
+    return job_id
+
+
+def grow_older(gateway: Gateway, job_id: str, seconds: float) -> None:
+    for branch in Branch:
+        gateway.records.redis.execute_command("ZADD", WAITING + branch, "XX", "INCR", -seconds, job_id)
+
+
+def document(gateway: Gateway, job_id: str) -> JobDocument:
+    found = gateway.records.document(job_id)
+    assert found is not None
+    return found
+
+
+def errors(found: JobDocument) -> dict[str, str | None]:
+    return {name: report.error.code.value if report.error else None for name, report in found.branches.items()}
+
+
+def test_a_job_waits_on_while_there_are_workers(gateway: Gateway) -> None:
+    job = made(gateway, "one")
+    put_card(gateway.records.redis, card("vision", "rppg"))
+    grow_older(gateway, job, 500)
+    sweep_jobs(gateway)
+    assert document(gateway, job).state == "queued"
+    grow_older(gateway, job, 101)
+    sweep_jobs(gateway)
+    ended = document(gateway, job)
+    assert set(errors(ended).values()) == {"queue_timeout"}
+    assert {vital.reason for vital in ended.vitals.values()} == {"queue_timeout"}
+    assert ended.error is not None
+    assert not ended.error.code.rejects_clip
+
+
+def test_a_missing_worker_is_noticed_sooner_and_called_so(gateway: Gateway) -> None:
+    job = made(gateway, "one")
+    put_card(gateway.records.redis, card("rppg"))
+    grow_older(gateway, job, 91)
+    sweep_jobs(gateway)
+    ended = document(gateway, job)
+    assert errors(ended) == {"vision": "branch_timeout", "rppg": None}
+    assert ended.branches["vision"].error is not None
+    assert "facevitals worker --queues vision" in ended.branches["vision"].error.detail
+    assert ended.state == "queued"
+
+
+def test_a_worker_that_renews_its_process_is_not_taken_for_missing(gateway: Gateway) -> None:
+    first, second = made(gateway, "one"), made(gateway, "two")
+    for branch in Branch:
+        gateway.records.begin(first, branch, "token", 90)
+    grow_older(gateway, second, 200)
+    sweep_jobs(gateway)
+    assert document(gateway, second).state == "queued"
+
+
+def test_work_has_its_own_clock(gateway: Gateway) -> None:
+    job = made(gateway, "one")
+    grow_older(gateway, job, 500)
+    for branch in Branch:
+        gateway.records.begin(job, branch, "token", 90)
+    sweep_jobs(gateway)
+    assert document(gateway, job).state == "running"
+    redis = gateway.records.redis
+    redis.zadd(WORKING, {f"{job} rppg": 0})
+    sweep_jobs(gateway)
+    assert errors(document(gateway, job)) == {"vision": None, "rppg": "branch_timeout"}
+    # The vision branch still has its time.
+    assert document(gateway, job).branches["vision"].status is BranchStatus.RUNNING
+
+
+def test_a_lost_try_waits_at_the_head_of_its_queue_and_with_a_new_clock(gateway: Gateway) -> None:
+    records = gateway.records
+    job = made(gateway, "one")
+    made(gateway, "two")
+    for branch in Branch:
+        records.redis.rpop(f"fvq:{branch}")
+        records.begin(job, branch, "token", 90)
+    grow_older(gateway, job, 10_000)
+    records.expire_lease(job, Branch.RPPG)
+    put_card(records.redis, card("vision", "rppg"))
+    sweep_jobs(gateway)
+    sweep_jobs(gateway)
+    assert records.oldest_s(Branch.RPPG) >= 0
+    assert records.redis.llen("fvq:rppg") == 2
+    assert document(gateway, job).branches["rppg"].status is BranchStatus.PENDING
+    assert '"facevitals.rppg", "id": "one.rppg"' in records.redis.lindex("fvq:rppg", -1)
+    assert records.begin(job, Branch.RPPG, "another", 90) == "go"
+
+
+def test_the_rate_is_measured_and_a_queue_that_stands_still_is_seen(gateway: Gateway) -> None:
+    records = gateway.records
+    put_card(records.redis, card("rppg"))
+    assert queue_loads(records)[Branch.RPPG].seconds_each == ASSUMED_WORK_S
+    records.redis.hset(PACE, "work:rppg", 2)
+    records.redis.expire(PACE, 600)
+    made(gateway, "one")
+    assert queue_loads(records)[Branch.RPPG] == QueueLoad(1, 2)
+    grow_older(gateway, "one", 100)
+    assert queue_loads(records)[Branch.RPPG].seconds_each >= 100
+
+
+def test_no_more_jobs_are_made_than_may_wait(gateway: Gateway) -> None:
+    for number in range(3):
+        made(gateway, str(number))
+    records, few = gateway.records, {Branch.RPPG: 3}
+
+    def create(branch: Branch) -> JobDocument | None:
+        options = JobOptions()
+        return records.create("x", [branch], options, owner="-", clip_key="clips/x", deadline_s=60, most_waiting=few)
+
+    assert create(Branch.RPPG) is None
+    assert records.document("x") is None
+    assert create(Branch.VISION) is not None
+
+
+def test_of_a_burst_each_clip_is_analysed_or_refused_with_a_time_that_is_true(
+    make_service: Callable[..., Service],
+) -> None:
+    service = make_service(max_wait_s=20, job_deadline_s=20, clip_ttl_s=600)
+    service.start_worker("vision,rppg", ODD, ODD_VISION="brief", ODD_RPPG="brief")
+    for _ in range(3):
+        service.finished(service.submit())
+
+    def send(_: int) -> httpx.Response:
+        with service.client() as client:
+            return client.post("/v1/jobs", content=LOOKS_LIKE_MP4)
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(send, range(80)))
+    accepted = [answer.json()["id"] for answer in answers if answer.status_code == 202]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert len(accepted) + len(refused) == len(answers)
+    assert len(accepted) >= 5
+    assert refused
+    assert {answer.json()["type"] for answer in refused} == {"urn:facevitals:problem:queue-full"}
+    # Each has a moment of its own.
+    waits = sorted(int(answer.headers["retry-after"]) for answer in refused)
+    assert waits[0] >= 1
+    assert waits[-1] <= 60
+    time.sleep(min(waits[0] + 1, 20))
+    assert send(0).status_code == 202
+    for job in accepted:
+        assert service.finished(job)["state"] == "succeeded"
+    assert len(service.clips) == 0 or service.finished(accepted[-1])
