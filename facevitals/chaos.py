@@ -103,9 +103,9 @@ class Stage:
             "FACEVITALS_REDIS_URL": self.broker.url,
             "FACEVITALS_PORT": str(self.port),
             "FACEVITALS_DATA_DIR": str(self.folder),
-            # A quarter of the time for waiting, the rest for two tries of work.
-            "FACEVITALS_MAX_WAIT_S": str(self.job_deadline_s / 8),
-            "FACEVITALS_JOB_DEADLINE_S": str(self.job_deadline_s * 3 / 8),
+            # All the time for waiting, and as much for two tries of work.
+            "FACEVITALS_MAX_WAIT_S": str(self.job_deadline_s / 2),
+            "FACEVITALS_JOB_DEADLINE_S": str(self.job_deadline_s / 2),
             "FACEVITALS_CLIP_TTL_S": str(self.clip_ttl_s),
             "FACEVITALS_LOG_LEVEL": "warning",
             QUEUES_VARIABLE: ",".join(QUEUES.values()),
@@ -316,7 +316,7 @@ def chaos(
     Raises:
         Stopped: SIGINT or SIGTERM came. Nothing that was started is left, frozen or not.
     """
-    stage = Stage(folder, job_deadline_s, clip_ttl_s=math.ceil(1.25 * job_deadline_s), rng=random.Random(seed), log=log)
+    stage = Stage(folder, job_deadline_s, clip_ttl_s=math.ceil(2.5 * job_deadline_s), rng=random.Random(seed), log=log)
     with until_stopped(stage.stop):
         stage.start()
         _wait(stage.is_up, 120, "the service to start")
@@ -357,7 +357,7 @@ def _reckon(stage: Stage, clients: Clients, begun: float) -> dict[str, Any]:
     lost = set()
     _wait(stage.is_up, 120, "the service after the chaos")
     # A job ends by its deadline, whatever happened to it; a second for the sweep, some for a busy machine.
-    end = time.monotonic() + stage.job_deadline_s + 15
+    end = time.monotonic() + 2 * stage.job_deadline_s + 15
     with httpx.Client(base_url=stage.url, timeout=30, trust_env=False) as client:
         while left and time.monotonic() < end:
             stage.keep_up()
