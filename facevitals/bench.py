@@ -153,7 +153,7 @@ def chaos(
     jobs: Annotated[int, typer.Option(help="Jobs to be accepted.", min=1)] = 500,
     seed: Annotated[int, typer.Option(help="Of clips and blows.")] = 1,
     every_s: Annotated[float, typer.Option("--every", help="Seconds between two blows, about.", min=0.1)] = 3.0,
-    deadline_s: Annotated[float, typer.Option("--deadline", help="Seconds that a job may wait, and be worked on.", min=20)] = 40.0,
+    deadline_s: Annotated[float, typer.Option("--deadline", help="Seconds for waiting, and for work.", min=20)] = 40.0,
     keep: Annotated[Path | None, typer.Option(help="Keep logs, broker and store in this folder.")] = None,
 ) -> None:
     """Jobs while workers die and freeze, broker and gateway restart, the disk fills. Exit 1 where anything is lost."""

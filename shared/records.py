@@ -403,7 +403,7 @@ class JobRecords:
             job_id, branch = member.split()
             keys = [self.key(job_id), LEASES, queue_key(Branch(branch))]
             text = message(Branch(branch), job_id)
-            verdict = self._run("lose", keys, job_id, branch, MAX_TRIES, text, self._ttl)
+            verdict = self._run("lose", keys, job_id, branch, MAX_TRIES, text)
             if verdict:
                 yield LostTry(job_id, Branch(branch), again=verdict == 1)
 

@@ -85,9 +85,9 @@ redis.call('ZREM', 'fv:waiting:' .. ARGV[2], ARGV[1])
 redis.call('HSET', 'fv:pace', 'begun:' .. ARGV[2], now)
 redis.call('EXPIRE', 'fv:pace', 2592000)
 redis.call('ZADD', KEYS[3], now + tonumber(ARGV[5]), member)
-redis.call('EXPIRE', KEYS[3], ARGV[6])
+redis.call('EXPIRE', KEYS[3], 86400)
 redis.call('ZADD', KEYS[4], now + tonumber(ARGV[7]), member)
-redis.call('EXPIRE', KEYS[4], ARGV[6])
+redis.call('EXPIRE', KEYS[4], 86400)
 if state == 'queued' then
   redis.call('HSET', KEYS[1], 'state', 'running')
   emit(KEYS[2], ARGV[1], 'state', '{"state":"running"}', ARGV[6])
@@ -206,7 +206,7 @@ return lost
 """
 )
 
-# KEYS job leases queue; ARGV id branch max_tries message ttl. 0: nothing to do, 1: it waits again, 2: no try left
+# KEYS job leases queue; ARGV id branch max_tries message. 0: nothing to do, 1: it waits again, 2: no try left
 # It waits at the head of its queue, where it was before, and with a new clock.
 LOSE: Final = (
     _LET_THROUGH
@@ -225,7 +225,7 @@ if tonumber(redis.call('HGET', KEYS[1], 'try:' .. ARGV[2]) or '0') >= tonumber(A
 settle(ARGV[1], ARGV[2])
 redis.call('HSET', KEYS[1], 'status:' .. ARGV[2], 'pending', 'waits_since:' .. ARGV[2], now)
 redis.call('ZADD', 'fv:waiting:' .. ARGV[2], redis.call('HGET', KEYS[1], 'created') or now, ARGV[1])
-redis.call('EXPIRE', 'fv:waiting:' .. ARGV[2], ARGV[5])
+redis.call('EXPIRE', 'fv:waiting:' .. ARGV[2], 86400)
 redis.call('RPUSH', KEYS[3], ARGV[4])
 return 1
 """
@@ -269,8 +269,17 @@ return over
 # KEYS queue; ARGV message. At the head of its queue: it is older than whatever waits there.
 REQUEUE: Final = _LET_THROUGH + "return redis.call('RPUSH', KEYS[1], ARGV[1])"
 
-# KEYS key; ARGV value ttl. A worker's card, also where the broker is full.
-PUT: Final = _LET_THROUGH + "return redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])"
+# KEYS card cards; ARGV id card ttl. The list of cards spares readers a search through all keys.
+PUT_CARD: Final = (
+    _LET_THROUGH
+    + _NOW
+    + """
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+redis.call('ZADD', KEYS[2], now + tonumber(ARGV[3]), ARGV[1])
+return redis.call('EXPIRE', KEYS[2], ARGV[3])
+"""
+)
 
 # KEYS job events waves deadlines ready leases erase; ARGV id clip_key ttl branches…
 DELETE: Final = (

@@ -6,9 +6,11 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from shared.records import PREFIX
-from shared.scripts import PUT
+from shared.scripts import PUT_CARD
 
 WORKERS: Final = f"{PREFIX}worker:"
+#: Ids of the cards there are, by the end of their lives.
+CARDS: Final = f"{PREFIX}workers"
 #: A card that is not renewed for this long is gone.
 CARD_TTL_S: Final = 15
 RENEW_EVERY_S: Final = 4
@@ -48,7 +50,7 @@ class WorkerCard(BaseModel):
 
 def put_card(redis: Any, card: WorkerCard) -> None:  # noqa: ANN401  (redis-py's types do not know `decode_responses`)
     """Write or renew a card, also where the broker is full: its worker goes on working."""
-    redis.eval(PUT, 1, WORKERS + card.id, card.model_dump_json(), CARD_TTL_S)
+    redis.eval(PUT_CARD, 2, WORKERS + card.id, CARDS, card.id, card.model_dump_json(), CARD_TTL_S)
 
 
 def remove_card(redis: Any, card_id: str) -> None:  # noqa: ANN401
@@ -58,7 +60,8 @@ def remove_card(redis: Any, card_id: str) -> None:  # noqa: ANN401
 
 def worker_cards(redis: Any) -> list[WorkerCard]:  # noqa: ANN401
     """Every running worker process."""
-    keys = sorted(redis.scan_iter(match=f"{WORKERS}*", count=1000))
+    keys = [WORKERS + card_id for card_id in sorted(redis.zrange(CARDS, 0, -1))]
+    # Who has ended or died is still listed for a moment, and has no card.
     values = redis.mget(keys) if keys else []
     return [card for value in values if value and (card := _card(value))]
 
