@@ -29,6 +29,15 @@ ISOLATED: Final = frozenset(
 )
 
 
+def analysis_settings() -> Settings:
+    """The environment's settings for a command that analyses by itself: of `ISOLATED` it has the data folder alone.
+
+    Raises:
+        ValidationError: the environment has a wrong value for one of `FROM_ENVIRONMENT`.
+    """
+    return Settings(**{name: value for name, value in _defaults().items() if name != "data_dir"})
+
+
 def isolated_settings(folder: Path, **chosen: Any) -> Settings:  # noqa: ANN401  (whatever each setting's type is)
     """Settings for a service on this machine alone, with broker and store in `folder`, on a free port.
 
@@ -37,7 +46,10 @@ def isolated_settings(folder: Path, **chosen: Any) -> Settings:  # noqa: ANN401 
     Raises:
         ValidationError: the environment has a wrong value for one of `FROM_ENVIRONMENT`.
     """
-    defaults = {name: Settings.model_fields[name].default for name in ISOLATED}
     # The models folder depends on the data folder, which the environment names for its own service.
-    models = Settings(**{name: value for name, value in defaults.items() if name != "data_dir"}).models_path
-    return Settings(**{**defaults, "port": 0, "data_dir": folder, "models_dir": models, **chosen})
+    models = analysis_settings().models_path
+    return Settings(**{**_defaults(), "port": 0, "data_dir": folder, "models_dir": models, **chosen})
+
+
+def _defaults() -> dict[str, Any]:
+    return {name: Settings.model_fields[name].default for name in ISOLATED}

@@ -72,7 +72,9 @@ if ! has_uv "$venv"; then
             --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
     fi
 fi
-# A registry that is set for pip serves uv as well.
+# A registry, and an authority, that is set for pip serves uv as well.
+cert=${PIP_CERT:-$("$installer/bin/python" -m pip config get global.cert 2>/dev/null || true)}
+[ -z "$cert" ] || export SSL_CERT_FILE=${SSL_CERT_FILE:-$cert}
 if [ -z "${UV_DEFAULT_INDEX:-}" ]; then
     index=${PIP_INDEX_URL:-$("$installer/bin/python" -m pip config get global.index-url 2>/dev/null || true)}
     [ -z "$index" ] || export UV_DEFAULT_INDEX=$index

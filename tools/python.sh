@@ -25,12 +25,11 @@ for version in 3.12 3.11; do
     done
 done
 
-uv=
+uv='' other=''
 for candidate in "$PWD/.venv/bin/uv" uv; do
     if "$candidate" --version >/dev/null 2>&1; then uv=$candidate; break; fi
 done
 if [ -z "$uv" ]; then
-    other=
     for python in python3 python3.14 python3.13 python3.10 python3.9 python3.8; do
         if works "$python" 'sys.version_info >= (3, 8)'; then other=$python; break; fi
     done
@@ -43,9 +42,12 @@ if [ -z "$uv" ]; then
     PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 "$setup/bin/python" -m pip install \
         --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock >&2 \
         || fail "$needed, and uv, which would fetch it, can't be had from the package registry (see above): $choices"
-    uv=$setup/bin/uv
+    uv=$setup/bin/uv other=$setup/bin/python
 fi
 
+# An authority that is set for pip, as behind a company's proxy, serves uv as well.
+cert=${PIP_CERT:-$("${other:-python3}" -m pip config get global.cert 2>/dev/null || true)}
+[ -z "$cert" ] || export SSL_CERT_FILE=${SSL_CERT_FILE:-$cert}
 # Whatever surrounds this checkout has no say in it: no project, no environment that is active.
 unset UV_PYTHON VIRTUAL_ENV
 range='>=3.11,<3.13'

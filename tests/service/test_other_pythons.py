@@ -202,6 +202,23 @@ def test_a_fitting_python_that_is_not_on_path_is_found(checkout: Path, machine: 
     assert found.stdout.strip() == str(folder / f"python3.{minor}") or sys.platform == "darwin"
 
 
+@pytest.mark.parametrize(
+    ("env", "seen"),
+    [
+        ({}, ""),
+        ({"PIP_CERT": "/ours.pem"}, "/ours.pem"),
+        ({"PIP_CERT": "/ours.pem", "SSL_CERT_FILE": "/uvs.pem"}, "/uvs.pem"),
+    ],
+)
+def test_an_authority_that_pip_trusts_is_trusted_by_uv(
+    checkout: Path, machine: Machine, env: dict[str, str], seen: str
+) -> None:
+    (checkout / ".venv").unlink()
+    machine.command("uv", 'if [ "$1" = --version ]; then exit 0; fi\necho "$SSL_CERT_FILE" >"$HOME/seen"\nexit 1\n')
+    sentence(machine.set_up(checkout, **{"PIP_CERT": "", "SSL_CERT_FILE": "", **env}))
+    assert (machine.home / "seen").read_text().strip() == seen
+
+
 def sentence(done: "subprocess.CompletedProcess[str]") -> str:
     """The last line, which says what to do; before it stands nothing but what was being done."""
     assert done.returncode == 1

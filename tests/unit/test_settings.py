@@ -124,3 +124,12 @@ def test_each_wrong_value_is_one_line_that_names_its_variable_and_not_the_value(
     assert device.startswith("FACEVITALS_DEVICE: ")
     assert "cuda" in device
     assert "secret" not in done.stderr
+
+
+def test_what_a_service_alone_needs_cannot_stop_a_command_that_only_analyses() -> None:
+    # The set-up calls this one.
+    env = {**os.environ, "FACEVITALS_PORT": "nonsense", "FACEVITALS_KEY_MAX_ACTIVE": "-1"}
+    command = [sys.executable, "-m", "facevitals", "models", "--json"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
