@@ -5,7 +5,7 @@ VENV := .venv
 FACEVITALS := $(VENV)/bin/facevitals
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: default page ## the whole service for one clip: CLIP=path, or a generated clip whose truth is known
 	@$(FACEVITALS) run $(if $(CLIP),"$(CLIP)")
@@ -77,6 +77,6 @@ lock: dev ## write the lock files anew from pyproject.toml (UPGRADE=1 takes newe
 	@bash tools/lock.sh
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) .venv-seed web/node_modules web/dist .facevitals bench-out artefacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf $(VENV) .venv-seed .venv-setup.* web/node_modules web/dist .facevitals bench-out artefacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 
 .PHONY: test-seed seed-environment test-train train-environment help run up test test-nginx web page test-web test-browser test-hostile test-chaos check format bench default dev lock clean

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from facevitals.isolated_settings import analysis_settings
 from facevitals.service import exit_code
 from facevitals.show import output, print_document
 from shared.logs import silence_native_stderr
 from shared.schemas import JobDocument
-from shared.settings import settings
 from shared.vitals import VITALS
 
 console = output()
@@ -39,7 +39,7 @@ def analyze(
     from dataclasses import replace
 
     wanted = _subset(vitals)
-    options = AnalyzerOptions.from_settings(settings())
+    options = AnalyzerOptions.from_settings(analysis_settings())
     try:
         chosen = frozenset(name.strip() for name in estimators.split(",")) if estimators else None
         analyzer = Analyzer.load(replace(options, estimators=chosen))

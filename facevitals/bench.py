@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from facevitals.isolated_settings import analysis_settings
 from facevitals.service import generated_clip
 from shared.logs import silence_native_stderr
-from shared.settings import settings
 
 console = Console(stderr=True)
 app = typer.Typer(help="Measured reports; the last line printed is one JSON object.", no_args_is_help=True)
@@ -31,7 +31,7 @@ def speed(
 
     with tempfile.TemporaryDirectory(prefix="facevitals-bench-") as folder:
         path = clip or generated_clip(Path(folder))[0]
-        report = measure(path, AnalyzerOptions.from_settings(settings()), rounds)
+        report = measure(path, AnalyzerOptions.from_settings(analysis_settings()), rounds)
     path = report.write(out)
     console.print(report.markdown, markup=False, highlight=False)
     console.print(f"Written to {path}")
@@ -60,7 +60,9 @@ def accuracy(
         from lab.bench.seeing import seeing
 
         summary = {}
-        for report in seeing(vision, settings().models_path, clips, impostors, data / "clips" if data else None):
+        for report in seeing(
+            vision, analysis_settings().models_path, clips, impostors, data / "clips" if data else None
+        ):
             report.write(out)
             console.print(report.markdown, markup=False, highlight=False)
             summary[report.name] = report.summary
@@ -79,7 +81,7 @@ def accuracy(
     from workers.rppg.models import RppgModels
     from workers.rppg.traces import traces_of
 
-    config = settings()
+    config = analysis_settings()
     models = RppgModels.load(config.models_path, 1, open_only=config.open_models_only)
     chosen = list(specs(live, negatives, MEASUREMENT_SEED))
     made = measured(

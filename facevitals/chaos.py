@@ -24,6 +24,7 @@ import httpx
 import redis
 
 from facevitals.broker import crash, free_port, start_broker
+from facevitals.isolated_settings import isolated_settings
 from facevitals.processes import Child, start_child, until_stopped
 from facevitals.service import worker_command
 from lab.bench.chaos_worker import POISON, SLEEP_VARIABLE, TRIES_VARIABLE
@@ -99,15 +100,18 @@ class Stage:
         return [path for path in (self.folder / "clips").rglob("*") if path.is_file()]
 
     def _start(self, name: str, command: list[str]) -> None:
-        env = {
-            "FACEVITALS_REDIS_URL": self.broker.url,
-            "FACEVITALS_PORT": str(self.port),
-            "FACEVITALS_DATA_DIR": str(self.folder),
+        config = isolated_settings(
+            self.folder,
+            redis_url=self.broker.url,
+            port=self.port,
             # All the time for waiting, and as much for two tries of work.
-            "FACEVITALS_MAX_WAIT_S": str(self.job_deadline_s / 2),
-            "FACEVITALS_JOB_DEADLINE_S": str(self.job_deadline_s / 2),
-            "FACEVITALS_CLIP_TTL_S": str(self.clip_ttl_s),
-            "FACEVITALS_LOG_LEVEL": "warning",
+            max_wait_s=self.job_deadline_s / 2,
+            job_deadline_s=self.job_deadline_s / 2,
+            clip_ttl_s=self.clip_ttl_s,
+            log_level="warning",
+        )
+        env = {
+            **config.environment(),
             QUEUES_VARIABLE: ",".join(QUEUES.values()),
             TRIES_VARIABLE: str(self.tries),
             SLEEP_VARIABLE: os.environ.get(SLEEP_VARIABLE, "0.8"),

@@ -1,10 +1,14 @@
 """The `facevitals` command."""
 
+import sys
+
 import typer
+from pydantic import ValidationError
 
 from facevitals import analysis, bench, keys, models, service, train
 from facevitals import simulate as simulation
 from facevitals.settings_help import SETTINGS_HELP
+from shared.settings import PREFIX, Settings
 from shared.version import VERSION
 
 app = typer.Typer(
@@ -47,4 +51,13 @@ app.add_typer(keys.app, name="keys")
 
 def main() -> None:
     """Entry point."""
-    app()
+    try:
+        app()
+    except ValidationError as error:
+        if error.title != Settings.__name__:
+            raise
+        # The value itself may be a secret, and is not shown.
+        for wrong in error.errors(include_input=False, include_url=False):
+            name = "".join(f"{PREFIX}{str(part).upper()}: " for part in wrong["loc"])
+            print(f"{name}{wrong['msg'].removeprefix('Value error, ')}", file=sys.stderr)
+        raise SystemExit(1) from None

@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any, Final
 
 from facevitals.broker import free_port, start_broker
+from facevitals.isolated_settings import isolated_settings
 from facevitals.load_parts import environment, parts_up, wait, workers_up
 from facevitals.processes import Child, allow_many_files, start_child
 from facevitals.service import worker_command
@@ -17,7 +18,7 @@ from lab.bench import bare
 from lab.bench.report import Report
 from shared.queues import QUEUES, QUEUES_VARIABLE
 from shared.records import connect
-from shared.settings import Settings, settings
+from shared.settings import Settings
 from shared.vitals import Branch
 from shared.workers import worker_cards
 
@@ -47,15 +48,17 @@ def measure_load(plan: LoadPlan, folder: Path) -> Report:
     """
     allow_many_files()
     broker = start_broker(folder / "broker")
-    config = Settings(
+    config = isolated_settings(
+        folder,
         redis_url=broker.url,
-        data_dir=folder,
         port=free_port(),
         max_queued=1_000_000,
         # Work is taken out, or all of it queued at once: nothing is to be refused.
         max_wait_s=1e6,
         job_deadline_s=600,
         clip_ttl_s=3_000_000,
+        max_upload_mb=50,
+        log_level="warning",
     )
     os.environ[bare.BROKER_VARIABLE] = broker.url
     bare.celery.conf.broker_url = bare.celery.conf.result_backend = broker.url
@@ -151,7 +154,7 @@ def _costs(plan: LoadPlan, config: Settings, folder: Path, report: Report, gatew
     from workers.analysis import Analyzer, AnalyzerOptions
 
     clip, _ = generated_clip(folder)
-    analyzer = Analyzer.load(AnalyzerOptions.from_settings(settings()))
+    analyzer = Analyzer.load(AnalyzerOptions.from_settings(config))
     # Once to warm up, and to be said again below; then what it takes.
     keep({branch: recorded(branch, clip, analyzer) for branch in Branch}, folder / "recording.json")
     branch_s = {branch: cost_of(partial(recorded, branch, clip, analyzer)).cpu_s for branch in Branch}

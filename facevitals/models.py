@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
 from facevitals.analysis import not_installed
+from facevitals.isolated_settings import analysis_settings
 from facevitals.show import output
-from shared.settings import settings
 
 if TYPE_CHECKING:
     from workers.models import InstalledModel
@@ -37,7 +37,7 @@ def models(
         from workers.models import installed_models, prepare_models
     except ModuleNotFoundError as missing:
         raise not_installed(missing) from missing
-    config = settings()
+    config = analysis_settings()
     if prepare:
         prepare_models(config.models_path, open_only=config.open_models_only)
     for model in installed_models(
@@ -76,7 +76,7 @@ def fetch(
     if unknown:
         errors.print(f"There is no model {', '.join(unknown)}; there are {', '.join(entries)}.", style="red")
         raise typer.Exit(2)
-    config = settings()
+    config = analysis_settings()
     for name in names:
         entry = entries[name]
         folder = environment_folder() if environment else entry.folder(config.models_path, config.deepface_path)

@@ -72,12 +72,13 @@ def start_child(
 ) -> Child:
     """Start a process that a Ctrl-C in our terminal does not reach, and that the kernel ends if we die (Linux).
 
-    `on_our_death`: by which signal; a process that may be frozen then hears nothing but SIGKILL. Call it from the main
-    thread: the kernel watches the thread that started the process, not the process.
+    `env`: variables beside those of this process. `on_our_death`: by which signal; a process that may be frozen then
+    hears nothing but SIGKILL. Call it from the main thread: the kernel watches the thread that started the process, not
+    the process.
     """
     process = subprocess.Popen(
         command,
-        env=None if env is None else {**os.environ, **env},
+        env=None if env is None else _merged(env),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT if log else None,
@@ -85,6 +86,12 @@ def start_child(
         preexec_fn=_die_with_parent(on_our_death) if sys.platform == "linux" else None,  # noqa: PLW1509  (no threads run at start)
     )
     return Child(name, process)
+
+
+def _merged(env: Mapping[str, str]) -> dict[str, str]:
+    # Settings are read whatever the case of their names, so `facevitals_port` of our environment would compete.
+    given = {name.upper() for name in env}
+    return {**{name: value for name, value in os.environ.items() if name.upper() not in given}, **env}
 
 
 def _die_with_parent(how: signal.Signals) -> Callable[[], None]:

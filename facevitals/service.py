@@ -14,13 +14,14 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from facevitals.broker import BrokerNotStartedError
 from facevitals.client import Client, ServerEvent, SubmitFailedError
+from facevitals.isolated_settings import isolated_settings
 from facevitals.processes import Stopped, allow_many_files
 from facevitals.show import output, print_document
 from facevitals.stack import StackFailedError, running
 from shared.logs import silence_native_stderr
 from shared.queues import QUEUES, QUEUES_VARIABLE
 from shared.schemas import JobDocument, JobState
-from shared.settings import Settings, settings
+from shared.settings import settings
 from shared.vitals import VITALS
 
 console = output()
@@ -48,6 +49,8 @@ def gateway() -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        # One, whatever WEB_CONCURRENCY says: an application that is handed over can't be started twice.
+        workers=1,
         # Open event streams would hold the process for ever.
         timeout_graceful_shutdown=3,
     )
@@ -115,14 +118,7 @@ def run(
         raise typer.Exit(2)
     with tempfile.TemporaryDirectory(prefix="facevitals-run-") as folder:
         # A service of its own: it must neither meet nor disturb one that is already up.
-        config = Settings(
-            port=0,
-            data_dir=Path(folder),
-            models_dir=settings().models_path,
-            host="127.0.0.1",
-            api_keys="",
-            require_keys=False,
-        )
+        config = isolated_settings(Path(folder))
         logs = Path(folder) / "logs"
         try:
             truth: dict[str, float] = {}

@@ -50,8 +50,9 @@ class Stack:
         self._broker: Broker | None = None
         self._folder_lock: IO[str] | None = None
         self.port = settings.port or free_port()
-        host = settings.host if ":" not in settings.host else f"[{settings.host}]"
-        host = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104  (compared, not bound)
+        # A gateway on every address is reached on loopback.
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104  (compared, not bound)
+        host = f"[{host}]" if ":" in host else host
         self.url = f"http://{host}:{self.port}"
         self.redis_url = settings.redis_url
         self._parts = [
@@ -67,13 +68,8 @@ class Stack:
         return lambda: self._facevitals(f"{branch}-{number + 1}", ["worker", "--queues", branch.value])
 
     def _facevitals(self, name: str, arguments: list[str]) -> Child:
-        env = {
-            "FACEVITALS_REDIS_URL": self.redis_url,
-            "FACEVITALS_PORT": str(self.port),
-            "FACEVITALS_DATA_DIR": str(self._settings.data_dir.absolute()),
-            "FACEVITALS_API_KEYS": self._settings.api_keys,
-            "FACEVITALS_REQUIRE_KEYS": str(self._settings.require_keys),
-        }
+        own = {"redis_url": self.redis_url, "port": self.port, "data_dir": self._settings.data_dir.absolute()}
+        env = self._settings.model_copy(update=own).environment()
         with self._log(name) as log:
             return start_child(name, [sys.executable, "-m", "facevitals", *arguments], env=env, log=log)
 

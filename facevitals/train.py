@@ -7,10 +7,10 @@ from typing import Annotated, Final, Literal
 
 import typer
 
+from facevitals.isolated_settings import analysis_settings
 from facevitals.train_bmi import bmi
 from facevitals.training import console, device_of, failed, learning, torch_or_exit
 from shared.logs import silence_native_stderr
-from shared.settings import settings
 
 app = typer.Typer(
     help="Train the project's own networks on your data, and measure them. Training needs PyTorch "
@@ -79,7 +79,9 @@ def deepphys(
             plan, Sources(data or (), count, portraits, waves), out, start=start, resume=resume, threads=threads,
             processes=processes, on_step=lambda step, value: show(step, f"loss {value:.3f}"), say=say,
         )  # fmt: skip
-    console.print(f"Written to {told['network']}; workers take deepphys.pth, beside it, from {settings().models_path}")
+    console.print(
+        f"Written to {told['network']}; workers take deepphys.pth, beside it, from {analysis_settings().models_path}"
+    )
     print(json.dumps(told))
 
 
@@ -104,7 +106,7 @@ def measure(
     from workers.face import FaceTracker
     from workers.rppg.traces import NoTraces
 
-    config = settings()
+    config = analysis_settings()
     names = tuple(name.strip() for name in estimators.split(",") if name.strip())
     try:
         asked = estimators_of(names, network, config.models_path, config.threads)

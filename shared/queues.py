@@ -1,5 +1,6 @@
 """Queue and task names, and the Celery application that gateway and workers share the settings of."""
 
+import os
 from typing import Final
 
 import kombu.transport
@@ -19,8 +20,22 @@ NOOP_TASK: Final = "facevitals.noop"
 BROKER_PREFIX: Final = "fvq:"
 
 
+#: Celery prefers these to what it is given: with those of another project it would serve that project's broker.
+_CELERY_VARIABLES: Final = (
+    *("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"),
+    *("CELERY_RESULT_BACKEND", "CELERY_LOADER"),
+)
+
+
+def ignore_celery_variables() -> None:
+    """Take Celery's own variables out of this process's environment: `FACEVITALS_REDIS_URL` names the broker."""
+    for name in _CELERY_VARIABLES:
+        os.environ.pop(name, None)
+
+
 def make_celery(settings: Settings) -> Celery:
     """A Celery application on the settings' broker, without a result backend: outcomes go into the job record."""
+    ignore_celery_variables()
     for scheme in ("redis", "rediss"):
         # By name: kombu imports it as it connects.
         kombu.transport.TRANSPORT_ALIASES[scheme] = "shared.transport:Transport"

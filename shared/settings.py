@@ -1,17 +1,21 @@
 """Settings: environment variables `FACEVITALS_…`, read once into one typed object per process."""
 
+import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+#: What the names of all environment variables of this project begin with.
+PREFIX: Final = "FACEVITALS_"
 
 
 class Settings(BaseSettings):
     """Every setting, with its default. `FACEVITALS_PORT=9000` sets `port`."""
 
-    model_config = SettingsConfigDict(env_prefix="FACEVITALS_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     host: str = Field("127.0.0.1", description="address the gateway listens on")
     port: int = Field(8000, ge=0, le=65535, description="port the gateway listens on; 0 takes a free one")
@@ -89,6 +93,12 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field("console", description="how log lines look")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe log line")
 
+    @field_validator("models_dir", "deepface_home", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        # `FACEVITALS_MODELS_DIR=` is how an environment says "none"; as a path it would be the working directory.
+        return None if value == "" else value
+
     @model_validator(mode="after")
     def _a_clip_lives_as_long_as_its_job(self) -> Self:
         # The sweep erases up to a tenth early, and the clip is older than its job by the length of an upload.
@@ -98,6 +108,10 @@ class Settings(BaseSettings):
                 "FACEVITALS_MAX_WAIT_S) and be worked on (2 x FACEVITALS_JOB_DEADLINE_S): clips would go first."
             )
         return self
+
+    def environment(self) -> dict[str, str]:
+        """Every setting as its environment variable: a process that is started with them has these very settings."""
+        return {f"{PREFIX}{name.upper()}": _as_variable(getattr(self, name)) for name in type(self).model_fields}
 
     @property
     def wait_limit_s(self) -> float:
@@ -143,6 +157,12 @@ class Settings(BaseSettings):
     def max_upload_bytes(self) -> int:
         """Largest upload in bytes."""
         return self.max_upload_mb * 1_000_000
+
+
+def _as_variable(value: object) -> str:
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, str | Path) else json.dumps(value)
 
 
 def _listed(text: str) -> tuple[str, ...]:

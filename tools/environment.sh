@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # environment.sh LOCK [VENV]: makes VENV (default .venv) hold exactly what requirements/LOCK.lock lists, and the project itself in editable form.
-# Does nothing when it already does. Needs Python 3.11 or 3.12 with venv, and a package registry; nothing else.
+# Does nothing when it already does. Needs a package registry, and a Python 3.11 or 3.12 with venv or what tools/python.sh gets one with.
 # PYTHON=… names the interpreter; a VENV made by another one is made anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -35,11 +35,20 @@ release=$(sed -n 's/^uv==\([^ ]*\).*/\1/p' requirements/bootstrap.lock)
 has_uv() { case $("$1/bin/uv" --version 2>/dev/null) in "uv $release" | "uv $release "*) ;; *) return 1 ;; esac; }
 
 # One set-up at a time in a checkout; whoever waited finds it done.
-if command -v flock >/dev/null; then
+hold() {
+    if command -v flock >/dev/null; then flock "$@" 9; return; fi
+    # macOS has no flock(1). What a child locks is the open file, which stays open here.
+    "${PYTHON:-python3}" -c 'import fcntl, sys; fcntl.flock(9, fcntl.LOCK_EX | (fcntl.LOCK_NB if sys.argv[1:] else 0))' "$@" 2>/dev/null
+}
+if command -v flock >/dev/null || command -v "${PYTHON:-python3}" >/dev/null; then
     exec 9<"$PWD"
-    flock -n 9 || { echo "Waiting for another set-up of this checkout" >&2; flock 9; }
+    hold -n || { echo "Waiting for another set-up of this checkout" >&2; hold || true; }
     if ready; then exit 0; fi
 fi
+
+# uv needs a cache it can write to; without one it can do without.
+cache=${UV_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/uv}
+if [ -z "${UV_NO_CACHE:-}" ] && ! { mkdir -p "$cache" && [ -w "$cache" ]; } 2>/dev/null; then export UV_NO_CACHE=1; fi
 
 # An environment without a record was never finished (an installer that is killed leaves halves that look whole), or is not ours.
 case "$(installed)" in *" $PWD $venv") serves && keep=yes || keep= ;; *) keep= ;; esac
@@ -47,11 +56,7 @@ if [ -z "$keep" ]; then
     if [ -e "$venv" ] && [ ! -f "$venv/pyvenv.cfg" ] && [ -n "$(ls -A "$venv")" ]; then
         fail "$venv is there and is no virtual environment: remove it, or name another place"
     fi
-    found=
-    for python in "${PYTHON:-python3}" python3.12 python3.11; do
-        if command -v "$python" >/dev/null && identity "$python" >/dev/null; then found=$python; break; fi
-    done
-    [ -n "$found" ] || fail "Python 3.11 or 3.12 is needed: install one, or name it: make PYTHON=/path/to/python3.12 …"
+    found=$(bash tools/python.sh) || exit 1
     echo "Setting up $venv with $("$found" --version)" >&2
     options=(--clear)
     if [ "$venv" != "$PWD/.venv" ] && has_uv .venv; then options+=(--without-pip); fi
@@ -67,14 +72,13 @@ if ! has_uv "$venv"; then
             --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
     fi
 fi
-# A registry that is set for pip serves uv as well.
+# A registry, and an authority, that is set for pip serves uv as well.
+cert=${PIP_CERT:-$("$installer/bin/python" -m pip config get global.cert 2>/dev/null || true)}
+[ -z "$cert" ] || export SSL_CERT_FILE=${SSL_CERT_FILE:-$cert}
 if [ -z "${UV_DEFAULT_INDEX:-}" ]; then
     index=${PIP_INDEX_URL:-$("$installer/bin/python" -m pip config get global.index-url 2>/dev/null || true)}
     [ -z "$index" ] || export UV_DEFAULT_INDEX=$index
 fi
-# uv needs a cache it can write to; without one it can do without.
-cache=${UV_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/uv}
-if [ -z "${UV_NO_CACHE:-}" ] && ! { mkdir -p "$cache" && [ -w "$cache" ]; } 2>/dev/null; then export UV_NO_CACHE=1; fi
 export VIRTUAL_ENV=$venv
 unset UV_CONSTRAINT UV_OVERRIDE
 echo "Installing requirements/$lock.lock" >&2

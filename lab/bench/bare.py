@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from celery import Celery
 
+from shared.queues import ignore_celery_variables
+
 FOLDER_VARIABLE: Final = "FACEVITALS_BENCH_FOLDER"
 BROKER_VARIABLE: Final = "FACEVITALS_REDIS_URL"
 
@@ -31,6 +33,7 @@ async def upload(
     await send({"type": "http.response.body", "body": b"{}"})
 
 
+ignore_celery_variables()
 celery = Celery("bare", broker=os.environ.get(BROKER_VARIABLE), backend=os.environ.get(BROKER_VARIABLE))
 celery.conf.update(
     task_default_queue="bare",

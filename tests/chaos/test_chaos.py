@@ -11,6 +11,7 @@ from facevitals.chaos import chaos
 from tests.service.conftest import processes_of, wait_until
 
 
+@pytest.mark.usefixtures("another_service_is_named")
 def test_what_was_accepted_ends_once_whatever_dies(tmp_path: Path) -> None:
     said: list[str] = []
     summary = chaos(tmp_path / "service", 16, 3, every_s=0.8, job_deadline_s=20, log=said.append)

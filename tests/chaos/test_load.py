@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from facevitals.load import LoadPlan, measure_load
 
 
+@pytest.mark.usefixtures("another_service_is_named")
 def test_what_many_clients_jobs_and_processes_cost_stays_small(tmp_path: Path) -> None:
     plan = LoadPlan(seconds=1, rounds=1, jobs=10, followers=80, waiting=1000, processes=[2], uploads=False, clips=20)
     summary = measure_load(plan, tmp_path).summary

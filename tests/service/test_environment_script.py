@@ -28,7 +28,8 @@ def checkout(tmp_path: Path) -> Path:
         '[project]\nname = "small"\nversion = "1"\nscripts = {small = "small:main"}\n'
         '[tool.hatch.build.targets.wheel]\npackages = ["small"]\ndev-mode-dirs = ["."]\n'
     )
-    shutil.copy(ROOT / "tools/environment.sh", place / "tools")
+    for script in ("environment.sh", "python.sh"):
+        shutil.copy(ROOT / "tools" / script, place / "tools")
     shutil.copy(ROOT / "requirements/bootstrap.lock", place / "requirements")
     for lock, packages in {
         "gateway": BUILD,

@@ -34,6 +34,15 @@ def test_the_workflow_calls_make_on_every_supported_python() -> None:
     assert job["strategy"]["matrix"]["python"] == classifiers
 
 
+def test_the_workflow_calls_make_where_the_only_python_is_another_one() -> None:
+    job: dict[str, Any] = yaml.safe_load(WORKFLOW.read_text())["jobs"]["other-python"]
+    # An image, because a runner's own has every Python. Debian 13 has Python 3.13.
+    assert job["container"] == "debian:13"
+    called = [match[1] for step in job["steps"] if (match := re.match(r"make (\S+)", step.get("run", "")))]
+    assert called == ["run", "test"]
+    assert not any("setup-python" in step.get("uses", "") for step in job["steps"])
+
+
 def test_ci_runs_everything_and_fails_if_anything_does(tmp_path: Path) -> None:
     (tmp_path / ".ci").mkdir()
     (tmp_path / ".ci/run").write_text((ROOT / ".ci/run").read_text())

@@ -1,0 +1,55 @@
+"""Settings of a service that one command starts for itself: `facevitals run`, `facevitals bench …`."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from shared.settings import Settings
+
+#: Taken from the environment as everywhere: how a clip is analysed, how long that may take, what is logged and how.
+FROM_ENVIRONMENT: Final = frozenset(
+    {
+        *("models_dir", "deepface_home", "deepface_backend", "open_models_only", "device", "threads"),
+        *("age_aggregate", "bmi_from_face", "liveness_pass", "liveness_fail", "liveness_decides"),
+        *("spo2_a", "spo2_b", "spo2_sd", "stress_sdnn_ms", "stress_lf_hf"),
+        *("ollama_url", "ollama_model", "ollama_timeout_s", "ollama_keep_alive"),
+        # The clip's lifetime has a lower bound that depends on the deadline, so they are taken together.
+        *("max_wait_s", "job_deadline_s", "branch_soft_limit_s", "branch_hard_limit_s", "clip_ttl_s"),
+        *("max_upload_mb", "encrypt_clips", "log_format", "log_level"),
+    }
+)
+
+#: Left at their defaults: they name other services, or decide who may use this one and how much.
+ISOLATED: Final = frozenset(
+    {
+        *("redis_url", "store_url", "data_dir", "host", "port", "otlp_endpoint"),
+        *("api_keys", "allow_open", "require_keys", "key_rate_per_min", "key_max_active", "cors_origins"),
+        *("webhook_secret", "webhook_allow", "webhook_retry_s"),
+        *("max_queued", "result_ttl_s", "max_tasks_per_child"),
+    }
+)
+
+
+def analysis_settings() -> Settings:
+    """The environment's settings for a command that analyses by itself: of `ISOLATED` it has the data folder alone.
+
+    Raises:
+        ValidationError: the environment has a wrong value for one of `FROM_ENVIRONMENT`.
+    """
+    return Settings(**{name: value for name, value in _defaults().items() if name != "data_dir"})
+
+
+def isolated_settings(folder: Path, **chosen: Any) -> Settings:  # noqa: ANN401  (whatever each setting's type is)
+    """Settings for a service on this machine alone, with broker and store in `folder`, on a free port.
+
+    `chosen`: settings by name, in place of what is described above. Models are those of the environment's settings.
+
+    Raises:
+        ValidationError: the environment has a wrong value for one of `FROM_ENVIRONMENT`.
+    """
+    # The models folder depends on the data folder, which the environment names for its own service.
+    models = analysis_settings().models_path
+    return Settings(**{**_defaults(), "port": 0, "data_dir": folder, "models_dir": models, **chosen})
+
+
+def _defaults() -> dict[str, Any]:
+    return {name: Settings.model_fields[name].default for name in ISOLATED}

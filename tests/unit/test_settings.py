@@ -1,0 +1,135 @@
+"""Every setting reaches a child process; a service of a command's own takes none that names another service."""
+
+import json
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+import pytest
+
+from facevitals.isolated_settings import FROM_ENVIRONMENT, ISOLATED, isolated_settings
+from facevitals.processes import start_child
+from shared.settings import PREFIX, Settings
+
+#: Where a value of the field's type that is not its default isn't a valid one, or must fit another field.
+CHOSEN: dict[str, Any] = {
+    "liveness_pass": 0.97,
+    "liveness_fail": 0.07,
+    "ollama_timeout_s": 0.1 + 0.2,
+    "clip_ttl_s": 4321,
+    "api_keys": "a key,\n\"another\" 'one' $HOME = ü",
+}
+
+
+def another(name: str, annotation: Any, default: Any) -> Any:  # noqa: ANN401
+    """A valid value that is not the default; Raises for a type that nobody has met yet."""
+    if name in CHOSEN:
+        return CHOSEN[name]
+    if get_origin(annotation) in {Union, types.UnionType}:
+        return another(name, next(kind for kind in get_args(annotation) if kind is not type(None)), default)
+    if get_origin(annotation) is Literal:
+        return next(value for value in get_args(annotation) if value != default)
+    if annotation in {int, float}:
+        return annotation(default + 1)
+    if annotation in {bool, str, Path}:
+        return {bool: not default, str: f"{default} other", Path: Path("a folder/of.models")}[annotation]
+    pytest.fail(f"{name}: say here how a {annotation} that is not the default looks")
+
+
+def others() -> dict[str, Any]:
+    """Every field with a value that is not its default."""
+    fields = Settings.model_fields.items()
+    values = {name: another(name, field.annotation, field.default) for name, field in fields}
+    assert all(values[name] != field.default for name, field in fields)
+    return values
+
+
+def as_a_child_sees_them(settings: Settings, folder: Path) -> Settings:
+    seen = folder / "seen.json"
+    program = (
+        "import sys; from pathlib import Path; from shared.settings import settings;"
+        "Path(sys.argv[1]).write_text(settings().model_dump_json())"
+    )
+    child = start_child("child", [sys.executable, "-c", program, str(seen)], env=settings.environment())
+    assert child.process.wait(60) == 0
+    # By name, so that this environment has no say in it.
+    return Settings(**json.loads(seen.read_text()))
+
+
+def test_a_child_process_has_the_very_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    all_other = Settings(**others())
+    # The parent's own environment says the contrary, once in letters that pydantic takes for the same name.
+    monkeypatch.setenv("FACEVITALS_DEEPFACE_HOME", "/elsewhere")
+    monkeypatch.setenv("facevitals_port", "1")
+    monkeypatch.setenv("FACEVITALS_REQUIRE_KEYS", "false")
+    assert as_a_child_sees_them(all_other, tmp_path) == all_other
+
+
+def test_a_child_process_has_the_defaults_whatever_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defaults = Settings(**{name: field.default for name, field in Settings.model_fields.items()})
+    for name, value in Settings(**others()).environment().items():
+        monkeypatch.setenv(name, value)
+    assert as_a_child_sees_them(defaults, tmp_path) == defaults
+
+
+def test_an_empty_variable_is_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACEVITALS_MODELS_DIR", "")
+    monkeypatch.setenv("FACEVITALS_DEEPFACE_HOME", "")
+    assert (Settings().models_dir, Settings().deepface_home) == (None, None)
+
+
+def test_for_each_setting_somebody_decided_whether_a_command_of_its_own_takes_it() -> None:
+    assert not FROM_ENVIRONMENT & ISOLATED
+    assert set(Settings.model_fields) == FROM_ENVIRONMENT | ISOLATED
+
+
+def test_a_service_of_its_own_takes_how_to_analyse_from_the_environment_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = others()
+    for name, value in Settings(**values).environment().items():
+        monkeypatch.setenv(name, value)
+    # Not even valid: what is not taken can't keep the command from starting.
+    for name in ("PORT", "KEY_RATE_PER_MIN", "REQUIRE_KEYS", "WEBHOOK_RETRY_S"):
+        monkeypatch.setenv(f"{PREFIX}{name}", "nonsense")
+    own = isolated_settings(tmp_path)
+    for name in FROM_ENVIRONMENT - {"models_dir"}:
+        assert getattr(own, name) == values[name], name
+    assert own.models_dir == values["models_dir"].absolute()
+    for name in ISOLATED - {"data_dir", "port"}:
+        assert getattr(own, name) == Settings.model_fields[name].default, name
+    assert (own.data_dir, own.port) == (tmp_path, 0)
+
+
+def test_a_service_of_its_own_takes_the_models_of_the_environments_data_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEVITALS_DATA_DIR", str(tmp_path / "theirs"))
+    assert isolated_settings(tmp_path / "ours").models_path == tmp_path / "theirs" / "models"
+
+
+def test_each_wrong_value_is_one_line_that_names_its_variable_and_not_the_value() -> None:
+    env = {**os.environ, "FACEVITALS_PORT": "a secret", "FACEVITALS_DEVICE": "another secret"}
+    done = subprocess.run(
+        [sys.executable, "-m", "facevitals", "gateway"], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    port, device = done.stderr.splitlines()
+    assert port.startswith("FACEVITALS_PORT: ")
+    assert device.startswith("FACEVITALS_DEVICE: ")
+    assert "cuda" in device
+    assert "secret" not in done.stderr
+
+
+def test_what_a_service_alone_needs_cannot_stop_a_command_that_only_analyses() -> None:
+    # The set-up calls this one.
+    env = {**os.environ, "FACEVITALS_PORT": "nonsense", "FACEVITALS_KEY_MAX_ACTIVE": "-1"}
+    command = [sys.executable, "-m", "facevitals", "models", "--json"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
