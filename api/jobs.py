@@ -279,7 +279,7 @@ async def look(
                 document = await _document(gateway, job_id, owner)
     if not document.state.is_final:
         headers["Retry-After"] = str(LOOK_AGAIN_S)
-    return JSONResponse(document.model_dump(mode="json"), headers=headers)
+    return JSONResponse(document.as_json(), headers=headers)
 
 
 @router.get(

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from facevitals.broker import BrokerNotStartedError
@@ -19,7 +20,7 @@ from facevitals.show import output, print_document
 from facevitals.stack import StackFailedError, running
 from shared.logs import silence_native_stderr
 from shared.queues import QUEUES, QUEUES_VARIABLE
-from shared.schemas import JobDocument, JobState
+from shared.schemas import BranchStatus, JobDocument, JobState
 from shared.settings import Settings, settings
 from shared.vitals import VITALS
 
@@ -170,9 +171,10 @@ def submit(
 
 
 def exit_code(document: JobDocument) -> int:
-    """0 analysed, 2 the clip was rejected, 1 anything else."""
+    """0 analysed, 2 the clip was rejected, 1 anything else: a branch that failed alone is a failure too."""
     if document.state is JobState.SUCCEEDED:
-        return 0
+        ended_badly = {BranchStatus.ERROR, BranchStatus.TIMEOUT}
+        return int(any(branch.status in ended_badly for branch in document.branches.values()))
     return 2 if document.error and document.error.code.rejects_clip else 1
 
 
@@ -183,7 +185,7 @@ def _submit(
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(pulse_style="cyan"), TimeElapsedColumn())
     try:
         with Progress(*columns, console=errors if quiet else console, transient=quiet) as progress:
-            task = progress.add_task(f"uploading {clip.name}", total=None)
+            task = progress.add_task(f"uploading {escape(clip.name)}", total=None)
             job_id = client.submit(clip, vitals)
             progress.update(task, description=f"job {job_id} is queued")
 

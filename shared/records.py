@@ -281,7 +281,7 @@ class JobRecords:
 
     def emit_vital(self, job_id: str, name: str, vital: Vital) -> bool:
         """A vital is known."""
-        return self.emit(job_id, "vital", {"name": name, "vital": vital.model_dump(mode="json")})
+        return self.emit(job_id, "vital", {"name": name, "vital": vital.as_json()})
 
     # --- whoever ends a branch or a job
 

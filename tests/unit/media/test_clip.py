@@ -128,13 +128,13 @@ def test_budgets_on_frames_bytes_and_decoding_time_hold(encode: Encode) -> None:
     path = encode()
     assert rejection(path, ClipBudget(frames=59)) is ErrorCode.CLIP_TOO_LARGE
     assert rejection(path, ClipBudget(bytes=path.stat().st_size - 1)) is ErrorCode.CLIP_TOO_LARGE
-    assert rejection(path, ClipBudget(wall_s=1e-3)) is ErrorCode.CLIP_TOO_LARGE
+    assert rejection(path, ClipBudget(cpu_s=1e-3)) is ErrorCode.CLIP_TOO_LARGE
     assert len(read(path, ClipBudget(frames=60, bytes=path.stat().st_size))) == 60
 
 
 def test_the_budget_of_decoding_time_does_not_count_its_reader(encode: Encode) -> None:
     frames = 0
-    with open_clip(encode(), ClipBudget(wall_s=2)) as clip:
+    with open_clip(encode(), ClipBudget(cpu_s=2)) as clip:
         for _ in clip.frames():
             time.sleep(0.05)
             frames += 1
