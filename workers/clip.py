@@ -40,6 +40,12 @@ _READABLE: Final = "Record it again as MP4 (H.264) or WebM (VP8, VP9 or AV1)."
 #: Panoramas have 4; scaled down for the face detector, a longer strip would have no height left.
 _LONGEST_TO_SHORTEST: Final = 16
 _QUEUE_BYTES: Final = 32_000_000
+#: Frames a second at most: what comes sooner after a frame than this rate allows is dropped. No vital needs more than
+#: 30, and a file can hold 90,000 in a second.
+MAX_FPS: Final = 120
+#: The shortest interval that is kept, in seconds: Matroska and browsers round times to whole milliseconds, which makes
+#: 8 of the 8.33 ms between two frames of 120 a second, and cameras tremble by some tenths of one.
+_MIN_INTERVAL_S: Final = 1 / MAX_FPS - 1.1e-3
 
 #: How FFmpeg opens a clip. It decodes the first pictures to learn their format: by no other decoder than those, and of
 #: no greater size (`max_pixels`, by budget). A webcam's clip has two tracks. It keeps whatever packets it reads
@@ -57,7 +63,7 @@ _STEP_S: Final = 0.1
 class Frame:
     """One decoded picture. `time_s` counts from the first frame; `rgb` is (height, width, 3) uint8, upright.
 
-    `key`: the encoder coded it without reference to others.
+    `key`: the encoder coded it, or a frame dropped just before it, without reference to others.
     """
 
     index: int
@@ -222,7 +228,8 @@ class Clip:
     def frames(self) -> Iterator[Frame]:
         """Every frame, in order of presentation; decoded in a thread of its own, a few frames ahead.
 
-        Frames without a time, or not later than the one before, are dropped; damaged ones are skipped.
+        Frames without a time, not later than the one before, or closer to it than `MAX_FPS` allows are dropped; damaged
+        ones are skipped.
 
         Raises:
             ClipRejected: a budget is spent, nothing can be decoded, or (at its end) the clip is too short.
@@ -232,7 +239,7 @@ class Clip:
             msg = "a clip's frames can be read once"
             raise RuntimeError(msg)
         width, height = self._stream.width, self._stream.height
-        depth = int(np.clip(_QUEUE_BYTES // max(width * height * 3, 1), 2, 16))
+        depth = int(np.clip(_QUEUE_BYTES // max(width * height * 3, 1), 1, 16))
         ready: queue.Queue[Frame | ClipFacts | Exception] = queue.Queue(depth)
         thread = threading.Thread(target=self._decode_into, args=(ready,), name="decode", daemon=True)
         thread.start()
@@ -285,6 +292,7 @@ class Clip:
         count = 0
         size: tuple[int, int] | None = None
         upright = (0, 0)
+        key = False
         for seen in itertools.count(1):
             with self._cpu:
                 picture = next(decoded, None)
@@ -299,7 +307,9 @@ class Clip:
                     continue
                 first_pts = picture.pts if first_pts is None else first_pts
                 time_s = float((picture.pts - first_pts) * picture.time_base)
-                if time_s <= last_s:
+                # A picture that builds on a dropped key frame shows the same step in quality.
+                key |= picture.key_frame
+                if time_s - last_s < _MIN_INTERVAL_S:
                     continue
                 if time_s > self._budget.duration_s:
                     raise ClipRejected(
@@ -313,7 +323,8 @@ class Clip:
                 last_s = time_s
                 count += 1
                 upright = (rgb.shape[1], rgb.shape[0])
-            yield Frame(count - 1, time_s, rgb, key=picture.key_frame)
+            yield Frame(count - 1, time_s, rgb, key=key)
+            key = False
         yield self._found(count, last_s, upright)
 
     def _pictures(self) -> Iterator[VideoFrame]:
