@@ -185,6 +185,7 @@ def _submit(
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(pulse_style="cyan"), TimeElapsedColumn())
     try:
         with Progress(*columns, console=errors if quiet else console, transient=quiet) as progress:
+            shown: set[str] = set()
             task = progress.add_task(f"uploading {escape(clip.name)}", total=None)
             job_id = client.submit(clip, vitals)
             progress.update(task, description=f"job {job_id} is queued")
@@ -197,11 +198,14 @@ def _submit(
                 if event.name == "stage":
                     line = f"{event.data['branch']:<7} {event.data['elapsed_ms']:>6} ms  {event.data['stage']}"
                     progress.console.print(line, style="dim", highlight=False)
-                elif event.name == "vital" and event.data["vital"]["value"] is not None:
-                    value = event.data["vital"]["value"]
-                    shown = f"{value:.1f}" if isinstance(value, float) else value
-                    if not isinstance(shown, dict):
-                        progress.console.print(f"        {event.data['name']} = {shown}", highlight=False)
+                elif event.name == "vital":
+                    name, vital = event.data["name"], event.data["vital"]
+                    if vital["value"] is None and name in shown:
+                        progress.console.print(f"        {name} is withdrawn: {vital['reason']}", highlight=False)
+                    value = f"{vital['value']:.1f}" if isinstance(vital["value"], float) else vital["value"]
+                    if value is not None and not isinstance(value, dict):
+                        shown.add(name)
+                        progress.console.print(f"        {name} = {value}", highlight=False)
 
             document = client.follow(job_id, told)
             progress.update(task, description=f"job {job_id} {document.state.value}", total=1, completed=1)

@@ -46,6 +46,7 @@ from shared.schemas import (
 )
 from shared.sealing import Seal
 from shared.vitals import Branch
+from shared.withdrawal import corrections, served_waveforms
 
 PREFIX: Final = "fv:"
 WAKE_CHANNEL: Final = f"{PREFIX}wake"
@@ -324,6 +325,7 @@ class JobRecords:
             wanted=options.vitals,
             versions=versions(),
         )
+        self._withdraw(job_id, document)
         erase = "" if options.retain_clip else record["clip_key"]
         counters = [
             f"jobs:{document.state}",
@@ -338,6 +340,19 @@ class JobRecords:
         if won:
             observe(self.redis, _figures(document))
         return erase if won and erase else None
+
+    def _withdraw(self, job_id: str, document: JobDocument) -> None:
+        """Take back, before the end is announced, what the document refuses. Done twice, it changes nothing more."""
+        if stored := self.waveforms(job_id):
+            try:
+                served = served_waveforms(Waveforms.read(stored), document.vitals)
+            except ValidationError:
+                served = Waveforms()  # another release wrote them: whose they are is not known
+            # Only where they still are: the job may have been deleted meanwhile.
+            self.redis.set(self.waves_key(job_id), served.model_dump_json(), xx=True, keepttl=True)
+        emitted = ((event.name, json.loads(event.data)) for event in self.events_after(job_id, "0"))
+        for name, data in corrections(document, emitted):
+            self.emit(job_id, name, data)
 
     def erased(self, clip_key: str) -> None:
         """The clip is gone from the store."""

@@ -19,6 +19,7 @@ from shared.schemas import BranchOutcome, BranchStatus, ClipFacts, ErrorCode, Jo
 from shared.settings import Settings
 from shared.store import ClipMissingError
 from shared.vitals import VITALS, Branch
+from shared.withdrawal import served_waveforms
 from shared.workers import LoadedModel
 from workers.branch import BranchResult, Progress
 from workers.clip import ClipBudget, open_clip
@@ -81,7 +82,7 @@ class AnalyzerOptions:
 
 @dataclass(frozen=True)
 class Analysis:
-    """A finished analysis: the document, and the waves behind it.
+    """A finished analysis: the document, and the waves behind the vitals that it gives.
 
     `tracebacks` of the exceptions that nobody foresaw, as text; they may quote what is in the clip.
     """
@@ -265,7 +266,7 @@ class Analyzer:
             wanted=vitals,
             versions=versions(),
         )
-        return Analysis(document, waveforms, tuple(dict.fromkeys(tracebacks)))
+        return Analysis(document, served_waveforms(waveforms, document.vitals), tuple(dict.fromkeys(tracebacks)))
 
 
 def _ms(begun: float) -> int:

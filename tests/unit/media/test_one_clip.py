@@ -17,7 +17,7 @@ from rich.console import Console
 
 from facevitals.service import exit_code
 from facevitals.show import print_document
-from shared.schemas import BranchStatus, ErrorCode, JobState, Vital, VitalStatus
+from shared.schemas import BranchStatus, ErrorCode, JobState, Spectrum, Vital, VitalStatus, Wave, Waveforms
 from shared.vitals import VITALS, Branch, Reason
 from workers.analysis import Analyzer, AnalyzerOptions
 from workers.branch import BranchResult, Progress
@@ -81,6 +81,21 @@ def test_whatever_a_clip_raises_ends_in_its_document(
     # Where it came from is for the owner of the clips alone.
     assert len(analysis.tracebacks) == 1
     assert type(error).__name__ in analysis.tracebacks[0]
+
+
+def test_waves_of_an_analysis_are_those_of_its_vitals(
+    analyzer: Faulty, encode: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wave, spectrum = Wave(times_s=[0.0], values=[1.0]), Spectrum(rates_per_min=[60.0], power=[1.0])
+    names = ["heart_rate", "heart_rate_over_time", "respiration_rate"]
+    waves = Waveforms(waves=dict.fromkeys(names, wave), spectra=dict.fromkeys(names, spectrum))
+    vitals = {
+        "heart_rate": Vital.without_value("/min", VitalStatus.ABSTAINED, Reason.NO_PULSE),
+        "respiration_rate": Vital(value=15.0, unit="/min", status=VitalStatus.OK),
+    }
+    monkeypatch.setattr(analyzer, "measure", lambda *_: BranchResult(vitals=vitals, waveforms=waves))
+    served = analyzer.analyze(encode()).waveforms
+    assert list(served.waves) == list(served.spectra) == ["respiration_rate"]
 
 
 def test_ctrl_c_ends_the_batch(analyzer: Faulty, encode: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
