@@ -281,7 +281,7 @@ async def look(
                 document = await _document(gateway, job_id, owner)
     if not document.state.is_final:
         headers["Retry-After"] = str(LOOK_AGAIN_S)
-    return JSONResponse(document.model_dump(mode="json"), headers=headers)
+    return JSONResponse(document.as_json(), headers=headers)
 
 
 @router.get(
@@ -318,10 +318,12 @@ async def events(
     responses=problems.responses(*KEY_PROBLEMS, problems.UnknownJob, problems.BrokerAway),
 )
 async def waveforms(job_id: str, gateway: GatewayDep, owner: Owner) -> Response:
-    """The pulse and respiration waves with their times, and the spectra; empty where none was found (yet)."""
-    await _document(gateway, job_id, owner)
-    body = await run_in_threadpool(gateway.records.waveforms, job_id)
-    # Nothing yet, or no wave that deserves the name.
+    """Waves of pulse and respiration with their times, and spectra, of a finished job's vitals that have a value.
+
+    Empty before the job is done: a vital may still be withdrawn, and its wave with it.
+    """
+    document = await _document(gateway, job_id, owner)
+    body = await run_in_threadpool(gateway.records.waveforms, job_id) if document.state.is_final else None
     return Response(body or Waveforms().model_dump_json(), media_type="application/json")
 
 

@@ -1,11 +1,14 @@
 """`facevitals analyze`: the whole analysis in this process."""
 
 import json
+import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from facevitals.isolated_settings import analysis_settings
 from facevitals.service import exit_code
@@ -21,7 +24,8 @@ errors = Console(stderr=True)
 def analyze(
     clips: Annotated[
         list[Path],
-        typer.Argument(help="MP4 or WebM files.", metavar="CLIP…", exists=True, dir_okay=False, readable=True),
+        # Not checked here: a file that vanished would cost the whole batch, where it should cost its own document.
+        typer.Argument(help="MP4 or WebM files.", metavar="CLIP…"),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="One document a line, in order.")] = False,
     waveforms: Annotated[bool, typer.Option(help="With --json: add the waves and spectra.")] = False,
@@ -30,8 +34,14 @@ def analyze(
         str | None, typer.Option(help="Comma-separated subset of the pulse estimators (see `facevitals models`).")
     ] = None,
 ) -> None:
-    """Analyse clips in this process. Exit 0 analysed (vitals may abstain), 2 a clip was rejected, 1 failure."""
+    """Analyse clips in this process. Exit 0 analysed (vitals may abstain), 2 a clip was rejected, 1 failure.
+
+    Each clip gives a document, whatever happens to it: one that can't be read is `failed`, and the next one follows.
+    """
     silence_native_stderr()
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A file's name need not be printable in the terminal's encoding.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         from workers.analysis import Analyzer, AnalyzerOptions
     except ModuleNotFoundError as missing:
@@ -51,17 +61,19 @@ def analyze(
     worst = 0
     try:
         for clip in clips:
-            with errors.status(f"analysing {clip.name}"):
+            with errors.status(f"analysing {escape(clip.name)}"):
                 analysis = analyzer.analyze(clip, wanted)
+            for trace in analysis.tracebacks:
+                errors.print(f"{clip}:\n{trace}", style="red", markup=False, highlight=False)
             worst = max(worst, exit_code(analysis.document), key=(0, 2, 1).index)
             if not as_json:
                 if len(clips) > 1:
-                    console.rule(str(clip), align="left")
+                    console.rule(escape(str(clip)), align="left")
                 _print(analysis.document)
                 continue
-            body = analysis.document.model_dump(mode="json")
+            body = analysis.document.as_json()
             if waveforms:
-                body["waveforms"] = analysis.waveforms.model_dump(mode="json")
+                body["waveforms"] = analysis.waveforms.as_json()
             print(json.dumps(body), flush=True)
     finally:
         analyzer.close()

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from facevitals.broker import BrokerNotStartedError
@@ -20,7 +21,7 @@ from facevitals.show import output, print_document
 from facevitals.stack import StackFailedError, running
 from shared.logs import silence_native_stderr
 from shared.queues import QUEUES, QUEUES_VARIABLE
-from shared.schemas import JobDocument, JobState
+from shared.schemas import BranchStatus, JobDocument, JobState
 from shared.settings import settings
 from shared.vitals import VITALS
 
@@ -166,9 +167,10 @@ def submit(
 
 
 def exit_code(document: JobDocument) -> int:
-    """0 analysed, 2 the clip was rejected, 1 anything else."""
+    """0 analysed, 2 the clip was rejected, 1 anything else: a branch that failed alone is a failure too."""
     if document.state is JobState.SUCCEEDED:
-        return 0
+        ended_badly = {BranchStatus.ERROR, BranchStatus.TIMEOUT}
+        return int(any(branch.status in ended_badly for branch in document.branches.values()))
     return 2 if document.error and document.error.code.rejects_clip else 1
 
 
@@ -179,7 +181,8 @@ def _submit(
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(pulse_style="cyan"), TimeElapsedColumn())
     try:
         with Progress(*columns, console=errors if quiet else console, transient=quiet) as progress:
-            task = progress.add_task(f"uploading {clip.name}", total=None)
+            shown: set[str] = set()
+            task = progress.add_task(f"uploading {escape(clip.name)}", total=None)
             job_id = client.submit(clip, vitals)
             progress.update(task, description=f"job {job_id} is queued")
 
@@ -191,11 +194,14 @@ def _submit(
                 if event.name == "stage":
                     line = f"{event.data['branch']:<7} {event.data['elapsed_ms']:>6} ms  {event.data['stage']}"
                     progress.console.print(line, style="dim", highlight=False)
-                elif event.name == "vital" and event.data["vital"]["value"] is not None:
-                    value = event.data["vital"]["value"]
-                    shown = f"{value:.1f}" if isinstance(value, float) else value
-                    if not isinstance(shown, dict):
-                        progress.console.print(f"        {event.data['name']} = {shown}", highlight=False)
+                elif event.name == "vital":
+                    name, vital = event.data["name"], event.data["vital"]
+                    if vital["value"] is None and name in shown:
+                        progress.console.print(f"        {name} is withdrawn: {vital['reason']}", highlight=False)
+                    value = f"{vital['value']:.1f}" if isinstance(vital["value"], float) else vital["value"]
+                    if value is not None and not isinstance(value, dict):
+                        shown.add(name)
+                        progress.console.print(f"        {name} = {value}", highlight=False)
 
             document = client.follow(job_id, told)
             progress.update(task, description=f"job {job_id} {document.state.value}", total=1, completed=1)

@@ -32,18 +32,20 @@ def print_document(console: Console, document: JobDocument, truth: Mapping[str, 
         console.print(_table(document, truth or {}))
         for name, vital in document.vitals.items():
             if vital.detail:
-                console.print(f"{VITALS[name].title}: {vital.detail}", style="dim", highlight=False)
+                console.print(f"{VITALS[name].title}: {vital.detail}", style="dim", markup=False, highlight=False)
     checks = [
         f"{name} {check.status.value}" + (f" ({check.detail})" if check.status.value in {"warn", "fail"} else "")
         for name, check in document.checks.items()
     ]
     if checks:
-        console.print("checks: " + ", ".join(checks), style="dim", highlight=False)
+        console.print("checks: " + ", ".join(checks), style="dim", markup=False, highlight=False)
     for name, branch in document.branches.items():
         if branch.error:
-            console.print(f"{name}: {branch.status.value}: {branch.error.detail}", style="red", highlight=False)
+            line = f"{name}: {branch.status.value}: {branch.error.detail}"
+            console.print(line, style="red", markup=False, highlight=False)
     if document.error:
-        console.print(f"{document.state.value}: {document.error.code.value}: {document.error.detail}", style="bold red")
+        line = f"{document.state.value}: {document.error.code.value}: {document.error.detail}"
+        console.print(line, style="bold red", markup=False)
     console.print(document.notice, style="dim")
 
 

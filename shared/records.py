@@ -24,6 +24,7 @@ All times are the broker's: no clock of a gateway or a worker decides anything.
 import datetime as dt
 import json
 import math
+import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -52,6 +53,7 @@ from shared.schemas import (
 )
 from shared.sealing import Seal
 from shared.vitals import Branch
+from shared.withdrawal import corrections, served_waveforms
 
 PREFIX: Final = "fv:"
 WAKE_CHANNEL: Final = f"{PREFIX}wake"
@@ -161,6 +163,7 @@ class JobRecords:
                 "stranded": scripts.STRANDED,
                 "overwaited": scripts.OVERWAITED,
                 "requeue": scripts.REQUEUE,
+                "replace": scripts.REPLACE,
                 "delete": scripts.DELETE,
             }.items()
         }
@@ -298,7 +301,7 @@ class JobRecords:
     def emit(self, job_id: str, name: str, data: Mapping[str, Any]) -> bool:
         """Append an event. False: the job is over or gone, and work on it may stop."""
         keys = [self.key(job_id), self.events_key(job_id)]
-        return bool(self._run("event", keys, job_id, name, json.dumps(data), self._ttl))
+        return bool(self._run("event", keys, job_id, name, json.dumps(data), self._ttl, secrets.token_hex(4)))
 
     def emit_stage(self, job_id: str, branch: Branch, stage: str, elapsed_ms: int) -> bool:
         """A stage of a branch began."""
@@ -306,7 +309,7 @@ class JobRecords:
 
     def emit_vital(self, job_id: str, name: str, vital: Vital) -> bool:
         """A vital is known."""
-        return self.emit(job_id, "vital", {"name": name, "vital": vital.model_dump(mode="json")})
+        return self.emit(job_id, "vital", {"name": name, "vital": vital.as_json()})
 
     # --- whoever ends a branch or a job
 
@@ -351,6 +354,7 @@ class JobRecords:
             wanted=options.vitals,
             versions=versions(),
         )
+        self._withdraw(job_id, document)
         erase = "" if options.retain_clip else record["clip_key"]
         counters = [
             f"jobs:{document.state}",
@@ -365,6 +369,18 @@ class JobRecords:
         if won:
             observe(self.redis, _figures(document))
         return erase if won and erase else None
+
+    def _withdraw(self, job_id: str, document: JobDocument) -> None:
+        """Take back, before the end is announced, what the document refuses. Done twice, it changes nothing more."""
+        if stored := self.waveforms(job_id):
+            try:
+                served = served_waveforms(Waveforms.read(stored), document.vitals)
+            except ValidationError:
+                served = Waveforms()  # another release wrote them: whose they are is not known
+            self._run("replace", [self.waves_key(job_id)], served.model_dump_json())
+        emitted = ((event.name, json.loads(event.data)) for event in self.events_after(job_id, "0"))
+        for name, data in corrections(document, emitted):
+            self.emit(job_id, name, data)
 
     def erased(self, clip_key: str) -> None:
         """The clip is gone from the store."""

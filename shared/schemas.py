@@ -1,8 +1,9 @@
 """The job document and its parts, as every client sees them."""
 
+import json
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -15,6 +16,14 @@ class Schema(BaseModel):
     """Base of every schema: immutable, and no field that is not named."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values that JSON can hold; what is not finite is None.
+
+        `model_dump(mode="json")` leaves NaN as it is, which `json.dumps` writes as a word that is no JSON.
+        """
+        values: dict[str, Any] = json.loads(self.model_dump_json())
+        return values
 
     @classmethod
     def read(cls, text: str) -> Self:

@@ -12,8 +12,10 @@ from typing import Final
 _LET_THROUGH: Final = "#!lua flags=allow-oom\n"
 _NOW: Final = "local t = redis.call('TIME'); local now = t[1] + t[2] / 1e6\n"
 _EMIT: Final = """
-local function emit(events, job, name, data, ttl)
-  redis.call('XADD', events, 'MAXLEN', '~', 500, '*', 'event', name, 'data', data)
+local function emit(events, job, name, data, ttl, token)
+  local entry = {'event', name, 'data', data}
+  if token then entry[5], entry[6] = 'token', token end
+  redis.call('XADD', events, 'MAXLEN', '~', 500, '*', unpack(entry))
   redis.call('EXPIRE', events, ttl)
   redis.call('PUBLISH', 'fv:wake', job)
 end
@@ -110,8 +112,8 @@ return 1
 """
 )
 
-# KEYS job events; ARGV id name data ttl. Both branches may report the same check, and a command may be sent again: what
-# is among the newest events already is not added once more.
+# KEYS job events; ARGV id name data ttl token. The token tells a command that was sent again from another of the same
+# words: a check may fail, pass and fail again.
 EVENT: Final = (
     _LET_THROUGH
     + _EMIT
@@ -119,9 +121,9 @@ EVENT: Final = (
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state or final(state) then return 0 end
 for _, entry in ipairs(redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 8)) do
-  if entry[2][2] == ARGV[2] and entry[2][4] == ARGV[3] then return 1 end
+  if entry[2][6] == ARGV[5] then return 1 end
 end
-emit(KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4])
+emit(KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5])
 return 1
 """
 )
@@ -268,6 +270,12 @@ return over
 
 # KEYS queue; ARGV message. At the head of its queue: it is older than whatever waits there.
 REQUEUE: Final = _LET_THROUGH + "return redis.call('RPUSH', KEYS[1], ARGV[1])"
+
+# KEYS key; ARGV value. Only where there is one: the job may have been deleted meanwhile.
+REPLACE: Final = (
+    _LET_THROUGH
+    + "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('SET', KEYS[1], ARGV[1], 'KEEPTTL') return 1 end return 0"
+)
 
 # KEYS card cards; ARGV id card ttl. The list of cards spares readers a search through all keys.
 PUT_CARD: Final = (

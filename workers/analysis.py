@@ -5,6 +5,7 @@
 
 import datetime as dt
 import time
+import traceback
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +17,14 @@ from shared.assembly import assemble, branches_for
 from shared.records import failed_outcome, versions
 from shared.schemas import BranchOutcome, BranchStatus, ClipFacts, ErrorCode, JobDocument, Waveforms
 from shared.settings import Settings
+from shared.store import ClipMissingError
 from shared.vitals import VITALS, Branch
+from shared.withdrawal import served_waveforms
 from shared.workers import LoadedModel
-from workers.branch import BranchResult, ClipRejected, Progress
+from workers.branch import BranchResult, Progress
 from workers.clip import ClipBudget, open_clip
 from workers.face import FaceTrack, FaceTracker
+from workers.failures import outcome_of_exception
 from workers.models import MODELS, Device, Runner, resolve
 from workers.models.deepface import DeepFaceOptions
 from workers.rppg.branch import RppgOptions, measure_rppg
@@ -78,10 +82,14 @@ class AnalyzerOptions:
 
 @dataclass(frozen=True)
 class Analysis:
-    """A finished analysis: the document, and the waves behind it."""
+    """A finished analysis: the document, and the waves behind the vitals that it gives.
+
+    `tracebacks` of the exceptions that nobody foresaw, as text; they may quote what is in the clip.
+    """
 
     document: JobDocument
     waveforms: Waveforms
+    tracebacks: tuple[str, ...] = ()
 
 
 class Analyzer:
@@ -162,11 +170,15 @@ class Analyzer:
 
         Raises:
             ClipRejected: the clip can't be analysed.
+            ClipMissingError: the file at `path` can't be read.
         """
         progress.stage("decoding and tracking")
-        with open_clip(path, self._options.budget) as clip:
-            track = self._tracker.track(clip.frames(), branches)
-            return track, clip.facts
+        try:
+            with open_clip(path, self._options.budget) as clip:
+                track = self._tracker.track(clip.frames(), branches)
+                return track, clip.facts
+        except OSError as error:
+            raise ClipMissingError(f"{path}: {error.strerror or error}") from error
 
     def measure(self, branch: Branch, track: FaceTrack, wanted: frozenset[str], progress: Progress) -> BranchResult:
         """One branch's vitals of a tracked face."""
@@ -194,6 +206,7 @@ class Analyzer:
 
         Raises:
             ClipRejected: the clip can't be analysed.
+            ClipMissingError: the file at `path` can't be read.
         """
         track, facts = self.observe(path, progress, (branch,))
         for name, check in track.checks.items():
@@ -202,24 +215,40 @@ class Analyzer:
         return facts, BranchResult({**track.checks, **result.checks}, result.vitals, result.waveforms)
 
     def analyze(self, path: Path, vitals: Sequence[str] | None = None, progress: Progress | None = None) -> Analysis:
-        """All of a clip in this process: decoded and tracked once, every branch asked. A bad clip does not raise."""
+        """All of a clip in this process: decoded and tracked once, then each branch that `vitals` need.
+
+        Whatever exception the clip causes ends in the document, so that one clip never costs a batch: one while
+        decoding or tracking fails the job, one in a branch costs that branch's vitals.
+        """
         progress = progress or Progress()
         created_at, begun = dt.datetime.now(dt.UTC), time.monotonic()
         asked, wanted = branches_for(vitals), frozenset(VITALS if vitals is None else vitals)
         outcomes: dict[Branch, BranchOutcome] = {}
         waveforms = Waveforms()
+        tracebacks: list[str] = []
+
+        def failed(error: Exception, branch: Branch) -> BranchOutcome:
+            if isinstance(error, ClipMissingError):
+                return failed_outcome(BranchStatus.ERROR, ErrorCode.CLIP_MISSING, str(error), _ms(begun))
+            outcome = outcome_of_exception(error, branch, _ms(begun))
+            if outcome.error and outcome.error.code is ErrorCode.BRANCH_FAILED:
+                # As text: an exception holds on to every frame of its stack, and so to the clip's pictures.
+                tracebacks.append("".join(traceback.format_exception(error)))
+            return outcome
+
         try:
             track, facts = self.observe(path, progress, asked)
-        except (ClipRejected, OSError) as error:
-            rejected = error if isinstance(error, ClipRejected) else None
-            code = rejected.code if rejected else ErrorCode.CLIP_MISSING
-            detail = rejected.detail if rejected else f"{path}: {error}"
-            outcomes = {branch: failed_outcome(BranchStatus.ERROR, code, detail, _ms(begun)) for branch in asked}
-        else:
             for name, check in track.checks.items():
                 progress.check(name, check)
+        except Exception as error:
+            outcomes = {branch: failed(error, branch) for branch in asked}
+        else:
             for branch in asked:
-                result = self.measure(branch, track, wanted, progress)
+                try:
+                    result = self.measure(branch, track, wanted, progress)
+                except Exception as error:
+                    outcomes[branch] = failed(error, branch)
+                    continue
                 waveforms = result.waveforms or waveforms
                 outcomes[branch] = BranchOutcome(
                     status=BranchStatus.OK,
@@ -237,7 +266,7 @@ class Analyzer:
             wanted=vitals,
             versions=versions(),
         )
-        return Analysis(document, waveforms)
+        return Analysis(document, served_waveforms(waveforms, document.vitals), tuple(dict.fromkeys(tracebacks)))
 
 
 def _ms(begun: float) -> int:

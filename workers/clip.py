@@ -2,17 +2,19 @@
 
 Uploads are hostile until decoded. The first bytes choose the demuxer (nothing is probed, so no playlist and no exotic
 format is ever parsed), sizes are checked before the decoder opens and again on every frame, and frames, seconds,
-bytes and decoding time are counted while decoding, because headers lie and WebM carries no duration.
+bytes and processor time are counted while decoding, because headers lie and WebM carries no duration.
 """
 
 import hashlib
 import itertools
+import os
 import queue
+import stat
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +32,7 @@ from shared.schemas import ClipFacts, ErrorCode
 from shared.vitals import LONGEST_CLIP_S, SHORTEST_CLIP_S
 from workers.boxes import IndexRefused, look_through
 from workers.branch import ClipRejected
+from workers.cpu_budget import BudgetedFile, CpuBudget
 
 CODECS: Final = {"h264": "h264", "hevc": "hevc", "vp8": "vp8", "vp9": "vp9", "av1": "av1", "libdav1d": "av1"}
 
@@ -37,6 +40,12 @@ _READABLE: Final = "Record it again as MP4 (H.264) or WebM (VP8, VP9 or AV1)."
 #: Panoramas have 4; scaled down for the face detector, a longer strip would have no height left.
 _LONGEST_TO_SHORTEST: Final = 16
 _QUEUE_BYTES: Final = 32_000_000
+#: Frames a second at most: what comes sooner after a frame than this rate allows is dropped. No vital needs more than
+#: 30, and a file can hold 90,000 in a second.
+MAX_FPS: Final = 120
+#: The shortest interval that is kept, in seconds: Matroska and browsers round times to whole milliseconds, which makes
+#: 8 of the 8.33 ms between two frames of 120 a second, and cameras tremble by some tenths of one.
+_MIN_INTERVAL_S: Final = 1 / MAX_FPS - 1.1e-3
 
 #: How FFmpeg opens a clip. It decodes the first pictures to learn their format: by no other decoder than those, and of
 #: no greater size (`max_pixels`, by budget). A webcam's clip has two tracks. It keeps whatever packets it reads
@@ -54,7 +63,7 @@ _STEP_S: Final = 0.1
 class Frame:
     """One decoded picture. `time_s` counts from the first frame; `rgb` is (height, width, 3) uint8, upright.
 
-    `key`: the encoder coded it without reference to others.
+    `key`: the encoder coded it, or a frame dropped just before it, without reference to others.
     """
 
     index: int
@@ -65,44 +74,63 @@ class Frame:
 
 @dataclass(frozen=True)
 class ClipBudget:
-    """What decoding may cost; a clip that wants more is rejected. `wall_s` counts decoding alone, not its consumer."""
+    """What decoding may cost; a clip that wants more is rejected.
+
+    `cpu_s` is processor time of decoding alone, in seconds: neither its consumer nor a slow server counts.
+    """
 
     pixels: int = 3840 * 2160
     frames: int = 120 * 60 + 60
     duration_s: float = LONGEST_CLIP_S
     bytes: int = 200_000_000
-    wall_s: float = 30.0
+    cpu_s: float = 30.0
 
 
 @contextmanager
 def open_clip(path: Path, budget: ClipBudget | None = None) -> Iterator["Clip"]:
-    """Opens the clip at `path`; raises `ClipRejected` here or from `Clip.frames()`."""
+    """Opens the clip at `path`.
+
+    Raises:
+        ClipRejected: here or from `Clip.frames()`, the clip can't be analysed.
+        OSError: here or from `Clip.frames()`, the file can't be read.
+    """
     budget = budget or ClipBudget()
-    size = path.stat().st_size
-    if size > budget.bytes:
-        raise ClipRejected(
-            ErrorCode.CLIP_TOO_LARGE,
-            f"The clip has {size / 1e6:.0f} MB; at most {budget.bytes / 1e6:.0f} MB are read. Use a lower bitrate.",
-        )
-    stopwatch = _Stopwatch(budget.wall_s)
-    with stopwatch:
-        with path.open("rb") as file:
+    with FileIO(path, opener=_open_file) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > budget.bytes:
+            raise ClipRejected(
+                ErrorCode.CLIP_TOO_LARGE,
+                f"The clip has {size / 1e6:.0f} MB; at most {budget.bytes / 1e6:.0f} MB are read. Use a lower bitrate.",
+            )
+        cpu = CpuBudget(budget.cpu_s)
+        with cpu:
             demuxer, name = _sniff(file.read(4096))
-        container = _container(path, demuxer, name, budget)
-    clip = None
-    try:
-        with stopwatch:
-            stream = _video_stream(container, budget)
-        clip = Clip(path, container, stream, name, budget, stopwatch)
-        yield clip
-    finally:
-        if clip is None:
-            container.close()
-        else:
-            clip.close()
+            file.seek(0)
+            container = _container(path, file, demuxer, name, budget, cpu)
+        clip = None
+        try:
+            with cpu:
+                stream = _video_stream(container, budget)
+            clip = Clip(file, container, stream, name, budget, cpu)
+            yield clip
+        finally:
+            if clip is None:
+                container.close()
+            else:
+                clip.close()
 
 
-def _container(path: Path, demuxer: str, name: str, budget: ClipBudget) -> InputContainer:
+def _open_file(path: str, flags: int) -> int:
+    """`open`'s opener for regular files: opening a pipe would wait for somebody who writes into it."""
+    if not stat.S_ISREG(Path(path).stat().st_mode):
+        msg = "is not a regular file"
+        raise OSError(msg)
+    return os.open(path, flags)
+
+
+def _container(  # noqa: PLR0917  (`open_clip` alone calls it)
+    path: Path, file: FileIO, demuxer: str, name: str, budget: ClipBudget, cpu: CpuBudget
+) -> InputContainer:
     try:
         if demuxer == "mov":
             look_through(path)
@@ -111,12 +139,13 @@ def _container(path: Path, demuxer: str, name: str, budget: ClipBudget) -> Input
             ErrorCode.CLIP_TOO_LARGE, f"The file starts like {name} but is no recording. {refused}. {_READABLE}"
         ) from refused
     try:
+        # Without a time-out of FFmpeg's, which counts wall time: `cpu` is checked at each read instead.
         return av.open(
-            str(path.absolute()),
+            BudgetedFile(file, cpu),
+            "r",
             format=demuxer,
             options={**_OPENING, "max_pixels": str(budget.pixels)},
             metadata_errors="ignore",
-            timeout=budget.wall_s,
         )
     except (av.error.FFmpegError, ValueError) as error:
         raise ClipRejected(
@@ -170,19 +199,19 @@ class Clip:
 
     def __init__(  # noqa: PLR0917  (`open_clip` alone makes one)
         self,
-        path: Path,
+        file: FileIO,
         container: InputContainer,
         stream: VideoStream,
         container_name: str,
         budget: ClipBudget,
-        stopwatch: "_Stopwatch",
+        cpu: CpuBudget,
     ) -> None:
-        self._path = path
+        self._file = file
         self._container = container
         self._stream = stream
         self._name = container_name
         self._budget = budget
-        self._stopwatch = stopwatch
+        self._cpu = cpu
         self._codec = CODECS[stream.codec_context.name]
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -199,17 +228,22 @@ class Clip:
     def frames(self) -> Iterator[Frame]:
         """Every frame, in order of presentation; decoded in a thread of its own, a few frames ahead.
 
-        Frames without a time, or not later than the one before, are dropped; damaged ones are skipped. Raises
-        `ClipRejected` where a budget is spent, where nothing can be decoded, and at the end of too short a clip.
+        Frames without a time, not later than the one before, or closer to it than `MAX_FPS` allows are dropped; damaged
+        ones are skipped.
+
+        Raises:
+            ClipRejected: a budget is spent, nothing can be decoded, or (at its end) the clip is too short.
+            OSError: the file can't be read any further.
         """
         if self._thread is not None:
             msg = "a clip's frames can be read once"
             raise RuntimeError(msg)
         width, height = self._stream.width, self._stream.height
-        depth = int(np.clip(_QUEUE_BYTES // max(width * height * 3, 1), 2, 16))
+        depth = int(np.clip(_QUEUE_BYTES // max(width * height * 3, 1), 1, 16))
         ready: queue.Queue[Frame | ClipFacts | Exception] = queue.Queue(depth)
-        self._thread = threading.Thread(target=self._decode_into, args=(ready,), name="decode", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._decode_into, args=(ready,), name="decode", daemon=True)
+        thread.start()
+        self._thread = thread
         try:
             while True:
                 item = ready.get()
@@ -258,8 +292,9 @@ class Clip:
         count = 0
         size: tuple[int, int] | None = None
         upright = (0, 0)
+        key = False
         for seen in itertools.count(1):
-            with self._stopwatch:
+            with self._cpu:
                 picture = next(decoded, None)
                 if picture is None:
                     break
@@ -272,7 +307,9 @@ class Clip:
                     continue
                 first_pts = picture.pts if first_pts is None else first_pts
                 time_s = float((picture.pts - first_pts) * picture.time_base)
-                if time_s <= last_s:
+                # A picture that builds on a dropped key frame shows the same step in quality.
+                key |= picture.key_frame
+                if time_s - last_s < _MIN_INTERVAL_S:
                     continue
                 if time_s > self._budget.duration_s:
                     raise ClipRejected(
@@ -286,7 +323,8 @@ class Clip:
                 last_s = time_s
                 count += 1
                 upright = (rgb.shape[1], rgb.shape[0])
-            yield Frame(count - 1, time_s, rgb, key=picture.key_frame)
+            yield Frame(count - 1, time_s, rgb, key=key)
+            key = False
         yield self._found(count, last_s, upright)
 
     def _pictures(self) -> Iterator[VideoFrame]:
@@ -294,7 +332,7 @@ class Clip:
         packets = self._container.demux(self._stream)
         while not self._stop.is_set():
             # At each packet: a file can hold millions of which no picture comes.
-            self._stopwatch.check()
+            self._cpu.check()
             try:
                 packet = next(packets)
             except (StopIteration, av.error.FFmpegError):
@@ -322,8 +360,8 @@ class Clip:
                 ErrorCode.CLIP_TOO_SHORT,
                 f"The clip holds {duration_s:.2f} s of video; at least {SHORTEST_CLIP_S:.0f} s are needed, 15 s best.",
             )
-        with self._path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        self._file.seek(0)
+        sha256 = hashlib.file_digest(self._file, "sha256").hexdigest()
         return ClipFacts(
             duration_s=round(duration_s, 3),
             frames=count,
@@ -332,7 +370,7 @@ class Clip:
             height=size[1],
             container=self._name,
             codec=self._codec,
-            bytes=self._path.stat().st_size,
+            bytes=os.fstat(self._file.fileno()).st_size,
             sha256=sha256,
         )
 
@@ -347,26 +385,3 @@ def _upright(picture: VideoFrame, size: tuple[int, int]) -> NDArray[np.uint8]:
         rgb = picture.to_ndarray(format="rgb24", threads=1, width=size[0], height=size[1])
     quarters = round(picture.rotation / 90) % 4  # counter-clockwise
     return np.ascontiguousarray(np.rot90(rgb, quarters)) if quarters else rgb  # type: ignore[return-value]
-
-
-class _Stopwatch:
-    """Sums up the time spent inside of `with`, against a budget."""
-
-    def __init__(self, budget_s: float) -> None:
-        self._budget_s = budget_s
-        self._sum_s = 0.0
-        self._since_s = 0.0
-
-    def check(self) -> None:
-        """Raises `ClipRejected` when the budget is spent; to be asked inside of `with`."""
-        if self._sum_s + time.perf_counter() - self._since_s > self._budget_s:
-            raise ClipRejected(
-                ErrorCode.CLIP_TOO_LARGE,
-                f"Decoding took more than {self._budget_s:.0f} s. Record at a lower resolution.",
-            )
-
-    def __enter__(self) -> None:
-        self._since_s = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._sum_s += time.perf_counter() - self._since_s

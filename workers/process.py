@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
-from billiard.exceptions import SoftTimeLimitExceeded
 from redis.exceptions import RedisError
 
 from shared import traces
@@ -22,11 +21,12 @@ from shared.queues import QUEUES, QUEUES_VARIABLE
 from shared.records import LEASE_S, Asked, Begin, JobRecords, connect, failed_outcome
 from shared.schemas import BranchOutcome, BranchStatus, Check, ErrorCode, Vital, Waveforms
 from shared.settings import Settings
-from shared.store import ClipMissingError, ClipStore, StoreUnavailableError
+from shared.store import ClipStore, StoreUnavailableError
 from shared.vitals import VITALS, Branch
 from shared.workers import RENEW_EVERY_S, WorkerCard, put_card, remove_card
-from workers.branch import ClipRejected, Progress
+from workers.branch import Progress
 from workers.clock import warn_of_skew
+from workers.failures import outcome_of_exception
 from workers.gpu import gpu_memory
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class _JobProgress(Progress):
         self._tell(lambda: self._records.emit_vital(self._job_id, name, vital))
 
     def check(self, name: str, check: Check) -> None:
-        data = {"name": name, "check": check.model_dump(mode="json")}
+        data = {"name": name, "check": check.as_json()}
         self._tell(lambda: self._records.emit(self._job_id, "check", data))
 
     def end_stage(self) -> None:
@@ -189,22 +189,15 @@ class WorkerProcess:
         try:
             with self._store.local_copy(asked.clip_key, asked.seal) as path:
                 facts, result = self._analyzer.branch(branch, path, wanted, progress)
-        except ClipRejected as rejected:
-            return failed_outcome(BranchStatus.ERROR, rejected.code, rejected.detail, elapsed_ms()), None
-        except (ClipMissingError, StoreUnavailableError):
-            detail = "The clip could not be read from the store. Submit it again."
-            return failed_outcome(BranchStatus.ERROR, ErrorCode.CLIP_MISSING, detail, elapsed_ms()), None
-        except SoftTimeLimitExceeded:
-            detail = "The analysis took longer than the operator allows. Submit a shorter clip."
-            return failed_outcome(BranchStatus.TIMEOUT, ErrorCode.BRANCH_TIMEOUT, detail, elapsed_ms()), None
         except (JobOverError, RedisError):
             raise
         except Exception as error:
             # The log says where; a message could say what was in the clip, so neither clients nor the log get it.
             reference = hashlib.sha256(f"{job_id}{branch}".encode()).hexdigest()[:8]
-            log.exception("branch failed", branch=branch, reference=reference)
-            detail = f"The {branch} branch failed on this clip ({type(error).__name__}, log reference {reference})."
-            return failed_outcome(BranchStatus.ERROR, ErrorCode.BRANCH_FAILED, detail, elapsed_ms()), None
+            outcome = outcome_of_exception(error, branch, elapsed_ms(), log_reference=reference)
+            if outcome.error and outcome.error.code is ErrorCode.BRANCH_FAILED:
+                log.exception("branch failed", branch=branch, reference=reference)
+            return outcome, None
         outcome = BranchOutcome(
             status=BranchStatus.OK, elapsed_ms=elapsed_ms(), clip=facts, checks=result.checks, vitals=result.vitals
         )

@@ -14,7 +14,7 @@ from workers.branch import ClipRejected
 from workers.clip import ClipBudget, open_clip
 
 #: A file that takes longer than this has hung: the budget of decoding time, and as much again for the rest.
-HUNG_S: Final = 2 * ClipBudget().wall_s
+HUNG_S: Final = 2 * ClipBudget().cpu_s
 DECODED: Final = "decoded"
 
 

@@ -112,12 +112,18 @@ def test_a_lost_try_is_queued_again_once(records: JobRecords) -> None:
     assert queued(records) == [1, 1]
 
 
-def test_an_event_is_added_once(records: JobRecords) -> None:
+def test_an_event_is_added_once(records: JobRecords, monkeypatch: pytest.MonkeyPatch) -> None:
     create(records)
-    for _ in range(2):
-        assert records.emit_stage("one", Branch.RPPG, "decoding", 5)
-    assert records.emit_stage("one", Branch.VISION, "decoding", 5)
-    assert events(records).count("stage") == 2
+    run = JobRecords._run
+
+    def twice(self: JobRecords, script: str, keys: list[str], *args: str | float) -> Any:  # noqa: ANN401
+        return [run(self, script, keys, *args) for _ in range(2)][-1]
+
+    monkeypatch.setattr(JobRecords, "_run", twice)
+    # What was said before may be said again.
+    for verdict in ("fail", "pass", "fail"):
+        assert records.emit("one", "check", {"name": "lighting", "check": verdict})
+    assert events(records).count("check") == 3
 
 
 def test_a_submission_takes_one_place_and_counts_once(records: JobRecords) -> None:

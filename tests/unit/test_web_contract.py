@@ -33,7 +33,7 @@ def test_the_pages_tests_use_documents_that_the_gateway_could_give(name: str) ->
     text = (FIXTURES / f"{name}.json").read_text()
     document = JobDocument.model_validate_json(text)
     assert set(document.vitals) == set(VITALS)
-    assert document.model_dump(mode="json") == json.loads(text)
+    assert document.as_json() == json.loads(text)
 
 
 def test_the_pages_tests_use_waveforms_that_the_gateway_could_give() -> None:

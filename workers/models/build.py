@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from workers.models.checkpoint import CheckpointUnreadable
-from workers.models.manifest import MODELS, ModelEntry, ModelState, look_up
+from workers.models.manifest import MODELS, ModelEntry, ModelState, altered_files, look_up
 
 
 class ModelNotInstalled(Exception):  # noqa: N818  (named for what happened)
@@ -70,7 +70,8 @@ def model_file(name: str, models_dir: Path, *, open_only: bool = False) -> Path:
         msg = f"{name} is left out: its licence is not an open one ({entry.licence})"
         raise ModelNotInstalled(msg)
     if found.state is ModelState.ALTERED:
-        msg = f"{name}: {entry.file} is not the file its checksum names; get it again with: {entry.command}"
+        altered = ", ".join(altered_files(entry, found.path)) if found.path else entry.file
+        msg = f"{name}: {altered} is not the file its checksum names; get it again with: {entry.command}"
         raise ModelUnusable(msg)
     if found.path is None:
         msg = f"{name} is not installed; get it with: {entry.command}"

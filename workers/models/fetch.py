@@ -11,7 +11,7 @@ from typing import Final
 
 import httpx
 
-from workers.models.manifest import Download, ModelEntry, sha256_of
+from workers.models.manifest import Download, ModelEntry, altered_files, sha256_of
 
 #: Told the bytes that are here and those that there will be.
 Progress = Callable[[int, int], None]
@@ -19,7 +19,8 @@ Progress = Callable[[int, int], None]
 _NPM: Final = "npm:"
 _PUBLIC_NPM: Final = "https://registry.npmjs.org"
 _CHUNK: Final = 1 << 18
-_TIMEOUT: Final = httpx.Timeout(30.0)
+#: Without a byte for so long the download ends; how long it takes in all depends on its size and the line.
+_STALL_S: Final = 30.0
 
 
 class FetchFailed(Exception):  # noqa: N818  (named for what happened)
@@ -27,9 +28,10 @@ class FetchFailed(Exception):  # noqa: N818  (named for what happened)
 
 
 def fetch(entry: ModelEntry, folder: Path, progress: Progress | None = None) -> Path:
-    """Download a model into `folder` and give the path of its weights; what is there already is kept.
+    """Download a model into `folder` and give the path of its weights; a model that is there and whole is kept.
 
-    An interrupted download goes on where it stopped. Nothing is put in place that has another checksum.
+    Weights, or a file beside them, that are missing or altered are fetched again. An interrupted download goes on where
+    it stopped. Nothing is put in place that has another checksum.
 
     Raises:
         FetchFailed: no download is known, the server can't be reached, or what came is not the right file.
@@ -38,7 +40,7 @@ def fetch(entry: ModelEntry, folder: Path, progress: Progress | None = None) -> 
         msg = f"{entry.name} can't be downloaded; {entry.command}"
         raise FetchFailed(msg)
     target = folder / entry.file
-    if target.is_file() and (not entry.sha256 or sha256_of(target) == entry.sha256) and _beside(entry, target):
+    if not altered_files(entry, target):
         return target
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{entry.name}-{entry.download.sha256[:12]}.part"
@@ -53,11 +55,10 @@ def fetch(entry: ModelEntry, folder: Path, progress: Progress | None = None) -> 
         part.unlink()
     else:
         part.replace(target)
+    if altered := altered_files(entry, target):
+        msg = f"{entry.name}: what was downloaded does not hold {', '.join(altered)} as the manifest names it"
+        raise FetchFailed(msg)
     return target
-
-
-def _beside(entry: ModelEntry, target: Path) -> bool:
-    return all(target.with_name(name).is_file() for name, _ in entry.beside)
 
 
 def _receive(download: Download, part: Path, progress: Progress) -> None:
@@ -70,7 +71,7 @@ def _receive(download: Download, part: Path, progress: Progress) -> None:
     url = _address(download.url)
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
-        with httpx.stream("GET", url, headers=headers, timeout=_TIMEOUT, follow_redirects=True) as answer:
+        with httpx.stream("GET", url, headers=headers, timeout=_STALL_S, follow_redirects=True) as answer:
             if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and have and download.about:
                 return  # there is nothing after what is here
             if answer.status_code not in {200, 206}:

@@ -392,6 +392,12 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def altered_files(entry: ModelEntry, path: Path) -> list[str]:
+    """Names of the files, weights at `path` and what lies beside them, that are missing or have another checksum."""
+    expected = [(path, entry.sha256), *((path.with_name(name), digest) for name, digest in entry.beside)]
+    return [file.name for file, digest in expected if not file.is_file() or (digest and sha256_of(file) != digest)]
+
+
 def look_up(entry: ModelEntry, models_dir: Path, *, open_only: bool = False) -> InstalledModel:
     """How one model stands: its file is there, whole, and allowed."""
     if open_only and not entry.open_licence:
@@ -399,10 +405,7 @@ def look_up(entry: ModelEntry, models_dir: Path, *, open_only: bool = False) -> 
     path = entry.file_in(models_dir)
     if path is None:
         return InstalledModel(entry, ModelState.MISSING, None)
-    whole = (not entry.sha256 or sha256_of(path) == entry.sha256) and all(
-        path.with_name(name).is_file() and sha256_of(path.with_name(name)) == digest for name, digest in entry.beside
-    )
-    return InstalledModel(entry, ModelState.INSTALLED if whole else ModelState.ALTERED, path)
+    return InstalledModel(entry, ModelState.ALTERED if altered_files(entry, path) else ModelState.INSTALLED, path)
 
 
 def installed_models(

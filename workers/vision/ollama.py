@@ -5,11 +5,13 @@ with its reason, within a bounded time, and the local models answer instead. Aft
 asked for a while, so that a server that is down costs a clip nothing.
 """
 
+import asyncio
 import base64
 import json
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -138,23 +140,22 @@ class OllamaGender:
         return answer
 
     def _post(self, question: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-        """One call of `/api/generate`, over within `timeout_s` however slowly the answer drips."""
+        """One call of `/api/generate`, over within `timeout_s` however slowly the answer, or its head, drips."""
         model = self.options.model
         body = {"model": model, "stream": False, "keep_alive": self.options.keep_alive} | question
-        deadline_s = time.monotonic() + timeout_s
-        limits = httpx.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s))
-        answer = bytearray()
+        reply: Future[tuple[int, bytes]] = Future()
+
+        def exchange() -> None:
+            try:
+                reply.set_result(asyncio.run(self._exchange(body, timeout_s)))
+            except Exception as error:  # handed over to whoever waits
+                reply.set_exception(error)
+
+        # In a thread of its own: looking up a name can't be broken off, only left behind.
+        threading.Thread(target=exchange, name="ollama", daemon=True).start()
         try:
-            url = f"{self.options.url.rstrip('/')}/api/generate"
-            with httpx.stream("POST", url, json=body, timeout=limits, trust_env=False) as reply:
-                for chunk in reply.iter_bytes():
-                    answer += chunk
-                    if len(answer) > _LARGEST_ANSWER:
-                        raise NoAnswer("Ollama answered far more than was asked for")
-                    if time.monotonic() > deadline_s:
-                        raise NoAnswer(f"Ollama did not finish within {timeout_s:g} s")
-                status = reply.status_code
-        except httpx.TimeoutException as late:
+            status, answer = reply.result(timeout_s)
+        except (TimeoutError, httpx.TimeoutException) as late:
             raise NoAnswer(f"Ollama did not answer within {timeout_s:g} s") from late
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise NoAnswer(f"Ollama can't be reached ({type(error).__name__})") from error
@@ -162,7 +163,23 @@ class OllamaGender:
             raise NoAnswer(f"Ollama has no model {model}: run `ollama pull {model}`")
         if status != httpx.codes.OK:
             raise NoAnswer(f"Ollama answered {status}")
-        return _object(bytes(answer), "Ollama's answer")
+        return _object(answer, "Ollama's answer")
+
+    async def _exchange(self, body: dict[str, Any], timeout_s: float) -> tuple[int, bytes]:
+        """Status and answer. httpx bounds each read, which a server that drips never exceeds; `timeout` bounds all."""
+        limits = httpx.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s))
+        url = f"{self.options.url.rstrip('/')}/api/generate"
+        answer = bytearray()
+        async with (
+            asyncio.timeout(timeout_s),
+            httpx.AsyncClient(timeout=limits, trust_env=False) as client,
+            client.stream("POST", url, json=body) as reply,
+        ):
+            async for chunk in reply.aiter_bytes():
+                answer += chunk
+                if len(answer) > _LARGEST_ANSWER:
+                    raise NoAnswer("Ollama answered far more than was asked for")
+            return reply.status_code, bytes(answer)
 
 
 def _gender(reply: dict[str, Any]) -> Literal["female", "male", "unknown"]:

@@ -10,7 +10,7 @@ import pytest
 from shared.schemas import CheckStatus
 from shared.vitals import CHECKS, Branch
 from workers.clip import Frame
-from workers.face import REGIONS, STRIDE_S, FaceTrack, FaceTracker
+from workers.face import MAX_WAITING_BYTES, REGIONS, STRIDE_S, FaceTrack, FaceTracker
 from workers.regions import LINEAR_LIGHT
 
 from .conftest import Picture, Scene
@@ -54,6 +54,31 @@ def test_no_more_frames_are_held_than_wait_for_their_mesh(scene: Scene, tracker:
 
     tracker.track(watched())
     assert alive <= round(STRIDE_S * 30) + 3
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (1920, 1080), (3840, 2160)])
+def test_frames_that_wait_for_their_mesh_are_bounded_in_bytes(tracker: FaceTracker, size: tuple[int, int]) -> None:
+    """However many of them come in a third of a second."""
+    largest = waiting = 0
+
+    def given(count: int) -> Iterator[Frame]:
+        nonlocal largest, waiting
+
+        def let_go(nbytes: int) -> None:
+            nonlocal waiting
+            waiting -= nbytes
+
+        for index in range(count):
+            rgb = np.full((size[1], size[0], 3), 110, np.uint8)
+            weakref.finalize(rgb, let_go, rgb.nbytes)
+            waiting += rgb.nbytes
+            largest = max(largest, waiting)
+            yield Frame(index, index / 120, rgb)
+            del rgb
+
+    assert len(tracker.track(given(60)).times_s) == 60
+    # The one that is handed over, and the tracker's loop variable, come on top.
+    assert largest <= MAX_WAITING_BYTES + 2 * size[0] * size[1] * 3
 
 
 def test_nothing_of_a_clip_is_left_for_the_next_one(scene: Scene, tracker: FaceTracker) -> None:

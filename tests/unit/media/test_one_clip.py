@@ -1,0 +1,215 @@
+"""One clip never costs a batch, and a slow server never rejects a clip."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from billiard.exceptions import SoftTimeLimitExceeded
+from rich.console import Console
+
+from facevitals.service import exit_code
+from facevitals.show import print_document
+from shared.schemas import BranchStatus, ErrorCode, JobState, Spectrum, Vital, VitalStatus, Wave, Waveforms
+from shared.vitals import VITALS, Branch, Reason
+from workers.analysis import Analyzer, AnalyzerOptions
+from workers.branch import BranchResult, Progress
+from workers.clip import open_clip
+from workers.face import FaceTrack, FaceTracker
+from workers.failures import outcome_of_exception
+
+from .conftest import Encode
+from .test_clip import FAST
+
+
+class Faulty(Analyzer):
+    """Raises `error` in one place; everything else is the analyzer's own, but for branches that measure nothing."""
+
+    error: Exception | None = None
+    where: str = ""
+
+    def _fail(self, where: str) -> None:
+        if self.error is not None and self.where == where:
+            raise self.error
+
+    def observe(self, *arguments: Any) -> Any:  # noqa: ANN401
+        self._fail("decoding")
+        return super().observe(*arguments)
+
+    def measure(self, branch: Branch, track: FaceTrack, wanted: frozenset[str], progress: Progress) -> BranchResult:
+        self._fail(branch)
+        return BranchResult()
+
+
+@pytest.fixture(scope="module")
+def analyzer() -> Iterator[Faulty]:
+    analyzer = Faulty(FaceTracker(), None, None, AnalyzerOptions(Path()))
+    yield analyzer
+    analyzer.close()
+
+
+ERRORS = [ValueError("a secret"), MemoryError(), RecursionError(), AssertionError(), NotADirectoryError("model")]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("where", ["decoding", *Branch])
+def test_whatever_a_clip_raises_ends_in_its_document(
+    analyzer: Faulty, encode: Encode, monkeypatch: pytest.MonkeyPatch, where: str, error: Exception
+) -> None:
+    monkeypatch.setattr(analyzer, "where", where)
+    monkeypatch.setattr(analyzer, "error", error)
+    analysis = analyzer.analyze(encode())
+    document = analysis.document
+    failed = {name for name, branch in document.branches.items() if branch.status is BranchStatus.ERROR}
+    assert failed == (set(Branch) if where == "decoding" else {where})
+    assert document.state is (JobState.FAILED if where == "decoding" else JobState.SUCCEEDED)
+    for name in failed:
+        problem = document.branches[name].error
+        assert problem is not None
+        assert problem.code is ErrorCode.BRANCH_FAILED
+        assert type(error).__name__ in problem.detail
+        assert {v.reason for n, v in document.vitals.items() if VITALS[n].branch == name} == {Reason.BRANCH_FAILED}
+    assert exit_code(document) == 1
+    assert "secret" not in document.model_dump_json()
+    # Where it came from is for the owner of the clips alone.
+    assert len(analysis.tracebacks) == 1
+    assert type(error).__name__ in analysis.tracebacks[0]
+
+
+def test_waves_of_an_analysis_are_those_of_its_vitals(
+    analyzer: Faulty, encode: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wave, spectrum = Wave(times_s=[0.0], values=[1.0]), Spectrum(rates_per_min=[60.0], power=[1.0])
+    names = ["heart_rate", "heart_rate_over_time", "respiration_rate"]
+    waves = Waveforms(waves=dict.fromkeys(names, wave), spectra=dict.fromkeys(names, spectrum))
+    vitals = {
+        "heart_rate": Vital.without_value("/min", VitalStatus.ABSTAINED, Reason.NO_PULSE),
+        "respiration_rate": Vital(value=15.0, unit="/min", status=VitalStatus.OK),
+    }
+    monkeypatch.setattr(analyzer, "measure", lambda *_: BranchResult(vitals=vitals, waveforms=waves))
+    served = analyzer.analyze(encode()).waveforms
+    assert list(served.waves) == list(served.spectra) == ["respiration_rate"]
+
+
+def test_ctrl_c_ends_the_batch(analyzer: Faulty, encode: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(analyzer, "where", "decoding")
+    monkeypatch.setattr(analyzer, "error", KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        analyzer.analyze(encode())
+
+
+def test_files_that_cannot_be_read_cost_their_own_document_alone(encode: Encode, tmp_path: Path) -> None:
+    folder, pipe, noise, gone = (
+        tmp_path / name for name in ("folder[", "pipe.mp4", "folder[/b] \udcff.mp4", "gone.mp4")
+    )
+    folder.mkdir()
+    os.mkfifo(pipe)
+    noise.write_bytes(b"no clip")
+    clips = [gone, folder, encode(), pipe, noise, encode("again.mp4")]
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    for as_json in (["--json"], []):
+        command = [sys.executable, "-m", "facevitals", "analyze", "--vitals", "heart_rate", *as_json]
+        ended = subprocess.run([*command, *clips], env=env, capture_output=True, text=True, check=False, timeout=120)
+        assert ended.returncode == 1, ended.stderr
+        if not as_json:
+            assert ended.stdout.count("Not a medical device") == len(clips)
+            continue
+        documents = [json.loads(line) for line in ended.stdout.splitlines()]
+        codes = [document["error"] and document["error"]["code"] for document in documents]
+        unread = "clip_missing"
+        assert codes == [unread, unread, None, unread, "container_not_allowed", None]
+        assert str(gone) in documents[0]["error"]["detail"]
+
+
+def test_a_document_is_json_and_a_table_whatever_is_in_it(analyzer: Faulty, encode: Encode) -> None:
+    document = analyzer.analyze(encode()).document
+    odd = Vital(value=1.0, unit="/min", status=VitalStatus.OK, score=float("nan"), detail="[/dim] [bold")
+    document = document.model_copy(update={"vitals": {"heart_rate": odd}})
+    assert json.loads(json.dumps(document.as_json(), allow_nan=False))["vitals"]["heart_rate"]["score"] is None
+    console = Console(width=200)
+    with console.capture() as shown:
+        print_document(console, document)
+    assert "[/dim] [bold" in shown.get()
+
+
+def test_a_time_limit_is_not_blamed_on_the_clip_alone() -> None:
+    outcome = outcome_of_exception(SoftTimeLimitExceeded(), Branch.RPPG, 60_000)
+    assert outcome.status is BranchStatus.TIMEOUT
+    assert outcome.error is not None
+    assert outcome.error.code is ErrorCode.BRANCH_TIMEOUT
+    assert "server" in outcome.error.detail
+    assert "shorter" not in outcome.error.detail
+
+
+#: Decodes a clip again and again, with a budget of a second for each time; reports what it got.
+_DECODE = """
+import sys
+from pathlib import Path
+from workers.clip import ClipBudget, open_clip
+for _ in range(int(sys.argv[2])):
+    with open_clip(Path(sys.argv[1]), ClipBudget(cpu_s=1.0)) as clip:
+        print(sum(1 for _ in clip.frames()), flush=True)
+"""
+
+
+def test_a_process_that_was_stopped_does_not_reject_its_clip(encode: Encode) -> None:
+    clip = encode(times_s=np.arange(120) / 30)
+    command = [sys.executable, "-c", _DECODE, str(clip), "200"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as decoding:
+        assert decoding.stdout is not None
+        first = decoding.stdout.readline()
+        for _ in range(3):
+            os.kill(decoding.pid, signal.SIGSTOP)
+            time.sleep(1.1)
+            os.kill(decoding.pid, signal.SIGCONT)
+            time.sleep(0.05)
+        rest = decoding.stdout.read()
+    assert decoding.returncode == 0
+    # All of them whole: a time-out of FFmpeg's would have ended one of them early instead.
+    assert {first, *rest.splitlines(keepends=True)} == {"120\n"}
+
+
+@pytest.mark.parametrize(
+    ("codec", "name"),
+    [
+        ("libx264", "clip.mp4"),
+        ("libx265", "clip.mp4"),
+        ("libvpx", "clip.webm"),
+        ("libvpx-vp9", "clip.webm"),
+        ("libsvtav1", "clip.webm"),
+    ],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the kernel's threads by /proc")
+def test_all_of_decoding_happens_in_the_thread_whose_time_is_counted(encode: Encode, codec: str, name: str) -> None:
+    encoding = {"x265-params": "log-level=none"} if codec == "libx265" else FAST if codec.startswith("libvpx") else {}
+    clip = encode(name, codec, size=(640, 480), encoding=encoding)
+
+    def threads() -> int:
+        return len(list(Path("/proc/self/task").iterdir()))
+
+    before = threads()
+    with open_clip(clip) as opened:
+        assert {threads() for _ in opened.frames()} <= {before, before + 1}
+
+
+def test_a_disk_that_fails_is_no_clip_that_ends_early(encode: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFmpeg takes an error of the disk for the file's end, and the clip would be analysed in part."""
+    clip = encode("clip.webm", "libvpx", np.arange(600) / 30, size=(320, 240), encoding=FAST)
+    from workers import cpu_budget
+
+    def failing(self: cpu_budget.BudgetedFile, size: int) -> bytes:
+        if self.tell() >= 40_000:
+            raise OSError(5, "Input/output error")
+        return self._file.read(size)
+
+    assert clip.stat().st_size > 50_000
+    monkeypatch.setattr(cpu_budget.BudgetedFile, "read", failing)
+    with pytest.raises(OSError, match="Input/output"), open_clip(clip) as opened:
+        list(opened.frames())
