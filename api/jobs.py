@@ -7,12 +7,11 @@ import time
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
-from ulid import ULID
 
 from api import fhir, idempotency, limits, problems, webhooks
 from api.events import follow, resume_point
@@ -20,6 +19,7 @@ from api.gateway import Gateway, gateway_of, queue_full
 from api.hub import wait_for
 from api.keys import Caller, Eraser, Owner, Submitter
 from api.uploads import receive
+from shared.ids import ID_PATTERN, is_id, new_id
 from shared.schemas import JobDocument, JobOptions, Waveforms
 from shared.sealing import Seal
 from shared.vitals import VITALS
@@ -32,6 +32,8 @@ LONGEST_WAIT_S: Final = 30
 LOOK_AGAIN_S: Final = 2
 
 GatewayDep = Annotated[Gateway, Depends(gateway_of)]
+#: Described in OpenAPI alone: what is no id is answered as an unknown job, not as a bad parameter.
+JobId = Annotated[str, Path(description="The job's id, a secret.", json_schema_extra={"pattern": ID_PATTERN})]
 
 _NAME: Final = f"({'|'.join(VITALS)})"
 _LIST: Final = f"^ *{_NAME}( *, *{_NAME})* *$"
@@ -139,7 +141,7 @@ async def receive_clip(
         raise queue_full(settings)
     webhook_url = webhooks.checked_url(request.query_params.get("webhook_url"), settings, caller)
     asked = _options(vitals, retain_clip, webhook_url)
-    job_id = str(ULID())
+    job_id = new_id()
     key = gateway.store.key(job_id)
     seal = Seal.new() if settings.encrypt_clips else None
     upload = await receive(request, gateway.store, key, settings.max_upload_bytes, hashed=hashed, seal=seal)
@@ -176,7 +178,10 @@ def _withdraw(gateway: Gateway, job_id: str) -> None:
 
 
 async def _document(gateway: Gateway, job_id: str, owner: str) -> JobDocument:
-    document = await run_in_threadpool(gateway.records.document, job_id, owner=owner)
+    # What is no id is looked up as one that nobody has: it must not reach another key of the broker, and takes the same
+    # way, time and answer as a job of somebody else.
+    known = job_id if is_id(job_id) else new_id()
+    document = await run_in_threadpool(gateway.records.document, known, owner=owner)
     if document is None:
         raise problems.UnknownJob("It never was, it expired, or it was deleted.")
     return document
@@ -255,7 +260,7 @@ def _wait_asked(prefer: str | None) -> int | None:
     responses=problems.responses(*KEY_PROBLEMS, problems.UnknownJob, problems.BadParameter, problems.BrokerAway),
 )
 async def look(
-    job_id: str,
+    job_id: JobId,
     gateway: GatewayDep,
     owner: Owner,
     prefer: Annotated[
@@ -295,7 +300,7 @@ async def look(
     },
 )
 async def events(
-    job_id: str,
+    job_id: JobId,
     gateway: GatewayDep,
     owner: Owner,
     last_event_id: Annotated[str | None, Header(description="Resume after this event.")] = None,
@@ -315,7 +320,7 @@ async def events(
     response_model=Waveforms,
     responses=problems.responses(*KEY_PROBLEMS, problems.UnknownJob, problems.BrokerAway),
 )
-async def waveforms(job_id: str, gateway: GatewayDep, owner: Owner) -> Response:
+async def waveforms(job_id: JobId, gateway: GatewayDep, owner: Owner) -> Response:
     """The pulse and respiration waves with their times, and the spectra; empty where none was found (yet)."""
     await _document(gateway, job_id, owner)
     body = await run_in_threadpool(gateway.records.waveforms, job_id)
@@ -335,7 +340,7 @@ async def waveforms(job_id: str, gateway: GatewayDep, owner: Owner) -> Response:
     },
     name="fhir",
 )
-async def as_fhir(job_id: str, gateway: GatewayDep, owner: Owner) -> Response:
+async def as_fhir(job_id: JobId, gateway: GatewayDep, owner: Owner) -> Response:
     """A finished job as a FHIR R4 Bundle; what abstained has a `dataAbsentReason`."""
     document = await _document(gateway, job_id, owner)
     if not document.state.is_final:
@@ -346,7 +351,7 @@ async def as_fhir(job_id: str, gateway: GatewayDep, owner: Owner) -> Response:
 @router.delete(
     "/{job_id}", status_code=204, responses=problems.responses(*KEY_PROBLEMS, problems.UnknownJob, problems.BrokerAway)
 )
-async def delete(job_id: str, gateway: GatewayDep, owner: Eraser) -> Response:
+async def delete(job_id: JobId, gateway: GatewayDep, owner: Eraser) -> Response:
     """Cancel the job and erase clip, result, events and waveforms."""
     await _document(gateway, job_id, owner)
     await run_in_threadpool(_erase, gateway, job_id)

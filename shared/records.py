@@ -31,6 +31,7 @@ from redis.retry import Retry
 from shared import scripts
 from shared.assembly import assemble, branch_reports
 from shared.figures import INTERVAL, JOB, Observation, observe
+from shared.ids import new_id
 from shared.messages import job_of, message, queue_key
 from shared.schemas import (
     BranchOutcome,
@@ -194,6 +195,7 @@ class JobRecords:
             *("created_at", created.isoformat(), "options", options.model_dump_json()),
             *("owner", owner, "clip_key", clip_key, *(("seal", seal.text) if seal else ())),
             *(("traceparent", traceparent) if traceparent else ()),
+            *(("webhook_id", new_id()) if options.webhook_url else ()),
         )
         if not written:
             return None

@@ -82,11 +82,8 @@ class Webhook:
     state: str
     finished_at: str
     document: str
-
-    @property
-    def message_id(self) -> str:
-        """The same at every try, so that a receiver can tell a repetition."""
-        return f"msg_{self.job_id}"
+    #: The same at every try, so that a receiver can tell a repetition.
+    message_id: str
 
     @property
     def body(self) -> str:
@@ -105,13 +102,17 @@ class Webhooks:
 
     def take(self, most: int) -> list[Webhook]:
         """Up to `most` that are due, for this process to try within `HOLD_S`."""
-        names = ("options", "owner", "webhook_tries", "state", "finished_at", "document")
+        names = ("options", "owner", "webhook_tries", "state", "finished_at", "document", "webhook_id")
         taken = []
         for job_id in self._take(keys=[WEBHOOKS], args=[HOLD_S, most]):
-            options, owner, tries, state, finished_at, document = self._redis.hmget(JobRecords.key(job_id), *names)
+            options, owner, tries, state, finished_at, document, random_id = self._redis.hmget(
+                JobRecords.key(job_id), *names
+            )
             url = JobOptions.read(options).webhook_url if document else None
             if url:
-                taken.append(Webhook(job_id, url, owner, int(tries), state, finished_at, document))
+                # An older release made no id of its own: its webhooks keep theirs through an upgrade.
+                message_id = f"msg_{random_id or job_id}"
+                taken.append(Webhook(job_id, url, owner, int(tries), state, finished_at, document, message_id))
         return taken
 
     def waiting(self) -> int:
