@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     result_ttl_s: int = Field(86_400, ge=60, description="how long documents, events and waveforms are kept")
     clip_ttl_s: int = Field(3_600, ge=10, description="how long a clip may lie at most, retained or forgotten")
     job_deadline_s: float = Field(90, gt=1, description="seconds from upload to a final document, whatever happens")
+    save_video_limit_s: float = Field(
+        285, gt=0, le=285, description="seconds until `/save_video` answers, whatever it does; proxies need a few more"
+    )
     branch_soft_limit_s: float = Field(40, gt=0, description="seconds after which a branch is told to stop")
     branch_hard_limit_s: float = Field(45, gt=0, description="seconds after which a branch's process is killed")
     max_tasks_per_child: int = Field(200, ge=1, description="jobs after which a worker process is renewed")
