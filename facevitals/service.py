@@ -188,18 +188,17 @@ def _submit(
             progress.update(task, description=f"job {job_id} is queued")
 
             def told(event: ServerEvent) -> None:
-                if event.name == "stage":
-                    progress.update(task, description=f"{event.data['branch']}: {event.data['stage']}")
-                if quiet:
-                    return
-                if event.name == "stage":
-                    line = f"{event.data['branch']:<7} {event.data['elapsed_ms']:>6} ms  {event.data['stage']}"
-                    progress.console.print(line, style="dim", highlight=False)
-                elif event.name == "vital" and event.data["vital"]["value"] is not None:
-                    value = event.data["vital"]["value"]
-                    shown = f"{value:.1f}" if isinstance(value, float) else value
-                    if not isinstance(shown, dict):
-                        progress.console.print(f"        {event.data['name']} = {shown}", highlight=False)
+                line, style = "", None
+                match event.name, event.data:
+                    case "stage", {"branch": str(branch), "stage": str(stage), "elapsed_ms": int(elapsed_ms)}:
+                        progress.update(task, description=f"{branch}: {stage}")
+                        line, style = f"{branch:<7} {elapsed_ms:>6} ms  {stage}", "dim"
+                    case "vital", {"name": str(name), "vital": {"value": float(value)}}:
+                        line = f"        {name} = {value:.1f}"
+                    case "vital", {"name": str(name), "vital": {"value": str() | int() as word}}:
+                        line = f"        {name} = {word}"
+                if line and not quiet:
+                    progress.console.print(line, style=style, highlight=False)
 
             document = client.follow(job_id, told)
             progress.update(task, description=f"job {job_id} {document.state.value}", total=1, completed=1)
