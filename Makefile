@@ -22,9 +22,11 @@ web: ## the page, built into web/dist (needs Node 20.19 or later)
 page:
 	@bash tools/web.sh
 
-test-web: ## the page's types, format and component tests
+test-web: dev ## the page's types, format and component tests; a TypeScript client from the OpenAPI document
 	@STRICT=1 bash tools/web.sh modules
 	@cd web && npm run --silent check
+	@[ -x web/openapi/node_modules/.bin/tsc ] || (cd web/openapi && npm ci --loglevel=error --no-progress)
+	@$(VENV)/bin/python -m pytest tests/service/test_docs.py -k typescript
 
 test-nginx: dev ## deploy/nginx on a real nginx, before a real gateway
 	@NGINX=$$(bash tools/nginx.sh) && export NGINX && $(VENV)/bin/python -m pytest tests/service/test_nginx.py $(ARGS)
@@ -77,6 +79,6 @@ lock: dev ## write the lock files anew from pyproject.toml (UPGRADE=1 takes newe
 	@bash tools/lock.sh
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) .venv-seed .venv-setup.* web/node_modules web/dist .facevitals bench-out artefacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf $(VENV) .venv-seed .venv-setup.* web/node_modules web/openapi/node_modules web/dist .facevitals bench-out artefacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 
 .PHONY: test-seed seed-environment test-train train-environment help run up test test-nginx web page test-web test-browser test-hostile test-chaos check format bench default dev lock clean

@@ -1,8 +1,9 @@
 """The gateway application: `uvicorn --factory api.app:create_app`."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -11,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import jobs, legacy, operations, origins, page, problems, webhooks
+from api import docs, jobs, legacy, operations, origins, page, problems, webhooks
 from api.admission import Admission
 from api.gateway import Gateway
 from api.hub import Hub
@@ -112,6 +113,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         description=DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
@@ -135,6 +137,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     app.include_router(legacy.router)
     app.include_router(operations.router)
     page.install(app)
+    docs.install(app)
     webhooks.describe(app)
     _describe_problems(app)
     return app
@@ -151,14 +154,26 @@ def _describe_problems(app: FastAPI) -> None:
             schemas["ProblemDetails"] = problems.ProblemDetails.model_json_schema()
             schemas.pop("HTTPValidationError", None)
             schemas.pop("ValidationError", None)
-            for path in document["paths"].values():
-                for operation in path.values():
-                    answer = operation.get("responses", {}).get("422", {})
-                    schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
-                    if schema.get("$ref", "").endswith("/HTTPValidationError"):
-                        reference = {"$ref": "#/components/schemas/ProblemDetails"}
-                        answer["content"] = {problems.MEDIA_TYPE: {"schema": reference}}
+            for operation in _operations(document["paths"]):
+                if _answers_validation_error(operation):
+                    reference = {"$ref": "#/components/schemas/ProblemDetails"}
+                    operation["responses"]["422"]["content"] = {problems.MEDIA_TYPE: {"schema": reference}}
+            for operation in _operations(document.get("webhooks", {})):
+                # What a receiver answers is its own; we validate nothing there.
+                if _answers_validation_error(operation):
+                    del operation["responses"]["422"]
             app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _operations(paths: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in paths.values():
+        yield from (operation for operation in path.values() if isinstance(operation, dict))
+
+
+def _answers_validation_error(operation: dict[str, Any]) -> bool:
+    content = operation.get("responses", {}).get("422", {}).get("content", {})
+    reference: str = content.get("application/json", {}).get("schema", {}).get("$ref", "")
+    return reference.endswith("/HTTPValidationError")

@@ -7,12 +7,11 @@ import time
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
-from ulid import ULID
 
 from api import fhir, idempotency, limits, problems, webhooks
 from api.events import follow, resume_point
@@ -21,6 +20,7 @@ from api.hub import wait_for
 from api.keys import Caller, Eraser, Owner, Submitter
 from api.uploads import receive
 from shared.assembly import branches_for
+from shared.ids import ID_PATTERN, is_id, new_id
 from shared.schemas import JobDocument, JobOptions, Waveforms
 from shared.sealing import Seal
 from shared.vitals import VITALS
@@ -33,6 +33,8 @@ LONGEST_WAIT_S: Final = 30
 LOOK_AGAIN_S: Final = 2
 
 GatewayDep = Annotated[Gateway, Depends(gateway_of)]
+#: Described in OpenAPI alone: what is no id is answered as an unknown job, not as a bad parameter.
+JobId = Annotated[str, Path(description="The job's id, a secret.", json_schema_extra={"pattern": ID_PATTERN})]
 
 _NAME: Final = f"({'|'.join(VITALS)})"
 _LIST: Final = f"^ *{_NAME}( *, *{_NAME})* *$"
@@ -141,7 +143,7 @@ async def receive_clip(
     webhook_url = webhooks.checked_url(request.query_params.get("webhook_url"), settings, caller)
     asked = _options(vitals, retain_clip, webhook_url)
     await gateway.admission.check(branches_for(asked.vitals))
-    job_id = str(ULID())
+    job_id = new_id()
     key = gateway.store.key(job_id)
     seal = Seal.new() if settings.encrypt_clips else None
     upload = await receive(request, gateway.store, key, settings.max_upload_bytes, hashed=hashed, seal=seal)
@@ -178,7 +180,10 @@ def _withdraw(gateway: Gateway, job_id: str) -> None:
 
 
 async def _document(gateway: Gateway, job_id: str, owner: str) -> JobDocument:
-    document = await run_in_threadpool(gateway.records.document, job_id, owner=owner)
+    # What is no id is looked up as one that nobody has: it must not reach another key of the broker, and takes the same
+    # way, time and answer as a job of somebody else.
+    known = job_id if is_id(job_id) else new_id()
+    document = await run_in_threadpool(gateway.records.document, known, owner=owner)
     if document is None:
         raise problems.UnknownJob("It never was, it expired, or it was deleted.")
     return document
@@ -257,7 +262,7 @@ def _wait_asked(prefer: str | None) -> int | None:
     responses=problems.responses(*KEY_PROBLEMS, problems.UnknownJob, problems.BadParameter, problems.BrokerAway),
 )
 async def look(
-    job_id: str,
+    job_id: JobId,
     gateway: GatewayDep,
     owner: Owner,
     prefer: Annotated[
@@ -297,7 +302,7 @@ async def look(
     },
 )
 async def events(
-    job_id: str,
+    job_id: JobId,
     gateway: GatewayDep,
     owner: Owner,
     last_event_id: Annotated[str | None, Header(description="Resume after this event.")] = None,
@@ -317,7 +322,7 @@ async def events(
     response_model=Waveforms,
     responses=problems.responses(*KEY_PROBLEMS, problems.UnknownJob, problems.BrokerAway),
 )
-async def waveforms(job_id: str, gateway: GatewayDep, owner: Owner) -> Response:
+async def waveforms(job_id: JobId, gateway: GatewayDep, owner: Owner) -> Response:
     """Waves of pulse and respiration with their times, and spectra, of a finished job's vitals that have a value.
 
     Empty before the job is done: a vital may still be withdrawn, and its wave with it.
@@ -339,7 +344,7 @@ async def waveforms(job_id: str, gateway: GatewayDep, owner: Owner) -> Response:
     },
     name="fhir",
 )
-async def as_fhir(job_id: str, gateway: GatewayDep, owner: Owner) -> Response:
+async def as_fhir(job_id: JobId, gateway: GatewayDep, owner: Owner) -> Response:
     """A finished job as a FHIR R4 Bundle; what abstained has a `dataAbsentReason`."""
     document = await _document(gateway, job_id, owner)
     if not document.state.is_final:
@@ -350,7 +355,7 @@ async def as_fhir(job_id: str, gateway: GatewayDep, owner: Owner) -> Response:
 @router.delete(
     "/{job_id}", status_code=204, responses=problems.responses(*KEY_PROBLEMS, problems.UnknownJob, problems.BrokerAway)
 )
-async def delete(job_id: str, gateway: GatewayDep, owner: Eraser) -> Response:
+async def delete(job_id: JobId, gateway: GatewayDep, owner: Eraser) -> Response:
     """Cancel the job and erase clip, result, events and waveforms."""
     await _document(gateway, job_id, owner)
     await run_in_threadpool(_erase, gateway, job_id)

@@ -1,28 +1,33 @@
-"""`POST /save_video`: the older front end's call. Same upload; blocks, bounded; always answers a JSON body."""
+"""`POST /save_video`: the older front end's call. Same upload; blocks, within bounds; always answers a JSON body."""
 
-import time
+import asyncio
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
+import structlog
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from api import limits
 from api.gateway import Gateway, gateway_of
 from api.hub import wait_for
 from api.jobs import UPLOAD_BODY, receive_clip, start
 from api.keys import caller_of
-from api.problems import ApiProblem
+from api.problems import ApiProblem, StoreAway, of_broker
+from shared.broker_errors import troubles
 from shared.keys import Scope
 from shared.schemas import JobDocument
+from shared.store import StoreUnavailableError
 
 router = APIRouter(tags=["older front end"])
 
 GatewayDep = Annotated[Gateway, Depends(gateway_of)]
 
-#: What the call blocks beyond the job's deadline before it gives up, seconds.
-GRACE_S: Final = 5.0
+log = structlog.get_logger()
 
 
 class SaveVideoAnswer(BaseModel):
@@ -35,7 +40,9 @@ class SaveVideoAnswer(BaseModel):
     job: JobDocument | None
 
 
-def _answer(status: int, message: str, document: JobDocument | None = None) -> Response:
+def _answer(
+    status: int, message: str, document: JobDocument | None = None, *, headers: dict[str, str] | None = None
+) -> Response:
     vitals = document.vitals if document else {}
     body = SaveVideoAnswer(
         success=status == 200,
@@ -49,7 +56,8 @@ def _answer(status: int, message: str, document: JobDocument | None = None) -> R
         reasons={name: vital.reason.value for name, vital in vitals.items() if vital.reason},
         job=document,
     )
-    return JSONResponse(body.model_dump(mode="json"), status_code=status)
+    headers = {"Cache-Control": "no-store", **(headers or {})}
+    return JSONResponse(body.model_dump(mode="json"), status_code=status, headers=headers)
 
 
 _FAILURES: Final[dict[int | str, dict[str, Any]]] = {
@@ -62,40 +70,107 @@ _FAILURES: Final[dict[int | str, dict[str, Any]]] = {
         422: "The form can't be used, or the clip can't be analysed.",
         429: "Too many jobs are waiting, or too many of this key.",
         503: "Broker or store away.",
-        504: "No answer in time.",
+        504: "No result in time; `message` says where the job goes on.",
     }.items()
 }
 
 
+@dataclass
+class _Call:
+    """How far a call came: what an answer can name that comes before the job's end."""
+
+    #: Known before the job is made: an answer that was lost on its way from the broker may have made it.
+    job_id: str | None = None
+    document: JobDocument | None = None
+
+    def failed(self, status: int, what: str, headers: dict[str, str] | None = None) -> Response:
+        """An answer without the job's result, which says where that can be had."""
+        if self.job_id is None:
+            return _answer(status, f"{what} Nothing was kept of the clip: submit it again.", headers=headers)
+        known = "goes on" if self.document else "may have been accepted"
+        message = f"{what} The job {known}: look at GET /v1/jobs/{self.job_id} before you submit the clip again."
+        location = {"Location": f"/v1/jobs/{self.job_id}"}
+        return _answer(status, message, self.document, headers={**location, **(headers or {})})
+
+
+#: What goes on after its call was answered; the event loop alone would let go of it.
+_going_on: set[asyncio.Task[Any]] = set()
+
+
+def _let_go_on(task: asyncio.Task[Any]) -> None:
+    _going_on.add(task)
+    task.add_done_callback(_ended)
+
+
+def _ended(task: asyncio.Task[Any]) -> None:
+    _going_on.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.warning("save_video failed after its answer", error=type(error).__name__)
+
+
 @router.post("/save_video", response_model=SaveVideoAnswer, openapi_extra=UPLOAD_BODY, responses=_FAILURES)
 async def save_video(request: Request, gateway: GatewayDep) -> Response:
-    """Submit a clip and wait for its vitals in one call. New clients: use `POST /v1/jobs`."""
+    """Submit a clip and wait for its vitals in one call. New clients: use `POST /v1/jobs`.
+
+    Whatever it is doing, receiving, storing or waiting, it answers within 290 s: `FACEVITALS_SAVE_VIDEO_LIMIT_S`.
+    """
+    call, limit_s = _Call(), gateway.settings.save_video_limit_s
+    work = asyncio.create_task(_serve(request, gateway, call), name="save_video")
+    try:
+        # Not `asyncio.timeout`: it would wait for the work's own clean-up, which a broker that is away draws out.
+        await asyncio.wait({work}, timeout=limit_s)
+        if work.done():
+            return work.result()
+        return call.failed(504, f"There was no result within {limit_s:g} s.", {"Retry-After": "10"})
+    finally:
+        if not work.done():
+            work.cancel()
+            _let_go_on(work)
+
+
+async def _serve(request: Request, gateway: Gateway, call: _Call) -> Response:
     try:
         caller = await caller_of(request, Scope.SUBMIT)
         async with limits.place(gateway, caller):
             received = await receive_clip(request, gateway, caller)
-            await start(gateway, received, caller.owner)
-        return await _wait(gateway, received.job_id, caller.owner)
+            call.job_id = received.job_id
+            # Once begun it is not broken off: half of it may have happened in the broker already.
+            starting = asyncio.create_task(start(gateway, received, caller.owner), name="save_video starts")
+            _let_go_on(starting)
+            try:
+                call.document = await asyncio.shield(starting)
+            except ApiProblem:
+                call.job_id = None
+                raise
+        return await _wait(gateway, call, caller.owner)
     except ApiProblem as problem:
-        answer = _answer(problem.status, f"{problem.title}. {problem.detail}")
-        answer.headers.update(problem.headers)
-        return answer
+        return _answer(problem.status, f"{problem.title}. {problem.detail}", call.document, headers=problem.headers)
+    except RedisError as error:
+        troubles.warn("save_video without the broker", error, job=call.job_id)
+        broker = of_broker(error)
+        return call.failed(503, f"{broker.title}.", broker.headers)
+    except StoreUnavailableError as error:
+        log.warning("save_video without a store", job=call.job_id, error=type(error).__name__)
+        return call.failed(503, f"{StoreAway.title}.", {"Retry-After": "30"})
+    except ClientDisconnect:
+        return call.failed(503, "The upload broke off.")
     except Exception:
-        return _answer(503, "The service has a problem. Try again in a while.")
+        log.exception("save_video failed", job=call.job_id)
+        return call.failed(503, "The service has a problem. Try again in a while.")
 
 
-async def _wait(gateway: Gateway, job_id: str, who: str) -> Response:
-    end = time.monotonic() + gateway.settings.job_deadline_s + GRACE_S
-    with gateway.hub.watching(job_id) as changed:
+async def _wait(gateway: Gateway, call: _Call, owner: str) -> Response:
+    """Wait for the job's end; the caller bounds how long."""
+    assert call.job_id is not None  # noqa: S101  (the job was made)
+    with gateway.hub.watching(call.job_id) as changed:
         while True:
             changed.clear()
-            document = await run_in_threadpool(gateway.records.document, job_id, owner=who)
+            document = await run_in_threadpool(gateway.records.document, call.job_id, owner=owner)
             if document is None:
                 return _answer(504, "The job was deleted before it ended.")
+            call.document = document
             if document.state.is_final:
                 if document.error:
                     return _answer(422 if document.error.code.rejects_clip else 504, document.error.detail, document)
                 return _answer(200, "Done.", document)
-            if (left := end - time.monotonic()) <= 0:
-                return _answer(504, "The job did not end in time. Submit the clip again.", document)
-            await wait_for(changed, min(left, 5.0))
+            await wait_for(changed, 5.0)

@@ -5,11 +5,11 @@ from contextlib import asynccontextmanager, suppress
 
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
-from ulid import ULID
 
 from api.gateway import Gateway
 from api.keys import Caller
 from api.problems import RateExceeded, TooManyActive
+from shared.ids import new_id
 from shared.quotas import Quotas, Verdict
 
 
@@ -24,7 +24,7 @@ async def place(gateway: Gateway, caller: Caller) -> AsyncIterator[None]:
     if not caller.rate_per_min and not caller.max_active:
         yield
         return
-    quotas, held = Quotas(gateway.records.redis), str(ULID())
+    quotas, held = Quotas(gateway.records.redis), new_id()
     rate, active = caller.rate_per_min, caller.max_active
     answer = await run_in_threadpool(quotas.ask, caller.owner, held, rate_per_min=rate, max_active=active)
     later = {"Retry-After": str(answer.wait_s)}

@@ -57,11 +57,13 @@ def install(app: FastAPI, bundle: Path = BUNDLE) -> None:
         if item.is_dir():
             app.mount(f"/{item.name}", _Assets(directory=item), name=item.name)
         elif item != index and not item.name.startswith("."):
-            app.add_api_route(f"/{item.name}", _sender(item), include_in_schema=False)
+            app.add_api_route(f"/{item.name}", sender(item), include_in_schema=False)
 
 
-def _sender(path: Path) -> Callable[[], Awaitable[Response]]:
+def sender(path: Path, headers: dict[str, str] = HEADERS) -> Callable[[], Awaitable[Response]]:
+    """An endpoint that sends this one file."""
+
     async def send() -> Response:
-        return FileResponse(path, headers=HEADERS)
+        return FileResponse(path, headers=headers)
 
     return send

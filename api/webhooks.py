@@ -26,6 +26,7 @@ from api.addresses import AddressRefusedError, Network, Resolver, checked_addres
 from api.gateway import Gateway
 from api.keys import Caller
 from api.problems import BadParameter
+from shared.broker_errors import troubles
 from shared.keys import OWNER_PREFIX, KeyRing
 from shared.schemas import JobDocument
 from shared.settings import Settings
@@ -54,6 +55,8 @@ AT_ONCE: Final = 32
 #: Of those, for one owner: receivers that stall must not hold up everybody else's.
 SHARE: Final = 8
 LOOK_EVERY_S: Final = 0.5
+#: The same after an error that nobody foresaw: it is logged each time.
+AFTER_UNFORESEEN_S: Final = 5.0
 
 log = structlog.get_logger()
 
@@ -188,14 +191,15 @@ class Sender:
 
 
 async def send_for_ever(gateway: Gateway) -> None:
-    """Send what is due until cancelled; a broker that is away is asked again."""
+    """Send what is due until cancelled; a broker that is away is asked again, and so is what failed otherwise."""
     settings = gateway.settings
-    queue = Webhooks(gateway.records.redis)
-    sender = Sender(parse_networks(settings.webhook_networks))
+    queue, sender = Webhooks(gateway.records.redis), None
     under_way: dict[asyncio.Task[None], str] = {}
     try:
         while True:
+            pause_s = LOOK_EVERY_S
             try:
+                sender = sender or Sender(parse_networks(settings.webhook_networks))
                 for webhook in await run_in_threadpool(queue.take, AT_ONCE - len(under_way)):
                     if list(under_way.values()).count(webhook.owner) >= SHARE:
                         await run_in_threadpool(queue.put_back, webhook.job_id, random.uniform(1, 5))
@@ -204,21 +208,27 @@ async def send_for_ever(gateway: Gateway) -> None:
                     under_way[task] = webhook.owner
                     task.add_done_callback(under_way.pop)
             except (RedisError, OSError) as error:
-                log.warning("webhooks put off", error=str(error))
-            await asyncio.sleep(LOOK_EVERY_S)
+                troubles.warn("webhooks put off", error)
+            except Exception:
+                # Whatever it was, the next webhook must not wait for somebody to notice.
+                log.exception("webhooks failed")
+                pause_s = AFTER_UNFORESEEN_S
+            await asyncio.sleep(pause_s)
             while len(under_way) >= AT_ONCE:
                 await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
-        await sender.close()
+        if sender is not None:
+            await sender.close()
 
 
 async def try_once(gateway: Gateway, queue: Webhooks, sender: Sender, webhook: Webhook) -> None:
     """Try one webhook and enter what is to come of it. What the log says of its address is the host."""
-    about = log.bind(job=webhook.job_id, host=_host(webhook), tries=webhook.tries)
+    about = log.bind(job=webhook.job_id, tries=webhook.tries)
     try:
+        about = about.bind(host=_host(webhook))
         secrets = await run_in_threadpool(_secrets, gateway, webhook.owner)
         if not secrets:
             about.info("webhook given up", why="its key is gone")
@@ -250,6 +260,11 @@ async def try_once(gateway: Gateway, queue: Webhooks, sender: Sender, webhook: W
     except (RedisError, OSError) as error:
         # The hold ends by itself, and the webhook is due again.
         about.warning("webhook put off", error=str(error))
+    except Exception:
+        # Its record or its key can't be used: the next try would fail alike.
+        about.exception("webhook given up")
+        with contextlib.suppress(RedisError, OSError):
+            await run_in_threadpool(queue.over, webhook.job_id, Outcome.BROKEN)
 
 
 def _secrets(gateway: Gateway, owner: str) -> list[str]:

@@ -8,15 +8,22 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+from pydantic import ValidationError
 
 from shared.schemas import JobDocument
 
-#: Attempts to resume a broken event stream before polling takes over.
+#: Attempts to resume a broken event stream before polling takes over, and polls in a row that may fail.
 RESUMES: Final = 5
+#: The first pause before another attempt, seconds; each is twice the one before.
+PAUSE_S: Final = 0.3
 
 
 class SubmitFailedError(Exception):
     """The gateway refused the clip, or can't be reached; the message says why."""
+
+
+class UnreachableError(SubmitFailedError):
+    """The gateway can't be reached, or something else answers for it: a proxy's page, half a document."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,9 @@ def _events(response: httpx.Response) -> Iterator[ServerEvent]:
             name, _, value = line.partition(":")
             fields[name] = value.removeprefix(" ")
         elif "data" in fields:
-            yield ServerEvent(fields.get("id"), fields.get("event", "message"), json.loads(fields["data"]))
+            data = _json(fields["data"])
+            if isinstance(data, dict):
+                yield ServerEvent(fields.get("id"), fields.get("event", "message"), data)
             fields = {}
         else:
             fields = {}
@@ -73,10 +82,13 @@ class Client:
         except OSError as error:
             raise SubmitFailedError(f"{clip}: {error.strerror or error}") from error
         except httpx.HTTPError as error:
-            raise SubmitFailedError(f"The gateway at {self._http.base_url} can't be reached: {error}") from error
+            raise self._unreachable(error) from error
         if answer.status_code != 202:
             raise SubmitFailedError(_problem(answer))
-        return str(answer.json()["id"])
+        match _json(answer.text):
+            case {"id": str(job_id)}:
+                return job_id
+        raise self._no_gateway()
 
     def follow(self, job_id: str, told: Callable[[ServerEvent], None]) -> JobDocument:
         """Call `told` for each event until the job is done; resumes when the connection breaks.
@@ -97,18 +109,31 @@ class Client:
                         last, tries = event.id or last, 0
                         told(event)
                         if event.name == "done":
-                            return self.document(job_id)
+                            return self.wait(job_id)
             except httpx.HTTPError:
-                time.sleep(0.3 * 2**tries)
+                time.sleep(PAUSE_S * 2**tries)
             tries += 1
         return self.wait(job_id)
 
     def wait(self, job_id: str) -> JobDocument:
-        """Long-poll until the job is done."""
+        """Long-poll until the job is done; a few answers in a row may be lost.
+
+        Raises:
+            SubmitFailedError: the job is unknown, or the gateway stays away.
+        """
+        lost = 0
         while True:
-            document = self.document(job_id, wait_s=25)
+            try:
+                document = self.document(job_id, wait_s=25)
+            except UnreachableError:
+                lost += 1
+                if lost == RESUMES:
+                    raise
+                time.sleep(PAUSE_S * 2**lost)
+                continue
             if document.state.is_final:
                 return document
+            lost = 0
 
     def document(self, job_id: str, wait_s: int = 0) -> JobDocument:
         """The job document.
@@ -119,15 +144,34 @@ class Client:
         try:
             answer = self._http.get(f"/v1/jobs/{job_id}", headers={"Prefer": f"wait={wait_s}"} if wait_s else {})
         except httpx.HTTPError as error:
-            raise SubmitFailedError(f"The gateway at {self._http.base_url} can't be reached: {error}") from error
+            raise self._unreachable(error) from error
         if answer.status_code != 200:
             raise SubmitFailedError(_problem(answer))
-        return JobDocument.model_validate_json(answer.content)
+        try:
+            return JobDocument.read(answer.text)
+        except ValidationError as error:
+            raise self._no_gateway() from error
+
+    def _unreachable(self, error: httpx.HTTPError) -> UnreachableError:
+        return UnreachableError(f"The gateway at {self._http.base_url} can't be reached: {error}")
+
+    def _no_gateway(self) -> UnreachableError:
+        return UnreachableError(
+            f"{self._http.base_url} answers, but not as a gateway of this release. Check the address, and whether a "
+            "proxy or a sign-in page stands in between."
+        )
+
+
+def _json(text: str) -> object:
+    """What a text holds as JSON; None where it is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def _problem(answer: httpx.Response) -> str:
-    try:
-        body = answer.json()
-        return f"{answer.status_code} {body['title']}. {body['detail']}"
-    except (ValueError, KeyError):
-        return f"{answer.status_code} {answer.reason_phrase}"
+    match _json(answer.text):
+        case {"title": str(title), "detail": str(detail)}:
+            return f"{answer.status_code} {title}. {detail}"
+    return f"{answer.status_code} {answer.reason_phrase}"

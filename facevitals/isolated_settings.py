@@ -14,7 +14,7 @@ FROM_ENVIRONMENT: Final = frozenset(
         *("ollama_url", "ollama_model", "ollama_timeout_s", "ollama_keep_alive"),
         # The clip's lifetime has a lower bound that depends on the deadline, so they are taken together.
         *("max_wait_s", "job_deadline_s", "branch_soft_limit_s", "branch_hard_limit_s", "clip_ttl_s"),
-        *("max_upload_mb", "encrypt_clips", "log_format", "log_level"),
+        *("max_upload_mb", "save_video_limit_s", "encrypt_clips", "log_format", "log_level"),
     }
 )
 

@@ -187,21 +187,18 @@ def _submit(
             progress.update(task, description=f"job {job_id} is queued")
 
             def told(event: ServerEvent) -> None:
-                if event.name == "stage":
-                    progress.update(task, description=f"{event.data['branch']}: {event.data['stage']}")
-                if quiet:
-                    return
-                if event.name == "stage":
-                    line = f"{event.data['branch']:<7} {event.data['elapsed_ms']:>6} ms  {event.data['stage']}"
-                    progress.console.print(line, style="dim", highlight=False)
-                elif event.name == "vital":
-                    name, vital = event.data["name"], event.data["vital"]
-                    if vital["value"] is None and name in shown:
-                        progress.console.print(f"        {name} is withdrawn: {vital['reason']}", highlight=False)
-                    value = f"{vital['value']:.1f}" if isinstance(vital["value"], float) else vital["value"]
-                    if value is not None and not isinstance(value, dict):
+                line, style = "", None
+                match event.name, event.data:
+                    case "stage", {"branch": str(branch), "stage": str(stage), "elapsed_ms": int(elapsed_ms)}:
+                        progress.update(task, description=f"{branch}: {stage}")
+                        line, style = f"{branch:<7} {elapsed_ms:>6} ms  {stage}", "dim"
+                    case "vital", {"name": str(name), "vital": {"value": None, "reason": reason}} if name in shown:
+                        line = f"        {name} is withdrawn: {reason}"
+                    case "vital", {"name": str(name), "vital": {"value": float() | str() | int() as value}}:
                         shown.add(name)
-                        progress.console.print(f"        {name} = {value}", highlight=False)
+                        line = f"        {name} = {f'{value:.1f}' if isinstance(value, float) else value}"
+                if line and not quiet:
+                    progress.console.print(line, style=style, highlight=False)
 
             document = client.follow(job_id, told)
             progress.update(task, description=f"job {job_id} {document.state.value}", total=1, completed=1)

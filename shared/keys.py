@@ -20,11 +20,12 @@ from typing import Any, Final
 
 import redis
 
+from shared.ids import new_key_id
 from shared.records import PREFIX
 
 KEYS: Final = f"{PREFIX}keys"
-#: What a key looks like; `shared.redaction` knows it by this.
-KEY_PATTERN: Final = re.compile(r"fv_([a-z2-7]{12})_[0-9a-f]{64}")
+#: What a key looks like, with an id of 16 characters or an older release's 12; `shared.redaction` knows it by this.
+KEY_PATTERN: Final = re.compile(r"fv_([a-z2-7]{12}|[a-z2-7]{16})_[0-9a-f]{64}")
 #: Prefix of the owner that a stored key's jobs have; it stays the same when the key is rotated.
 OWNER_PREFIX: Final = "key:"
 DAY_S: Final = 86_400
@@ -106,7 +107,7 @@ class KeyRing:
         days: int = 365,
     ) -> NewKey:
         """A new key; its life ends after `days` whatever happens."""
-        key_id = base64.b32encode(secrets.token_bytes(8)).decode().lower()[:12]
+        key_id = new_key_id()
         key, webhook_secret, now = _new_secret(key_id), new_webhook_secret(), int(time.time())
         fields = {
             "name": name,

@@ -38,6 +38,7 @@ from redis.retry import Retry
 from shared import scripts
 from shared.assembly import assemble, branch_reports
 from shared.figures import INTERVAL, JOB, Observation, observe
+from shared.ids import new_id
 from shared.messages import Dropped, job_of, message, queue_key
 from shared.schemas import (
     BranchOutcome,
@@ -216,6 +217,7 @@ class JobRecords:
             *("options", options.model_dump_json(), "owner", owner, "clip_key", clip_key),
             *(("seal", seal.text) if seal else ()),
             *(("traceparent", traceparent) if traceparent else ()),
+            *(("webhook_id", new_id()) if options.webhook_url else ()),
         )
         if not made:
             return None

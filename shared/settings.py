@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     job_deadline_s: float = Field(
         90, gt=1, description="seconds that a worker has for a branch, and that a job waits where a queue has no worker"
     )
+    save_video_limit_s: float = Field(
+        285, gt=0, le=285, description="seconds until `/save_video` answers, whatever it does; proxies need a few more"
+    )
     branch_soft_limit_s: float = Field(40, gt=0, description="seconds after which a branch is told to stop")
     branch_hard_limit_s: float = Field(45, gt=0, description="seconds after which a branch's process is killed")
     max_tasks_per_child: int = Field(200, ge=1, description="jobs after which a worker process is renewed")

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import redis
+import structlog
 
 from shared.records import COUNTERS, COUNTERS_TTL_S, WEBHOOKS, JobRecords
 from shared.schemas import JobOptions
@@ -21,6 +22,9 @@ from shared.schemas import JobOptions
 HOLD_S: Final = 60
 #: What `Outcome`s are counted under in `shared.records.COUNTERS`.
 COUNTED: Final = "webhooks"
+
+
+log = structlog.get_logger()
 
 
 class Outcome(StrEnum):
@@ -37,22 +41,27 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     #: Its key was revoked.
     UNSIGNED = "unsigned"
+    #: Its job's record can't be used.
+    BROKEN = "broken"
 
 
-# KEYS webhooks; ARGV hold_s most. Due ones, each handed to one gateway for `hold_s`; a job that is gone is dropped.
+# KEYS webhooks; ARGV hold_s most. Due ones, each handed to one gateway for `hold_s`, and those whose job's record is of
+# another kind; a job that is gone is dropped. One bad record must not end the script: it would come first for ever.
 _TAKE: Final = """
 local t = redis.call('TIME'); local now = t[1] + t[2] / 1e6
-local taken = {}
+local taken, broken = {}, {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[2])) do
-  if redis.call('HEXISTS', 'fv:job:' .. id, 'document') == 1 then
-    redis.call('ZADD', KEYS[1], now + tonumber(ARGV[1]), id)
-    redis.call('HINCRBY', 'fv:job:' .. id, 'webhook_tries', 1)
-    taken[#taken + 1] = id
-  else
+  local ended = redis.pcall('HEXISTS', 'fv:job:' .. id, 'document')
+  if ended == 0 then
     redis.call('ZREM', KEYS[1], id)
+  else
+    redis.call('ZADD', KEYS[1], now + tonumber(ARGV[1]), id)
+    local tries = ended == 1 and redis.pcall('HINCRBY', 'fv:job:' .. id, 'webhook_tries', 1)
+    local list = type(tries) == 'number' and taken or broken
+    list[#list + 1] = id
   end
 end
-return taken
+return {taken, broken}
 """
 
 # KEYS webhooks; ARGV id wait_s
@@ -82,11 +91,8 @@ class Webhook:
     state: str
     finished_at: str
     document: str
-
-    @property
-    def message_id(self) -> str:
-        """The same at every try, so that a receiver can tell a repetition."""
-        return f"msg_{self.job_id}"
+    #: The same at every try, so that a receiver can tell a repetition.
+    message_id: str
 
     @property
     def body(self) -> str:
@@ -104,15 +110,36 @@ class Webhooks:
         self._put_back = client.register_script(_PUT_BACK)
 
     def take(self, most: int) -> list[Webhook]:
-        """Up to `most` that are due, for this process to try within `HOLD_S`."""
-        names = ("options", "owner", "webhook_tries", "state", "finished_at", "document")
-        taken = []
-        for job_id in self._take(keys=[WEBHOOKS], args=[HOLD_S, most]):
-            options, owner, tries, state, finished_at, document = self._redis.hmget(JobRecords.key(job_id), *names)
-            url = JobOptions.read(options).webhook_url if document else None
-            if url:
-                taken.append(Webhook(job_id, url, owner, int(tries), state, finished_at, document))
-        return taken
+        """Up to `most` that are due, for this process to try within `HOLD_S`; those that can't be used are over.
+
+        Raises:
+            redis.exceptions.RedisError: the broker is away.
+        """
+        taken, broken = self._take(keys=[WEBHOOKS], args=[HOLD_S, most])
+        webhooks = []
+        for job_id in taken:
+            try:
+                webhooks.append(self._read(job_id))
+            except (ValueError, TypeError) as error:
+                log.warning("webhook given up", job=job_id, why="its record can't be read", error=type(error).__name__)
+                self.over(job_id, Outcome.BROKEN)
+        for job_id in broken:
+            log.warning("webhook given up", job=job_id, why="its record is of another kind")
+            self.over(job_id, Outcome.BROKEN)
+        return webhooks
+
+    def _read(self, job_id: str) -> Webhook:
+        required = ("options", "owner", "webhook_tries", "state", "finished_at", "document")
+        *values, random_id = self._redis.hmget(JobRecords.key(job_id), *required, "webhook_id")
+        if missing := [name for name, value in zip(required, values, strict=True) if value is None]:
+            raise ValueError(f"the record lacks {', '.join(missing)}")
+        options, owner, tries, state, finished_at, document = values
+        url = JobOptions.read(options).webhook_url
+        if not url:
+            raise ValueError("the record names no webhook")
+        # An older release made no id of its own: its webhooks keep theirs through an upgrade.
+        message_id = f"msg_{random_id or job_id}"
+        return Webhook(job_id, url, owner, int(tries), state, finished_at, document, message_id)
 
     def waiting(self) -> int:
         """Webhooks that are neither delivered nor given up."""

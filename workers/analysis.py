@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ulid import ULID
-
 from shared.assembly import assemble, branches_for
+from shared.ids import new_id
 from shared.records import failed_outcome, versions
 from shared.schemas import BranchOutcome, BranchStatus, ClipFacts, ErrorCode, JobDocument, Waveforms
 from shared.settings import Settings
@@ -258,7 +257,7 @@ class Analyzer:
                     vitals=result.vitals,
                 )
         document = assemble(
-            job_id=str(ULID()),
+            job_id=new_id(),
             created_at=created_at,
             finished_at=dt.datetime.now(dt.UTC),
             asked=asked,

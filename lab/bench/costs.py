@@ -4,10 +4,9 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from ulid import ULID
-
 from lab.bench.crowd import family_cpu_s
 from lab.bench.load import HEAD
+from shared.ids import new_id
 from shared.records import JobRecords, connect
 from shared.schemas import JobOptions
 from shared.settings import Settings
@@ -68,7 +67,7 @@ def _put_through(records: JobRecords, store: ClipStore, settings: Settings, jobs
     clip = HEAD + bytes(CLIP_BYTES - len(HEAD))
     left = jobs
     while left:
-        for job_id in [str(ULID()) for _ in range(min(left, _BATCH))]:
+        for job_id in [new_id() for _ in range(min(left, _BATCH))]:
             key = store.key(job_id)
             (store.root / key).write_bytes(clip)
             deadline_s = settings.longest_job_s

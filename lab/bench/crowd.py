@@ -8,9 +8,8 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from ulid import ULID
-
 from lab.bench.load import percentile, resident_mb
+from shared.ids import new_id
 from shared.records import JobRecords, connect
 from shared.schemas import JobOptions
 from shared.settings import Settings
@@ -37,7 +36,7 @@ class Crowd:
 def make_jobs(settings: Settings, count: int) -> list[str]:
     """Jobs that no worker will take: their clips are not there, their queues have no consumer."""
     records = JobRecords(connect(settings.redis_url), 3600)
-    ids = [str(ULID()) for _ in range(count)]
+    ids = [new_id() for _ in range(count)]
     for job_id in ids:
         _make(records, job_id, settings.longest_job_s)
     return ids
@@ -52,7 +51,7 @@ def create_ms(settings: Settings, count: int) -> float:
     records = JobRecords(connect(settings.redis_url), 3600)
     times = []
     for _ in range(count):
-        job_id = str(ULID())
+        job_id = new_id()
         begun = time.perf_counter()
         _make(records, job_id, settings.longest_job_s)
         times.append(time.perf_counter() - begun)

@@ -4,9 +4,8 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from ulid import ULID
-
 from lab.bench.load import HEAD
+from shared.ids import new_id
 from shared.records import JobRecords, connect
 from shared.schemas import JobOptions
 from shared.settings import Settings
@@ -49,7 +48,7 @@ def throughput(settings: Settings, processes: int) -> Throughput:
         raise ValueError("the load bench needs a store that is a folder")
     jobs = processes * ROUNDS // len(Branch)
     (store.root / "clips").mkdir(parents=True, exist_ok=True)
-    ids = [str(ULID()) for _ in range(jobs)]
+    ids = [new_id() for _ in range(jobs)]
     for job_id in ids:
         (store.root / store.key(job_id)).write_bytes(HEAD)
     deadline_s = settings.longest_job_s

@@ -9,9 +9,9 @@ from statistics import median
 from typing import Any, Final
 
 from redis import Redis
-from ulid import ULID
 
 from lab.bench.bare import noop
+from shared.ids import new_id
 from shared.records import WAKE_CHANNEL, JobRecords, connect
 from shared.schemas import JobOptions
 from shared.settings import Settings
@@ -51,7 +51,7 @@ def job_times(settings: Settings, count: int) -> list[float]:
     channel = waiting.pubsub(ignore_subscribe_messages=True)
     channel.subscribe(WAKE_CHANNEL)
     for _ in range(count):
-        job_id = str(ULID())
+        job_id = new_id()
         key = store.key(job_id)
         (folder / key).parent.mkdir(parents=True, exist_ok=True)
         (folder / key).write_bytes(HEAD)

@@ -62,6 +62,30 @@ def test_the_page_is_served_under_a_strict_policy(gateway: stacks.Service) -> No
     assert asset.headers["content-security-policy"] == policy
 
 
+def test_the_interfaces_description_is_shown_without_anybody_elses_files(
+    browser: Browser, gateway: stacks.Service
+) -> None:
+    with sight.page(browser, gateway.url, camera=False) as seen:
+        seen.page.goto(f"{gateway.url}/docs")
+        operation = seen.page.locator(".opblock-post .opblock-summary", has_text="/save_video")
+        expect(operation).to_be_visible(timeout=30_000)
+        expect(seen.page.locator(".errors-wrapper")).to_have_count(0)
+        # What opens only by a click has icons, forms and code of its own.
+        operation.click()
+        seen.page.locator(".opblock-post .try-out__btn").first.click()
+        expect(seen.page.locator(".opblock-post .execute").first).to_be_visible()
+        seen.page.locator(".opblock-get .opblock-summary", has_text="/livez").click()
+        seen.page.locator(".opblock-get .try-out__btn").first.click()
+        seen.page.locator(".opblock-get .execute").first.click()
+        expect(seen.page.locator(".live-responses-table .response .response-col_status").first).to_contain_text("200")
+        seen.page.locator(".authorize").first.click()
+        expect(seen.page.locator(".modal-ux")).to_be_visible()
+        seen.page.locator(".modal-ux .close-modal").click()
+        sight.ARTEFACTS.mkdir(parents=True, exist_ok=True)
+        seen.page.screenshot(path=sight.ARTEFACTS / "docs.png", full_page=True, animations="disabled")
+        assert [url for url in seen.asked if url.endswith("/docs/swagger-ui-bundle.js")]
+
+
 def _answer_with_the_fixture(seen: sight.Sight) -> None:
     document = json.loads((FIXTURES / "succeeded.json").read_text())
     waves = (FIXTURES / "waveforms.json").read_text()

@@ -73,6 +73,8 @@ def test_the_gateway_serves_there(environment: Path, tmp_path: Path) -> None:
         assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
         ready = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=30)
         assert ready.status_code == 200, ready.text
+        # Swagger UI comes with it.
+        assert httpx.get(f"http://127.0.0.1:{port}/docs/swagger-ui-bundle.js", timeout=30).status_code == 200
     finally:
         gateway.stop(10)
         broker.child.stop(10)

@@ -1,7 +1,10 @@
 """deploy/nginx/facevitals.conf on a real nginx, before a real gateway: TLS, large bodies, streams not held back."""
 
+import http.client
+import json
 import os
 import shutil
+import signal
 import ssl
 import subprocess
 import sys
@@ -10,12 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from api.legacy import SaveVideoAnswer
 from facevitals.broker import free_port, start_broker
 from facevitals.processes import Child, start_child
+from shared.settings import Settings
 from tests.service.conftest import wait_until
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy/nginx/facevitals.conf"
@@ -54,20 +60,35 @@ def fitted(folder: Path, gateway_port: int, plain_port: int, tls_port: int) -> s
     temporary += "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in ("uwsgi", "scgi"))
     user = "user root;" if os.geteuid() == 0 else ""
     head = f"{user} daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log warn; events {{}}\n"
-    return f"{head}http {{\n{temporary}{text}}}\n"
+    # An nginx that is not installed has no folder for the log that it would write by default.
+    return f"{head}http {{\naccess_log off;\n{temporary}{text}}}\n"
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Site]:
-    """Broker, gateway and nginx, stopped afterwards."""
+def serving(folder: Path, shipped: str = "", here: str = "", **more: str) -> Iterator[Site]:
+    """Broker, gateway with `more` settings and nginx, stopped afterwards; `shipped` in its configuration as `here`."""
     assert NGINX
     certificate = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"]
     name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
     files = ["-keyout", str(folder / "privkey.pem"), "-out", str(folder / "fullchain.pem")]
     subprocess.run(["openssl", "req", *certificate, *name, *files], check=True, capture_output=True)
     gateway_port, plain_port, tls_port = free_port(), free_port(), free_port()
-    (folder / "nginx.conf").write_text(fitted(folder, gateway_port, plain_port, tls_port))
-    command = [NGINX, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
+    text = fitted(folder, gateway_port, plain_port, tls_port)
+    assert shipped in text
+    (folder / "nginx.conf").write_text(text.replace(shipped, here) if shipped else text)
+    # nginx itself reads a variable of this name: the sockets that it inherits.
+    command = [
+        "env",
+        "-u",
+        "NGINX",
+        NGINX,
+        "-p",
+        str(folder),
+        "-e",
+        str(folder / "error.log"),
+        "-c",
+        str(folder / "nginx.conf"),
+    ]
     verdict = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
     assert verdict.returncode == 0, verdict.stderr
     assert "[warn]" not in verdict.stderr
@@ -78,6 +99,7 @@ def serving(folder: Path) -> Iterator[Site]:
         "FACEVITALS_PORT": str(gateway_port),
         "FACEVITALS_DATA_DIR": str(folder / "data"),
         "FACEVITALS_ALLOW_OPEN": "true",
+        **more,
     }
     facevitals = shutil.which("facevitals", path=str(Path(sys.executable).parent)) or "facevitals"
     with (folder / "gateway.log").open("wb") as log:
@@ -149,6 +171,23 @@ def test_too_large_a_clip_is_refused_as_a_problem(site: Site, size: int) -> None
     assert answer.json()["type"] == "urn:facevitals:problem:upload-too-large"
 
 
+def of_save_video(answer: httpx.Response, status: int) -> dict[str, Any]:
+    """The body of a refusal, as the older front end reads it."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"].startswith("application/json")
+    assert "max-age=" in answer.headers["strict-transport-security"]
+    body: dict[str, Any] = answer.json()
+    assert body["message"]
+    assert body == SaveVideoAnswer.model_validate(body).model_dump(mode="json")
+    assert body["success"] is False
+    return body
+
+
+@pytest.mark.parametrize("size", [50_000_001, 60_000_000])
+def test_save_video_is_refused_too_large_a_clip_in_its_own_words(site: Site, size: int) -> None:
+    of_save_video(site.client.post("/save_video", content=webm(size)), 413)
+
+
 def test_events_arrive_as_they_happen(site: Site) -> None:
     location = site.client.post("/v1/jobs", content=webm(2000)).headers["location"]
     begun = time.monotonic()
@@ -189,6 +228,61 @@ def test_hasty_uploads_are_slowed_and_reading_is_not(site_of_its_own: Site) -> N
     assert refused[0].headers["retry-after"]
     assert refused[0].json()["type"] == "urn:facevitals:problem:too-many-requests"
     assert all(client.get("/livez").status_code == 200 for _ in range(50))
+
+
+def test_save_video_is_refused_by_nginx_in_its_own_words(tmp_path: Path) -> None:
+    # 1 s in place of 300: a gateway that stands still.
+    with serving(tmp_path, "proxy_read_timeout 300s", "proxy_read_timeout 1s") as site:
+        answers = [site.client.post("/save_video", content=b"no video") for _ in range(50)]
+        refused = [answer for answer in answers if answer.status_code == 429]
+        assert {answer.status_code for answer in answers} == {415, 429}
+        of_save_video(refused[0], 429)
+        assert refused[0].headers["retry-after"]
+        wait_until(
+            lambda: site.client.post("/save_video", content=b"no").status_code == 415, "uploads are let in again"
+        )
+        os.kill(site.gateway.process.pid, signal.SIGSTOP)
+        try:
+            late = wait_until(lambda: _unless(site.client.post("/save_video", content=b"no video"), 429), "let in")
+        finally:
+            os.kill(site.gateway.process.pid, signal.SIGCONT)
+        of_save_video(late, 504)
+        site.gateway.stop(10)
+        away = wait_until(lambda: _unless(site.client.post("/save_video", content=b"no video"), 429), "let in")
+        of_save_video(away, 503)
+        assert away.headers["retry-after"]
+
+
+def _unless(answer: httpx.Response, status: int) -> httpx.Response | None:
+    return None if answer.status_code == status else answer
+
+
+def test_an_upload_that_stalls_gets_the_gateways_answer(tmp_path: Path) -> None:
+    with serving(tmp_path, FACEVITALS_SAVE_VIDEO_LIMIT_S="2") as site:
+        trust = ssl.create_default_context(cafile=str(site.folder / "fullchain.pem"))
+        wire = http.client.HTTPSConnection(site.url.removeprefix("https://"), timeout=20, context=trust)
+        wire.putrequest("POST", "/save_video")
+        wire.putheader("Content-Length", "100000")
+        wire.endheaders(webm(2000))
+        answer = wire.getresponse()
+        assert answer.status == 504
+        assert json.loads(answer.read())["success"] is False
+        wire.close()
+
+
+def test_nginx_waits_longer_than_save_video_takes() -> None:
+    text = CONFIGURATION.read_text()
+    longest = Settings.model_fields["save_video_limit_s"].metadata
+    (limit,) = (float(bound.le) for bound in longest if hasattr(bound, "le"))
+    inside = text[text.index("location = /save_video") :].split("}")[0]
+    assert "client_body_timeout 300s;" in inside
+    for name in ("proxy_read_timeout", "proxy_send_timeout", "send_timeout"):
+        assert f"    {name} 300s;" in text
+    assert limit < 290
+    # In Kubernetes the same.
+    ingress = (CONFIGURATION.parents[1] / "kubernetes/base/gateway.yaml").read_text()
+    for name in ("proxy-read-timeout", "proxy-send-timeout"):
+        assert f'nginx.ingress.kubernetes.io/{name}: "300"' in ingress
 
 
 def test_a_gateway_that_is_away_is_said_to_be(site_of_its_own: Site) -> None:

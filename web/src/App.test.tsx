@@ -2,6 +2,7 @@ import { cleanup, render, screen, waitFor } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { App } from './App'
+import { en as strings } from './strings/en'
 import failed from './fixtures/failed.json'
 import succeeded from './fixtures/succeeded.json'
 
@@ -98,5 +99,99 @@ describe('the page', () => {
     render(<App />)
     expect(await screen.findByText(/The video could not be read/)).toBeTruthy()
     await waitFor(() => expect(screen.queryAllByRole('article')).toHaveLength(0))
+  })
+
+  const PORTAL = '<!doctype html><title>Sign in</title>'
+  const portal = (): Response => new Response(PORTAL, { headers: { 'Content-Type': 'text/html' } })
+  const job = { ...succeeded, id: 'abc' }
+
+  it('goes on behind a captive portal as soon as the gateway answers again', async () => {
+    location.hash = '#job=abc'
+    let asked = 0
+    gateway({
+      'GET /v1/jobs/abc': () => (asked++ < 2 ? portal() : Response.json(job)),
+      'GET /v1/jobs/abc/events': portal,
+    })
+    render(<App />)
+    expect(await screen.findByText(strings.job.link.reconnecting)).toBeTruthy()
+    expect(await screen.findByRole('heading', { name: 'Your vitals' }, { timeout: 10_000 })).toBeTruthy()
+  })
+
+  it.each(['{}', 'null', PORTAL, '{"waves":{"heart_rate":{}},"spectra":{}}'])(
+    'shows the vitals where the waves are none: %s',
+    async (body) => {
+      location.hash = '#job=abc'
+      gateway({
+        'GET /v1/jobs/abc': () => Response.json(job),
+        'GET /v1/jobs/abc/events': () => new Response(null, { status: 204 }),
+        'GET /v1/jobs/abc/waveforms': () => new Response(body),
+        'GET /v1/jobs/abc/fhir': () => new Response(body),
+      })
+      render(<App />)
+      expect(await screen.findByRole('heading', { name: 'Your vitals' })).toBeTruthy()
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      expect(screen.getByText('Heart rate')).toBeTruthy()
+      expect(screen.queryByText(strings.job.downloads.fhir)).toBeNull()
+      expect(screen.queryByText(strings.job.waves)).toBeNull()
+    },
+  )
+
+  it('does not claim a deletion that a portal answered', async () => {
+    location.hash = '#job=abc'
+    gateway({
+      'GET /v1/jobs/abc': () => Response.json(job),
+      'GET /v1/jobs/abc/events': () => new Response(null, { status: 204 }),
+      'DELETE /v1/jobs/abc': portal,
+    })
+    render(<App />)
+    await userEvent.click(await screen.findByRole('button', { name: 'Delete now' }))
+    expect((await screen.findByRole('alert')).textContent).toBe(strings.job.delete.failed)
+  })
+
+  it('shows what it knows of a newer gateway, which knows more', async () => {
+    location.hash = '#job=abc'
+    const silent = {
+      ...succeeded.vitals.heart_rate,
+      value: null,
+      interval: null,
+      status: 'pondered',
+      reason: 'sun_spots',
+    }
+    const measures = { sdnn_ms: { value: null, unit: 'ms', status: 'abstained', reason: 'sun_spots' } }
+    const newer = {
+      ...job,
+      vitals: {
+        ...succeeded.vitals,
+        heart_rate: silent,
+        heart_rate_variability: { ...succeeded.vitals.heart_rate_variability, value: measures },
+        shoe_size: succeeded.vitals.age,
+      },
+      checks: { ...succeeded.checks, face: { status: 'maybe', score: null, reason: 'sun_spots', detail: null } },
+      branches: { ...succeeded.branches, rppg: { status: 'resting', elapsed_ms: null, error: null } },
+    }
+    gateway({
+      'GET /v1/jobs/abc': () => Response.json(newer),
+      'GET /v1/jobs/abc/events': () => new Response(null, { status: 204 }),
+    })
+    render(<App />)
+    expect(await screen.findByRole('heading', { name: 'Your vitals' })).toBeTruthy()
+    expect(screen.getAllByText(/sun spots/).length).toBeGreaterThan(0)
+    expect(document.body.textContent).not.toContain('undefined')
+  })
+
+  it('shows a failure that only a newer gateway knows, and waits in a state that is new', async () => {
+    location.hash = '#job=abc'
+    let asked = 0
+    gateway({
+      'GET /v1/jobs/abc': () =>
+        Response.json(
+          asked++ < 1
+            ? { ...job, state: 'recording', vitals: {}, branches: { rppg: { status: 'resting' } } }
+            : { ...failed, id: 'abc', error: { code: 'sun_spots', detail: 'The sun has spots.' } },
+        ),
+      'GET /v1/jobs/abc/events': portal,
+    })
+    render(<App />)
+    expect(await screen.findByText('The sun has spots.', {}, { timeout: 10_000 })).toBeTruthy()
   })
 })

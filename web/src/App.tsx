@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useMemo, useState } from 'react'
 import { newKey } from './api/client'
 import { CaptureScreen } from './capture/CaptureScreen'
+import { Boundary } from './job/Boundary'
 import { JobScreen } from './job/JobScreen'
 import type { Source } from './job/useJob'
 import { applyTheme, remember, remembered, THEMES, type Theme } from './settings'
@@ -115,29 +116,49 @@ export function App() {
         </div>
       </header>
       <main id="main" tabIndex={-1}>
-        {screen.name === 'start' && (
-          <StartScreen first={!moved} onCamera={() => show({ name: 'capture' })} onFile={send} />
-        )}
-        {screen.name === 'capture' && <CaptureScreen onClip={send} onFailure={unrecorded} onLeave={leave} />}
-        {screen.name === 'job' && <JobScreen source={screen.source} onId={onId} onErased={onErased} onLeave={leave} />}
-        {screen.name === 'unrecorded' && (
-          <section className="narrow" data-screen="unrecorded">
-            <Heading>{strings.capture.trouble.heading}</Heading>
-            <p className="lead">{strings.failures.recording}</p>
-            <button type="button" className="primary" onClick={leave}>
-              {strings.failures.back}
-            </button>
-          </section>
-        )}
-        {screen.name === 'erased' && (
-          <section className="narrow" data-screen="erased">
-            <Heading>{strings.job.delete.done}</Heading>
-            <p className="lead">{strings.job.delete.doneLead}</p>
-            <button type="button" className="primary" onClick={leave}>
-              {strings.job.again}
-            </button>
-          </section>
-        )}
+        <Boundary
+          key={screen.name}
+          fallback={(again) => (
+            <section className="narrow" data-screen="unshown">
+              <Heading>{strings.failures.unshownHeading}</Heading>
+              <p className="lead">{strings.failures.unshown}</p>
+              <div className="actions">
+                <button type="button" className="primary" onClick={again}>
+                  {strings.failures.retry}
+                </button>
+                <button type="button" className="quiet" onClick={leave}>
+                  {strings.failures.back}
+                </button>
+              </div>
+            </section>
+          )}
+        >
+          {screen.name === 'start' && (
+            <StartScreen first={!moved} onCamera={() => show({ name: 'capture' })} onFile={send} />
+          )}
+          {screen.name === 'capture' && <CaptureScreen onClip={send} onFailure={unrecorded} onLeave={leave} />}
+          {screen.name === 'job' && (
+            <JobScreen source={screen.source} onId={onId} onErased={onErased} onLeave={leave} />
+          )}
+          {screen.name === 'unrecorded' && (
+            <section className="narrow" data-screen="unrecorded">
+              <Heading>{strings.capture.trouble.heading}</Heading>
+              <p className="lead">{strings.failures.recording}</p>
+              <button type="button" className="primary" onClick={leave}>
+                {strings.failures.back}
+              </button>
+            </section>
+          )}
+          {screen.name === 'erased' && (
+            <section className="narrow" data-screen="erased">
+              <Heading>{strings.job.delete.done}</Heading>
+              <p className="lead">{strings.job.delete.doneLead}</p>
+              <button type="button" className="primary" onClick={leave}>
+                {strings.job.again}
+              </button>
+            </section>
+          )}
+        </Boundary>
       </main>
       <footer>
         <p>{strings.notice}</p>

@@ -81,7 +81,7 @@ def test_every_way_to_write_loopback_ends_at_the_system_resolver(name: str) -> N
 
 
 def webhook(url: str) -> Webhook:
-    return Webhook("01J", url, "-", 1, "succeeded", "2026-01-01T00:00:00Z", "{}")
+    return Webhook("01J", url, "-", 1, "succeeded", "2026-01-01T00:00:00Z", "{}", "msg_1")
 
 
 def test_a_name_that_changes_between_check_and_call_gains_nothing(

@@ -17,6 +17,7 @@ from shared.redaction import Redactor
 from shared.settings import Settings
 
 KEY = "fv_abcdefgh2345_" + "0123456789abcdef" * 4
+NEWER_KEY = "fv_abcdefgh2345wxyz_" + "0123456789abcdef" * 4
 SETTINGS = Settings(
     redis_url="redis://:br0ker-pass@10.0.0.1:6379/0",
     api_keys="first-key, second-key",
@@ -29,6 +30,7 @@ SETTINGS = Settings(
     ("line", "secret"),
     [
         (f"refused {KEY}", KEY[17:]),
+        (f"refused {NEWER_KEY}", NEWER_KEY[21:]),
         ("key=first-key", "first-key"),
         ("Authorization: Bearer abc.def-ghi", "abc.def-ghi"),
         ("{'x-api-key': 'guessed'}", "guessed"),

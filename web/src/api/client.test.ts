@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import succeeded from '../fixtures/succeeded.json'
 import { ApiError, erase, getJob, newKey } from './client'
 import { rememberKey } from './key'
 
@@ -45,7 +46,7 @@ describe('the client', () => {
   })
 
   it('sends the access key that was given in this tab', async () => {
-    const fetched = answer(() => Response.json({}))
+    const fetched = answer(() => Response.json(succeeded))
     rememberKey(' secret ')
     await getJob('x', new AbortController().signal)
     expect(new Headers(fetched.mock.calls[0]?.[1].headers).get('Authorization')).toBe('Bearer secret')

@@ -1,8 +1,9 @@
-/** Calls to the gateway. Every failure is an `ApiError`. */
+/** Calls to the gateway. Every failure is an `ApiError`, and so is an answer that is none. */
 import type { JobDocument, Waveforms } from './document'
 import { authorization } from './key'
+import { isBundle, isJobDocument, isWaveforms, parsed } from './shape'
 
-/** What the gateway said (RFC 9457), or `status` 0 where it could not be reached. */
+/** What the gateway answered (RFC 9457), or `status` 0 where it could not be reached, or something else answered for it. */
 export class ApiError extends Error {
   constructor(
     readonly status: number,
@@ -38,8 +39,13 @@ export function submit(
     for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value)
     request.upload.onprogress = (event) => onProgress(event.total ? event.loaded / event.total : 0)
     request.onload = () => {
-      if (request.status === 202 || request.status === 200) resolve(JSON.parse(request.responseText) as JobDocument)
-      else reject(problem(request.status, request.responseText, request.getResponseHeader('Retry-After')))
+      if (request.status !== 202 && request.status !== 200) {
+        reject(problem(request.status, request.responseText, request.getResponseHeader('Retry-After')))
+        return
+      }
+      const document = parsed(request.responseText)
+      if (isJobDocument(document)) resolve(document)
+      else reject(new ApiError(0))
     }
     request.onerror = () => reject(new ApiError(0))
     request.onabort = () => reject(new DOMException('the upload was cancelled', 'AbortError'))
@@ -51,27 +57,34 @@ export function submit(
 /** The document now, or as soon as it is final, at most `waitS` seconds later. */
 export async function getJob(id: string, signal: AbortSignal, waitS = 0): Promise<JobDocument> {
   const headers = waitS ? { Prefer: `wait=${waitS}` } : {}
-  const response = await call(job(id), { signal, headers })
-  return (await response.json()) as JobDocument
+  const document = parsed(await body(await call(job(id), { signal, headers }), signal))
+  if (!isJobDocument(document)) throw new ApiError(0)
+  return document
 }
 
 export async function getWaveforms(id: string, signal: AbortSignal): Promise<Waveforms> {
-  const response = await call(`${job(id)}/waveforms`, { signal })
-  return (await response.json()) as Waveforms
+  const waveforms = parsed(await body(await call(`${job(id)}/waveforms`, { signal }), signal))
+  if (!isWaveforms(waveforms)) throw new ApiError(0)
+  return waveforms
 }
 
 export async function getFhir(id: string, signal: AbortSignal): Promise<Blob> {
-  const response = await call(`${job(id)}/fhir`, { signal })
-  return response.blob()
+  const text = await body(await call(`${job(id)}/fhir`, { signal }), signal)
+  if (!isBundle(parsed(text))) throw new ApiError(0)
+  return new Blob([text], { type: 'application/fhir+json' })
 }
 
 /** Cancels and erases the job; one that is gone already counts as erased. */
 export async function erase(id: string): Promise<void> {
+  let status: number
   try {
-    await call(job(id), { method: 'DELETE' })
+    status = (await call(job(id), { method: 'DELETE' })).status
   } catch (error) {
-    if (!(error instanceof ApiError && error.status === 404)) throw error
+    if (error instanceof ApiError && error.status === 404) return
+    throw error
   }
+  // Nobody but the gateway answers so; a page in its place has erased nothing.
+  if (status !== 204) throw new ApiError(0)
 }
 
 export async function openEvents(id: string, after: string | null, signal: AbortSignal): Promise<Response> {
@@ -88,16 +101,25 @@ async function call(url: string, init: RequestInit): Promise<Response> {
     if (init.signal?.aborted) throw error
     throw new ApiError(0)
   }
-  if (!response.ok) throw problem(response.status, await response.text(), response.headers.get('Retry-After'))
-  return response
+  if (response.ok) return response
+  const text = await response.text().catch(() => '')
+  throw problem(response.status, text, response.headers.get('Retry-After'))
+}
+
+/** The whole body; one that breaks off is a gateway that could not be reached. */
+async function body(response: Response, signal: AbortSignal): Promise<string> {
+  try {
+    return await response.text()
+  } catch (error) {
+    if (signal.aborted) throw error
+    throw new ApiError(0)
+  }
 }
 
 function problem(status: number, body: string, retryAfter: string | null): ApiError {
-  const seconds = retryAfter === null ? null : Number(retryAfter)
-  try {
-    const { type, detail } = JSON.parse(body) as { type?: string; detail?: string }
-    return new ApiError(status, type ?? null, detail ?? null, seconds)
-  } catch {
-    return new ApiError(status, null, null, seconds)
-  }
+  // A date is allowed there too; without seconds the page names none.
+  const seconds = /^\d+$/.test(retryAfter ?? '') ? Number(retryAfter) : null
+  const { type, detail } = (parsed(body) ?? {}) as { type?: unknown; detail?: unknown }
+  const text = (value: unknown): string | null => (typeof value === 'string' ? value : null)
+  return new ApiError(status, text(type), text(detail), seconds)
 }

@@ -109,4 +109,6 @@ export interface Waveforms {
   readonly spectra: Readonly<Record<string, Spectrum>>
 }
 
-export const isFinal = (state: JobState): boolean => state !== 'queued' && state !== 'running'
+/** A state that only a newer gateway knows is one to wait in. */
+export const isFinal = (state: JobState): boolean =>
+  state === 'succeeded' || state === 'failed' || state === 'cancelled'

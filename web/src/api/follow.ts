@@ -3,6 +3,7 @@ import { ApiError, getJob, openEvents } from './client'
 import type { BranchName, BranchReport, Check, JobDocument, JobState, Vital } from './document'
 import { isFinal } from './document'
 import { readEvents } from './events'
+import { isJobEvent, parsed } from './shape'
 
 export type JobEvent =
   | { readonly name: 'state'; readonly data: { state: JobState } }
@@ -91,7 +92,8 @@ async function stream(
     for await (const { id: token, name, data } of readEvents(response.body, heard)) {
       follower.onLink('events')
       if (token) onToken(token)
-      follower.onEvent({ name, data: JSON.parse(data) } as JobEvent)
+      const news = parsed(data)
+      if (isJobEvent(name, news)) follower.onEvent({ name, data: news } as JobEvent)
       if (name === 'done') return true
     }
     return false

@@ -10,6 +10,8 @@ import { wavesAsCsv } from '../result/waves'
 import { Heading } from '../start/Heading'
 import { useSpeech, useStrings } from '../strings/context'
 import type { Strings } from '../strings/strings'
+import { because, plain } from '../strings/words'
+import { Boundary } from './Boundary'
 import { Failure } from './Failure'
 import { useJob, type Source } from './useJob'
 import type { JobView } from './view'
@@ -37,7 +39,7 @@ export function JobScreen({ source, onId, onErased, onLeave }: Props) {
       <p className="unseen" role="status">
         {final ? heading : ''}
       </p>
-      {document?.error && <p className="lead">{strings.errors[document.error.code]}</p>}
+      {document?.error && <p className="lead">{strings.errors[document.error.code] ?? document.error.detail}</p>}
       {document?.state === 'succeeded' && <Nothing vitals={document.vitals} />}
       {!final && <Progress view={view} />}
       {document && (document.state === 'succeeded' || !final) && (
@@ -50,10 +52,13 @@ export function JobScreen({ source, onId, onErased, onLeave }: Props) {
           </div>
           <div className="lower">
             {extras.waveforms && (
-              <section className="card">
-                <h2>{strings.job.waves}</h2>
-                <Waves waveforms={extras.waveforms} vitals={document.vitals} />
-              </section>
+              // Pictures that can't be drawn, or whose code does not arrive, cost nobody the vitals.
+              <Boundary fallback={() => null}>
+                <section className="card">
+                  <h2>{strings.job.waves}</h2>
+                  <Waves waveforms={extras.waveforms} vitals={document.vitals} />
+                </section>
+              </Boundary>
             )}
             {Object.keys(document.checks).length > 0 && (
               <section className="card">
@@ -78,10 +83,10 @@ export function JobScreen({ source, onId, onErased, onLeave }: Props) {
 
 /** When nothing at all could be told, why, and what helps, before the cards say it one by one. */
 function Nothing({ vitals }: { readonly vitals: JobDocument['vitals'] }) {
-  const { reasons } = useStrings()
+  const strings = useStrings()
   const reason = vitals.heart_rate?.reason
   if (!reason || Object.values(vitals).some(({ value }) => value !== null)) return null
-  const [what, todo] = reasons[reason]
+  const [what, todo] = because(strings, reason)
   return (
     <p className="lead">
       {what.charAt(0).toUpperCase() + what.slice(1)}. {todo}
@@ -164,7 +169,7 @@ function Branch({ branch, view }: { readonly branch: BranchName; readonly view: 
   const stage = view.stages[branch]
   const busy = status === 'pending' || status === 'running'
   const doing =
-    busy && stage ? (strings.job.stages[stage] ?? stage.replaceAll('_', ' ')) : strings.job.branchStatus[status]
+    busy && stage ? (strings.job.stages[stage] ?? plain(stage)) : (strings.job.branchStatus[status] ?? plain(status))
   return (
     <li data-branch={branch} data-status={status}>
       {strings.job.stage(strings.job.branches[branch], doing)}

@@ -1,6 +1,7 @@
 import { CHECKS } from '../api/contract'
 import type { JobDocument } from '../api/document'
 import { useStrings } from '../strings/context'
+import { because, plain } from '../strings/words'
 
 const SIGNS = { pass: '✓', warn: '!', fail: '✕', unknown: '?' } as const
 
@@ -15,11 +16,12 @@ export function Checks({ checks, final }: { readonly checks: JobDocument['checks
         return (
           <li key={name} data-check={name} data-status={status}>
             <span className="sign" aria-hidden="true">
-              {SIGNS[status]}
+              {SIGNS[status] ?? SIGNS.unknown}
             </span>
             <span>
-              {strings.checks[name]}: <strong>{check || final ? strings.verdicts[status] : strings.job.pending}</strong>
-              {check?.reason && <small>{strings.reasons[check.reason][1]}</small>}
+              {strings.checks[name]}:{' '}
+              <strong>{check || final ? (strings.verdicts[status] ?? plain(status)) : strings.job.pending}</strong>
+              {check?.reason && <small>{because(strings, check.reason)[1]}</small>}
             </span>
           </li>
         )

@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react'
 import type { Measure, MeasureName, Vital, VitalName } from '../api/document'
 import { useSpeech, type Speech } from '../strings/context'
+import { because, plain } from '../strings/words'
 import { IntervalBar } from './IntervalBar'
 import { SCALES } from './scales'
 
@@ -18,7 +19,9 @@ export function VitalCard({ name, vital }: { readonly name: VitalName; readonly 
     >
       <header>
         <h3 id={heading}>{strings.vitals[name]}</h3>
-        <span className="badge">{vital ? strings.job.kinds[vital.status] : strings.job.pending}</span>
+        <span className="badge">
+          {vital ? (strings.job.kinds[vital.status] ?? plain(vital.status)) : strings.job.pending}
+        </span>
       </header>
       {vital ? <Known name={name} vital={vital} /> : <Pending />}
     </article>
@@ -98,10 +101,10 @@ function Word({ vital, value }: { readonly vital: Vital; readonly value: string 
       <p className="reading">
         <span className="value word">{strings.values[value] ?? value}</span>
       </p>
-      {vital.probability !== null && (
+      {typeof vital.probability === 'number' && (
         <p className="interval">{strings.job.probability(Math.min(99, Math.round(vital.probability * 100)))}</p>
       )}
-      {vital.score !== null && <p className="interval">{strings.job.score(number(vital.score, 1))}</p>}
+      {typeof vital.score === 'number' && <p className="interval">{strings.job.score(number(vital.score, 1))}</p>}
     </>
   )
 }
@@ -126,7 +129,7 @@ function Silence(props: {
 
 function Why({ status, reason }: { readonly status: Measure['status']; readonly reason: Measure['reason'] }) {
   const { strings } = useSpeech()
-  const [what, todo] = reason ? strings.reasons[reason] : ['', '']
+  const [what, todo] = reason ? because(strings, reason) : ['', '']
   const say = status === 'unavailable' ? strings.job.notAvailable : strings.job.couldNotTell
   return (
     <>
@@ -150,10 +153,10 @@ function Measures({ measures }: { readonly measures: Readonly<Record<string, Mea
           <div key={name} data-measure={name} data-status={measure.status}>
             <dt>{known}</dt>
             <dd>
-              {measure.value === null ? (
+              {typeof measure.value !== 'number' ? (
                 <>
                   <span className="none">{strings.job.noReading}</span>
-                  <small>{measure.reason && strings.reasons[measure.reason][0]}</small>
+                  <small>{measure.reason && because(strings, measure.reason)[0]}</small>
                 </>
               ) : (
                 <>
@@ -185,7 +188,7 @@ function How({ vital }: { readonly vital: Vital }) {
   if (vital.method) {
     lines.push(strings.job.method(vital.method.name, vital.method.version))
     if (vital.method.models.length) lines.push(strings.job.models(vital.method.models.join(', ')))
-    if (vital.method.frames !== null) lines.push(strings.job.frames(vital.method.frames))
+    if (typeof vital.method.frames === 'number') lines.push(strings.job.frames(vital.method.frames))
   }
   if (vital.baseline) lines.push(strings.job.baseline(number(vital.baseline.value, 1), number(vital.baseline.mae, 1)))
   if (!lines.length) return null

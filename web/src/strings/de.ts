@@ -173,6 +173,10 @@ export const de: Strings = {
     other: (detail) => `Der Server hat das Video abgelehnt: ${detail}`,
     recording:
       'Der Browser konnte die Aufnahme nicht abschließen. Nehmen Sie erneut auf, oder laden Sie ein Video hoch.',
+    unshown:
+      'Die Seite kann das nicht anzeigen. Versuchen Sie es noch einmal; bleibt es dabei, sagen Sie es dem Betreiber.',
+    unshownHeading: 'Hier ging etwas schief',
+    retry: 'Noch einmal versuchen',
     resend: 'Erneut senden',
     back: 'Zurück zum Anfang',
   },

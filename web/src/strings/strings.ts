@@ -105,6 +105,10 @@ export interface Strings {
     away: string
     other: (detail: string) => string
     recording: string
+    /** Something that the page can't show. */
+    unshown: string
+    unshownHeading: string
+    retry: string
     resend: string
     back: string
   }

@@ -1,0 +1,120 @@
+"""`/docs` and the OpenAPI document: nothing of anybody else's, and generators can read it."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from api.app import create_app
+from shared.settings import Settings
+from tests.service.conftest import Service, end_service, new_service
+
+ROOT = Path(__file__).parents[2]
+GENERATOR = ROOT / "web/openapi/node_modules/.bin/openapi-typescript"
+PAGES = ("/", "/docs")
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    service = new_service(tmp_path_factory.mktemp("docs") / "service")
+    yield service
+    end_service(service)
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    document: dict[str, Any] = create_app(Settings(redis_url="redis://127.0.0.1:1/0")).openapi()
+    return document
+
+
+class _Loads(HTMLParser):
+    """What a page loads, and what of it is inline."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.inline: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        if tag in {"script", "img", "iframe", "link"} and (source := named.get("src") or named.get("href")):
+            self.loaded.append(source)
+        if tag == "style" or (tag == "script" and "src" not in named) or "style" in named:
+            self.inline.append(tag)
+        self.inline += [name for name in named if name.startswith("on")]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_served_whole_from_here_under_a_strict_policy(service: Service, path: str) -> None:
+    with service.client() as client:
+        page = client.get(path)
+        policy = page.headers["content-security-policy"]
+        directives = dict(part.strip().partition(" ")[::2] for part in policy.split(";"))
+        assert directives["default-src"] == "'none'"
+        assert set(" ".join(directives.values()).split()) <= {"'none'", "'self'", "data:"}
+        assert directives["script-src"] == "'self'"
+        loads = _Loads()
+        loads.feed(page.text)
+        assert loads.inline == []
+        for source in loads.loaded:
+            assert not re.match(r"(https?:)?//", source), source
+            answer = client.get(httpx.URL(service.url + path).join(source))
+            assert answer.status_code == 200, source
+            assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_viewer_has_its_files(service: Service) -> None:
+    with service.client() as client:
+        loads = _Loads()
+        loads.feed(client.get("/docs").text)
+        scripts = [source for source in loads.loaded if source.endswith(".js")]
+        assert len(scripts) == 2
+        kinds = {client.get(f"/{source}").headers["content-type"].partition(";")[0] for source in scripts}
+        assert kinds == {"text/javascript"}
+        assert client.get("/docs/oauth2-redirect").status_code == 404
+        assert client.get("/docs/main.py").status_code == 404
+
+
+def _references(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name == "$ref" and isinstance(inner, str):
+                yield inner
+            yield from _references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _references(inner)
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    references = set(_references(document))
+    assert len(references) > 10
+    for reference in references:
+        place: Any = document
+        assert reference.startswith("#/"), reference
+        for part in reference[2:].split("/"):
+            assert part in place, reference
+            place = place[part]
+
+
+def test_no_answer_is_fastapis_own_validation_error(document: dict[str, Any]) -> None:
+    text = json.dumps(document)
+    assert "ValidationError" not in text
+    assert "422" not in document["webhooks"]["job-ended"]["post"]["responses"]
+
+
+@pytest.mark.skipif(not GENERATOR.exists(), reason="the generator is not installed: make test-web")
+def test_a_typescript_client_is_generated_from_it(document: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "openapi.json").write_text(json.dumps(document))
+    generate = [str(GENERATOR), str(tmp_path / "openapi.json"), "-o", str(tmp_path / "client.ts")]
+    check = [str(GENERATOR.with_name("tsc")), "--noEmit", "--strict", str(tmp_path / "client.ts")]
+    for command in (generate, check):
+        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        assert run.returncode == 0, run.stdout + run.stderr
+    assert "JobDocument" in (tmp_path / "client.ts").read_text()

@@ -1,0 +1,116 @@
+"""Ids are secrets: none can be guessed from others, and a job that is not yours answers as one that never was."""
+
+import http.client
+import re
+from collections.abc import Iterator
+
+import pytest
+
+import shared.keys
+from shared.keys import KeyRing
+from shared.schemas import JobOptions
+from shared.vitals import Branch
+from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, new_service
+
+UNKNOWN = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+MINE, THEIRS = {"X-API-Key": "mine"}, {"X-API-Key": "theirs"}
+RESOURCES = (("GET", ""), ("DELETE", ""), ("GET", "/events"), ("GET", "/waveforms"), ("GET", "/fhir"))
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A gateway with two keys; nobody works on its jobs."""
+    service = new_service(
+        tmp_path_factory.mktemp("ids") / "service", api_keys="mine,theirs", job_deadline_s=600, key_rate_per_min=0
+    )
+    yield service
+    end_service(service)
+
+
+def submit(service: Service, headers: dict[str, str]) -> str:
+    with service.client() as client:
+        answer = client.post("/v1/jobs", content=LOOKS_LIKE_MP4, headers=headers)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def answer_of(service: Service, method: str, path: str, headers: dict[str, str]) -> tuple[int, list[str], bytes]:
+    """Status, headers and body of a path that is sent as it is written here; only the clock is left out."""
+    wire = http.client.HTTPConnection("127.0.0.1", service.port, timeout=40)
+    try:
+        wire.request(method, path, headers=headers)
+        answer = wire.getresponse()
+        named = [f"{name}: {value}" for name, value in answer.getheaders() if name.lower() != "date"]
+        return answer.status, named, answer.read()
+    finally:
+        wire.close()
+
+
+def test_ids_of_one_moment_share_nothing(service: Service) -> None:
+    ids = [submit(service, MINE) for _ in range(40)]
+    assert all(re.fullmatch("[0-9A-HJKMNP-TV-Z]{26}", one) for one in ids)
+    # By chance, two of 40 share their first 5 characters once in 40,000 runs; ids that hold a time share 8 or more.
+    assert len({one[:5] for one in ids}) == len({one[-5:] for one in ids}) == len(ids)
+
+
+@pytest.mark.parametrize(("method", "suffix"), RESOURCES)
+def test_what_is_not_ones_own_job_answers_as_no_job(service: Service, method: str, suffix: str) -> None:
+    mine, theirs = submit(service, MINE), submit(service, THEIRS)
+    # A finished job has keys of every kind beside its own.
+    service.redis.set(service.records.waves_key(theirs), "{}", ex=600)
+    never_was = answer_of(service, method, f"/v1/jobs/{UNKNOWN}{suffix}", MINE)
+    assert never_was[0] == 404
+    assert b"urn:facevitals:problem:unknown-job" in never_was[2]
+    others = [
+        *(theirs, f"{theirs}:events", f"{theirs}:waves", f"{theirs}%3Aevents", f"{mine}:events", f"{mine}:waves"),
+        *("".join(f"%{ord(letter):02x}" for letter in theirs), theirs.lower(), mine.lower(), mine[:-1], f"{mine}0"),
+        *(f"{mine}%20", f"%20{mine}", f"{mine}%0a", f"{mine}%00", f"{mine}%ff", f"{mine}%C3%A9", "x", "%00", "*", "-"),
+        *(".", "..", "..%5C..", "%2e%2e", "I" * 26, "O0" * 13, "9" * 4000, "%EF%BC%90" * 26),
+    ]
+    answers = {other: answer_of(service, method, f"/v1/jobs/{other}{suffix}", MINE) for other in others}
+    assert {other: answer for other, answer in answers.items() if answer != never_was} == {}
+    # Nothing happened to them either.
+    assert answer_of(service, "GET", f"/v1/jobs/{theirs}", THEIRS)[0] == 200
+    assert answer_of(service, "GET", f"/v1/jobs/{mine}", MINE)[0] == 200
+
+
+def test_waiting_for_anothers_job_answers_as_no_job(service: Service) -> None:
+    asked = {**MINE, "Prefer": "wait=1", "Last-Event-ID": "0-1"}
+    theirs = submit(service, THEIRS)
+    for suffix in ("", "/events"):
+        never_was, foreign, malformed = (
+            answer_of(service, "GET", f"/v1/jobs/{job}{suffix}", asked) for job in (UNKNOWN, theirs, f"{theirs}:events")
+        )
+        assert never_was == foreign == malformed
+
+
+def test_an_idempotency_key_is_its_owners_alone(service: Service) -> None:
+    first, second, again = (
+        submit(service, {**headers, "Idempotency-Key": "the-same"}) for headers in (MINE, THEIRS, MINE)
+    )
+    assert first == again != second
+    assert answer_of(service, "GET", f"/v1/jobs/{first}", THEIRS)[0] == 404
+
+
+def test_a_webhooks_message_id_says_nothing_of_its_job(service: Service) -> None:
+    records = service.records
+    for job in (UNKNOWN, UNKNOWN[::-1]):
+        options = JobOptions(webhook_url="https://receiver.example/")
+        records.create(job, list(Branch), options, owner="-", clip_key=f"clips/{job}", deadline_s=600)
+    ids = [str(records.redis.hget(records.key(job), "webhook_id")) for job in (UNKNOWN, UNKNOWN[::-1])]
+    assert all(re.fullmatch("[0-9A-HJKMNP-TV-Z]{26}", one) for one in ids)
+    assert len({one[:5] for one in (*ids, UNKNOWN, UNKNOWN[::-1])}) == 4
+    for job in (UNKNOWN, UNKNOWN[::-1]):
+        records.delete(job)
+
+
+def test_a_key_made_by_an_older_release_still_works(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    ring = KeyRing(service.redis)
+    new = ring.create("new")
+    # 16 characters of 5 bits.
+    assert re.fullmatch("[a-z2-7]{16}", new.stored.id)
+    monkeypatch.setattr(shared.keys, "new_key_id", lambda: "abcdefgh2345")
+    old = ring.create("old")
+    assert old.key.startswith("fv_abcdefgh2345_")
+    for made in (old, new):
+        submit(service, {"X-API-Key": made.key})

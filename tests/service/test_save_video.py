@@ -1,0 +1,134 @@
+"""`/save_video` answers its JSON in time, whatever it was doing: receiving, storing, waiting, or none of them."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from facevitals.broker import crash
+from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, new_service, wait_until
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A gateway that gives this call 3 seconds in place of 285; nobody works on its jobs, which may wait for long."""
+    service = new_service(tmp_path_factory.mktemp("old") / "service", job_deadline_s=900, save_video_limit_s=3)
+    yield service
+    end_service(service)
+
+
+def save_video(service: Service, clip: bytes = LOOKS_LIKE_MP4) -> httpx.Response:
+    """The whole call. The client waits longer than the limit, and shorter than anything else that ends the call."""
+    with httpx.Client(base_url=service.url, timeout=20) as client:
+        return client.post("/save_video", files={"video": clip})
+
+
+def failed(answer: httpx.Response, status: int) -> dict[str, Any]:
+    """The body of a failure, which has the older front end's fields."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    body: dict[str, Any] = answer.json()
+    assert body.keys() == {"success", "message", "result", "reasons", "job"}
+    assert body["success"] is False
+    assert body["message"]
+    return body
+
+
+@contextlib.contextmanager
+def frozen(service: Service) -> Iterator[None]:
+    """A broker whose connections stand and answer nothing."""
+    os.kill(service.broker.child.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(service.broker.child.process.pid, signal.SIGCONT)
+
+
+def waiting_jobs(service: Service) -> list[str]:
+    return [str(job) for job in service.redis.zrange("fv:deadlines", 0, -1)]
+
+
+def test_a_job_that_waits_for_long_goes_on_and_the_answer_names_it(service: Service) -> None:
+    answer = save_video(service)
+    body = failed(answer, 504)
+    job = body["job"]["id"]
+    assert body["job"]["state"] == "queued"
+    assert f"GET /v1/jobs/{job}" in body["message"]
+    assert answer.headers["location"] == f"/v1/jobs/{job}"
+    assert service.document(job)["state"] == "queued"
+
+
+def test_a_body_that_stalls_is_answered_and_leaves_nothing(service: Service) -> None:
+    before = waiting_jobs(service), service.clips
+    wire = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
+    wire.putrequest("POST", "/save_video")
+    wire.putheader("Content-Length", "100000")
+    wire.endheaders(LOOKS_LIKE_MP4)
+    answer = wire.getresponse()
+    assert answer.status == 504
+    body = json.loads(answer.read())
+    wire.close()
+    assert body["success"] is False
+    assert body["job"] is None
+    wait_until(lambda: (waiting_jobs(service), service.clips) == before, "nothing stays")
+
+
+def test_a_frozen_broker_does_not_hold_the_answer_up(service: Service) -> None:
+    with frozen(service):
+        assert failed(save_video(service), 504)["job"] is None
+
+
+def test_a_broker_that_freezes_while_the_job_waits_does_not_either(service: Service) -> None:
+    before, answers = waiting_jobs(service), list[httpx.Response]()
+    caller = threading.Thread(target=lambda: answers.append(save_video(service)))
+    caller.start()
+    wait_until(lambda: waiting_jobs(service) != before, "the job is made")
+    with frozen(service):
+        caller.join()
+    (job,) = set(waiting_jobs(service)) - set(before)
+    # The document as it was last seen.
+    assert failed(answers[0], 504)["job"]["id"] == job
+
+
+def test_a_full_broker_is_said_to_be_away(service: Service) -> None:
+    before = service.clips
+    service.redis.config_set("maxmemory", "1")
+    try:
+        failed(save_video(service), 503)
+    finally:
+        service.redis.config_set("maxmemory", "0")
+    assert service.clips == before
+
+
+def test_what_nobody_foresaw_is_answered_and_logged(service: Service) -> None:
+    before, answers = waiting_jobs(service), list[httpx.Response]()
+    caller = threading.Thread(target=lambda: answers.append(save_video(service)))
+    caller.start()
+    (job,) = wait_until(lambda: set(waiting_jobs(service)) - set(before), "the job is made")
+    # As another release might write it.
+    service.redis.hset(service.records.key(job), "created_at", "yesterday")
+    service.redis.publish("fv:wake", job)
+    caller.join()
+    assert failed(answers[0], 503)["job"]["id"] == job
+    assert "save_video failed" in service.whole_logs()
+    assert "ValueError" in service.whole_logs()
+
+
+def test_a_broker_that_dies_while_the_job_waits_is_said_to_be_away(make_service: Callable[..., Service]) -> None:
+    service, answers = make_service(job_deadline_s=900, save_video_limit_s=60), list[httpx.Response]()
+    caller = threading.Thread(target=lambda: answers.append(save_video(service)))
+    caller.start()
+    (job,) = wait_until(lambda: waiting_jobs(service), "the job is made")
+    crash(service.broker)
+    caller.join()
+    body = failed(answers[0], 503)
+    assert body["job"]["id"] == job
+    assert f"GET /v1/jobs/{job}" in body["message"]
+    assert answers[0].headers["retry-after"]

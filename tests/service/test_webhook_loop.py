@@ -1,0 +1,139 @@
+"""The loop that sends webhooks outlives what it meets: one bad record costs its own webhook and nobody else's."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from api import webhooks
+from api.gateway import Gateway
+from api.webhooks import send_for_ever
+from facevitals.broker import start_broker
+from shared.keys import new_webhook_secret
+from shared.records import WEBHOOKS
+from shared.schemas import JobOptions
+from shared.settings import Settings
+from shared.vitals import Branch
+from shared.webhooks import Outcome, Webhook, Webhooks
+from tests.service.conftest import in_this_process
+from tests.service.receiver import make_certificates, receiving
+
+#: What can be wrong with a finished job's record: fields that are changed, and fields that are lost.
+BAD: dict[str, dict[str, str | None]] = {
+    "half an option": {"options": '{"webhook_url": "https://'},
+    "options of another release": {"options": '{"webhook_url": {"to": "https://receiver.example/"}}'},
+    "no options": {"options": None},
+    "no address": {"options": "{}"},
+    "an address that is none": {"options": '{"webhook_url": "https://receiver:port/"}'},
+    "tries that are no number": {"webhook_tries": "many"},
+    "no owner": {"owner": None},
+    "no end": {"finished_at": None},
+}
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def gateway(certificates: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+    authority, _ = certificates
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    broker = start_broker(tmp_path / "broker")
+    settings = Settings(
+        redis_url=broker.url,
+        data_dir=tmp_path,
+        webhook_secret=new_webhook_secret(),
+        webhook_allow="127.0.0.0/8, ::1/128",
+    )
+    gateway = in_this_process(settings)
+    yield gateway
+    gateway.records.redis.close()
+    broker.child.stop(3)
+
+
+def finished_job(gateway: Gateway, job: str, url: str) -> None:
+    options = JobOptions(webhook_url=url)
+    gateway.records.create(job, list(Branch), options, owner="-", clip_key=f"clips/{job}", deadline_s=60)
+    gateway.records.time_out(job)
+
+
+def run_until(gateway: Gateway, true: Callable[[], object]) -> None:
+    """The loop, until something holds; it must not have ended by itself."""
+
+    async def run() -> None:
+        loop = asyncio.create_task(send_for_ever(gateway))
+        end = time.monotonic() + 30
+        while not await asyncio.to_thread(true):
+            assert not loop.done(), "the loop ended"
+            assert time.monotonic() < end, "it never came"
+            await asyncio.sleep(0.05)
+        loop.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await loop
+
+    asyncio.run(run())
+
+
+def test_bad_records_are_dropped_and_counted_and_the_next_webhook_goes_out(
+    gateway: Gateway, certificates: tuple[Path, Path]
+) -> None:
+    redis = gateway.records.redis
+    with receiving(certificates[1], 204) as receiver:
+        for job, fields in BAD.items():
+            finished_job(gateway, job, receiver.url())
+            for name, value in fields.items():
+                if value is None:
+                    redis.hdel(gateway.records.key(job), name)
+                else:
+                    redis.hset(gateway.records.key(job), name, value)
+        finished_job(gateway, "no record", receiver.url())
+        redis.set(gateway.records.key("no record"), "a text", ex=60)
+        # They are due before the good one, and more of them than are taken at once.
+        redis.zadd(WEBHOOKS, dict.fromkeys((*BAD, "no record"), 0.0))
+        finished_job(gateway, "good", receiver.url())
+        run_until(gateway, lambda: not Webhooks(redis).waiting())
+        assert [request.path for request in receiver.requests] == ["/hook"]
+    counters = gateway.records.counters()
+    assert counters["webhooks:broken"] == len(BAD) + 1
+    assert counters[f"webhooks:{Outcome.DELIVERED}"] == 1
+
+
+def test_what_nobody_foresaw_does_not_end_it(
+    gateway: Gateway, certificates: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, monkeys = Webhooks.take, iter([RuntimeError("unforeseen"), TypeError("so is this")])
+
+    def failing(queue: Webhooks, most: int) -> list[Webhook]:
+        for error in monkeys:
+            raise error
+        return take(queue, most)
+
+    monkeypatch.setattr(Webhooks, "take", failing)
+    monkeypatch.setattr(webhooks, "AFTER_UNFORESEEN_S", 0.1)
+    with receiving(certificates[1], 204) as receiver:
+        finished_job(gateway, "good", receiver.url())
+        run_until(gateway, lambda: not Webhooks(gateway.records.redis).waiting())
+        assert len(receiver.requests) == 1
+
+
+def test_it_waits_for_certificates_that_are_not_there_yet(
+    gateway: Gateway, certificates: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    late = tmp_path / "late.pem"
+    monkeypatch.setenv("SSL_CERT_FILE", str(late))
+    monkeypatch.setattr(webhooks, "AFTER_UNFORESEEN_S", 0.1)
+    begun = time.monotonic()
+
+    def there() -> bool:
+        if time.monotonic() > begun + 1 and not late.exists():
+            late.write_bytes(certificates[0].read_bytes())
+        return not Webhooks(gateway.records.redis).waiting()
+
+    with receiving(certificates[1], 204) as receiver:
+        finished_job(gateway, "good", receiver.url())
+        run_until(gateway, there)
+        assert len(receiver.requests) == 1

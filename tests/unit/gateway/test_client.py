@@ -1,0 +1,123 @@
+"""`facevitals submit` before what is no gateway: a captive portal, a proxy, a connection that ends too soon."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from facevitals import cli, client
+from facevitals.client import RESUMES, Client, ServerEvent, SubmitFailedError
+
+DONE = json.loads((Path(__file__).parents[3] / "web/src/fixtures/succeeded.json").read_text())
+PAGE = "<!doctype html><title>Sign in</title>"
+ODD = [PAGE, "", "null", "[]", '"ok"', "{}", json.dumps({"id": 7}), json.dumps(DONE)[:300]]
+Answer = Callable[[str, str], tuple[int, str]]
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Answer], str]]:
+    """A server on loopback that answers as it is told; nobody waits between tries."""
+    monkeypatch.setattr(client, "PAUSE_S", 0)
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(answer: Answer) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def respond(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                status, body = answer(self.command, self.path)
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            do_GET = do_POST = respond  # noqa: N815
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(b"clip")
+    return path
+
+
+@pytest.mark.parametrize("body", ODD)
+def test_an_upload_that_something_else_took_fails_with_a_reason(
+    serve: Callable[[Answer], str], clip: Path, body: str
+) -> None:
+    url = serve(lambda *_: (202, body))
+    with pytest.raises(SubmitFailedError, match="not as a gateway"):
+        Client(url).submit(clip)
+    # The command ends in one sentence, not in a traceback.
+    result = CliRunner().invoke(cli.app, ["submit", str(clip), "--url", url])
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize("body", ODD)
+def test_odd_answers_in_between_are_asked_again(serve: Callable[[Answer], str], body: str) -> None:
+    odd = iter([body] * (RESUMES - 1))
+
+    def answer(_: str, path: str) -> tuple[int, str]:
+        return (200, body) if path.endswith("/events") else (200, next(odd, json.dumps(DONE)))
+
+    events: list[ServerEvent] = []
+    assert Client(serve(answer)).follow("x", events.append).state == "succeeded"
+    assert events == []
+
+
+@pytest.mark.parametrize("body", ODD)
+def test_odd_answers_for_good_end_with_a_reason(serve: Callable[[Answer], str], body: str) -> None:
+    with pytest.raises(SubmitFailedError, match="not as a gateway"):
+        Client(serve(lambda *_: (200, body))).follow("x", lambda _: None)
+
+
+@pytest.mark.parametrize("data", ["null", "[]", "7", "<p>", '{"name":'])
+def test_what_is_no_event_is_passed_over(serve: Callable[[Answer], str], data: str) -> None:
+    stream = f'event: vital\ndata: {data}\n\nevent: state\ndata: {{"state":"running"}}\n\nevent: done\ndata: {{}}\n\n'
+    url = serve(lambda _, path: (200, stream if path.endswith("/events") else json.dumps(DONE)))
+    events: list[ServerEvent] = []
+    Client(url).follow("x", events.append)
+    assert [event.name for event in events] == ["state", "done"]
+
+
+def test_an_event_without_its_fields_ends_no_command(serve: Callable[[Answer], str], clip: Path) -> None:
+    odd = "".join(
+        f"event: {name}\ndata: {data}\n\n"
+        for name in ("stage", "vital")
+        for data in ("{}", '{"vital": null}', '{"name": "age", "vital": {"value": {}}}', '{"branch": 1, "stage": 2}')
+    )
+    stream = odd + "event: done\ndata: {}\n\n"
+    url = serve(
+        lambda method, path: (
+            (202, json.dumps(DONE))
+            if method == "POST"
+            else (200, stream if path.endswith("/events") else json.dumps(DONE))
+        )
+    )
+    result = CliRunner().invoke(cli.app, ["submit", str(clip), "--url", url])
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("body", ["null", "[]", '"no"', PAGE, '{"title": 7}'])
+def test_a_refusal_that_explains_nothing_is_named_by_its_status(
+    serve: Callable[[Answer], str], clip: Path, body: str
+) -> None:
+    with pytest.raises(SubmitFailedError, match="503"):
+        Client(serve(lambda *_: (503, body))).submit(clip)
