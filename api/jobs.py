@@ -51,6 +51,7 @@ UPLOAD_BODY: Final[dict[str, Any]] = {
                 "schema": {
                     "type": "object",
                     "required": ["clip"],
+                    "additionalProperties": False,
                     "properties": {
                         "clip": {"type": "string", "format": "binary"},
                         "vitals": {
@@ -84,6 +85,9 @@ UPLOAD_PROBLEMS: Final = (
     problems.KeyMissing,
     problems.KeyRefused,
     problems.ScopeMissing,
+    problems.ForeignOrigin,
+    problems.WrongHost,
+    problems.BodyTooSlow,
     problems.IdempotencyInProgress,
     problems.UploadTooLarge,
     problems.UnsupportedMedia,
@@ -92,10 +96,14 @@ UPLOAD_PROBLEMS: Final = (
     problems.QueueFull,
     problems.RateExceeded,
     problems.TooManyActive,
+    problems.TooManyUploads,
     problems.BrokerAway,
     problems.StoreAway,
 )
-KEY_PROBLEMS: Final = (problems.KeyMissing, problems.KeyRefused, problems.ScopeMissing)
+KEY_PROBLEMS: Final = (
+    *(problems.KeyMissing, problems.KeyRefused, problems.ScopeMissing),
+    *(problems.ForeignOrigin, problems.WrongHost),
+)
 
 
 def _options(vitals: str | None, retain_clip: str | bool | None, webhook_url: str | None) -> JobOptions:

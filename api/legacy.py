@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from api import limits
 from api.gateway import Gateway, gateway_of
@@ -56,12 +57,14 @@ _FAILURES: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": SaveVideoAnswer, "description": text}
     for status, text in {
         401: "An API key is needed.",
-        403: "The API key is not accepted, or may not submit.",
+        403: "The API key is not accepted, or may not submit; or the call comes from another site.",
+        408: "The clip came too slowly.",
         413: "The clip is too large.",
         415: "Not an MP4 or WebM.",
+        421: "The gateway has no keys, and the request was not addressed to this machine.",
         422: "The form can't be used, or the clip can't be analysed.",
         429: "Too many jobs are waiting, or too many of this key.",
-        503: "Broker or store away.",
+        503: "Broker or store away, or too many uploads at once.",
         504: "No answer in time.",
     }.items()
 }
@@ -80,6 +83,8 @@ async def save_video(request: Request, gateway: GatewayDep) -> Response:
         answer = _answer(problem.status, f"{problem.title}. {problem.detail}")
         answer.headers.update(problem.headers)
         return answer
+    except ClientDisconnect:
+        raise
     except Exception:
         return _answer(503, "The service has a problem. Try again in a while.")
 

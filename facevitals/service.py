@@ -32,6 +32,7 @@ def gateway() -> None:
     import uvicorn
 
     from api.app import create_app
+    from api.connections import BoundedConnection
 
     config = settings()
     # Every client that follows its job holds a connection; a login shell allows 1,024 files by default.
@@ -48,6 +49,9 @@ def gateway() -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        http=BoundedConnection,
+        ws="none",
+        timeout_keep_alive=config.client_timeout_s,
         # Open event streams would hold the process for ever.
         timeout_graceful_shutdown=3,
     )
