@@ -1,4 +1,4 @@
-"""The gateway application: `uvicorn --factory api.app:create_app`."""
+"""The gateway application. `facevitals gateway` serves it, on connections with limits (`api.connections`)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import docs, jobs, legacy, operations, origins, page, problems, webhooks
 from api.admission import Admission
+from api.bodies import BodyLimits
 from api.gateway import Gateway
 from api.hub import Hub
 from api.keys import Gatekeeper
@@ -118,6 +119,13 @@ def create_app(config: Settings | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.gatekeeper = Gatekeeper(config)
+    # The last one added is the outermost: a refused body too is answered with CORS and security headers.
+    app.add_middleware(
+        BodyLimits,
+        max_bytes=config.max_upload_bytes,
+        silence_s=config.client_timeout_s,
+        at_once=config.max_uploads,
+    )
     origins.install(app, config)
     app.add_middleware(SecurityHeaders)
     if traced:

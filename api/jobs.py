@@ -54,6 +54,7 @@ UPLOAD_BODY: Final[dict[str, Any]] = {
                 "schema": {
                     "type": "object",
                     "required": ["clip"],
+                    "additionalProperties": False,
                     "properties": {
                         "clip": {"type": "string", "format": "binary"},
                         "vitals": {
@@ -87,6 +88,9 @@ UPLOAD_PROBLEMS: Final = (
     problems.KeyMissing,
     problems.KeyRefused,
     problems.ScopeMissing,
+    problems.ForeignOrigin,
+    problems.WrongHost,
+    problems.BodyTooSlow,
     problems.IdempotencyInProgress,
     problems.UploadTooLarge,
     problems.UnsupportedMedia,
@@ -95,12 +99,16 @@ UPLOAD_PROBLEMS: Final = (
     problems.QueueFull,
     problems.RateExceeded,
     problems.TooManyActive,
+    problems.TooManyUploads,
     problems.BrokerAway,
     problems.BrokerFull,
     problems.BrokerRefused,
     problems.StoreAway,
 )
-KEY_PROBLEMS: Final = (problems.KeyMissing, problems.KeyRefused, problems.ScopeMissing)
+KEY_PROBLEMS: Final = (
+    *(problems.KeyMissing, problems.KeyRefused, problems.ScopeMissing),
+    *(problems.ForeignOrigin, problems.WrongHost),
+)
 
 
 def _options(vitals: str | None, retain_clip: str | bool | None, webhook_url: str | None) -> JobOptions:

@@ -1,7 +1,8 @@
 """Who may ask: keys from the settings and keys from the broker (`facevitals keys`), compared in constant time.
 
 Open, for anybody, is a gateway only while its settings allow it and no key was ever made. One that listens on loopback
-is open to its own machine: a request that a proxy passed on came from elsewhere, and is not let in.
+is open to its own machine: a request that a proxy passed on came from elsewhere, and is not let in. Nor is one that a
+page from elsewhere made this machine's browser send.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
+from api import origins
 from api.gateway import gateway_in
 from api.problems import KeyMissing, KeyRefused, ScopeMissing
 from shared.keys import ALL_SCOPES, KEY_PATTERN, KeyRing, Scope
@@ -96,6 +98,8 @@ async def caller_of(request: Request, scope: Scope) -> Caller:
         KeyMissing: a key is needed and none was sent.
         KeyRefused: it is not one of ours, or not any more.
         ScopeMissing: it is, but not for this.
+        WrongHost: no key is needed, and the request is not addressed to this machine.
+        ForeignOrigin: no key is needed, and a page from elsewhere made the request.
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     sent = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key")
@@ -108,6 +112,8 @@ async def caller_of(request: Request, scope: Scope) -> Caller:
             "with `facevitals keys create`, or set FACEVITALS_ALLOW_OPEN=true.",
             headers={"WWW-Authenticate": "Bearer"},
         )
+    if caller.owner == ANYBODY:
+        origins.check(request, gateway.settings)
     if scope not in caller.scopes:
         raise ScopeMissing(f"It lacks the scope '{scope}'. Ask the operator for a key that has it.")
     return caller

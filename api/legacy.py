@@ -64,12 +64,14 @@ _FAILURES: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": SaveVideoAnswer, "description": text}
     for status, text in {
         401: "An API key is needed.",
-        403: "The API key is not accepted, or may not submit.",
+        403: "The API key is not accepted, or may not submit; or the call comes from another site.",
+        408: "The clip came too slowly.",
         413: "The clip is too large.",
         415: "Not an MP4 or WebM.",
+        421: "The gateway has no keys, and the request was not addressed to this machine.",
         422: "The form can't be used, or the clip can't be analysed.",
         429: "Too many jobs are waiting, or too many of this key.",
-        503: "Broker or store away.",
+        503: "Broker or store away, or too many uploads at once.",
         504: "No result in time; `message` says where the job goes on.",
     }.items()
 }
@@ -153,7 +155,7 @@ async def _serve(request: Request, gateway: Gateway, call: _Call) -> Response:
         log.warning("save_video without a store", job=call.job_id, error=type(error).__name__)
         return call.failed(503, f"{StoreAway.title}.", {"Retry-After": "30"})
     except ClientDisconnect:
-        return call.failed(503, "The upload broke off.")
+        raise
     except Exception:
         log.exception("save_video failed", job=call.job_id)
         return call.failed(503, "The service has a problem. Try again in a while.")

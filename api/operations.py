@@ -99,7 +99,10 @@ def _readiness(gateway: Gateway) -> Readiness:
 @router.get(
     "/v1/models",
     response_model=ModelList,
-    responses=problems.responses(problems.KeyMissing, problems.KeyRefused, problems.ScopeMissing, problems.BrokerAway),
+    responses=problems.responses(
+        *(problems.KeyMissing, problems.KeyRefused, problems.ScopeMissing),
+        *(problems.ForeignOrigin, problems.WrongHost, problems.BrokerAway),
+    ),
 )
 async def models(gateway: GatewayDep, _: Owner) -> Response:
     """What the running workers have loaded: model, vitals served, licence, load time."""

@@ -1,19 +1,26 @@
 """Every error that the gateway answers: `application/problem+json` (RFC 9457) with a stable `type`."""
 
 import re
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from fastapi import FastAPI, Request
+import structlog
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from shared.broker_errors import Trouble, trouble_of
 
+log = structlog.get_logger()
+
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:facevitals:problem:"
+#: What proxies log for a client that did not wait; it is never sent.
+CLIENT_LEFT: Final = 499
 
 
 class ProblemDetails(BaseModel):
@@ -77,10 +84,28 @@ class ScopeMissing(ApiProblem):
     status, kind, title = 403, "scope-missing", "This API key may not do that"
 
 
+class ForeignOrigin(ApiProblem):
+    """The gateway asks for no key, and a page from elsewhere made the browser call it."""
+
+    status, kind, title = 403, "foreign-origin", "Pages from elsewhere may not call this gateway"
+
+
+class WrongHost(ApiProblem):
+    """The gateway is open to its own machine, and `Host` is not a name of it."""
+
+    status, kind, title = 421, "wrong-host", "This gateway does not have that name"
+
+
 class IdempotencyInProgress(ApiProblem):
     """A request with the same Idempotency-Key is being served."""
 
     status, kind, title = 409, "idempotency-in-progress", "The same Idempotency-Key is being served"
+
+
+class BodyTooSlow(ApiProblem):
+    """The client sent nothing for too long, or sends too slowly."""
+
+    status, kind, title = 408, "request-too-slow", "The request came too slowly"
 
 
 class UploadTooLarge(ApiProblem):
@@ -123,6 +148,12 @@ class TooManyActive(ApiProblem):
     """As many jobs of the API key as it may have are waiting or running."""
 
     status, kind, title = 429, "too-many-active", "Too many jobs of this API key are under way"
+
+
+class TooManyUploads(ApiProblem):
+    """As many uploads as the settings allow are being received."""
+
+    status, kind, title = 503, "too-many-uploads", "Too many uploads at once"
 
 
 class BrokerAway(ApiProblem):
@@ -197,19 +228,28 @@ def install(app: FastAPI) -> None:
         body = problem_body(error.status_code, kind, phrase, str(error.detail))
         headers = dict(error.headers or {})
         if error.status_code == 405:
-            headers["Allow"] = ", ".join(_allowed(app, request))
+            headers["Allow"] = ", ".join(_allowed(app, request, headers))
         return JSONResponse(body, status_code=error.status_code, headers=headers, media_type=MEDIA_TYPE)
+
+    @app.exception_handler(ClientDisconnect)
+    async def client_left(request: Request, _: ClientDisconnect) -> Response:
+        # Ordinary, and nobody is left to answer. The route, not the address: that holds the job's id.
+        route = getattr(request.scope.get("route"), "path", "unknown")
+        log.info("client hung up before its request was whole", method=request.method, route=route)
+        return Response(status_code=CLIENT_LEFT)
 
     @app.exception_handler(Exception)
     async def unexpected(_: Request, __: Exception) -> JSONResponse:
         return ApiProblem("The error was logged. Try again; if it stays, tell the operator.").response()
 
 
-def _allowed(app: FastAPI, request: Request) -> list[str]:
+def _allowed(app: FastAPI, request: Request, headers: Mapping[str, str]) -> list[str]:
     """Every method of the resource: the router knows only those of the first route that has its path."""
     path = request.url.path
-    allowed: set[str] = set()
+    allowed = {method.strip() for method in headers.get("Allow", "").split(",") if method.strip()}
     for template, operations in app.openapi()["paths"].items():
         if re.fullmatch(re.sub(r"{[^}]+}", "[^/]+", template), path):
             allowed |= {method.upper() for method in operations}
+    if "GET" in allowed:
+        allowed.add("HEAD")
     return sorted(allowed)

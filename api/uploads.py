@@ -9,20 +9,21 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from api.problems import ApiProblem, BadParameter, StoreAway, UnsupportedMedia, UploadTooLarge
+from api.bodies import FORM_BYTES
+from api.problems import BadParameter, StoreAway, UnsupportedMedia, UploadTooLarge
 from shared.sealing import Seal
 from shared.store import ClipStore, ClipWriter, StoreUnavailableError
 
 #: Form fields that may carry the clip; the second and third are older front ends'.
 CLIP_FIELDS: Final = ("clip", "video", "file")
+#: The other form fields; each may be sent once.
+OPTION_FIELDS: Final = ("vitals", "retain_clip", "webhook_url")
 #: Bytes looked at before anything is stored.
 HEAD_BYTES: Final = 64
 #: Longest other form field.
 FIELD_BYTES: Final = 4096
 #: Bytes gathered before the store is called: crossing into it costs more than copying.
-GATHER_BYTES: Final = 1 << 20
-#: How much of a refused upload is still read, so that the client gets to see the answer.
-DRAIN_BYTES: Final = 16_000_000
+GATHER_BYTES: Final = 1 << 17
 
 
 @dataclass
@@ -47,6 +48,7 @@ class _Form:
         self.fields: dict[str, str] = {}
         self.clip_seen = False
         self.ended = False
+        self._beside_the_clip = 0
         self._chunks: list[bytes] = []
         self._header = [b"", b""]
         self._headers: dict[bytes, bytes] = {}
@@ -67,9 +69,19 @@ class _Form:
         )
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Parse a piece of the body; returns the clip's bytes in it."""
+        """Parse a piece of the body; returns the clip's bytes in it.
+
+        Raises:
+            python_multipart.exceptions.FormParserError: it is not a form.
+            BadParameter: it has a field that is unknown, too long, or there already.
+            UploadTooLarge: what is not the clip is larger than `FORM_BYTES`.
+        """
         self._parser.write(data)
         chunks, self._chunks = self._chunks, []
+        # Boundaries, headers and what lies before the first and after the last part count: the parser skips them.
+        self._beside_the_clip += len(data) - sum(map(len, chunks))
+        if self._beside_the_clip > FORM_BYTES:
+            raise UploadTooLarge(f"Beside its clip a form may have {FORM_BYTES} bytes.")
         return chunks
 
     def _begin(self) -> None:
@@ -89,6 +101,11 @@ class _Form:
             if self.clip_seen:
                 raise BadParameter("The form has more than one clip. Send one clip a request.")
             self.clip_seen = True
+        elif self._name not in OPTION_FIELDS:
+            known = ", ".join((*CLIP_FIELDS, *OPTION_FIELDS))
+            raise BadParameter(f"The form field {self._name[:40]!r} is unknown. Known are: {known}.")
+        elif self._name in self.fields:
+            raise BadParameter(f"The form has the field {self._name!r} more than once.")
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._name in CLIP_FIELDS:
@@ -170,27 +187,16 @@ async def receive(
     """Store the request's clip under `key`, sealed if asked. When this raises, nothing stays in the store.
 
     Raises:
-        UploadTooLarge: more than `max_bytes`.
+        UploadTooLarge: more than `max_bytes`, or `FORM_BYTES` beside them.
         UnsupportedMedia: not an MP4 or WebM by its first bytes, or empty.
-        BadParameter: the form is malformed or has no clip.
+        BadParameter: the form is malformed, has no clip, or a field that is not known.
         StoreAway: the store refused.
     """
-    try:
-        return await _receive(request, store, key, max_bytes, hashed=hashed, seal=seal)
-    except ApiProblem:
-        await _drain(request)
-        raise
-
-
-async def _receive(
-    request: Request, store: ClipStore, key: str, max_bytes: int, *, hashed: bool, seal: Seal | None
-) -> Upload:
     too_large = UploadTooLarge(
         f"The gateway takes clips of at most {max_bytes / 1e6:.0f} MB. Record 15 s at 640x480, or lower the bitrate."
     )
     declared = request.headers.get("content-length", "")
-    # A form adds its boundaries and headers to the clip's size.
-    if declared.isdigit() and int(declared) > max_bytes + 64_000:
+    if declared.isdigit() and int(declared) > max_bytes + FORM_BYTES:
         raise too_large
     form = _form_of(request)
     head = b""
@@ -217,15 +223,3 @@ async def _receive(
     except StoreUnavailableError as error:
         raise StoreAway("The clip was not accepted. Try again later.", headers={"Retry-After": "30"}) from error
     return Upload(sha256=intake.sha256, fields=form.fields if form else {})
-
-
-async def _drain(request: Request) -> None:
-    """Read a bounded rest: a client that is still sending would else see a broken pipe in place of the answer."""
-    read = 0
-    try:
-        async for data in request.stream():
-            read += len(data)
-            if read > DRAIN_BYTES:
-                return
-    except Exception:  # noqa: S110  (the stream was read already, or the client went away: either is fine here)
-        pass

@@ -22,9 +22,17 @@ FROM_ENVIRONMENT: Final = frozenset(
 ISOLATED: Final = frozenset(
     {
         *("redis_url", "store_url", "data_dir", "host", "port", "otlp_endpoint"),
-        *("api_keys", "allow_open", "require_keys", "key_rate_per_min", "key_max_active", "cors_origins"),
+        *(
+            "api_keys",
+            "allow_open",
+            "allow_hosts",
+            "require_keys",
+            "key_rate_per_min",
+            "key_max_active",
+            "cors_origins",
+        ),
         *("webhook_secret", "webhook_allow", "webhook_retry_s"),
-        *("max_queued", "result_ttl_s", "max_tasks_per_child"),
+        *("max_queued", "max_uploads", "client_timeout_s", "result_ttl_s", "max_tasks_per_child"),
     }
 )
 

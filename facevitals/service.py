@@ -34,6 +34,7 @@ def gateway() -> None:
     import uvicorn
 
     from api.app import create_app
+    from api.connections import BoundedConnection
 
     config = settings()
     # Every client that follows its job holds a connection; a login shell allows 1,024 files by default.
@@ -52,6 +53,9 @@ def gateway() -> None:
         server_header=False,
         # One, whatever WEB_CONCURRENCY says: an application that is handed over can't be started twice.
         workers=1,
+        http=BoundedConnection,
+        ws="none",
+        timeout_keep_alive=config.client_timeout_s,
         # Open event streams would hold the process for ever.
         timeout_graceful_shutdown=3,
     )

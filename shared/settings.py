@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     models_dir: Path | None = Field(None, description="folder of model files; empty: DATA_DIR/models")
     api_keys: str = Field("", description="comma-separated keys; empty: open, for loopback only")
     allow_open: bool = Field(False, description="let a gateway without keys serve others than this machine")
+    allow_hosts: str = Field(
+        "", description="comma-separated names that a gateway without keys has besides localhost; ALLOW_OPEN alone: any"
+    )
     require_keys: bool = Field(False, description="ask for a key of `facevitals keys` wherever the gateway listens")
     key_rate_per_min: int = Field(120, ge=0, description="clips a minute from one key before 429; 0: no limit")
     key_max_active: int = Field(200, ge=0, description="one key's jobs waiting or running before 429; 0: no limit")
@@ -42,6 +45,10 @@ class Settings(BaseSettings):
     webhook_allow: str = Field("", description="comma-separated networks that webhooks may reach though not public")
     webhook_retry_s: float = Field(5, gt=0, description="seconds before a webhook's first retry; each later wait is 6x")
     max_upload_mb: int = Field(50, ge=1, description="largest upload, in 10^6 bytes")
+    max_uploads: int = Field(100, ge=1, description="bodies that a gateway receives at once; others wait, then get 503")
+    client_timeout_s: int = Field(
+        15, ge=1, description="seconds a client may take for a request's header, and be silent in its body, before 408"
+    )
     max_queued: int = Field(10_000, ge=1, description="jobs waiting or running before uploads are answered 429")
     result_ttl_s: int = Field(86_400, ge=60, description="how long documents, events and waveforms are kept")
     clip_ttl_s: int = Field(3_600, ge=10, description="how long a clip may lie at most, retained or forgotten")
@@ -135,6 +142,11 @@ class Settings(BaseSettings):
     def origins(self) -> tuple[str, ...]:
         """The origins whose pages may call."""
         return _listed(self.cors_origins)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Names besides localhost to which a gateway without keys answers."""
+        return _listed(self.allow_hosts.lower())
 
     @property
     def webhook_networks(self) -> tuple[str, ...]:

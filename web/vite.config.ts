@@ -28,7 +28,8 @@ export default defineConfig({
     license: { fileName: 'licenses.txt' },
   },
   worker: { format: 'es' },
-  server: { proxy: { '/v1': gateway } },
+  // Under the page's own Host: a gateway without keys refuses calls from other origins.
+  server: { proxy: { '/v1': { target: gateway, changeOrigin: false } } },
   test: {
     environment: 'happy-dom',
     include: ['src/**/*.test.{ts,tsx}'],

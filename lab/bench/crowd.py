@@ -108,7 +108,7 @@ async def _follow_all(settings: Settings, pid: int, followers: int, jobs: list[s
 
 async def _open(port: int, job_id: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 18)
-    writer.write(f"GET /v1/jobs/{job_id}/events HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
+    writer.write(f"GET /v1/jobs/{job_id}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
     await _until(reader, b"event: state")
     return reader, writer
 

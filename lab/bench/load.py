@@ -161,7 +161,7 @@ def _more(wire: socket.socket) -> bytes:
 
 def _request(path: str, body: bytes, length: int | None = None) -> bytes:
     size = len(body) if length is None else length
-    lines = [f"POST {path} HTTP/1.1", "Host: bench", "Content-Type: application/octet-stream"]
+    lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/octet-stream"]
     return "\r\n".join([*lines, f"Content-Length: {size}", "", ""]).encode() + body
 
 

@@ -98,7 +98,9 @@ def test_an_upload_broken_off_leaves_nothing(odd_service: Service) -> None:
     before = len(odd_service.clips)
     with socket.create_connection(("127.0.0.1", odd_service.port)) as wire:
         wire.sendall(
-            b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + LOOKS_LIKE_MP4 + b"\x00" * 100_000
+            b"POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900000\r\n\r\n"
+            + LOOKS_LIKE_MP4
+            + b"\x00" * 100_000
         )
         time.sleep(0.3)
     wait_until(lambda: len(odd_service.clips) <= before, "the broken upload is erased")

@@ -188,6 +188,23 @@ def test_save_video_is_refused_too_large_a_clip_in_its_own_words(site: Site, siz
     of_save_video(site.client.post("/save_video", content=webm(size)), 413)
 
 
+def test_the_page_behind_nginx_may_call_an_open_gateway_and_others_may_not(site: Site) -> None:
+    # The port is part of both: nginx has to pass `Host` on as it came.
+    own = site.client.post("/v1/jobs", content=webm(2000), headers={"Origin": site.url})
+    assert own.status_code == 202
+    assert site.client.delete(own.headers["location"], headers={"Origin": site.url}).status_code == 204
+    for origin in ("https://localhost", "https://evil.example", "null"):
+        assert site.client.post("/v1/jobs", content=webm(2000), headers={"Origin": origin}).status_code == 403
+
+
+def test_large_headers_are_refused_as_a_problem_before_the_gateway_does(site: Site) -> None:
+    assert site.client.get("/livez", headers={"X-Long": "a" * 7_000, "X-Longer": "a" * 7_000}).status_code == 200
+    for size in (9_000, 40_000):
+        answer = site.client.get("/livez", headers={"X-Long": "a" * size})
+        assert answer.status_code == 431
+        assert answer.json()["type"] == "urn:facevitals:problem:header-too-large"
+
+
 def test_events_arrive_as_they_happen(site: Site) -> None:
     location = site.client.post("/v1/jobs", content=webm(2000)).headers["location"]
     begun = time.monotonic()

@@ -163,7 +163,7 @@ def test_a_clip_whose_gateway_died_before_its_job_was_made_goes_by_its_age(store
 def test_an_upload_that_breaks_off_leaves_nothing(stored: Stored) -> None:
     before = set(stored.contents())
     with socket.create_connection(("127.0.0.1", stored.service.port)) as wire:
-        head = b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\n"
+        head = b"POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 20000000\r\n\r\n"
         wire.sendall(head + LOOKS_LIKE_MP4 + MARK * 400_000)
         time.sleep(0.5)
 
