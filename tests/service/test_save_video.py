@@ -113,7 +113,7 @@ def test_what_nobody_foresaw_is_answered_and_logged(service: Service) -> None:
     caller.start()
     (job,) = wait_until(lambda: set(waiting_jobs(service)) - set(before), "the job is made")
     # As another release might write it.
-    service.redis.hset(service.records.key(job), "created_at", "yesterday")
+    service.redis.hset(service.records.key(job), "created", "yesterday")
     service.redis.publish("fv:wake", job)
     caller.join()
     assert failed(answers[0], 503)["job"]["id"] == job

@@ -24,6 +24,9 @@ CHOSEN: dict[str, Any] = {
 }
 
 
+AT_THEIR_MOST = {"save_video_limit_s"}
+
+
 def another(name: str, annotation: Any, default: Any) -> Any:  # noqa: ANN401
     """A valid value that is not the default; Raises for a type that nobody has met yet."""
     if name in CHOSEN:
@@ -33,7 +36,8 @@ def another(name: str, annotation: Any, default: Any) -> Any:  # noqa: ANN401
     if get_origin(annotation) is Literal:
         return next(value for value in get_args(annotation) if value != default)
     if annotation in {int, float}:
-        return annotation(default + 1)
+        # Some are at their upper bound.
+        return annotation(default - 1 if name in AT_THEIR_MOST else default + 1)
     if annotation in {bool, str, Path}:
         return {bool: not default, str: f"{default} other", Path: Path("a folder/of.models")}[annotation]
     pytest.fail(f"{name}: say here how a {annotation} that is not the default looks")
