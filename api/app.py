@@ -16,6 +16,7 @@ from api import docs, jobs, legacy, operations, origins, page, problems, webhook
 from api.admission import Admission
 from api.bodies import BodyLimits
 from api.gateway import Gateway
+from api.head import HeadAsGet
 from api.hub import Hub
 from api.keys import Gatekeeper
 from api.sweep import sweep_for_ever
@@ -119,6 +120,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.gatekeeper = Gatekeeper(config)
+    app.add_middleware(HeadAsGet)
     # The last one added is the outermost: a refused body too is answered with CORS and security headers.
     app.add_middleware(
         BodyLimits,

@@ -23,7 +23,7 @@ DRAIN_BYTES: Final = 16_000_000
 DRAIN_S: Final = 20.0
 
 #: How many requests may wait to send their bodies, beside those that do.
-WAITING_SHARE: Final = 2
+WAITING_SHARE: Final = 1
 
 #: Methods whose requests have no use for a body.
 BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})

@@ -69,6 +69,7 @@ class BoundedConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came piece by piece, as far as the limits allow."""
         at = 0
+        was_in_head = self._in_head
         while at < len(data) and not self._refused and not self.transport.is_closing():
             if not self._in_head:
                 piece = data[at : at + FRAMING_BYTES]
@@ -84,6 +85,9 @@ class BoundedConnection(HttpToolsProtocol):
                 super().data_received(piece)
                 self._time_the_head()
             at += len(piece)
+        if was_in_head and not (self._in_head or self._refused or self.transport.is_closing()):
+            # Who waits for a place to send a body shall not fill memory with it: the application's first read goes on.
+            self.flow.pause_reading()
         if self._refused:
             self._thrown_away += len(data) - at
             if self._thrown_away > LINGER_BYTES:

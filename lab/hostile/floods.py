@@ -183,7 +183,7 @@ ATTACKS: Final[dict[Callable[[], Pieces], int]] = {
     epilogue: 16,
     endless_part_header: 16,
     many_part_headers: 16,
-    endless_chunks: 400,
+    endless_chunks: 100,
     tiny_chunks: 16,
     chunk_extension: 16,
     trailers: 16,

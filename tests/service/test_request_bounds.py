@@ -63,7 +63,7 @@ def test_under_attack_the_gateway_stays_small_and_serves_others(bounded: Service
     assert effect.peak_mb < MOST_MB
     assert effect.livez_failures == 0
     # Not a measure of speed: an event loop that stood still for as long served nobody.
-    assert effect.slowest_livez_s < 5
+    assert effect.slowest_livez_s < 10
     assert "Traceback" not in bounded.whole_logs()
 
 
