@@ -8,7 +8,7 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import ApiProblem, BodyTooSlow, TooManyUploads, UploadTooLarge
+from api.problems import ApiProblem, BodyTooSlow, TooManyUploads, UploadTooLarge, answer_to
 
 #: What a form may add to its clip: other fields, headers of parts, boundaries, and what lies before and after them.
 FORM_BYTES: Final = 64_000
@@ -46,9 +46,8 @@ class BodyLimits:
             return
         if not await self._may_begin():
             # Not drained, as others are: that would be receiving it.
-            await TooManyUploads(
-                "Try again in a few seconds.", headers={"Retry-After": "2", "Connection": "close"}
-            ).response()(scope, receive, send)
+            many = TooManyUploads("Try again in a few seconds.", headers={"Retry-After": "2", "Connection": "close"})
+            await answer_to(scope["path"], many)(scope, receive, send)
             return
         bodiless = scope["method"] in BODILESS
         max_bytes = FORM_BYTES if bodiless else self._max_bytes + FORM_BYTES
@@ -58,7 +57,7 @@ class BodyLimits:
             if bodiless:
                 await body.discard()
         except ApiProblem as problem:
-            await problem.response()(scope, body.receive, body.send)
+            await answer_to(scope["path"], problem)(scope, body.receive, body.send)
         else:
             await self.app(scope, body.receive, body.send)
         finally:

@@ -3,9 +3,10 @@
 import asyncio
 from typing import Any, Final
 
+from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from api.problems import ApiProblem
+from api.problems import ApiProblem, answer_to
 
 #: Request line and headers together. Browsers and proxies stay below 16 kB.
 HEAD_BYTES: Final = 32_768
@@ -169,7 +170,8 @@ class BoundedConnection(HttpToolsProtocol):
         served = self._served
         is_of_served = not self._in_head and served is self.cycle
         if not self._is_serving() or (is_of_served and served is not None and not served.response_started):
-            self.transport.write(_raw(problem, self.server_state.default_headers))
+            path = getattr(self, "url", b"").partition(b"?")[0].decode("latin-1")
+            self.transport.write(_raw(answer_to(path, problem), self.server_state.default_headers))
         self._disconnect_served()
         self.pipeline.clear()
         self.flow.resume_reading()
@@ -178,8 +180,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._linger = self.loop.call_later(LINGER_S, self.transport.close)
 
 
-def _raw(problem: ApiProblem, default_headers: list[tuple[bytes, bytes]]) -> bytes:
-    answer = problem.response()
+def _raw(answer: Response, default_headers: list[tuple[bytes, bytes]]) -> bytes:
     headers = [
         *default_headers,
         *answer.raw_headers,
@@ -187,4 +188,4 @@ def _raw(problem: ApiProblem, default_headers: list[tuple[bytes, bytes]]) -> byt
         (b"connection", b"close"),
     ]
     lines = b"".join(b"%b: %b\r\n" % header for header in headers)
-    return STATUS_LINE[problem.status] + lines + b"\r\n" + bytes(answer.body)
+    return STATUS_LINE[answer.status_code] + lines + b"\r\n" + bytes(answer.body)

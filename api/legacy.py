@@ -17,7 +17,7 @@ from api.gateway import Gateway, gateway_of
 from api.hub import wait_for
 from api.jobs import UPLOAD_BODY, receive_clip, start
 from api.keys import caller_of
-from api.problems import ApiProblem, StoreAway, of_broker
+from api.problems import OTHER_FORMS, ApiProblem, StoreAway, of_broker
 from shared.broker_errors import troubles
 from shared.keys import Scope
 from shared.schemas import JobDocument
@@ -75,6 +75,14 @@ _FAILURES: Final[dict[int | str, dict[str, Any]]] = {
         504: "No result in time; `message` says where the job goes on.",
     }.items()
 }
+
+
+def _problem(problem: ApiProblem, document: JobDocument | None = None) -> Response:
+    return _answer(problem.status, f"{problem.title}. {problem.detail}", document, headers=problem.headers)
+
+
+#: Also where a request is refused before it gets here.
+OTHER_FORMS["/save_video"] = _problem
 
 
 @dataclass
@@ -146,7 +154,7 @@ async def _serve(request: Request, gateway: Gateway, call: _Call) -> Response:
                 raise
         return await _wait(gateway, call, caller.owner)
     except ApiProblem as problem:
-        return _answer(problem.status, f"{problem.title}. {problem.detail}", call.document, headers=problem.headers)
+        return _problem(problem, call.document)
     except RedisError as error:
         troubles.warn("save_video without the broker", error, job=call.job_id)
         broker = of_broker(error)

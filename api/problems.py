@@ -1,7 +1,7 @@
 """Every error that the gateway answers: `application/problem+json` (RFC 9457) with a stable `type`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -180,6 +180,16 @@ class StoreAway(ApiProblem):
     status, kind, title = 503, "store-away", "The clip store can't be used"
 
 
+#: Calls that have a form of their own for errors, by path.
+OTHER_FORMS: Final[dict[str, Callable[[ApiProblem], Response]]] = {}
+
+
+def answer_to(path: str, problem: ApiProblem) -> Response:
+    """The problem as a response, in the form that callers of this path read."""
+    form = OTHER_FORMS.get(path)
+    return form(problem) if form is not None else problem.response()
+
+
 def of_broker(error: BaseException) -> ApiProblem:
     """The problem that an error of the broker's client stands for."""
     match trouble_of(error):
@@ -212,8 +222,8 @@ def install(app: FastAPI) -> None:
     """Make every error of the application a problem document."""
 
     @app.exception_handler(ApiProblem)
-    async def api_problem(_: Request, error: ApiProblem) -> JSONResponse:
-        return error.response()
+    async def api_problem(request: Request, error: ApiProblem) -> Response:
+        return answer_to(request.url.path, error)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -239,8 +249,9 @@ def install(app: FastAPI) -> None:
         return Response(status_code=CLIENT_LEFT)
 
     @app.exception_handler(Exception)
-    async def unexpected(_: Request, __: Exception) -> JSONResponse:
-        return ApiProblem("The error was logged. Try again; if it stays, tell the operator.").response()
+    async def unexpected(request: Request, _: Exception) -> Response:
+        problem = ApiProblem("The error was logged. Try again; if it stays, tell the operator.")
+        return answer_to(request.url.path, problem)
 
 
 def _allowed(app: FastAPI, request: Request, headers: Mapping[str, str]) -> list[str]:

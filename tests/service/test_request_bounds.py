@@ -79,6 +79,12 @@ def test_a_header_beyond_32_kb_is_refused_and_ends_its_connection(bounded: Servi
         assert client.get("/livez", headers={"X-Long": "a" * 16_000}).status_code == 200
 
 
+def test_the_older_front_end_is_refused_in_its_own_form_by_the_connection_too(bounded: Service) -> None:
+    answer = refused(bounded, head("POST", "/save_video?x=1", "X-Long: " + "a" * 40_000))
+    assert status_of(answer) == 431
+    assert b'"success":false' in answer
+
+
 def test_a_header_has_to_be_complete_in_time(bounded: Service) -> None:
     with connection(bounded) as wire:
         wire.sendall(b"GET /livez HTTP/1.1\r\nX-Slow: ")
