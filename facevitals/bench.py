@@ -151,6 +151,25 @@ def load(
 
 
 @app.command()
+def burst(
+    clips: Annotated[int, typer.Option(help="Clips that come at once.", min=1)] = 200,
+    workers: Annotated[int, typer.Option(help="Workers for each queue.", min=1)] = 1,
+    clip: Annotated[Path | None, typer.Option(help="A clip; by default one of 15 s is generated.")] = None,
+) -> None:
+    """Many clips at once for few workers: which are taken, refused, analysed. Exit 1 where an accepted one is not."""
+    from facevitals.burst import burst as run_burst
+    from facevitals.service import generated_clip
+
+    with tempfile.TemporaryDirectory(prefix="facevitals-burst-") as name:
+        folder = Path(name)
+        path = clip or generated_clip(folder)[0]
+        summary = run_burst(path, clips, folder / "service", workers=workers)
+    print(json.dumps(summary))
+    if summary["succeeded"] != summary["accepted_in_the_end"]:
+        raise typer.Exit(1)
+
+
+@app.command()
 def chaos(
     jobs: Annotated[int, typer.Option(help="Jobs to be accepted.", min=1)] = 500,
     seed: Annotated[int, typer.Option(help="Of clips and blows.")] = 1,

@@ -53,7 +53,7 @@ from shared.schemas import (
     Waveforms,
 )
 from shared.sealing import Seal
-from shared.vitals import Branch
+from shared.vitals import VITALS, Branch
 from shared.withdrawal import corrections, served_waveforms
 
 PREFIX: Final = "fv:"
@@ -300,18 +300,23 @@ class JobRecords:
         """The worker is known to be dead: let the sweep act at once."""
         self.redis.zadd(LEASES, {f"{job_id} {branch}": 0}, xx=True)
 
-    def emit(self, job_id: str, name: str, data: Mapping[str, Any]) -> bool:
-        """Append an event. False: the job is over or gone, and work on it may stop."""
+    def emit(self, job_id: str, name: str, data: Mapping[str, Any], *, branch: Branch | None = None) -> bool:
+        """Append an event, of a branch's worker if one is named.
+
+        False: the job is over or gone, or the branch has its outcome: work on it may stop.
+        """
         keys = [self.key(job_id), self.events_key(job_id)]
-        return bool(self._run("event", keys, job_id, name, json.dumps(data), self._ttl, secrets.token_hex(4)))
+        token = secrets.token_hex(4)
+        return bool(self._run("event", keys, job_id, name, json.dumps(data), self._ttl, token, branch or ""))
 
     def emit_stage(self, job_id: str, branch: Branch, stage: str, elapsed_ms: int) -> bool:
         """A stage of a branch began."""
-        return self.emit(job_id, "stage", {"branch": branch, "stage": stage, "elapsed_ms": elapsed_ms})
+        return self.emit(job_id, "stage", {"branch": branch, "stage": stage, "elapsed_ms": elapsed_ms}, branch=branch)
 
     def emit_vital(self, job_id: str, name: str, vital: Vital) -> bool:
         """A vital is known."""
-        return self.emit(job_id, "vital", {"name": name, "vital": vital.as_json()})
+        branch = VITALS[name].branch
+        return self.emit(job_id, "vital", {"name": name, "vital": vital.as_json()}, branch=branch)
 
     # --- whoever ends a branch or a job
 

@@ -112,14 +112,16 @@ return 1
 """
 )
 
-# KEYS job events; ARGV id name data ttl token. The token tells a command that was sent again from another of the same
-# words: a check may fail, pass and fail again.
+# KEYS job events; ARGV id name data ttl token branch. The token tells a command that was sent again from another of the
+# same words: a check may fail, pass and fail again. What a branch finds after it was given its outcome is not reported:
+# the document is put together without it.
 EVENT: Final = (
     _LET_THROUGH
     + _EMIT
     + """
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state or final(state) then return 0 end
+if ARGV[6] ~= '' and redis.call('HEXISTS', KEYS[1], 'outcome:' .. ARGV[6]) == 1 then return 0 end
 for _, entry in ipairs(redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 8)) do
   if entry[2][6] == ARGV[5] then return 1 end
 end

@@ -71,7 +71,7 @@ class _JobProgress(Progress):
 
     def check(self, name: str, check: Check) -> None:
         data = {"name": name, "check": check.as_json()}
-        self._tell(lambda: self._records.emit(self._job_id, "check", data))
+        self._tell(lambda: self._records.emit(self._job_id, "check", data, branch=self._branch))
 
     def end_stage(self) -> None:
         """The stage that runs is over; so is the branch, or another stage begins."""
