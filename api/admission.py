@@ -20,6 +20,8 @@ from shared.waiting import QueueLoad, queue_loads
 
 #: Age up to which a reading serves, seconds.
 READING_S: Final = 0.5
+#: The same of a reading that refuses; a crowd that is refused must not keep the broker busy with questions.
+REFUSAL_S: Final = 0.05
 #: The part of the broker's `maxmemory` from which on uploads are refused: the rest is for the jobs that were accepted.
 FULL_SHARE: Final = 0.9
 #: When to come back to a broker that is full: memory is freed as results expire.
@@ -77,13 +79,9 @@ class Admission:
         """
         now = time.monotonic()
         reading = self._reading
-        # A refusal is read anew each time: whoever comes as a place falls free shall have it.
-        if (
-            reading is None
-            or now - self._read_at >= READING_S
-            or reading.memory.is_short
-            or self._obstacle(reading, branches)
-        ):
+        # A refusal is soon read anew: whoever comes as a place falls free shall have it.
+        refuses = reading is not None and (reading.memory.is_short or self._obstacle(reading, branches) is not None)
+        if reading is None or now - self._read_at >= (REFUSAL_S if refuses else READING_S):
             self._reading = reading = await run_in_threadpool(self._read)
             self._read_at = now
         if reading.memory.is_short:

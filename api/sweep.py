@@ -61,9 +61,11 @@ def _guarded(step: Step, gateway: Gateway) -> bool:
     except (RedisError, OSError) as error:
         troubles.warn("sweep put off", error, step=_name(step))
     except StoreUnavailableError as error:
-        log.warning("sweep put off", step=_name(step), error=str(error))
+        if (more := troubles.due("sweep put off", _name(step))) is not None:
+            log.warning("sweep put off", step=_name(step), error=str(error), **more)
     except Exception:
-        log.exception("sweep failed", step=_name(step))
+        if (more := troubles.due("sweep failed", _name(step))) is not None:
+            log.exception("sweep failed", step=_name(step), **more)
     return True
 
 
@@ -177,7 +179,8 @@ def _erase(gateway: Gateway, clip_key: str) -> bool:
         gateway.store.erase(clip_key)
     except StoreUnavailableError as error:
         # Its key stays on the list. Jobs must go on ending while the store is away.
-        log.warning("clip not erased; the next sweep will", clip=clip_key, error=str(error))
+        if (more := troubles.due("clip not erased")) is not None:
+            log.warning("clip not erased; the next sweep will", clip=clip_key, error=str(error), **more)
         return False
     gateway.records.erased(clip_key)
     return True

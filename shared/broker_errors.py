@@ -44,27 +44,30 @@ def trouble_of(error: BaseException) -> Trouble:
 
 
 class TroubleLog:
-    """Logs each kind of trouble once in `every_s`, with the number of times that it was not logged since."""
+    """Logs what goes wrong again and again once in `every_s`, with the number of times that it was not logged since."""
 
     def __init__(self, every_s: float = LOG_EVERY_S) -> None:
         self._every_s = every_s
         self._lock = threading.Lock()
-        self._logged_at: dict[tuple[str, str], float] = {}
-        self._silent: dict[tuple[str, str], int] = {}
+        self._logged_at: dict[tuple[str, ...], float] = {}
+        self._silent: dict[tuple[str, ...], int] = {}
+
+    def due(self, *what: str) -> dict[str, int] | None:
+        """None where `what` was logged a moment ago; else what the line should add: how often it was not."""
+        now = time.monotonic()
+        with self._lock:
+            if now - self._logged_at.get(what, -self._every_s) < self._every_s:
+                self._silent[what] = self._silent.get(what, 0) + 1
+                return None
+            self._logged_at[what] = now
+            repeated = self._silent.pop(what, 0)
+        return {"repeated": repeated} if repeated else {}
 
     def warn(self, event: str, error: BaseException, **about: Any) -> None:  # noqa: ANN401  (structlog's own type)
-        """Log `event` with the kind of trouble, unless it was logged a moment ago."""
+        """Log `event` with the kind of the broker's trouble, unless it was logged a moment ago."""
         kind = trouble_of(error)
-        key, now = (event, kind), time.monotonic()
-        with self._lock:
-            due = now - self._logged_at.get(key, -self._every_s) >= self._every_s
-            repeated = self._silent.pop(key, 0) if due else self._silent.get(key, 0) + 1
-            if due:
-                self._logged_at[key] = now
-            else:
-                self._silent[key] = repeated
-        if due:
-            more = {"repeated": repeated} if repeated else {}
+        more = self.due(event, kind)
+        if more is not None:
             log.warning(event, broker=kind, error=f"{type(error).__name__}: {error}"[:300], **about, **more)
 
 

@@ -5,6 +5,7 @@ import ctypes
 import os
 import signal
 import sys
+from functools import cache
 from typing import Any
 
 import structlog
@@ -53,6 +54,7 @@ class _Holder:
         return cls.process
 
 
+@cache
 def _records() -> JobRecords:
     return JobRecords(connect(settings().redis_url), settings().result_ttl_s)
 

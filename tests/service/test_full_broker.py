@@ -1,12 +1,14 @@
 """A broker at its `maxmemory` takes nothing new, and loses nothing that it took."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from api.admission import REFUSAL_S
 from api.sweep import sweep_jobs
 from facevitals.broker import Broker, start_broker
 from shared.records import ERASE, connect
@@ -99,6 +101,7 @@ def test_uploads_are_refused_before_memory_is_full(make_service: MakeService) ->
         ready = client.get("/readyz")
         assert (ready.status_code, ready.json()["broker"]) == (200, "short_of_memory")
         service.redis.config_set("maxmemory", used * 3)
+        time.sleep(REFUSAL_S)
         assert client.post("/v1/jobs", content=LOOKS_LIKE_MP4).status_code == 202
     assert len(service.clips) == 1
 
