@@ -244,7 +244,8 @@ export const en: Strings = {
     clip_missing: 'The video was gone before it could be analysed. Send it again.',
     branch_failed: 'The analysis failed. Record again. If it stays so, tell who runs this server.',
     branch_timeout: 'The analysis did not answer in time. Try again later. If it stays so, tell who runs this server.',
-    queue_timeout: 'The server had no time for your recording, because too many were waiting. Try again in a few minutes.',
+    queue_timeout:
+      'The server had no time for your recording, because too many were waiting. Try again in a few minutes.',
   },
 
   plots: {
