@@ -9,6 +9,7 @@ script that a full broker lets through.
 import contextlib
 import json
 import time
+from collections.abc import Iterator
 from typing import Any, Final
 
 import structlog
@@ -54,6 +55,15 @@ class QoS(kombu_redis.QoS):
             client.eval(_NOTE_TAKEN, 2, *keys, delivery_tag, text)
         virtual.QoS.append(self, message, delivery_tag)  # type: ignore[no-untyped-call]
 
+    @contextlib.contextmanager
+    def pipe_or_acquire(self, pipe: Any = None, client: Any = None) -> Iterator[Any]:  # noqa: ANN401
+        """A pipeline for noting what is done, without MULTI: a full Redis 7.0 refuses every command after one."""
+        if pipe is not None:
+            yield pipe
+            return
+        with self.channel.conn_or_acquire(client) as acquired:
+            yield acquired.pipeline(transaction=False)
+
     def restore_visible(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Queue again what dead workers took; beside a full broker that can wait."""
         with contextlib.suppress(OutOfMemoryError):
@@ -72,6 +82,12 @@ class Channel(kombu_redis.Channel):
             # Taken, and not to be read. The queue that it came from was put at the end of the cycle.
             _drop(self._queue_cycle.items[-1], Dropped.MALFORMED)
             return True
+
+    def _size(self, queue: str) -> int:
+        """Messages that wait, asked without MULTI, as above: whoever connects asks for it."""
+        with self.conn_or_acquire() as client:
+            keys = [self._q_for_pri(queue, step) for step in self.priority_steps]  # type: ignore[no-untyped-call]
+            return sum(map(client.llen, keys))
 
     def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
         """Note that a queue exists; where a full broker takes no note, wait for it for a while.

@@ -9,6 +9,8 @@ import pytest
 
 from api.sweep import sweep_jobs
 from facevitals.broker import Broker, start_broker
+from shared.messages import message
+from shared.queues import make_celery
 from shared.records import ERASE, connect
 from shared.schemas import JobOptions
 from shared.settings import Settings
@@ -119,6 +121,20 @@ def test_the_sweep_of_a_full_broker_erases_and_goes_on(broker: Broker, tmp_path:
         sweep_jobs(gateway)
         assert not clip.exists()
         assert redis.llen("fvq:rppg") == 1, "the lost try is queued again"
+
+
+def test_a_worker_notes_what_is_done_without_transactions(broker: Broker) -> None:
+    # A full Redis 7.0 refuses whatever follows a MULTI, also what frees memory. Valkey doesn't.
+    redis = connect(broker.url)
+    redis.lpush("fvq:rppg", message(Branch.RPPG, "one"))
+    with make_celery(Settings(redis_url=broker.url)).connection_for_read() as connection:
+        queue = connection.SimpleQueue("rppg")
+        # That a queue exists is new to the broker: it may refuse that.
+        redis.config_resetstat()
+        assert connection.default_channel._size("rppg") == 1
+        queue.get(timeout=5).ack()
+        assert not redis.hlen("fvq:unacked")
+        assert "cmdstat_multi" not in redis.info("commandstats")
 
 
 def test_a_step_that_fails_stops_no_other(broker: Broker, tmp_path: Path) -> None:
