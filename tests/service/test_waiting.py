@@ -11,7 +11,8 @@ import pytest
 from api.gateway import Gateway
 from api.sweep import sweep_jobs
 from facevitals.broker import Broker, start_broker
-from shared.records import PACE, WAITING, WORKING
+from shared.messages import job_of
+from shared.records import PACE, STRANDED_S, WAITING, WORKING
 from shared.schemas import BranchStatus, JobDocument, JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
@@ -147,6 +148,35 @@ def test_a_lost_try_waits_at_the_head_of_its_queue_and_with_a_new_clock(gateway:
     assert document(gateway, job).branches["rppg"].status is BranchStatus.PENDING
     assert '"facevitals.rppg", "id": "one.rppg"' in records.redis.lindex("fvq:rppg", -1)
     assert records.begin(job, Branch.RPPG, "another", 90) == "go"
+
+
+def test_lost_messages_are_queued_again_by_age_and_once(gateway: Gateway) -> None:
+    redis = gateway.records.redis
+    jobs = [made(gateway, str(number)) for number in range(5)]
+    for number, job in enumerate(jobs):
+        grow_older(gateway, job, 50 - number)
+    redis.delete("fvq:rppg")
+    sweep_jobs(gateway)
+    assert [job_of(text) for text in reversed(redis.lrange("fvq:rppg", 0, -1))] == jobs
+    # As after ten seconds without a worker.
+    for job in jobs:
+        redis.hincrbyfloat(gateway.records.key(job), "again:rppg", -STRANDED_S - 1)
+    sweep_jobs(gateway)
+    assert redis.llen("fvq:rppg") == len(jobs)
+
+
+def test_what_is_left_of_a_job_that_is_gone_is_swept_once(gateway: Gateway) -> None:
+    redis, job = gateway.records.redis, made(gateway, "ended")
+    for branch in Branch:
+        gateway.records.begin(job, branch, "token", 90)
+    # As an older release ends a job.
+    redis.hset(gateway.records.key(job), "state", "cancelled")
+    redis.zadd(WORKING, {f"{job} rppg": 0, "gone rppg": 0})
+    redis.zadd(f"{WAITING}vision", {"gone": 0})
+    sweep_jobs(gateway)
+    assert redis.zscore(WORKING, f"{job} rppg") is None
+    assert redis.zscore(WORKING, "gone rppg") is None
+    assert redis.zscore(f"{WAITING}vision", "gone") is None
 
 
 def test_the_rate_is_measured_and_a_queue_that_stands_still_is_seen(gateway: Gateway) -> None:
