@@ -88,7 +88,8 @@ def _retry_lost(gateway: Gateway) -> None:
 
 
 def _requeue_stranded(branch: Branch, gateway: Gateway) -> None:
-    for job_id in gateway.records.stranded(branch):
+    # The youngest first, each before the others: so they stand by age, and none seems to have been passed over.
+    for job_id in reversed(gateway.records.stranded(branch)):
         log.warning("message lost", job=job_id, branch=branch)
         gateway.records.requeue(job_id, branch)
 
