@@ -1,5 +1,6 @@
 """Waiting and working have clocks of their own, and an upload whose job would wait too long is refused in time."""
 
+import asyncio
 import concurrent.futures
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ import httpx
 import pytest
 
 from api.gateway import Gateway
+from api.problems import QueueFull
 from api.sweep import sweep_jobs
 from facevitals.broker import Broker, start_broker
 from shared.messages import job_of
@@ -189,6 +191,14 @@ def test_the_rate_is_measured_and_a_queue_that_stands_still_is_seen(gateway: Gat
     assert queue_loads(records)[Branch.RPPG] == QueueLoad(1, 2)
     grow_older(gateway, "one", 100)
     assert queue_loads(records)[Branch.RPPG].seconds_each >= 100
+
+
+def test_a_queue_that_stands_still_is_over_by_the_end_of_its_wait(gateway: Gateway) -> None:
+    for number in range(60):
+        grow_older(gateway, made(gateway, str(number)), 60)
+    with pytest.raises(QueueFull) as refused:
+        asyncio.run(gateway.admission.check(Branch))
+    assert 1 <= int(refused.value.headers["Retry-After"]) <= gateway.settings.wait_limit_s
 
 
 def test_no_more_jobs_are_made_than_may_wait(gateway: Gateway) -> None:
