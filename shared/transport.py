@@ -28,6 +28,9 @@ FULL_PATIENCE_S: Final = 10.0
 #: Sent with `queue` and `why` (`Dropped`) for a message that was taken and dropped.
 message_dropped: Final = Signal(name="message_dropped", providing_args={"queue", "why"})
 
+#: What kombu's reading of a message raises: no JSON, or a date, number or bytes in kombu's own form that are none.
+_UNREADABLE: Final = (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
+
 log = structlog.get_logger()
 
 # KEYS index messages; ARGV tag message
@@ -76,9 +79,12 @@ class Channel(kombu_redis.Channel):
     QoS = QoS
 
     def _brpop_read(self, **options: Any) -> Any:  # noqa: ANN401
+        self.connection.is_read = False
         try:
             return super()._brpop_read(**options)  # type: ignore[no-untyped-call]
-        except (ValueError, RecursionError):
+        except _UNREADABLE:
+            if self.connection.is_read or self.client.connection is None:
+                raise
             # Taken, and not to be read. The queue that it came from was put at the end of the cycle.
             _drop(self._queue_cycle.items[-1], Dropped.MALFORMED)
             return True
@@ -115,8 +121,11 @@ class Transport(kombu_redis.Transport):
     """Lets through to Celery what a worker can work on."""
 
     Channel = Channel
+    #: Whether the message that was taken last could be read.
+    is_read = False
 
     def _deliver(self, message: Any, queue: str) -> None:  # noqa: ANN401
+        self.is_read = True
         if queue in QUEUES.values():
             message = canonical(message)
             if isinstance(message, Dropped):
