@@ -7,9 +7,9 @@ other.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 from redis.exceptions import RedisError
@@ -29,6 +29,7 @@ STORE_EVERY_S: Final = 60.0
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
 Step = Callable[[Gateway], None]
 
 
@@ -65,6 +66,17 @@ def _guarded(step: Step, gateway: Gateway) -> bool:
     except Exception:
         log.exception("sweep failed", step=_name(step))
     return True
+
+
+def _each(what: str, items: Iterable[T], do: Callable[[T], object]) -> None:
+    """One record that can't be read, of another release or broken, stops none of those behind it."""
+    for item in items:
+        try:
+            do(item)
+        except (RedisError, OSError, StoreUnavailableError):
+            raise
+        except Exception:
+            log.exception("sweep failed", step=what)
 
 
 def _name(step: Step) -> str:
@@ -122,14 +134,15 @@ def _end_overworked(gateway: Gateway) -> None:
 
 
 def _end_overdue(gateway: Gateway) -> None:
-    for job_id in gateway.records.overdue():
+    def end(job_id: str) -> None:
         log.warning("deadline passed", job=job_id)
         gateway.records.time_out(job_id)
 
+    _each("end_overdue", gateway.records.overdue(), end)
+
 
 def _assemble(gateway: Gateway) -> None:
-    for job_id in gateway.records.unassembled():
-        gateway.records.finish(job_id)
+    _each("assemble", gateway.records.unassembled(), gateway.records.finish)
 
 
 #: In this order. Clips of jobs that a step ends are erased in the next round, a second later; a store that is away

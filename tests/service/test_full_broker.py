@@ -11,7 +11,7 @@ from api.sweep import sweep_jobs
 from facevitals.broker import Broker, start_broker
 from shared.messages import message
 from shared.queues import make_celery
-from shared.records import ERASE, connect
+from shared.records import DEADLINES, ERASE, LEASES, READY, WORKING, connect
 from shared.schemas import JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
@@ -135,6 +135,23 @@ def test_a_worker_notes_what_is_done_without_transactions(broker: Broker) -> Non
         queue.get(timeout=5).ack()
         assert not redis.hlen("fvq:unacked")
         assert "cmdstat_multi" not in redis.info("commandstats")
+
+
+def test_a_record_of_another_release_stops_none_behind_it(broker: Broker, tmp_path: Path) -> None:
+    gateway = in_this_process(Settings(redis_url=broker.url, data_dir=tmp_path))
+    records, redis = gateway.records, gateway.records.redis
+    strange = {"state": "running", "branches": "voice", "created": 1, "options": "{}", "owner": "-", "clip_key": "x"}
+    redis.hset(records.key("a"), mapping=strange)
+    for key in (DEADLINES, LEASES, READY, WORKING):
+        redis.zadd(key, {"a voice" if key in {LEASES, WORKING} else "a": 0})
+    for job in ("lost", "over"):
+        records.create(job, list(Branch), JobOptions(), owner="-", clip_key=f"clips/{job}", deadline_s=600)
+    records.begin("lost", Branch.RPPG, "token", 60)
+    records.expire_lease("lost", Branch.RPPG)
+    redis.zadd(DEADLINES, {"over": 1})
+    sweep_jobs(gateway)
+    assert redis.hget(records.key("lost"), "status:rppg") == "pending", "it is tried again"
+    assert not records.is_unfinished("over")
 
 
 def test_a_step_that_fails_stops_no_other(broker: Broker, tmp_path: Path) -> None:
