@@ -65,6 +65,7 @@ class Admission:
     def __init__(self, records: JobRecords, settings: Settings) -> None:
         self._records = records
         self._most_active, self._max_wait_s = settings.max_queued, settings.max_wait_s
+        self._wait_limit_s = settings.wait_limit_s
         self._read_at = -READING_S
         self._reading: _Reading | None = None
         self._next_place_at = 0.0
@@ -116,8 +117,10 @@ class Admission:
     def _queue_full(self, obstacle: "_Obstacle") -> QueueFull:
         # Each client that is refused is given a moment of its own: all of them at the first place that falls free would
         # find it taken. Once all that waits now is done there is room for everybody.
+        # However slow the work is, what waits now is over by the end of its wait.
+        wait_s = min(obstacle.wait_s, self._wait_limit_s)
         now = time.monotonic()
-        at = min(max(now + obstacle.wait_s, self._next_place_at), now + max(self._max_wait_s, obstacle.wait_s))
+        at = min(max(now + wait_s, self._next_place_at), now + max(self._max_wait_s, wait_s))
         self._next_place_at = at + obstacle.each_s
         retry_s = max(1, math.ceil(at - now))
         return QueueFull(f"{obstacle.why} Try again in {retry_s} s.", headers={"Retry-After": str(retry_s)})

@@ -7,9 +7,9 @@ other.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 from redis.exceptions import RedisError
@@ -29,6 +29,7 @@ STORE_EVERY_S: Final = 60.0
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
 Step = Callable[[Gateway], None]
 
 
@@ -69,6 +70,17 @@ def _guarded(step: Step, gateway: Gateway) -> bool:
     return True
 
 
+def _each(what: str, items: Iterable[T], do: Callable[[T], object]) -> None:
+    """One record that can't be read, of another release or broken, stops none of those behind it."""
+    for item in items:
+        try:
+            do(item)
+        except (RedisError, OSError, StoreUnavailableError):
+            raise
+        except Exception:
+            log.exception("sweep failed", step=what)
+
+
 def _name(step: Step) -> str:
     of = step.func if isinstance(step, partial) else step
     return str(getattr(of, "__name__", of)).strip("_")
@@ -90,7 +102,8 @@ def _retry_lost(gateway: Gateway) -> None:
 
 
 def _requeue_stranded(branch: Branch, gateway: Gateway) -> None:
-    for job_id in gateway.records.stranded(branch):
+    # The youngest first, each before the others: so they stand by age, and none seems to have been passed over.
+    for job_id in reversed(gateway.records.stranded(branch)):
         log.warning("message lost", job=job_id, branch=branch)
         gateway.records.requeue(job_id, branch)
 
@@ -123,14 +136,15 @@ def _end_overworked(gateway: Gateway) -> None:
 
 
 def _end_overdue(gateway: Gateway) -> None:
-    for job_id in gateway.records.overdue():
+    def end(job_id: str) -> None:
         log.warning("deadline passed", job=job_id)
         gateway.records.time_out(job_id)
 
+    _each("end_overdue", gateway.records.overdue(), end)
+
 
 def _assemble(gateway: Gateway) -> None:
-    for job_id in gateway.records.unassembled():
-        gateway.records.finish(job_id)
+    _each("assemble", gateway.records.unassembled(), gateway.records.finish)
 
 
 #: In this order. Clips of jobs that a step ends are erased in the next round, a second later; a store that is away

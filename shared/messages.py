@@ -114,7 +114,10 @@ def canonical(envelope: Any) -> dict[str, Any] | Dropped:  # noqa: ANN401  (JSON
         if not isinstance(task, str) or not isinstance(tag, str):
             return Dropped.MALFORMED
         if task == NOOP_TASK:
-            return dict(envelope)
+            # About no job, and not to be trusted either.
+            empty: dict[str, Any] = json.loads(message(Branch.RPPG, "none"))
+            empty["headers"]["task"], empty["properties"]["delivery_tag"] = NOOP_TASK, tag
+            return empty
         branch = _BRANCHES.get(task)
         if branch is None:
             return Dropped.FOREIGN

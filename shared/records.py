@@ -405,8 +405,8 @@ class JobRecords:
     def overworked(self) -> Iterator[tuple[str, Branch]]:
         """Branches that a worker began and did not end in the time for work."""
         for member in self._due(WORKING, 0):
-            job_id, branch = member.split()
-            yield job_id, Branch(branch)
+            if known := _known(member):
+                yield known
 
     def overwaited(self, branch: Branch, wait_s: float) -> list[str]:
         """Jobs whose branch no worker has begun in `wait_s`."""
@@ -423,12 +423,13 @@ class JobRecords:
     def lost_tries(self) -> Iterator[LostTry]:
         """Branches whose worker stopped renewing; those that have a try left were queued again by this."""
         for member in self._run("lost", [LEASES], LEASE_S):
-            job_id, branch = member.split()
-            keys = [self.key(job_id), LEASES, queue_key(Branch(branch))]
-            text = message(Branch(branch), job_id)
-            verdict = self._run("lose", keys, job_id, branch, MAX_TRIES, text)
+            if (known := _known(member)) is None:
+                continue
+            job_id, branch = known
+            keys = [self.key(job_id), LEASES, queue_key(branch)]
+            verdict = self._run("lose", keys, job_id, branch, MAX_TRIES, message(branch, job_id))
             if verdict:
-                yield LostTry(job_id, Branch(branch), again=verdict == 1)
+                yield LostTry(job_id, branch, again=verdict == 1)
 
     def stranded(self, branch: Branch) -> list[str]:
         """Jobs whose message is gone though no worker began the branch; each is handed out once per `STRANDED_S`.
@@ -480,6 +481,12 @@ class JobRecords:
                 detail = f"The {branch} branch did not end in the time that it has. Submit the clip again."
                 self.end_branch(job_id, branch, ErrorCode.BRANCH_TIMEOUT, detail)
         self.finish(job_id)
+
+
+def _known(member: str) -> tuple[str, Branch] | None:
+    """Job and branch of a claim; None for a branch of another release, which is left to its gateways."""
+    job_id, _, branch = member.partition(" ")
+    return (job_id, Branch(branch)) if branch in list(Branch) else None
 
 
 def failed_outcome(status: BranchStatus, code: ErrorCode, detail: str, elapsed_ms: int = 0) -> BranchOutcome:

@@ -138,11 +138,12 @@ OUTCOME: Final = (
     + _NOW
     + _EMIT
     + """
+-- Whatever the answer: a job that is gone, or that another release ended, must not be found overdue for ever.
+settle(ARGV[1], ARGV[2])
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state or final(state) then return 0 end
 local field = 'outcome:' .. ARGV[2]
 if redis.call('HSETNX', KEYS[1], field, ARGV[3]) == 1 then
-  settle(ARGV[1], ARGV[2])
   local begun = redis.call('HGET', KEYS[1], 'begun:' .. ARGV[2])
   if begun and ARGV[7] == '1' then
     local mean, took = redis.call('HGET', 'fv:pace', 'work:' .. ARGV[2]), now - tonumber(begun)

@@ -9,6 +9,7 @@ script that a full broker lets through.
 import contextlib
 import json
 import time
+from collections.abc import Iterator
 from typing import Any, Final
 
 import structlog
@@ -26,6 +27,9 @@ FULL_PATIENCE_S: Final = 10.0
 
 #: Sent with `queue` and `why` (`Dropped`) for a message that was taken and dropped.
 message_dropped: Final = Signal(name="message_dropped", providing_args={"queue", "why"})
+
+#: What kombu's reading of a message raises: no JSON, or a date, number or bytes in kombu's own form that are none.
+_UNREADABLE: Final = (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 log = structlog.get_logger()
 
@@ -54,6 +58,15 @@ class QoS(kombu_redis.QoS):
             client.eval(_NOTE_TAKEN, 2, *keys, delivery_tag, text)
         virtual.QoS.append(self, message, delivery_tag)  # type: ignore[no-untyped-call]
 
+    @contextlib.contextmanager
+    def pipe_or_acquire(self, pipe: Any = None, client: Any = None) -> Iterator[Any]:  # noqa: ANN401
+        """A pipeline for noting what is done, without MULTI: a full Redis 7.0 refuses every command after one."""
+        if pipe is not None:
+            yield pipe
+            return
+        with self.channel.conn_or_acquire(client) as acquired:
+            yield acquired.pipeline(transaction=False)
+
     def restore_visible(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Queue again what dead workers took; beside a full broker that can wait."""
         with contextlib.suppress(OutOfMemoryError):
@@ -66,12 +79,21 @@ class Channel(kombu_redis.Channel):
     QoS = QoS
 
     def _brpop_read(self, **options: Any) -> Any:  # noqa: ANN401
+        self.connection.is_read = False
         try:
             return super()._brpop_read(**options)  # type: ignore[no-untyped-call]
-        except (ValueError, RecursionError):
+        except _UNREADABLE:
+            if self.connection.is_read or self.client.connection is None:
+                raise
             # Taken, and not to be read. The queue that it came from was put at the end of the cycle.
             _drop(self._queue_cycle.items[-1], Dropped.MALFORMED)
             return True
+
+    def _size(self, queue: str) -> int:
+        """Messages that wait, asked without MULTI, as above: whoever connects asks for it."""
+        with self.conn_or_acquire() as client:
+            keys = [self._q_for_pri(queue, step) for step in self.priority_steps]  # type: ignore[no-untyped-call]
+            return sum(map(client.llen, keys))
 
     def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
         """Note that a queue exists; where a full broker takes no note, wait for it for a while.
@@ -99,8 +121,11 @@ class Transport(kombu_redis.Transport):
     """Lets through to Celery what a worker can work on."""
 
     Channel = Channel
+    #: Whether the message that was taken last could be read.
+    is_read = False
 
     def _deliver(self, message: Any, queue: str) -> None:  # noqa: ANN401
+        self.is_read = True
         if queue in QUEUES.values():
             message = canonical(message)
             if isinstance(message, Dropped):

@@ -24,14 +24,16 @@ class _Warned:
 
 
 def skew_s(records: JobRecords) -> float:
-    """Seconds by which this machine's clock is ahead of the broker's, less than a second more or less.
+    """Seconds by which this machine's clock is ahead of the broker's, at least; 0 where the answer took long enough.
+
+    A broker that was away for a while answers late, and its time may be that of any moment meanwhile.
 
     Raises:
         redis.exceptions.RedisError: the broker is away.
     """
     before = time.time()
     broker = records.now()
-    return (before + time.time()) / 2 - broker
+    return max(before - broker, 0.0) + min(time.time() - broker, 0.0)
 
 
 def check_clock(records: JobRecords) -> None:

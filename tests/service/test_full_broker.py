@@ -11,7 +11,9 @@ import pytest
 from api.admission import REFUSAL_S
 from api.sweep import sweep_jobs
 from facevitals.broker import Broker, start_broker
-from shared.records import ERASE, connect
+from shared.messages import message
+from shared.queues import make_celery
+from shared.records import DEADLINES, ERASE, LEASES, READY, WORKING, connect
 from shared.schemas import JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
@@ -122,6 +124,37 @@ def test_the_sweep_of_a_full_broker_erases_and_goes_on(broker: Broker, tmp_path:
         sweep_jobs(gateway)
         assert not clip.exists()
         assert redis.llen("fvq:rppg") == 1, "the lost try is queued again"
+
+
+def test_a_worker_notes_what_is_done_without_transactions(broker: Broker) -> None:
+    # A full Redis 7.0 refuses whatever follows a MULTI, also what frees memory. Valkey doesn't.
+    redis = connect(broker.url)
+    redis.lpush("fvq:rppg", message(Branch.RPPG, "one"))
+    with make_celery(Settings(redis_url=broker.url)).connection_for_read() as connection:
+        queue = connection.SimpleQueue("rppg")
+        # That a queue exists is new to the broker: it may refuse that.
+        redis.config_resetstat()
+        assert connection.default_channel._size("rppg") == 1
+        queue.get(timeout=5).ack()
+        assert not redis.hlen("fvq:unacked")
+        assert "cmdstat_multi" not in redis.info("commandstats")
+
+
+def test_a_record_of_another_release_stops_none_behind_it(broker: Broker, tmp_path: Path) -> None:
+    gateway = in_this_process(Settings(redis_url=broker.url, data_dir=tmp_path))
+    records, redis = gateway.records, gateway.records.redis
+    strange = {"state": "running", "branches": "voice", "created": 1, "options": "{}", "owner": "-", "clip_key": "x"}
+    redis.hset(records.key("a"), mapping=strange)
+    for key in (DEADLINES, LEASES, READY, WORKING):
+        redis.zadd(key, {"a voice" if key in {LEASES, WORKING} else "a": 0})
+    for job in ("lost", "over"):
+        records.create(job, list(Branch), JobOptions(), owner="-", clip_key=f"clips/{job}", deadline_s=600)
+    records.begin("lost", Branch.RPPG, "token", 60)
+    records.expire_lease("lost", Branch.RPPG)
+    redis.zadd(DEADLINES, {"over": 1})
+    sweep_jobs(gateway)
+    assert redis.hget(records.key("lost"), "status:rppg") == "pending", "it is tried again"
+    assert not records.is_unfinished("over")
 
 
 def test_a_step_that_fails_stops_no_other(broker: Broker, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from shared.messages import Dropped, canonical, message
-from shared.queues import TASKS
+from shared.queues import NOOP_TASK, TASKS
 from shared.vitals import Branch
 from tests.service.conftest import Service, wait_until
 
@@ -37,6 +37,9 @@ MALFORMED: dict[str, str | bytes] = {
     "no text": b"\xff\xfe\x00",
     "deep": "[" * 100_000,
     "a list": "[1, 2]",
+    "a date that is none": '{"__type__": "datetime", "__value__": 5}',
+    "a number that is none": '{"__type__": "decimal", "__value__": "x"}',
+    "bytes that are none": '{"__type__": "bytes", "__value__": 5}',
     "a number": "7",
     "nothing": "{}",
     "no headers": altered(headers=None),
@@ -51,6 +54,8 @@ MALFORMED: dict[str, str | bytes] = {
     "an argument that is no id": altered(body=body({"job": 1})),
     "an id that is a key": altered(body=body("01J:events")),
 }
+#: What does nothing is done, whatever it lacks.
+EMPTY = json.dumps({"headers": {"task": NOOP_TASK}, "properties": {"delivery_tag": "1"}})
 FOREIGN = {"another's task": altered(headers__task="billing.send_invoice")}
 
 
@@ -76,7 +81,7 @@ def test_strangers_are_counted_and_dropped_and_everything_else_goes_on(make_serv
     redis = service.redis
     for text in (*MALFORMED.values(), *FOREIGN.values()):
         redis.lpush("fvq:rppg", text)
-    redis.lpush("fvq:vision", message(Branch.VISION, "01GONE"))
+    redis.lpush("fvq:vision", EMPTY, message(Branch.VISION, "01GONE"))
     with service.client() as client:
         waits = client.get("/metrics")
         assert waits.status_code == 200

@@ -1,5 +1,6 @@
 """Waiting and working have clocks of their own, and an upload whose job would wait too long is refused in time."""
 
+import asyncio
 import concurrent.futures
 import time
 from collections.abc import Callable, Iterator
@@ -9,9 +10,11 @@ import httpx
 import pytest
 
 from api.gateway import Gateway
+from api.problems import QueueFull
 from api.sweep import sweep_jobs
 from facevitals.broker import Broker, start_broker
-from shared.records import PACE, WAITING, WORKING
+from shared.messages import job_of
+from shared.records import PACE, STRANDED_S, WAITING, WORKING
 from shared.schemas import BranchStatus, JobDocument, JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
@@ -149,6 +152,35 @@ def test_a_lost_try_waits_at_the_head_of_its_queue_and_with_a_new_clock(gateway:
     assert records.begin(job, Branch.RPPG, "another", 90) == "go"
 
 
+def test_lost_messages_are_queued_again_by_age_and_once(gateway: Gateway) -> None:
+    redis = gateway.records.redis
+    jobs = [made(gateway, str(number)) for number in range(5)]
+    for number, job in enumerate(jobs):
+        grow_older(gateway, job, 50 - number)
+    redis.delete("fvq:rppg")
+    sweep_jobs(gateway)
+    assert [job_of(text) for text in reversed(redis.lrange("fvq:rppg", 0, -1))] == jobs
+    # As after ten seconds without a worker.
+    for job in jobs:
+        redis.hincrbyfloat(gateway.records.key(job), "again:rppg", -STRANDED_S - 1)
+    sweep_jobs(gateway)
+    assert redis.llen("fvq:rppg") == len(jobs)
+
+
+def test_what_is_left_of_a_job_that_is_gone_is_swept_once(gateway: Gateway) -> None:
+    redis, job = gateway.records.redis, made(gateway, "ended")
+    for branch in Branch:
+        gateway.records.begin(job, branch, "token", 90)
+    # As an older release ends a job.
+    redis.hset(gateway.records.key(job), "state", "cancelled")
+    redis.zadd(WORKING, {f"{job} rppg": 0, "gone rppg": 0})
+    redis.zadd(f"{WAITING}vision", {"gone": 0})
+    sweep_jobs(gateway)
+    assert redis.zscore(WORKING, f"{job} rppg") is None
+    assert redis.zscore(WORKING, "gone rppg") is None
+    assert redis.zscore(f"{WAITING}vision", "gone") is None
+
+
 def test_the_rate_is_measured_and_a_queue_that_stands_still_is_seen(gateway: Gateway) -> None:
     records = gateway.records
     put_card(records.redis, card("rppg"))
@@ -159,6 +191,14 @@ def test_the_rate_is_measured_and_a_queue_that_stands_still_is_seen(gateway: Gat
     assert queue_loads(records)[Branch.RPPG] == QueueLoad(1, 2)
     grow_older(gateway, "one", 100)
     assert queue_loads(records)[Branch.RPPG].seconds_each >= 100
+
+
+def test_a_queue_that_stands_still_is_over_by_the_end_of_its_wait(gateway: Gateway) -> None:
+    for number in range(60):
+        grow_older(gateway, made(gateway, str(number)), 60)
+    with pytest.raises(QueueFull) as refused:
+        asyncio.run(gateway.admission.check(Branch))
+    assert 1 <= int(refused.value.headers["Retry-After"]) <= gateway.settings.wait_limit_s
 
 
 def test_no_more_jobs_are_made_than_may_wait(gateway: Gateway) -> None:
