@@ -25,7 +25,11 @@ class Hub:
     def __init__(self, redis_url: str) -> None:
         # No read time-out: silence on the channel is normal. Health checks notice a dead connection.
         self._redis = redis.asyncio.Redis.from_url(
-            redis_url, decode_responses=True, socket_timeout=None, health_check_interval=10
+            redis_url,
+            decode_responses=True,
+            encoding_errors="replace",
+            socket_timeout=None,
+            health_check_interval=10,
         )
         self._waiters: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None

@@ -27,6 +27,9 @@ SWEEP_EVERY_S: Final = 1.0
 #: Old clips are looked for this often, or ten times in their time to live.
 STORE_EVERY_S: Final = 60.0
 
+#: After so many clips that could not be erased the store counts as away, for this round.
+ERASE_FAILURES: Final = 3
+
 log = structlog.get_logger()
 
 T = TypeVar("T")
@@ -78,7 +81,8 @@ def _each(what: str, items: Iterable[T], do: Callable[[T], object]) -> None:
         except (RedisError, OSError, StoreUnavailableError):
             raise
         except Exception:
-            log.exception("sweep failed", step=what)
+            if (more := troubles.due("sweep failed", what)) is not None:
+                log.exception("sweep failed", step=what, **more)
 
 
 def _name(step: Step) -> str:
@@ -88,8 +92,11 @@ def _name(step: Step) -> str:
 
 def _erase_ended(gateway: Gateway) -> None:
     """First of all: it frees space, and a face must not lie about because something else fails."""
+    failed = 0
     for clip_key in gateway.records.unerased():
-        if not _erase(gateway, clip_key):
+        # One that can't be erased must not keep the others; a store that is away takes long to say so each time.
+        failed += not _erase(gateway, clip_key)
+        if failed >= ERASE_FAILURES:
             break
 
 
@@ -114,14 +121,14 @@ def _end_overwaited(branch: Branch, gateway: Gateway) -> None:
     for job_id in records.overwaited(branch, settings.wait_limit_s):
         log.warning("waited too long", job=job_id, branch=branch)
         detail = f"No {branch} worker had time for the job within {settings.wait_limit_s:.0f} s. Submit the clip again."
-        records.end_branch(job_id, branch, ErrorCode.QUEUE_TIMEOUT, detail)
+        records.end_branch(job_id, branch, ErrorCode.QUEUE_TIMEOUT, detail, only_waiting=True)
     unserved = records.overwaited(branch, settings.job_deadline_s)
     # A worker that is renewing its process shows no card for a while, so the last begin counts as well.
     if unserved and records.idle_s(branch) > settings.job_deadline_s and not _is_served(branch, gateway):
         for job_id in unserved:
             log.warning("no worker", job=job_id, branch=branch)
             detail = f"No {branch} worker took the job in time. Start one: facevitals worker --queues {QUEUES[branch]}"
-            records.end_branch(job_id, branch, ErrorCode.BRANCH_TIMEOUT, detail)
+            records.end_branch(job_id, branch, ErrorCode.BRANCH_TIMEOUT, detail, only_waiting=True)
 
 
 def _is_served(branch: Branch, gateway: Gateway) -> bool:

@@ -104,8 +104,8 @@ def job_in(arguments: object) -> str | None:
     return None
 
 
-def canonical(envelope: Any) -> dict[str, Any] | Dropped:  # noqa: ANN401  (JSON)
-    """A message as this service writes it, whoever wrote it; or why no worker could work on it.
+def canonical(envelope: Any, queue: str) -> dict[str, Any] | Dropped:  # noqa: ANN401  (JSON)
+    """A message of this queue as this service writes it, whoever wrote it; or why no worker could work on it.
 
     Nothing but task, job and tag is taken from it: not an expiry, which a worker would compare with its own clock.
     """
@@ -121,7 +121,8 @@ def canonical(envelope: Any) -> dict[str, Any] | Dropped:  # noqa: ANN401  (JSON
         branch = _BRANCHES.get(task)
         if branch is None:
             return Dropped.FOREIGN
-        job_id = job_in(_arguments(envelope))
+        # Another queue's workers have other models.
+        job_id = job_in(_arguments(envelope)) if QUEUES[branch] == queue else None
     except _UNREADABLE:
         return Dropped.MALFORMED
     if job_id is None:

@@ -80,6 +80,8 @@ MAX_TRIES: Final = 2
 STRANDED_S: Final = 10.0
 #: Messages that are not about a job of ours are looked past, up to so many, where a queue's next job is wanted.
 FOREIGN_IN_A_ROW: Final = 20
+#: Events and waves of unfinished jobs are kept for this long at least, seconds; the longest job ends far sooner.
+LIVE_TTL_S: Final = 6 * 3600
 #: An assembler that has not finished after this long is taken for dead.
 ASSEMBLY_GRACE_S: Final = 2.0
 
@@ -150,6 +152,8 @@ class JobRecords:
         # redis-py's types do not know `decode_responses`: every reply would be bytes or str.
         self.redis: Any = client
         self._ttl = result_ttl_s
+        # What an unfinished job has must not end before the job does, however shortly results are kept.
+        self._live_ttl = max(result_ttl_s, LIVE_TTL_S)
         self._scripts = {
             name: client.register_script(source)
             for name, source in {
@@ -290,7 +294,7 @@ class JobRecords:
     def begin(self, job_id: str, branch: Branch, token: str, work_s: float) -> Begin:
         """Claim a branch for at most `work_s` seconds of work. Only `GO` may work on it."""
         keys = [self.key(job_id), self.events_key(job_id), LEASES, WORKING]
-        return Begin(self._run("begin", keys, job_id, branch, token, MAX_TRIES, LEASE_S, self._ttl, work_s))
+        return Begin(self._run("begin", keys, job_id, branch, token, MAX_TRIES, LEASE_S, self._live_ttl, work_s))
 
     def renew(self, job_id: str, branch: Branch, token: str) -> bool:
         """Keep the claim. False: it is no longer ours, or the job is gone."""
@@ -307,7 +311,7 @@ class JobRecords:
         """
         keys = [self.key(job_id), self.events_key(job_id)]
         token = secrets.token_hex(4)
-        return bool(self._run("event", keys, job_id, name, json.dumps(data), self._ttl, token, branch or ""))
+        return bool(self._run("event", keys, job_id, name, json.dumps(data), self._live_ttl, token, branch or ""))
 
     def emit_stage(self, job_id: str, branch: Branch, stage: str, elapsed_ms: int) -> bool:
         """A stage of a branch began."""
@@ -321,17 +325,27 @@ class JobRecords:
     # --- whoever ends a branch or a job
 
     def write_outcome(
-        self, job_id: str, branch: Branch, outcome: BranchOutcome, waveforms: Waveforms | None = None
+        self,
+        job_id: str,
+        branch: Branch,
+        outcome: BranchOutcome,
+        waveforms: Waveforms | None = None,
+        *,
+        only_waiting: bool = False,
     ) -> tuple[bool, bool]:
-        """Write a branch's outcome, once. Returns (written, and it was the last one missing)."""
+        """Write a branch's outcome, once; if asked, only of one that still waits for a worker.
+
+        Returns (written, and it was the last one missing).
+        """
         report = BranchReport(status=outcome.status, elapsed_ms=outcome.elapsed_ms, error=outcome.error)
         result = self._run(
             "outcome",
             [self.key(job_id), self.events_key(job_id), READY, self.waves_key(job_id)],
-            *(job_id, branch, outcome.model_dump_json(), report.model_dump_json(), self._ttl),
+            *(job_id, branch, outcome.model_dump_json(), report.model_dump_json(), self._live_ttl),
             waveforms.model_dump_json() if waveforms else "",
             # A clip that is rejected at once says nothing of how long the others take.
             int(outcome.status is BranchStatus.OK),
+            int(only_waiting),
         )
         return result > 0, result == 2
 
@@ -466,10 +480,16 @@ class JobRecords:
         first = self._first_waiting(branch)
         return 0.0 if first is None else max(self.now() - first, 0.0)
 
-    def end_branch(self, job_id: str, branch: Branch, code: ErrorCode, detail: str) -> None:
-        """Give a branch that can't be waited for any longer its outcome; ends the job if it was the last one."""
+    def end_branch(
+        self, job_id: str, branch: Branch, code: ErrorCode, detail: str, *, only_waiting: bool = False
+    ) -> None:
+        """Give a branch that can't be waited for any longer its outcome; ends the job if it was the last one.
+
+        `only_waiting`: unless a worker has begun it meanwhile.
+        """
         status = BranchStatus.ERROR if code is ErrorCode.BRANCH_FAILED else BranchStatus.TIMEOUT
-        _, last = self.write_outcome(job_id, branch, failed_outcome(status, code, detail))
+        outcome = failed_outcome(status, code, detail)
+        _, last = self.write_outcome(job_id, branch, outcome, only_waiting=only_waiting)
         if last:
             self.finish(job_id)
 

@@ -130,7 +130,7 @@ return 1
 """
 )
 
-# KEYS job events ready waves; ARGV id branch outcome report ttl waves measured
+# KEYS job events ready waves; ARGV id branch outcome report ttl waves measured only_waiting
 # 0: it had an outcome already, 1: written, 2: written, and it was the last one missing. `measured` (1 or 0): how long
 # the work took goes into the mean that admission reads.
 OUTCOME: Final = (
@@ -138,6 +138,8 @@ OUTCOME: Final = (
     + _NOW
     + _EMIT
     + """
+-- A worker has begun it since it was found to have waited too long.
+if ARGV[8] == '1' and not redis.call('ZSCORE', 'fv:waiting:' .. ARGV[2], ARGV[1]) then return 0 end
 -- Whatever the answer: a job that is gone, or that another release ended, must not be found overdue for ever.
 settle(ARGV[1], ARGV[2])
 local state = redis.call('HGET', KEYS[1], 'state')
@@ -146,7 +148,9 @@ local field = 'outcome:' .. ARGV[2]
 if redis.call('HSETNX', KEYS[1], field, ARGV[3]) == 1 then
   local begun = redis.call('HGET', KEYS[1], 'begun:' .. ARGV[2])
   if begun and ARGV[7] == '1' then
-    local mean, took = redis.call('HGET', 'fv:pace', 'work:' .. ARGV[2]), now - tonumber(begun)
+    local mean = redis.call('HGET', 'fv:pace', 'work:' .. ARGV[2])
+    -- The broker's clock may be set while a worker works.
+    local took = math.max(0, math.min(now - tonumber(begun), 600))
     redis.call('HSET', 'fv:pace', 'work:' .. ARGV[2], mean and 0.8 * tonumber(mean) + 0.2 * took or took)
     redis.call('EXPIRE', 'fv:pace', 2592000)
   end
@@ -183,6 +187,7 @@ for branch in string.gmatch(redis.call('HGET', KEYS[1], 'branches'), '%S+') do
   settle(ARGV[1], branch)
 end
 redis.call('EXPIRE', KEYS[1], ARGV[5])
+redis.call('EXPIRE', KEYS[1] .. ':waves', ARGV[5])
 if ARGV[6] ~= '' then
   -- What the eraser leaves can't be read any more.
   redis.call('HDEL', KEYS[1], 'seal')
@@ -228,7 +233,7 @@ if not redis.call('ZSCORE', KEYS[2], member) then return 0 end
 redis.call('HSET', KEYS[1], 'token:' .. ARGV[2], '')
 if tonumber(redis.call('HGET', KEYS[1], 'try:' .. ARGV[2]) or '0') >= tonumber(ARGV[3]) then return 2 end
 settle(ARGV[1], ARGV[2])
-redis.call('HSET', KEYS[1], 'status:' .. ARGV[2], 'pending', 'waits_since:' .. ARGV[2], now)
+redis.call('HSET', KEYS[1], 'status:' .. ARGV[2], 'pending', 'waits_since:' .. ARGV[2], now, 'again:' .. ARGV[2], now)
 redis.call('ZADD', 'fv:waiting:' .. ARGV[2], redis.call('HGET', KEYS[1], 'created') or now, ARGV[1])
 redis.call('EXPIRE', 'fv:waiting:' .. ARGV[2], 86400)
 redis.call('RPUSH', KEYS[3], ARGV[4])

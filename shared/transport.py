@@ -127,7 +127,7 @@ class Transport(kombu_redis.Transport):
     def _deliver(self, message: Any, queue: str) -> None:  # noqa: ANN401
         self.is_read = True
         if queue in QUEUES.values():
-            message = canonical(message)
+            message = canonical(message, queue)
             if isinstance(message, Dropped):
                 _drop(queue, message)
                 return

@@ -12,8 +12,9 @@ from shared.workers import WorkerCard, worker_cards
 
 #: Work on one branch until some was measured, seconds: what two workers take that share two slow cores.
 ASSUMED_WORK_S: Final = 5.0
-#: A queue from which nothing was begun for so long, and for so many times the work on a branch, stands still.
-STANDSTILL_S: Final = 15.0
+#: A queue from which nothing was begun for so long, and for so many times the work on a branch, stands still. A worker
+#: that renews its process is away for less.
+STANDSTILL_S: Final = 60.0
 STANDSTILL_WORKS: Final = 3.0
 
 

@@ -27,10 +27,16 @@ def _written_by_the_next_release(self: JobRecords, script: str, keys: list[str],
 
 
 def _tell_more(
-    self: JobRecords, job_id: str, branch: Branch, outcome: BranchOutcome, waveforms: Waveforms | None = None
+    self: JobRecords,
+    job_id: str,
+    branch: Branch,
+    outcome: BranchOutcome,
+    waveforms: Waveforms | None = None,
+    *,
+    only_waiting: bool = False,
 ) -> tuple[bool, bool]:
     self.emit(job_id, "rumour", {"branch": branch})
-    return _write(self, job_id, branch, outcome, waveforms)
+    return _write(self, job_id, branch, outcome, waveforms, only_waiting=only_waiting)
 
 
 _write = JobRecords.write_outcome

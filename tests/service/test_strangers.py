@@ -53,6 +53,7 @@ MALFORMED: dict[str, str | bytes] = {
     "two arguments": altered(body=body("01J", "01K")),
     "an argument that is no id": altered(body=body({"job": 1})),
     "an id that is a key": altered(body=body("01J:events")),
+    "another queue's": altered(headers__task=TASKS[Branch.VISION]),
 }
 #: What does nothing is done, whatever it lacks.
 EMPTY = json.dumps({"headers": {"task": NOOP_TASK}, "properties": {"delivery_tag": "1"}})
@@ -65,12 +66,12 @@ def test_each_is_known_for_what_it_is() -> None:
             envelope = json.loads(text)
         except (ValueError, RecursionError):
             continue
-        assert canonical(envelope) == (Dropped.FOREIGN if name in FOREIGN else Dropped.MALFORMED), name
+        assert canonical(envelope, "rppg") == (Dropped.FOREIGN if name in FOREIGN else Dropped.MALFORMED), name
 
 
 def test_an_expiry_of_another_clock_is_not_heeded() -> None:
     text = altered(headers__expires="2001-01-01T00:00:00+00:00", headers__eta="2101-01-01T00:00:00+00:00")
-    own = canonical(json.loads(text))
+    own = canonical(json.loads(text), "rppg")
     assert isinstance(own, dict)
     assert own == json.loads(message(Branch.RPPG, "01J"))
     assert own["headers"]["expires"] is own["headers"]["eta"] is None

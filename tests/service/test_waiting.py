@@ -15,7 +15,7 @@ from api.sweep import sweep_jobs
 from facevitals.broker import Broker, start_broker
 from shared.messages import job_of
 from shared.records import PACE, STRANDED_S, WAITING, WORKING
-from shared.schemas import BranchStatus, JobDocument, JobOptions
+from shared.schemas import BranchOutcome, BranchStatus, ErrorCode, JobDocument, JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
 from shared.waiting import ASSUMED_WORK_S, QueueLoad, queue_loads, seconds_each
@@ -95,6 +95,14 @@ def test_a_job_waits_on_while_there_are_workers(gateway: Gateway) -> None:
     assert {vital.reason for vital in ended.vitals.values()} == {"queue_timeout"}
     assert ended.error is not None
     assert not ended.error.code.rejects_clip
+
+
+def test_a_job_that_was_begun_meanwhile_has_not_waited_too_long(gateway: Gateway) -> None:
+    records, job = gateway.records, made(gateway, "one")
+    assert records.begin(job, Branch.RPPG, "token", 90) == "go"
+    records.end_branch(job, Branch.RPPG, ErrorCode.QUEUE_TIMEOUT, "Too late.", only_waiting=True)
+    assert document(gateway, job).branches["rppg"].status is BranchStatus.RUNNING
+    assert records.write_outcome(job, Branch.RPPG, BranchOutcome(status=BranchStatus.OK, elapsed_ms=1))[0]
 
 
 def test_a_missing_worker_is_noticed_sooner_and_called_so(gateway: Gateway) -> None:
