@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,6 +21,9 @@ LONGEST_S: Final = 900.0
 #: connection in place of the answer.
 DRAIN_BYTES: Final = 16_000_000
 DRAIN_S: Final = 20.0
+#: In the request's state: when it arrived, and the latest moment for its answer where it has one; of the loop's clock.
+ARRIVED: Final = "arrived"
+ANSWER_BY: Final = "answer_by"
 
 #: How many requests may wait to send their bodies, beside those that do.
 WAITING_SHARE: Final = 1
@@ -44,6 +47,8 @@ class BodyLimits:
         if scope["type"] != "http" or not _has_body(headers := Headers(scope=scope)):
             await self.app(scope, receive, send)
             return
+        state = scope.setdefault("state", {})
+        state[ARRIVED] = asyncio.get_running_loop().time()
         if not await self._may_begin():
             # Not drained, as others are: that would be receiving it.
             many = TooManyUploads("Try again in a few seconds.", headers={"Retry-After": "2", "Connection": "close"})
@@ -53,6 +58,7 @@ class BodyLimits:
         max_bytes = FORM_BYTES if bodiless else self._max_bytes + FORM_BYTES
         body = _Body(receive, send, max_bytes, self._silence_s, self._places.release)
         body.unwanted = headers.get("expect", "").lower() == "100-continue"
+        body.state = state
         try:
             if bodiless:
                 await body.discard()
@@ -97,6 +103,8 @@ class _Body:
         self._ended = False
         #: Whether the client waits for a "100 Continue", which reading the body would send.
         self.unwanted = False
+        #: The request's, where the application may say when it has to be answered.
+        self.state: dict[str, Any] = {}
 
     def end(self) -> None:
         """Nothing more of it will be received."""
@@ -163,8 +171,10 @@ class _Body:
         if self.unwanted:
             return
         left = DRAIN_BYTES
+        now = asyncio.get_running_loop().time()
+        answer_by = min(now + DRAIN_S, self.state.get(ANSWER_BY, now + DRAIN_S))
         with contextlib.suppress(TimeoutError, BodyTooSlow):
-            async with asyncio.timeout(DRAIN_S):
+            async with asyncio.timeout_at(answer_by):
                 while not self._ended and left > 0:
                     message = await self._in_time()
                     left -= len(message.get("body", b""))

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from api import limits
+from api.bodies import ANSWER_BY, ARRIVED
 from api.gateway import Gateway, gateway_of
 from api.hub import wait_for
 from api.jobs import UPLOAD_BODY, receive_clip, start
@@ -28,6 +29,9 @@ router = APIRouter(tags=["older front end"])
 GatewayDep = Annotated[Gateway, Depends(gateway_of)]
 
 log = structlog.get_logger()
+
+#: How long after its limit a call may still take in what the client sends, so that it sees the answer.
+DRAIN_S: Final = 3.0
 
 
 class SaveVideoAnswer(BaseModel):
@@ -125,10 +129,14 @@ async def save_video(request: Request, gateway: GatewayDep) -> Response:
     Whatever it is doing, receiving, storing or waiting, it answers within 290 s: `FACEVITALS_SAVE_VIDEO_LIMIT_S`.
     """
     call, limit_s = _Call(), gateway.settings.save_video_limit_s
+    state, now = request.scope.setdefault("state", {}), asyncio.get_running_loop().time()
+    # Waiting for a place to send the clip counts, and so does the rest of a clip that is still being sent.
+    end = state.get(ARRIVED, now) + limit_s
+    state[ANSWER_BY] = end + DRAIN_S
     work = asyncio.create_task(_serve(request, gateway, call), name="save_video")
     try:
         # Not `asyncio.timeout`: it would wait for the work's own clean-up, which a broker that is away draws out.
-        await asyncio.wait({work}, timeout=limit_s)
+        await asyncio.wait({work}, timeout=max(end - now, 0))
         if work.done():
             return work.result()
         return call.failed(504, f"There was no result within {limit_s:g} s.", {"Retry-After": "10"})

@@ -18,7 +18,7 @@ from shared.schemas import JobDocument
 from shared.vitals import VITALS
 
 console = output()
-errors = Console(stderr=True)
+errors = Console(stderr=True, markup=False)
 
 
 def analyze(
@@ -104,7 +104,7 @@ def _subset(vitals: str | None) -> list[str] | None:
 def not_installed(missing: ModuleNotFoundError) -> typer.Exit:
     """Says what is missing here, and how a command ends that needs it."""
     errors.print(
-        f"The analysis is not installed here ({missing.name} is missing): pip install 'facevitals\\[worker]'",
+        f"The analysis is not installed here ({missing.name} is missing): pip install 'facevitals[worker]'",
         style="red",
     )
     return typer.Exit(1)

@@ -10,6 +10,7 @@ from typing import Any, Final
 import httpx
 from pydantic import ValidationError
 
+from shared.ids import is_id
 from shared.schemas import JobDocument
 
 #: Attempts to resume a broken event stream before polling takes over, and polls in a row that may fail.
@@ -86,7 +87,7 @@ class Client:
         if answer.status_code != 202:
             raise SubmitFailedError(_problem(answer))
         match _json(answer.text):
-            case {"id": str(job_id)}:
+            case {"id": str(job_id)} if is_id(job_id):
                 return job_id
         raise self._no_gateway()
 
@@ -106,7 +107,9 @@ class Client:
                         answer.read()
                         raise SubmitFailedError(_problem(answer))
                     for event in _events(answer):
-                        last, tries = event.id or last, 0
+                        # A stream that begins again and again with what was told already goes nowhere.
+                        if event.id and event.id != last:
+                            last, tries = event.id, 0
                         told(event)
                         if event.name == "done":
                             return self.wait(job_id)
@@ -166,7 +169,7 @@ def _json(text: str) -> object:
     """What a text holds as JSON; None where it is none."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -18,7 +18,7 @@ from shared.records import connect
 from shared.settings import settings
 
 app = typer.Typer(no_args_is_help=True, help="API keys: make, list, rotate, revoke. They live in the broker.")
-console, errors = output(), Console(stderr=True)
+console, errors = output(), Console(stderr=True, markup=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Days = Annotated[int, typer.Option(help="Days until the key ends by itself.", min=1, max=LONGEST_DAYS)]

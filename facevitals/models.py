@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from workers.models import InstalledModel
 
 console = output()
-errors = Console(stderr=True)
+errors = Console(stderr=True, markup=False)
 
 app = typer.Typer(
     invoke_without_command=True,

@@ -26,7 +26,7 @@ from shared.settings import settings
 from shared.vitals import VITALS
 
 console = output()
-errors = Console(stderr=True)
+errors = Console(stderr=True, markup=False)
 
 
 def gateway() -> None:

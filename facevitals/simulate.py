@@ -9,7 +9,7 @@ from rich.progress import Progress
 
 from shared.logs import silence_native_stderr
 
-errors = Console(stderr=True)
+errors = Console(stderr=True, markup=False)
 
 
 def simulate(
@@ -47,7 +47,7 @@ def simulate(
         from lab.simulate.kinds import KINDS
     except ModuleNotFoundError as missing:
         errors.print(
-            f"The simulator is not installed here ({missing.name} is missing): pip install 'facevitals\\[worker]'"
+            f"The simulator is not installed here ({missing.name} is missing): pip install 'facevitals[worker]'"
         )
         raise typer.Exit(1) from missing
     if kind == "help":

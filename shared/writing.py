@@ -148,11 +148,17 @@ async def into_file(path: Path) -> AsyncIterator[ClipWriter]:
         except OSError as error:
             raise StoreUnavailableError(first_line(error)) from error
     except BaseException:
-        with contextlib.suppress(OSError):
-            file.close()
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
+        # In a thread, as writing: removing many half uploads at once held the event loop for seconds, and a cancelled
+        # write may still hold the file. Not broken off: nobody else removes it before the sweep.
+        await asyncio.shield(asyncio.to_thread(_remove, file, unfinished))
         raise
+
+
+def _remove(file: BufferedWriter, unfinished: Path) -> None:
+    with contextlib.suppress(OSError):
+        file.close()
+    with contextlib.suppress(OSError):
+        unfinished.unlink()
 
 
 @asynccontextmanager

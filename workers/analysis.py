@@ -228,7 +228,9 @@ class Analyzer:
 
         def failed(error: Exception, branch: Branch) -> BranchOutcome:
             if isinstance(error, ClipMissingError):
-                return failed_outcome(BranchStatus.ERROR, ErrorCode.CLIP_MISSING, str(error), _ms(begun))
+                # The bytes of a file's name need not be text; a document's have to be.
+                why = str(error).encode(errors="backslashreplace").decode()
+                return failed_outcome(BranchStatus.ERROR, ErrorCode.CLIP_MISSING, why, _ms(begun))
             outcome = outcome_of_exception(error, branch, _ms(begun))
             if outcome.error and outcome.error.code is ErrorCode.BRANCH_FAILED:
                 # As text: an exception holds on to every frame of its stack, and so to the clip's pictures.

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -78,6 +79,46 @@ def test_a_body_that_stalls_is_answered_and_leaves_nothing(service: Service) -> 
     assert body["success"] is False
     assert body["job"] is None
     wait_until(lambda: (waiting_jobs(service), service.clips) == before, "nothing stays")
+
+
+class SlowUpload:
+    """A clip that comes by 5 kB ten times a second, so that no limit of a body ends it."""
+
+    def __init__(self, service: Service, path: str, size: int = 10_000_000) -> None:
+        self.wire = http.client.HTTPConnection("127.0.0.1", service.port, timeout=40)
+        self.wire.putrequest("POST", path)
+        self.wire.putheader("Content-Length", str(len(LOOKS_LIKE_MP4) + size))
+        self.wire.endheaders(LOOKS_LIKE_MP4)
+        self._sending = threading.Thread(target=self._send, args=(size,), daemon=True)
+        self._sending.start()
+
+    def _send(self, size: int) -> None:
+        with contextlib.suppress(OSError):
+            for _ in range(size // 5000):
+                time.sleep(0.1)
+                self.wire.send(bytes(5000))
+
+
+def test_a_body_that_goes_on_does_not_hold_the_answer_up(service: Service) -> None:
+    begun = time.monotonic()
+    upload = SlowUpload(service, "/save_video")
+    answer = upload.wire.getresponse()
+    assert answer.status == 504
+    assert json.loads(answer.read())["success"] is False
+    # The limit and the rest that is taken in, with room for a busy machine; the rest alone once took 20 s.
+    assert time.monotonic() - begun < 3 + 3 + 4
+    upload.wire.close()
+
+
+def test_waiting_for_a_place_counts(make_service: Callable[..., Service]) -> None:
+    service = make_service(max_uploads=1, client_timeout_s=5, job_deadline_s=900, save_video_limit_s=6)
+    # Takes the only place for about 5 s.
+    other = SlowUpload(service, "/v1/jobs", size=250_000)
+    wait_until(lambda: service.clips, "the other upload has its place")
+    begun = time.monotonic()
+    failed(save_video(service), 504)
+    assert time.monotonic() - begun < 6 + 3
+    other.wire.close()
 
 
 def test_a_frozen_broker_does_not_hold_the_answer_up(service: Service) -> None:

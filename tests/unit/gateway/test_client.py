@@ -14,7 +14,7 @@ from facevitals.client import RESUMES, Client, ServerEvent, SubmitFailedError
 
 DONE = json.loads((Path(__file__).parents[3] / "web/src/fixtures/succeeded.json").read_text())
 PAGE = "<!doctype html><title>Sign in</title>"
-ODD = [PAGE, "", "null", "[]", '"ok"', "{}", json.dumps({"id": 7}), json.dumps(DONE)[:300]]
+ODD = [PAGE, "", "null", "[]", '"ok"', "{}", json.dumps({"id": 7}), json.dumps(DONE)[:300], "[" * 100_000]
 Answer = Callable[[str, str], tuple[int, str]]
 
 
@@ -57,7 +57,7 @@ def clip(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("body", ODD)
+@pytest.mark.parametrize("body", [*ODD, json.dumps({"id": "../\n"})], ids=lambda body: body[:20])
 def test_an_upload_that_something_else_took_fails_with_a_reason(
     serve: Callable[[Answer], str], clip: Path, body: str
 ) -> None:
@@ -121,3 +121,23 @@ def test_a_refusal_that_explains_nothing_is_named_by_its_status(
 ) -> None:
     with pytest.raises(SubmitFailedError, match="503"):
         Client(serve(lambda *_: (503, body))).submit(clip)
+
+
+def test_events_that_are_told_again_and_again_come_to_an_end(serve: Callable[[Answer], str]) -> None:
+    stream = 'id: 1-0\nevent: stage\ndata: {"stage": "decoding"}\n\n'
+    told: list[ServerEvent] = []
+
+    def answer(_: str, path: str) -> tuple[int, str]:
+        if len(told) > 10 * RESUMES:
+            return 404, PAGE
+        return (200, stream) if path.endswith("/events") else (200, json.dumps(DONE))
+
+    assert Client(serve(answer)).follow(DONE["id"], told.append).state.is_final
+    assert len(told) <= 2 * RESUMES
+
+
+@pytest.mark.parametrize("name", ["[bold]clip.mp4", "[/x] clip.mp4"])
+def test_a_name_is_shown_as_it_is(name: str) -> None:
+    result = CliRunner().invoke(cli.app, ["submit", name, "--url", "http://127.0.0.1:1"])
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert name in result.output

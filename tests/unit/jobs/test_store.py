@@ -35,6 +35,31 @@ def test_a_clip_comes_back_as_it_went_in_and_is_erased(store: ClipStore) -> None
         pass
 
 
+def test_a_slow_disk_holds_up_nobody_else_where_an_upload_breaks_off(
+    store: ClipStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink = Path.unlink
+
+    def slow_unlink(path: Path) -> None:
+        time.sleep(0.5)
+        unlink(path)
+
+    async def longest_pause_s() -> float:
+        breaking_off = asyncio.create_task(write(store, store.key("01J"), bytes(100), fail=True))
+        longest, last = 0.0, time.monotonic()
+        while not breaking_off.done():
+            await asyncio.sleep(0.01)
+            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+        with pytest.raises(ValueError, match="went away"):
+            await breaking_off
+        return longest
+
+    monkeypatch.setattr(Path, "unlink", slow_unlink)
+    assert asyncio.run(longest_pause_s()) < 0.4
+    assert store.root is not None
+    assert not [path for path in store.root.rglob("*") if path.is_file()]
+
+
 @pytest.mark.parametrize("size", [100, 3_000_000])
 def test_a_write_that_fails_leaves_nothing(store: ClipStore, size: int) -> None:
     with pytest.raises(ValueError, match="went away"):

@@ -106,13 +106,13 @@ def test_ctrl_c_ends_the_batch(analyzer: Faulty, encode: Encode, monkeypatch: py
 
 
 def test_files_that_cannot_be_read_cost_their_own_document_alone(encode: Encode, tmp_path: Path) -> None:
-    folder, pipe, noise, gone = (
-        tmp_path / name for name in ("folder[", "pipe.mp4", "folder[/b] \udcff.mp4", "gone.mp4")
+    folder, pipe, noise, gone, gone_too = (
+        tmp_path / name for name in ("folder[", "pipe.mp4", "folder[/b] \udcff.mp4", "gone.mp4", "gone \udcff.mp4")
     )
     folder.mkdir()
     os.mkfifo(pipe)
     noise.write_bytes(b"no clip")
-    clips = [gone, folder, encode(), pipe, noise, encode("again.mp4")]
+    clips = [gone, gone_too, folder, encode(), pipe, noise, encode("again.mp4")]
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}
     for as_json in (["--json"], []):
         command = [sys.executable, "-m", "facevitals", "analyze", "--vitals", "heart_rate", *as_json]
@@ -124,8 +124,9 @@ def test_files_that_cannot_be_read_cost_their_own_document_alone(encode: Encode,
         documents = [json.loads(line) for line in ended.stdout.splitlines()]
         codes = [document["error"] and document["error"]["code"] for document in documents]
         unread = "clip_missing"
-        assert codes == [unread, unread, None, unread, "container_not_allowed", None]
+        assert codes == [unread, unread, unread, None, unread, "container_not_allowed", None]
         assert str(gone) in documents[0]["error"]["detail"]
+        assert r"gone \udcff.mp4" in documents[1]["error"]["detail"]
 
 
 def test_a_document_is_json_and_a_table_whatever_is_in_it(analyzer: Faulty, encode: Encode) -> None:
