@@ -122,7 +122,11 @@ def _ended(task: asyncio.Task[Any]) -> None:
         log.warning("save_video failed after its answer", error=type(error).__name__)
 
 
-@router.post("/save_video", response_model=SaveVideoAnswer, openapi_extra=UPLOAD_BODY, responses=_FAILURES)
+#: The key is looked for inside of the call, whose every answer has this form; OpenAPI has to be told.
+_EXTRA: Final = {**UPLOAD_BODY, "security": [{"HTTPBearer": []}]}
+
+
+@router.post("/save_video", response_model=SaveVideoAnswer, openapi_extra=_EXTRA, responses=_FAILURES)
 async def save_video(request: Request, gateway: GatewayDep) -> Response:
     """Submit a clip and wait for its vitals in one call. New clients: use `POST /v1/jobs`.
 

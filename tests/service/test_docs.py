@@ -103,6 +103,15 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
             place = place[part]
 
 
+def test_every_call_that_wants_a_key_says_so(document: dict[str, Any]) -> None:
+    schemes = document["components"]["securitySchemes"]
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            needs_one = "401" in operation["responses"]
+            assert bool(operation.get("security")) is needs_one, path
+            assert all(set(each) <= set(schemes) for each in operation.get("security", [])), path
+
+
 def test_no_answer_is_fastapis_own_validation_error(document: dict[str, Any]) -> None:
     text = json.dumps(document)
     assert "ValidationError" not in text
