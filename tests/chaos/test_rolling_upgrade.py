@@ -54,12 +54,12 @@ def test_jobs_go_on_while_workers_and_gateway_are_replaced_by_the_next_release(
 
 def test_what_the_first_release_queued_is_taken_by_this_one(make_service: Callable[..., Service]) -> None:
     service = make_service()
-    clip = service.folder / "clips" / "clips" / "01OLD"
+    clip = service.folder / "clips" / "clips" / "01M8MMS98NWBKQ0PWN8B4CRYVX"
     clip.parent.mkdir(parents=True, exist_ok=True)
     clip.write_bytes(b"a clip")
     redis = service.redis
     redis.hset(
-        "fv:job:01OLD",
+        "fv:job:01M8MMS98NWBKQ0PWN8B4CRYVX",
         mapping={
             "state": "queued",
             "branches": "vision rppg",
@@ -67,18 +67,18 @@ def test_what_the_first_release_queued_is_taken_by_this_one(make_service: Callab
             "created_at": "2026-01-01T00:00:00+00:00",
             "options": '{"vitals":null,"retain_clip":false}',
             "owner": "-",
-            "clip_key": "clips/01OLD",
+            "clip_key": "clips/01M8MMS98NWBKQ0PWN8B4CRYVX",
         },
     )
-    redis.expire("fv:job:01OLD", 600)
-    redis.zadd(DEADLINES, {"01OLD": time.time() + 60})
+    redis.expire("fv:job:01M8MMS98NWBKQ0PWN8B4CRYVX", 600)
+    redis.zadd(DEADLINES, {"01M8MMS98NWBKQ0PWN8B4CRYVX": time.time() + 60})
     redis.expire(DEADLINES, 600)
     celery = make_celery(Settings(redis_url=service.broker.url))
     for branch in Branch:
-        celery.send_task(TASKS[branch], args=["01OLD"], queue=QUEUES[branch])
+        celery.send_task(TASKS[branch], args=["01M8MMS98NWBKQ0PWN8B4CRYVX"], queue=QUEUES[branch])
     celery.close()
     service.start_worker("vision,rppg", ODD)
-    document = service.finished("01OLD")
+    document = service.finished("01M8MMS98NWBKQ0PWN8B4CRYVX")
     assert {branch["status"] for branch in document["branches"].values()} == {"ok"}
     assert not clip.exists()
 
