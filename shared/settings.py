@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     webhook_allow: str = Field("", description="comma-separated networks that webhooks may reach though not public")
     webhook_retry_s: float = Field(5, gt=0, description="seconds before a webhook's first retry; each later wait is 6x")
     max_upload_mb: int = Field(50, ge=1, description="largest upload, in 10^6 bytes")
-    max_uploads: int = Field(100, ge=1, description="bodies that a gateway receives at once; others wait, then get 503")
+    max_uploads: int = Field(50, ge=1, description="bodies that a gateway receives at once; others wait, then get 503")
     client_timeout_s: int = Field(
         15, ge=1, description="seconds a client may take for a request's header, and be silent in its body, before 408"
     )
