@@ -13,10 +13,10 @@ from typing import Any, Final
 from starlette.concurrency import run_in_threadpool
 
 from api.problems import BrokerFull, QueueFull
-from shared.records import JobRecords
+from shared.jobs.records import JobRecords
+from shared.jobs.waiting import QueueLoad, queue_loads
 from shared.settings import Settings
 from shared.vitals import Branch
-from shared.waiting import QueueLoad, queue_loads
 
 #: Age up to which a reading serves, seconds.
 READING_S: Final = 0.5

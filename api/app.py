@@ -21,13 +21,13 @@ from api.hub import Hub
 from api.keys import Gatekeeper
 from api.sweep import sweep_for_ever
 from api.tracing import RequestSpans
-from shared.broker_errors import troubles
-from shared.logs import configure_logs
-from shared.records import JobRecords, connect
+from shared.clips.store import ClipStore, StoreUnavailableError
+from shared.jobs.broker_errors import troubles
+from shared.jobs.records import JobRecords, connect
+from shared.observability.logging import configure_logs
+from shared.observability.tracing import configure_traces, end_traces
 from shared.schemas import NOTICE
 from shared.settings import Settings, settings
-from shared.store import ClipStore, StoreUnavailableError
-from shared.traces import configure_traces, end_traces
 from shared.version import VERSION
 
 DESCRIPTION = f"""

@@ -7,13 +7,13 @@ from fastapi import Request
 
 from api.admission import Admission
 from api.hub import Hub
-from shared import traces
-from shared.assembly import branches_for
-from shared.records import JobRecords
+from shared.clips.encryption import Seal
+from shared.clips.store import ClipStore
+from shared.jobs.assembly import branches_for
+from shared.jobs.records import JobRecords
+from shared.observability import tracing
 from shared.schemas import JobDocument, JobOptions
-from shared.sealing import Seal
 from shared.settings import Settings
-from shared.store import ClipStore
 
 log = structlog.get_logger()
 
@@ -46,11 +46,11 @@ class Gateway:
             most_active=self.settings.max_queued,
             most_waiting=self.admission.most_waiting(),
             seal=seal,
-            traceparent=traces.traceparent(),
+            traceparent=tracing.traceparent(),
         )
         if document is None:
             raise self.admission.full()
-        traces.note(job=job_id)
+        tracing.note(job=job_id)
         log.info("job accepted", job=job_id, branches=[str(name) for name in branches])
         return document
 

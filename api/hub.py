@@ -13,8 +13,8 @@ from typing import Final
 import redis.asyncio
 import redis.exceptions
 
-from shared.broker_errors import troubles
-from shared.records import WAKE_CHANNEL
+from shared.jobs.broker_errors import troubles
+from shared.jobs.records import WAKE_CHANNEL
 
 RECHECK_S: Final = 5.0
 

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.gateway import Gateway
 from api.problems import IdempotencyConflict, IdempotencyInProgress
-from shared.records import PREFIX
+from shared.jobs.records import PREFIX
 
 #: A request that is being served renews its hold on the key every third of this. A gateway that died holds it no
 #: longer; one that cannot reach the broker for so long may see the key used twice.

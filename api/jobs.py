@@ -19,10 +19,10 @@ from api.gateway import Gateway, gateway_of
 from api.hub import wait_for
 from api.keys import Caller, Eraser, Owner, Submitter
 from api.uploads import receive
-from shared.assembly import branches_for
+from shared.clips.encryption import Seal
 from shared.ids import ID_PATTERN, is_id, new_id
+from shared.jobs.assembly import branches_for
 from shared.schemas import JobDocument, JobOptions, Waveforms
-from shared.sealing import Seal
 from shared.vitals import VITALS
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])

@@ -19,10 +19,10 @@ from api.hub import wait_for
 from api.jobs import UPLOAD_BODY, receive_clip, start
 from api.keys import caller_of
 from api.problems import OTHER_FORMS, ApiProblem, StoreAway, of_broker
-from shared.broker_errors import troubles
-from shared.keys import Scope
+from shared.access.api_keys import Scope
+from shared.clips.store import StoreUnavailableError
+from shared.jobs.broker_errors import troubles
 from shared.schemas import JobDocument
-from shared.store import StoreUnavailableError
 
 router = APIRouter(tags=["older front end"])
 

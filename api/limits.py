@@ -9,8 +9,8 @@ from starlette.concurrency import run_in_threadpool
 from api.gateway import Gateway
 from api.keys import Caller
 from api.problems import RateExceeded, TooManyActive
+from shared.access.quotas import Quotas, Verdict
 from shared.ids import new_id
-from shared.quotas import Quotas, Verdict
 
 
 @asynccontextmanager

@@ -17,15 +17,15 @@ from api import problems
 from api.admission import broker_memory
 from api.gateway import Gateway, gateway_of
 from api.keys import Owner
-from shared.broker_errors import trouble_of, troubles
-from shared.figures import DISTRIBUTIONS, Histogram, histograms
-from shared.messages import Dropped
-from shared.queues import QUEUES
-from shared.records import DROPPED, PREFIX
-from shared.store import StoreUnavailableError
-from shared.waiting import queue_loads
-from shared.webhooks import COUNTED, Outcome, Webhooks
-from shared.workers import WorkerCard, worker_cards
+from shared.clips.store import StoreUnavailableError
+from shared.jobs.broker_errors import trouble_of, troubles
+from shared.jobs.celery_messages import Dropped
+from shared.jobs.queues import QUEUES
+from shared.jobs.records import DROPPED, PREFIX
+from shared.jobs.waiting import queue_loads
+from shared.jobs.webhooks import COUNTED, Outcome, Webhooks
+from shared.jobs.worker_registry import WorkerCard, worker_cards
+from shared.observability.metrics import DISTRIBUTIONS, Histogram, histograms
 
 router = APIRouter(tags=["operations"])
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from shared.broker_errors import Trouble, trouble_of
+from shared.jobs.broker_errors import Trouble, trouble_of
 
 log = structlog.get_logger()
 

@@ -16,12 +16,12 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
 from api.gateway import Gateway
-from shared.broker_errors import troubles
-from shared.queues import QUEUES
+from shared.clips.store import StoreUnavailableError, SweepRefusedError
+from shared.jobs.broker_errors import troubles
+from shared.jobs.queues import QUEUES
+from shared.jobs.worker_registry import worker_cards
 from shared.schemas import ErrorCode
-from shared.store import StoreUnavailableError, SweepRefusedError
 from shared.vitals import Branch
-from shared.workers import worker_cards
 
 SWEEP_EVERY_S: Final = 1.0
 #: Old clips are looked for this often, or ten times in their time to live.

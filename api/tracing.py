@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import traces
+from shared.observability import tracing
 
 
 class RequestSpans:
@@ -18,7 +18,7 @@ class RequestSpans:
         if scope["type"] != "http" or scope["path"].endswith("/events"):
             await self.app(scope, receive, send)
             return
-        with traces.span(f"{scope['method']} …") as span:
+        with tracing.span(f"{scope['method']} …") as span:
 
             async def send_and_note(message: Message) -> None:
                 if message["type"] == "http.response.start":

@@ -11,8 +11,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from api.bodies import FORM_BYTES
 from api.problems import BadParameter, StoreAway, UnsupportedMedia, UploadTooLarge
-from shared.sealing import Seal
-from shared.store import ClipStore, ClipWriter, StoreUnavailableError
+from shared.clips.encryption import Seal
+from shared.clips.store import ClipStore, ClipWriter, StoreUnavailableError
 
 #: Form fields that may carry the clip; the second and third are older front ends'.
 CLIP_FIELDS: Final = ("clip", "video", "file")

@@ -26,12 +26,12 @@ from api.addresses import AddressRefusedError, Network, Resolver, checked_addres
 from api.gateway import Gateway
 from api.keys import Caller
 from api.problems import BadParameter
-from shared.broker_errors import troubles
-from shared.keys import OWNER_PREFIX, KeyRing
+from shared.access.api_keys import OWNER_PREFIX, KeyRing
+from shared.jobs.broker_errors import troubles
+from shared.jobs.webhooks import Outcome, Webhook, Webhooks
 from shared.schemas import JobDocument
 from shared.settings import Settings
 from shared.version import VERSION
-from shared.webhooks import Outcome, Webhook, Webhooks
 
 _LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _LAST_LABEL: Final = "[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"

@@ -1,6 +1,6 @@
 """`python -m facevitals`: the command line."""
 
-from facevitals.cli import main
+from facevitals.cli.app import main
 
 if __name__ == "__main__":
     main()

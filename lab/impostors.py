@@ -21,12 +21,12 @@ from lab.simulate.optics import to_linear
 from lab.simulate.portrait import read_picture
 from lab.trials import film
 from shared.vitals import Branch
-from workers.clip import open_clip
-from workers.face import FaceTracker
-from workers.vision.cues import Cues
-from workers.vision.cues.all import cues_of
-from workers.vision.cues.texture import FASNET
-from workers.vision.models import VisionModels, VisionOptions
+from workers.face.tracker import FaceTracker
+from workers.liveness.cues import Cues
+from workers.liveness.cues.all import cues_of
+from workers.liveness.cues.texture import FASNET
+from workers.media.clip import open_clip
+from workers.vision.loaded_models import VisionModels, VisionOptions
 
 #: First seeds of the clips that the votes are fitted to, and of those that error rates are told of.
 TRAINING_SEED: Final = 3_000_000
@@ -153,7 +153,7 @@ class Reader:
         models = VisionModels.load(VisionOptions(models_dir))
         self._networks = {name: models.networks[name] for name in FASNET if name in models.networks}
         self._tracker = FaceTracker()
-        code = sorted(Path(str(files("workers.vision.cues"))).glob("*.py"))
+        code = sorted(Path(str(files("workers.liveness.cues"))).glob("*.py"))
         parts = [code_mark(), *(path.read_text("utf-8") for path in code), *sorted(self._networks)]
         self.mark = hashlib.sha256("".join(parts).encode()).hexdigest()[:12]
 

@@ -10,9 +10,9 @@ from typing import Final
 
 import redis
 
-from shared.queues import make_celery
+from shared.jobs.queues import make_celery
+from shared.jobs.worker_registry import worker_cards
 from shared.settings import Settings, settings
-from shared.workers import worker_cards
 
 ANSWER_S: Final = 3.0
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from lab.bench.report import Report
 from lab.bench.trial import Row
-from workers.rppg.agreement import GROSS_PER_MIN, Estimate, Fusion, agree
-from workers.rppg.calibration import CALIBRATION
 from workers.rppg.estimators import ESTIMATORS, NEURAL
-from workers.rppg.models import RppgModels
-from workers.rppg.traces import Traces
+from workers.rppg.fusion.agreement import GROSS_PER_MIN, Estimate, Fusion, agree
+from workers.rppg.fusion.calibration import CALIBRATION
+from workers.rppg.loaded_models import RppgModels
+from workers.rppg.signals.traces import Traces
 
 Array = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from celery import Celery
 
-from shared.queues import ignore_celery_variables
+from shared.jobs.queues import ignore_celery_variables
 
 FOLDER_VARIABLE: Final = "FACEVITALS_BENCH_FOLDER"
 BROKER_VARIABLE: Final = "FACEVITALS_REDIS_URL"

@@ -14,8 +14,8 @@ from typing import Final
 from lab.bench.stand_in import abstentions, stand_in
 from shared.schemas import ClipFacts
 from shared.vitals import Branch, Reason
-from workers.app import app
-from workers.branch import BranchResult, Progress
+from workers.branch.result import BranchResult, Progress
+from workers.tasks import app
 
 #: Seconds of the longest sleep; the shortest is a tenth of it.
 SLEEP_VARIABLE: Final = "FACEVITALS_BENCH_SLEEP_S"

@@ -6,11 +6,11 @@ from typing import Final
 
 from lab.bench.crowd import family_cpu_s
 from lab.bench.load import HEAD
+from shared.clips.store import ClipStore
 from shared.ids import new_id
-from shared.records import JobRecords, connect
+from shared.jobs.records import JobRecords, connect
 from shared.schemas import JobOptions
 from shared.settings import Settings
-from shared.store import ClipStore
 from shared.vitals import Branch
 
 #: Bytes of a clip of 15 s at 2.5 Mbit/s, as the page records it.

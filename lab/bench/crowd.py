@@ -10,7 +10,7 @@ from typing import Final
 
 from lab.bench.load import percentile, resident_mb
 from shared.ids import new_id
-from shared.records import JobRecords, connect
+from shared.jobs.records import JobRecords, connect
 from shared.schemas import JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch

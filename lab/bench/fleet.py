@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from lab.bench.load import HEAD
+from shared.clips.store import ClipStore
 from shared.ids import new_id
-from shared.records import JobRecords, connect
+from shared.jobs.records import JobRecords, connect
 from shared.schemas import JobOptions
 from shared.settings import Settings
-from shared.store import ClipStore
 from shared.vitals import Branch
 
 #: Seconds that a branch sleeps: what it takes of a 15 s clip on a calm core (docs/scaling.md).

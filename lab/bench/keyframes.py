@@ -16,12 +16,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.clip import Frame, open_clip
-from workers.face import FaceTrack, FaceTracker
-from workers.regions import linear
+from workers.face.skin_regions import linear
+from workers.face.tracker import FaceTrack, FaceTracker
+from workers.media.clip import Frame, open_clip
 from workers.rppg.estimators import pos
-from workers.rppg.filters import detrend, pulse_wave
-from workers.rppg.keyframes import rate_per_min, regions_without_jumps
+from workers.rppg.signals.filters import detrend, pulse_wave
+from workers.rppg.signals.keyframe_artifacts import rate_per_min, regions_without_jumps
 
 Array = NDArray[np.float64]
 

@@ -11,11 +11,11 @@ from typing import Any, Final
 from redis import Redis
 
 from lab.bench.bare import noop
+from shared.clips.store import ClipStore
 from shared.ids import new_id
-from shared.records import WAKE_CHANNEL, JobRecords, connect
+from shared.jobs.records import WAKE_CHANNEL, JobRecords, connect
 from shared.schemas import JobOptions
 from shared.settings import Settings
-from shared.store import ClipStore
 from shared.vitals import Branch
 
 #: A short clip, and one of 15 s at 2.5 Mbit/s, which is what the page records.

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog, minimize
 
-from workers.vision.age import INTERVAL_LEVEL
-from workers.vision.calibration import AgeCalibration, Line
+from workers.vision.age_gender.age import INTERVAL_LEVEL
+from workers.vision.age_gender.calibration import AgeCalibration, Line
 
 Floats = NDArray[np.float64]
 

@@ -10,9 +10,9 @@ from scipy.stats import binomtest
 
 from lab.bench.looks import Floats, Truth, fit_age, fit_gender, folds, years
 from lab.bench.report import Report
-from workers.vision.age import BASELINE_YEARS
-from workers.vision.bmi import BASELINE, INTERVAL_90, MEAN, PER_SD, index
-from workers.vision.gender import LEAST_PROBABILITY
+from workers.vision.age_gender.age import BASELINE_YEARS
+from workers.vision.age_gender.gender import LEAST_PROBABILITY
+from workers.vision.bmi.proportions import BASELINE, INTERVAL_90, MEAN, PER_SD, index
 
 #: Level of the interval around a share that was counted.
 _LEVEL: Final = 0.9

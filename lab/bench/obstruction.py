@@ -21,10 +21,10 @@ from lab.bench.report import Report
 from lab.bench.vision import portraits_of
 from lab.simulate.occluders import draw
 from lab.train.obstruction import filmed, held_out
-from workers.covering import POINTS, flatten, onto
-from workers.mesh import FaceFinder
-from workers.obstruction import COVERED_FAIL, CoverMeter, region_weights
-from workers.portraits import Portrait
+from workers.face.mesh import FaceFinder
+from workers.face.obstruction import COVERED_FAIL, CoverMeter, region_weights
+from workers.face.occlusion_input import POINTS, flatten, onto
+from workers.face.portraits import Portrait
 
 #: Pictures of each kind that are made of a portrait.
 DRAWN: Final = {

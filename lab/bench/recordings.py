@@ -11,17 +11,17 @@ from scipy.signal import find_peaks, resample_poly
 
 from lab.bench.report import Report
 from shared.schemas import Interval
-from workers.clip import open_clip
-from workers.face import FaceTracker
-from workers.rppg.beats import Beats, beats_at, beats_of, mean_rate_per_min
-from workers.rppg.branch import measure_rppg
-from workers.rppg.calibration import CALIBRATION
-from workers.rppg.filters import band_pass, pulse_wave
-from workers.rppg.models import RppgModels
-from workers.rppg.respiration import SLOW_HZ, Breathing, fuse, modulations, refusal
-from workers.rppg.spectrum import snr_db, spectrum_of
-from workers.rppg.traces import GRID_HZ
-from workers.rppg.variability import MEASURES, interval_of, told_from_noise
+from workers.face.tracker import FaceTracker
+from workers.media.clip import open_clip
+from workers.rppg.fusion.calibration import CALIBRATION
+from workers.rppg.loaded_models import RppgModels
+from workers.rppg.pipeline import measure_rppg
+from workers.rppg.signals.beats import Beats, beats_at, beats_of, mean_rate_per_min
+from workers.rppg.signals.filters import band_pass, pulse_wave
+from workers.rppg.signals.spectrum import snr_db, spectrum_of
+from workers.rppg.signals.traces import GRID_HZ
+from workers.rppg.vitals.hrv import MEASURES, interval_of, told_from_noise
+from workers.rppg.vitals.respiration_rate import SLOW_HZ, Breathing, fuse, modulations, refusal
 
 Array = NDArray[np.float64]
 

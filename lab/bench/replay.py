@@ -7,10 +7,10 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from shared.schemas import Check, ClipFacts, Vital, Waveforms
 from shared.vitals import VITALS, Branch
-from workers.branch import Progress
+from workers.branch.result import Progress
 
 if TYPE_CHECKING:
-    from workers.analysis import Analyzer
+    from workers.analyzer import Analyzer
 
 
 class Told(BaseModel):

@@ -11,8 +11,8 @@ from lab.bench.replay import RECORDINGS
 from lab.bench.stand_in import stand_in
 from shared.schemas import ClipFacts
 from shared.vitals import Branch
-from workers.app import app
-from workers.branch import BranchResult, Progress
+from workers.branch.result import BranchResult, Progress
+from workers.tasks import app
 
 #: The file that `lab.bench.replay.keep` wrote.
 RECORDING_VARIABLE: Final = "FACEVITALS_BENCH_RECORDING"

@@ -12,8 +12,8 @@ import av
 
 from lab.bench.report import Report
 from shared.vitals import VITALS, Branch
-from workers.analysis import Analyzer, AnalyzerOptions
-from workers.branch import Progress
+from workers.analyzer import Analyzer, AnalyzerOptions
+from workers.branch.result import Progress
 
 ROUNDS: Final = 5
 

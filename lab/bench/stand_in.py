@@ -5,14 +5,14 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from shared.records import JobRecords, connect
+from shared.clips.store import ClipStore
+from shared.jobs.records import JobRecords, connect
+from shared.jobs.worker_registry import WorkerCard
 from shared.schemas import Vital, VitalStatus
 from shared.settings import Settings
-from shared.store import ClipStore
 from shared.vitals import VITALS, Branch, Reason
-from shared.workers import WorkerCard
-from workers.app import app
-from workers.process import WorkerProcess
+from workers.job_runner.process import WorkerProcess
+from workers.tasks import app
 
 
 def stand_in(analyzer: Callable[[], Any], module: str) -> None:

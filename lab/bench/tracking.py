@@ -16,12 +16,12 @@ from typing import Final
 
 import numpy as np
 
-from workers.clip import Frame, open_clip
-from workers.face import FaceTrack, FaceTracker
-from workers.rppg.models import RppgModels
-from workers.rppg.spectrum import snr_db, spectrum_of
-from workers.rppg.traces import traces_of
-from workers.rppg.turns import pulse_of
+from workers.face.tracker import FaceTrack, FaceTracker
+from workers.media.clip import Frame, open_clip
+from workers.rppg.fusion.cascade import pulse_of
+from workers.rppg.loaded_models import RppgModels
+from workers.rppg.signals.spectrum import snr_db, spectrum_of
+from workers.rppg.signals.traces import traces_of
 
 STRIDES_S: Final = (0.0, 0.1, 1 / 6, 1 / 4, 1 / 3, 1 / 2, 1.0)
 

@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 
 from lab.simulate import ClipSpec
 from lab.trials import Film, film
-from shared.logs import silence_native_stderr
+from shared.observability.logging import silence_native_stderr
 from shared.schemas import Measure, Vital
-from workers.clip import open_clip
-from workers.face import FaceTrack, FaceTracker
-from workers.rppg.agreement import Estimate
-from workers.rppg.beats import Beats
-from workers.rppg.branch import Examined, examine, measure_rppg
+from workers.face.tracker import FaceTrack, FaceTracker
+from workers.media.clip import open_clip
 from workers.rppg.estimators import BY_COLOUR, ESTIMATORS, NEURAL, TURNS, Estimator
-from workers.rppg.models import RppgModels
-from workers.rppg.pulse import Pulse
-from workers.rppg.spectrum import snr_db, spectrum_of
-from workers.rppg.traces import Traces
-from workers.rppg.turns import pulse_of
-from workers.rppg.variability import MEASURES, beats_in, regular
+from workers.rppg.fusion.agreement import Estimate
+from workers.rppg.fusion.cascade import pulse_of
+from workers.rppg.fusion.pulse import Pulse
+from workers.rppg.loaded_models import RppgModels
+from workers.rppg.pipeline import Examined, examine, measure_rppg
+from workers.rppg.signals.beats import Beats
+from workers.rppg.signals.spectrum import snr_db, spectrum_of
+from workers.rppg.signals.traces import Traces
+from workers.rppg.vitals.hrv import MEASURES, beats_in, regular
 
 Row = dict[str, Any]
 
@@ -71,7 +71,7 @@ def code_mark() -> str:
     """A mark that changes with every change of the workers' code and calibration, those of the vision branch apart."""
     folder = Path(str(files("workers")))
     code = (path for path in folder.rglob("*") if path.suffix in {".py", ".json"})
-    found = sorted(path for path in code if folder / "vision" not in path.parents)
+    found = sorted(path for path in code if not {folder / "vision", folder / "liveness"} & set(path.parents))
     return hashlib.sha256(b"".join(path.read_bytes() for path in found)).hexdigest()[:12]
 
 

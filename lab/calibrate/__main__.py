@@ -24,8 +24,8 @@ from lab.calibrate.held_out import (
     resampled,
 )
 from lab.calibrate.table import RealClip, read_table
-from workers.rppg.agreement import GROSS_PER_MIN, agree
-from workers.rppg.calibration import CALIBRATION
+from workers.rppg.fusion.agreement import GROSS_PER_MIN, agree
+from workers.rppg.fusion.calibration import CALIBRATION
 
 LEVEL: Final = 0.9
 #: Ways to divide the subjects into folds. One way moves PROSIT's coverage by 3 %, the mean of twenty by less than 1 %.
@@ -33,10 +33,10 @@ SEEDS: Final = range(20)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the held-out report as JSON; with `--write`, renew `workers/rppg/calibration.json`."""
+    """Print the held-out report as JSON; with `--write`, renew `workers/rppg/fusion/calibration.json`."""
     parser = argparse.ArgumentParser(prog="python -m lab.calibrate", description=__doc__)
     parser.add_argument("--table", type=Path, default=Path("../shared/data/hr_estimator_agreement.csv"))
-    parser.add_argument("--write", action="store_true", help="renew workers/rppg/calibration.json")
+    parser.add_argument("--write", action="store_true", help="renew workers/rppg/fusion/calibration.json")
     options = parser.parse_args(arguments)
     clips = read_table(options.table)
     confidence = CALIBRATION.gate.confidence

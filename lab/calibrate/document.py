@@ -10,8 +10,8 @@ from typing import Any
 
 @contextmanager
 def renewed() -> Iterator[dict[str, Any]]:
-    """`workers/rppg/calibration.json` to change in place; written at the end, and not after an error."""
-    path = Path(str(files("workers.rppg") / "calibration.json"))
+    """`workers/rppg/fusion/calibration.json` to change in place; written at the end, and not after an error."""
+    path = Path(str(files("workers.rppg.fusion") / "calibration.json"))
     document = json.loads(path.read_text("utf-8"))
     yield document
     path.write_text(json.dumps(document, indent=1) + "\n", "utf-8")

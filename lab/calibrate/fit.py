@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 
 from lab.calibrate.table import RealClip, dataset_weights, folds_by_subject
-from workers.rppg.agreement import KNOTS_PER_MIN, Agreement, Fusion, Reliability, hit_density
-from workers.rppg.calibration import CALIBRATION, LEAST_ERROR_PER_MIN, IntervalModel, interval_features
+from workers.rppg.fusion.agreement import KNOTS_PER_MIN, Agreement, Fusion, Reliability, hit_density
+from workers.rppg.fusion.calibration import CALIBRATION, LEAST_ERROR_PER_MIN, IntervalModel, interval_features
 
 Array = NDArray[np.float64]
 

@@ -2,7 +2,8 @@
 
 Films the clips of the calibration seeds (hours; it goes on where it stopped), fits a logistic regression with networks,
 without them, and to the regions' colours alone, and sets the least log odds above everything that has no pulse, each
-clip judged by a model that was fitted without it. With `--write`, renews the gate in `workers/rppg/calibration.json`.
+clip judged by a model that was fitted without it. With `--write`, renews the gate in
+`workers/rppg/fusion/calibration.json`.
 """
 
 import argparse
@@ -22,15 +23,15 @@ from lab.calibrate.document import renewed
 from lab.calibrate.fit import quantile_regression
 from lab.trials import CALIBRATION_SEED, PULSELESS, specs
 from shared.vitals import Reason
-from workers.rppg.agreement import Agreement
-from workers.rppg.calibration import (
+from workers.rppg.fusion.agreement import Agreement
+from workers.rppg.fusion.calibration import (
     CALIBRATION,
     LEAST_ERROR_PER_MIN,
     PixelIntervalModel,
     pixel_interval_features,
 )
-from workers.rppg.evidence import Evidence
-from workers.rppg.presence import PresenceModel, features
+from workers.rppg.fusion.evidence import Evidence
+from workers.rppg.fusion.pulse_presence import PresenceModel, features
 
 Array = NDArray[np.float64]
 
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "(python -m lab.calibrate.liveness)",
     )
     parser.add_argument("--fit-only", action="store_true", help="film nothing; fit to what the journal holds")
-    parser.add_argument("--write", action="store_true", help="renew the gate in workers/rppg/calibration.json")
+    parser.add_argument("--write", action="store_true", help="renew the gate in workers/rppg/fusion/calibration.json")
     options = parser.parse_args(arguments)
     if options.fit_only:
         found = read_rows(options.journal)

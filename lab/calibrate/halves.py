@@ -17,14 +17,14 @@ import numpy as np
 from lab.bench.trial import Row, read_rows
 from lab.calibrate.document import renewed
 from lab.calibrate.fit import density
-from workers.rppg.agreement import KNOTS_PER_MIN, MEMBER_PER_MIN, Estimate, Reliability, heard_in_step
+from workers.rppg.fusion.agreement import KNOTS_PER_MIN, MEMBER_PER_MIN, Estimate, Reliability, heard_in_step
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Count, report, write down."""
     parser = argparse.ArgumentParser(prog="python -m lab.calibrate.halves", description=__doc__)
     parser.add_argument("--journal", type=Path, default=Path("bench-out/calibration-rows.jsonl"))
-    parser.add_argument("--write", action="store_true", help="renew workers/rppg/calibration.json")
+    parser.add_argument("--write", action="store_true", help="renew workers/rppg/fusion/calibration.json")
     options = parser.parse_args(arguments)
     said = said_in_step(read_rows(options.journal))
     if not said:

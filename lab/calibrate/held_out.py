@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lab.calibrate.fit import fit_fusion, fit_interval
 from lab.calibrate.table import RealClip, folds_by_subject
-from workers.rppg.agreement import Agreement, agree
+from workers.rppg.fusion.agreement import Agreement, agree
 
 Array = NDArray[np.float64]
 

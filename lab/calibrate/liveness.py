@@ -2,8 +2,8 @@
 
 Films the clips of the training seeds (it goes on where it stopped), reads their cues, and fits a logistic regression
 with and without MiniFASNet's texture; the living and all attacks together weigh the same. A weight is never negative:
-no cue speaks against what it is there to speak for. With `--write`, renews `workers/vision/liveness.json`; error rates
-are told by `python -m lab.bench.liveness`, on other seeds and other people.
+no cue speaks against what it is there to speak for. With `--write`, renews `workers/liveness/liveness.json`; error
+rates are told by `python -m lab.bench.liveness`, on other seeds and other people.
 """
 
 import argparse
@@ -21,8 +21,8 @@ from scipy.optimize import minimize
 
 from lab.impostors import Trial, trials
 from shared.settings import settings
-from workers.vision.cues import Cues
-from workers.vision.liveness import ONE_SIDED, Fusion, features
+from workers.liveness.check import ONE_SIDED, Fusion, features
+from workers.liveness.cues import Cues
 
 Floats = NDArray[np.float64]
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("faces", type=Path)
     parser.add_argument("--count", type=int, default=98)
     parser.add_argument("--clips", type=Path, default=Path("bench-out/clips"))
-    parser.add_argument("--write", action="store_true", help="renew workers/vision/liveness.json")
+    parser.add_argument("--write", action="store_true", help="renew workers/liveness/liveness.json")
     options = parser.parse_args(arguments)
     found = trials(options.count, options.clips, options.faces, settings().models_path, report=False)
     document: dict[str, Any] = {
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if all(trial.cues.texture is not None for trial in found):
         document["with_texture"] = asdict(fit(found, (*ALONE, "texture")))
     if options.write:
-        path = Path(str(files("workers.vision") / "liveness.json"))
+        path = Path(str(files("workers.liveness") / "liveness.json"))
         path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **document}, indent=1) + "\n", "utf-8")
     sys.stdout.write(json.dumps(document) + "\n")
     return 0

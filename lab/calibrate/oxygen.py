@@ -15,12 +15,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.clip import open_clip
-from workers.face import FaceTracker
-from workers.rppg.branch import Examined, examine
-from workers.rppg.heart_rate import refusal
-from workers.rppg.models import RppgModels
-from workers.rppg.oxygen import OxygenCalibration, ratio_of_ratios
+from workers.face.tracker import FaceTracker
+from workers.media.clip import open_clip
+from workers.rppg.loaded_models import RppgModels
+from workers.rppg.pipeline import Examined, examine
+from workers.rppg.vitals.heart_rate import refusal
+from workers.rppg.vitals.spo2 import OxygenCalibration, ratio_of_ratios
 
 #: Readings must span this many per cent before a slope is fitted.
 LEAST_SPAN: Final = 4.0

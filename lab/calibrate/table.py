@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.agreement import Estimate
+from workers.rppg.fusion.agreement import Estimate
 
 #: Columns `hr_…` of the table that are open estimators.
 ESTIMATORS: Final = ("pos", "chrom", "green", "deepphys", "mttscan")

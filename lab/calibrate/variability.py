@@ -2,7 +2,7 @@
 
 Fitted to photoplethysmograms of patients (BIDMC) at a webcam's 30 Hz, the errors to the simulated clips in the journal
 of `lab.calibrate.gate` as well. Says how often a verdict of stress would be another one after five minutes. With
-`--write`, renews `errors` and `shortfall` in `workers/rppg/calibration.json`.
+`--write`, renews `errors` and `shortfall` in `workers/rppg/fusion/calibration.json`.
 """
 
 import argparse
@@ -24,10 +24,10 @@ from lab.calibrate.document import renewed
 from lab.simulate.physiology import FAST_HEART
 from lab.trials import live_spec
 from shared.schemas import Measure, Vital, VitalStatus
-from workers.rppg.beats import beats_at
-from workers.rppg.calibration import CALIBRATION, FULL_S, VariabilityModel
-from workers.rppg.stress import StressThresholds, stress
-from workers.rppg.variability import interval_of, regular, sdnn_ms, told_from_noise
+from workers.rppg.fusion.calibration import CALIBRATION, FULL_S, VariabilityModel
+from workers.rppg.signals.beats import beats_at
+from workers.rppg.vitals.hrv import interval_of, regular, sdnn_ms, told_from_noise
+from workers.rppg.vitals.stress import StressThresholds, stress
 
 Array = NDArray[np.float64]
 
@@ -62,11 +62,13 @@ class Stretch:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the fit as JSON; with `--write`, renew `workers/rppg/calibration.json`."""
+    """Print the fit as JSON; with `--write`, renew `workers/rppg/fusion/calibration.json`."""
     parser = argparse.ArgumentParser(prog="python -m lab.calibrate.variability", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/ppg/bidmc_01_26.npz"))
     parser.add_argument("--journal", type=Path, default=Path("bench-out/calibration-rows.jsonl"))
-    parser.add_argument("--write", action="store_true", help="renew variability in workers/rppg/calibration.json")
+    parser.add_argument(
+        "--write", action="store_true", help="renew variability in workers/rppg/fusion/calibration.json"
+    )
     options = parser.parse_args(arguments)
     rows = read_rows(options.journal)
     clips = list(of_clips(rows))

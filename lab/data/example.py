@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Example:
-    """One clip on the grid of `workers.rppg.traces.GRID_HZ`.
+    """One clip on the grid of `workers.rppg.signals.traces.GRID_HZ`.
 
-    crops  (n, 72, 72, 3) uint8, as `workers.crops` cuts them
+    crops  (n, 72, 72, 3) uint8, as `workers.face.crops` cuts them
     bvp    (n,) float32, blood volume, up is more; 0 throughout where there is no pulse
     """
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from lab.data import pure, simulated, ubfc
 from lab.data.example import mark
 from lab.data.recording import NoRecordings, Recording
-from workers.face import FaceTracker
-from workers.rppg.traces import Traces, traces_of
+from workers.face.tracker import FaceTracker
+from workers.rppg.signals.traces import Traces, traces_of
 
 #: Data sets by name; a new one is a module with `recordings` and a line here.
 LAYOUTS: Final = {"UBFC-rPPG": ubfc.recordings, "PURE": pure.recordings, "facevitals simulate": simulated.recordings}
@@ -43,7 +43,7 @@ def recordings_in(folder: Path) -> list[Recording]:
 def prepared(recording: Recording, folder: Path, tracker: FaceTracker) -> Path:
     """The recording's file in the folder, made where it is not there yet; `lab.data.example` reads it as well.
 
-    Raises `workers.rppg.traces.NoTraces` where no face is seen.
+    Raises `workers.rppg.signals.traces.NoTraces` where no face is seen.
     """
     path = folder / f"{mark(_RECIPE, *recording.content)}.npz"
     if path.is_file():

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from lab.data.recording import Recording, RecordingUnreadable
-from workers.clip import Frame
+from workers.media.clip import Frame
 
 
 def recordings(folder: Path) -> list[Recording]:

@@ -8,7 +8,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.clip import Frame
+from workers.media.clip import Frame
 
 Floats = NDArray[np.float64]
 

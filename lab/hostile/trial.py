@@ -10,8 +10,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-from workers.branch import ClipRejected
-from workers.clip import ClipBudget, open_clip
+from workers.branch.result import ClipRejected
+from workers.media.clip import ClipBudget, open_clip
 
 #: A file that takes longer than this has hung: the budget of decoding time, and as much again for the rest.
 HUNG_S: Final = 2 * ClipBudget().cpu_s

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from lab.bench.report import Report
 from lab.data.prepared import Prepared
-from workers.models import open_network
 from workers.models.checkpoint import CheckpointUnreadable
 from workers.models.deepphys import graph_of
+from workers.models.session import open_network
 from workers.rppg.estimators import ESTIMATORS, Estimator, whole
-from workers.rppg.filters import pulse_wave
-from workers.rppg.models import RppgModels
-from workers.rppg.spectrum import snr_db, spectrum_of
+from workers.rppg.loaded_models import RppgModels
+from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.spectrum import snr_db, spectrum_of
 
 Floats = NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""`python -m lab.train.obstruction FACES`: the network of `workers.obstruction`, from portraits.
+"""`python -m lab.train.obstruction FACES`: the network of `workers.face.obstruction`, from portraits.
 
 Portraits (as `lab.bench.vision` reads them) are laid flat, things are drawn over them (`lab.simulate.occluders`), and
 the network learns where. Of every four portraits two are kept out: `python -m lab.bench.obstruction` measures on those.
@@ -18,9 +18,9 @@ from onnx import TensorProto, helper
 
 from lab.bench.vision import portraits_of
 from lab.simulate.occluders import draw
-from workers.covering import PLACES, POINTS, SIDE, WEIGHTS, network_input, onto
+from workers.face.occlusion_input import PLACES, POINTS, SIDE, WEIGHTS, network_input, onto
+from workers.face.portraits import Portrait
 from workers.models.graph import Graph
-from workers.portraits import Portrait
 
 Floats = NDArray[np.float64]
 

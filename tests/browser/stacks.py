@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from facevitals.stack import Stack
-from shared.records import JobRecords, connect
+from facevitals.local.stack import Stack
+from shared.jobs.records import JobRecords, connect
 from shared.settings import Settings
 
 

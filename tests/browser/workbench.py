@@ -1,6 +1,6 @@
 """The test itself at work behind a gateway that has no workers."""
 
-from shared.records import Begin, JobRecords
+from shared.jobs.records import Begin, JobRecords
 from shared.schemas import BranchOutcome, BranchStatus, Vital, VitalStatus
 from shared.vitals import VITALS, Branch, Reason
 

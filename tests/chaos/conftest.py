@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from facevitals.broker import free_port
+from facevitals.local.broker import free_port
 from tests.service.conftest import make_service, pytest_runtest_makereport
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from facevitals.chaos import chaos
+from facevitals.bench.chaos import chaos
 from tests.service.conftest import processes_of, wait_until
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from facevitals.load import LoadPlan, measure_load
+from facevitals.bench.load import LoadPlan, measure_load
 
 
 @pytest.mark.usefixtures("another_service_is_named")

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from facevitals.broker import start_broker
-from shared.queues import QUEUES, TASKS, make_celery
-from shared.records import DEADLINES, JobRecords, connect
+from facevitals.local.broker import start_broker
+from shared.jobs.queues import QUEUES, TASKS, make_celery
+from shared.jobs.records import DEADLINES, JobRecords, connect
 from shared.schemas import BranchOutcome, BranchStatus
 from shared.settings import Settings
 from shared.vitals import Branch

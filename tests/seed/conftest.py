@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from skimage import data
 
-from workers.mesh import FaceFinder
-from workers.portraits import Portrait, portrait_of
+from workers.face.mesh import FaceFinder
+from workers.face.portraits import Portrait, portrait_of
 
 
 @pytest.fixture(scope="session")

@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 
 from shared.schemas import VitalStatus
 from tests.unit.vision.test_vision import track_of
-from workers.models import MODELS, ModelNotInstalled, OutOfMemory
+from workers.face.portraits import Portrait
+from workers.models.build import ModelNotInstalled
 from workers.models.checkpoint import CheckpointUnreadable
 from workers.models.deepface import WEIGHTS, DeepFaceOptions, Engine, open_deepface
-from workers.models.manifest import sha256_of
+from workers.models.manifest import MODELS, sha256_of
+from workers.models.memory import OutOfMemory
 from workers.models.vggface import LAYERS, SIDE, read_layers
-from workers.portraits import Portrait
-from workers.vision.branch import measure_vision
-from workers.vision.deepface import faces
-from workers.vision.models import VisionModels, VisionOptions
+from workers.vision.age_gender.deepface import faces
+from workers.vision.loaded_models import VisionModels, VisionOptions
+from workers.vision.pipeline import measure_vision
 
 ENGINES: tuple[Engine, ...] = ("onnx", "pytorch", "tensorflow")
 _CLASSES = {"age": 101, "gender": 2}
@@ -203,7 +204,7 @@ def test_a_worker_beside_tensorflow_does_not_load_it() -> None:
     """MediaPipe imports TensorFlow wherever it is installed; both branches' processes are kept from it."""
     code = (
         "import sys; from pathlib import Path; from shared.vitals import Branch;"
-        "from workers.analysis import Analyzer, AnalyzerOptions; import tempfile;"
+        "from workers.analyzer import Analyzer, AnalyzerOptions; import tempfile;"
         "Analyzer.load(AnalyzerOptions(Path(tempfile.mkdtemp()), device='cpu'));"
         "print(sorted({name.split('.')[0] for name in sys.modules} & {'tensorflow', 'torch', 'jax'}))"
     )

@@ -14,13 +14,13 @@ from torch.nn import functional
 
 from shared.schemas import Method, VitalStatus
 from tests.unit.vision.test_vision import track_of
-from workers.models import DoesNotFit, OutOfMemory
+from workers.face.portraits import Portrait
 from workers.models.checkpoint import CheckpointUnreadable
+from workers.models.memory import DoesNotFit, OutOfMemory
 from workers.models.vit import BmiCard, VisionTransformer, open_vit, vision_transformer
-from workers.portraits import Portrait
-from workers.vision.bmi_vit import UNMEASURED_90, body, trained_body_mass_index
-from workers.vision.branch import measure_vision
-from workers.vision.models import VisionModels, VisionOptions
+from workers.vision.bmi.bmi_vit import UNMEASURED_90, body, trained_body_mass_index
+from workers.vision.loaded_models import VisionModels, VisionOptions
+from workers.vision.pipeline import measure_vision
 
 METHOD = Method(name="test", version="0")
 

@@ -16,13 +16,13 @@ import redis
 from api.admission import Admission
 from api.gateway import Gateway
 from api.hub import Hub
-from facevitals.broker import Broker, free_port, start_broker
-from facevitals.processes import Child, start_child
-from facevitals.service import worker_command
-from shared.queues import BROKER_PREFIX, QUEUES, QUEUES_VARIABLE
-from shared.records import JobRecords, connect
+from facevitals.cli.service import worker_command
+from facevitals.local.broker import Broker, free_port, start_broker
+from facevitals.local.processes import Child, start_child
+from shared.clips.store import ClipStore
+from shared.jobs.queues import BROKER_PREFIX, QUEUES, QUEUES_VARIABLE
+from shared.jobs.records import JobRecords, connect
 from shared.settings import Settings
-from shared.store import ClipStore
 
 #: A tiny file that looks like an MP4 to the gateway; what workers make of it is each test's own affair.
 LOOKS_LIKE_MP4 = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + b"\x00" * 200
@@ -79,7 +79,7 @@ class Service:
             wait_until(lambda: _answers(client), "gateway answers", WORKER_READY_S)
         return child
 
-    def start_worker(self, queues: str, app: str = "workers.app", wait: bool = True, **env: str) -> Child:
+    def start_worker(self, queues: str, app: str = "workers.tasks", wait: bool = True, **env: str) -> Child:
         names = queues.split(",")
         before = self._cards()
         child = self._start(f"worker-{queues}", worker_command(app, names, 1, "info"), {QUEUES_VARIABLE: queues, **env})

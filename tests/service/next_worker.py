@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-from shared.records import JobRecords
+from shared.jobs.records import JobRecords
 from shared.schemas import BranchOutcome, Waveforms
 from shared.vitals import Branch
 from tests.service import odd_worker
-from workers.app import app
+from workers.tasks import app
 
 _run = JobRecords._run
 

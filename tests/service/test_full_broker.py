@@ -10,10 +10,10 @@ import pytest
 
 from api.admission import REFUSAL_S
 from api.sweep import sweep_jobs
-from facevitals.broker import Broker, start_broker
-from shared.messages import message
-from shared.queues import make_celery
-from shared.records import DEADLINES, ERASE, LEASES, READY, WORKING, connect
+from facevitals.local.broker import Broker, start_broker
+from shared.jobs.celery_messages import message
+from shared.jobs.queues import make_celery
+from shared.jobs.records import DEADLINES, ERASE, LEASES, READY, WORKING, connect
 from shared.schemas import JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch

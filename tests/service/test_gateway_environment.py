@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from facevitals.broker import free_port, start_broker
-from facevitals.processes import start_child
+from facevitals.local.broker import free_port, start_broker
+from facevitals.local.processes import start_child
 
 ROOT = Path(__file__).parents[2]
 #: Import names of what requirements/gateway.lock must not bring.
@@ -47,7 +47,7 @@ def test_no_vision_or_signal_package_is_there(environment: Path) -> None:
 
 
 def test_the_gateway_imports_there(environment: Path) -> None:
-    python(environment, "import api.app, shared.queues")
+    python(environment, "import api.app, shared.jobs.queues")
 
 
 def test_the_gateway_serves_there(environment: Path, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-import shared.keys
-from shared.keys import KeyRing
+import shared.access.api_keys
+from shared.access.api_keys import KeyRing
 from shared.schemas import JobOptions
 from shared.vitals import Branch
 from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, new_service
@@ -109,7 +109,7 @@ def test_a_key_made_by_an_older_release_still_works(service: Service, monkeypatc
     new = ring.create("new")
     # 16 characters of 5 bits.
     assert re.fullmatch("[a-z2-7]{16}", new.stored.id)
-    monkeypatch.setattr(shared.keys, "new_key_id", lambda: "abcdefgh2345")
+    monkeypatch.setattr(shared.access.api_keys, "new_key_id", lambda: "abcdefgh2345")
     old = ring.create("old")
     assert old.key.startswith("fv_abcdefgh2345_")
     for made in (old, new):

@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from facevitals.broker import free_port
-from facevitals.isolated_settings import isolated_settings
-from facevitals.stack import running
-from shared.queues import BROKER_PREFIX, QUEUES
+from facevitals.local.broker import free_port
+from facevitals.local.isolated_settings import isolated_settings
+from facevitals.local.stack import running
+from shared.jobs.queues import BROKER_PREFIX, QUEUES
 from tests.service.conftest import WORKER_READY_S, Service, wait_until
 from tests.service.test_command_line import facevitals
 

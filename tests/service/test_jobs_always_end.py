@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from facevitals.broker import crash, start_broker
+from facevitals.local.broker import crash, start_broker
 from shared.vitals import Branch
 from tests.service.conftest import Service, wait_until
 

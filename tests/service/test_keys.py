@@ -10,9 +10,9 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from facevitals import cli
-from shared.keys import KeyRing, Scope, new_webhook_secret
-from shared.records import WEBHOOKS
+from facevitals.cli import app
+from shared.access.api_keys import KeyRing, Scope, new_webhook_secret
+from shared.jobs.records import WEBHOOKS
 from shared.settings import settings
 from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, new_service, wait_until
 
@@ -49,7 +49,7 @@ def facevitals(guarded: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
     settings.cache_clear()
 
     def run(*arguments: str, ok: bool = True) -> str:
-        result = CliRunner().invoke(cli.app, arguments)
+        result = CliRunner().invoke(app.app, arguments)
         assert (result.exit_code == 0) is ok, result.output
         return result.stdout
 

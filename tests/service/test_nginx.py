@@ -19,8 +19,8 @@ import httpx
 import pytest
 
 from api.legacy import SaveVideoAnswer
-from facevitals.broker import free_port, start_broker
-from facevitals.processes import Child, start_child
+from facevitals.local.broker import free_port, start_broker
+from facevitals.local.processes import Child, start_child
 from shared.settings import Settings
 from tests.service.conftest import wait_until
 

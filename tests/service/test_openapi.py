@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from shared.keys import new_webhook_secret
+from shared.access.api_keys import new_webhook_secret
 from tests.service.conftest import Service
 from tests.service.schemathesis_hooks import KEY
 

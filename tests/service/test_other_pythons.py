@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from facevitals.broker import free_port
+from facevitals.local.broker import free_port
 from tests.service.test_environment_script import checkout, says
 
 __all__ = ["checkout"]

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from facevitals.broker import Broker, start_broker
-from shared.messages import job_of, message, queue_key
-from shared.queues import QUEUES, TASKS, make_celery
-from shared.records import STRANDED_S, WAITING, JobRecords, connect
+from facevitals.local.broker import Broker, start_broker
+from shared.jobs.celery_messages import job_of, message, queue_key
+from shared.jobs.queues import QUEUES, TASKS, make_celery
+from shared.jobs.records import STRANDED_S, WAITING, JobRecords, connect
 from shared.schemas import JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from shared.workers import GpuMemory, WorkerCard, put_card
+from shared.jobs.worker_registry import GpuMemory, WorkerCard, put_card
 from tests.service.conftest import LOOKS_LIKE_MP4, Service, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -155,7 +155,7 @@ def test_without_a_collector_nothing_of_opentelemetry_is_loaded() -> None:
     # redis-py itself loads what it finds of OpenTelemetry's metrics.
     ours = "[name for name in sys.modules if name.startswith(('opentelemetry.sdk.trace', 'opentelemetry.exporter'))]"
     done = subprocess.run(
-        [sys.executable, "-c", f"import sys, api.app, workers.process; print({ours})"],
+        [sys.executable, "-c", f"import sys, api.app, workers.job_runner.process; print({ours})"],
         capture_output=True,
         text=True,
         check=True,

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from facevitals.broker import Broker, start_broker
-from shared.quotas import Quotas, Verdict
-from shared.records import ACTIVE, LEASES, Begin, JobRecords, connect
+from facevitals.local.broker import Broker, start_broker
+from shared.access.quotas import Quotas, Verdict
+from shared.jobs.records import ACTIVE, LEASES, Begin, JobRecords, connect
 from shared.schemas import BranchOutcome, BranchStatus, JobDocument, JobOptions
 from shared.vitals import Branch
 

@@ -19,11 +19,11 @@ import pytest
 
 from api.gateway import Gateway
 from api.sweep import sweep_jobs, sweep_store
-from facevitals.broker import start_broker
+from facevitals.local.broker import start_broker
+from shared.clips.encryption import Seal, Sealer
+from shared.clips.store import CLIPS, ClipMissingError, ClipStore, StoreUnavailableError, SweepRefusedError
 from shared.schemas import JobOptions
-from shared.sealing import Seal, Sealer
 from shared.settings import Settings
-from shared.store import CLIPS, ClipMissingError, ClipStore, StoreUnavailableError, SweepRefusedError
 from shared.vitals import Branch
 from tests.service.bucket import Bucket, make_bucket, s3_server
 from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, in_this_process, new_service, wait_until
@@ -255,7 +255,7 @@ def test_a_bucket_that_goes_away_in_the_middle_of_a_clip_is_told(bucket: Bucket)
 
 def test_an_upload_whose_gateway_was_killed_is_aborted_when_it_is_old_and_no_other(bucket: Bucket) -> None:
     code = (
-        "import asyncio, sys; from shared.store import ClipStore\n"
+        "import asyncio, sys; from shared.clips.store import ClipStore\n"
         "async def write():\n"
         "    async with ClipStore(sys.argv[1]).writing('clips/01J') as out:\n"
         "        await out.write([bytes(6_000_000)]); print('begun', flush=True); await asyncio.sleep(60)\n"
@@ -328,7 +328,7 @@ def test_a_worker_killed_with_a_clip_in_hand_leaves_no_copy_of_it(bucket: Bucket
     store, seal = ClipStore(bucket.url), Seal.new()
     asyncio.run(write(store, store.key("01J"), CLIP, seal))
     code = (
-        "import sys, time; from shared.sealing import Seal; from shared.store import ClipStore\n"
+        "import sys, time; from shared.clips.encryption import Seal; from shared.clips.store import ClipStore\n"
         "with ClipStore(sys.argv[1]).local_copy('clips/01J', Seal.parse(sys.argv[2])) as path:\n"
         "    print(len(path.read_bytes()), flush=True); time.sleep(60)"
     )

@@ -5,8 +5,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from shared.messages import Dropped, canonical, message
-from shared.queues import NOOP_TASK, TASKS
+from shared.jobs.celery_messages import Dropped, canonical, message
+from shared.jobs.queues import NOOP_TASK, TASKS
 from shared.vitals import Branch
 from tests.service.conftest import Service, wait_until
 

@@ -12,14 +12,14 @@ import pytest
 from api.gateway import Gateway
 from api.problems import QueueFull
 from api.sweep import sweep_jobs
-from facevitals.broker import Broker, start_broker
-from shared.messages import job_of
-from shared.records import PACE, STRANDED_S, WAITING, WORKING
+from facevitals.local.broker import Broker, start_broker
+from shared.jobs.celery_messages import job_of
+from shared.jobs.records import PACE, STRANDED_S, WAITING, WORKING
+from shared.jobs.waiting import ASSUMED_WORK_S, QueueLoad, queue_loads, seconds_each
+from shared.jobs.worker_registry import WorkerCard, put_card
 from shared.schemas import BranchOutcome, BranchStatus, ErrorCode, JobDocument, JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
-from shared.waiting import ASSUMED_WORK_S, QueueLoad, queue_loads, seconds_each
-from shared.workers import WorkerCard, put_card
 from tests.service.conftest import LOOKS_LIKE_MP4, Service, in_this_process
 
 ODD = "tests.service.odd_worker"

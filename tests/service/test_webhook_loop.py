@@ -10,13 +10,13 @@ import pytest
 from api import webhooks
 from api.gateway import Gateway
 from api.webhooks import send_for_ever
-from facevitals.broker import start_broker
-from shared.keys import new_webhook_secret
-from shared.records import WEBHOOKS
+from facevitals.local.broker import start_broker
+from shared.access.api_keys import new_webhook_secret
+from shared.jobs.records import WEBHOOKS
+from shared.jobs.webhooks import Outcome, Webhook, Webhooks
 from shared.schemas import JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
-from shared.webhooks import Outcome, Webhook, Webhooks
 from tests.service.conftest import in_this_process
 from tests.service.receiver import make_certificates, receiving
 

@@ -21,13 +21,13 @@ from api.addresses import parse_networks
 from api.keys import Caller
 from api.problems import BadParameter
 from api.webhooks import AT_ONCE, TRIES, TRY_S, Sender, check_settings, checked_url, try_once
-from facevitals.broker import crash, start_broker
-from shared.keys import KeyRing, new_webhook_secret
-from shared.records import WEBHOOKS
+from facevitals.local.broker import crash, start_broker
+from shared.access.api_keys import KeyRing, new_webhook_secret
+from shared.jobs.records import WEBHOOKS
+from shared.jobs.webhooks import HOLD_S, Outcome, Webhooks
 from shared.schemas import BranchOutcome, BranchStatus, JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
-from shared.webhooks import HOLD_S, Outcome, Webhooks
 from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, in_this_process, new_service, wait_until
 from tests.service.receiver import Receiver, make_certificates, receiving
 

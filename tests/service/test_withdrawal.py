@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.records import Begin, JobRecords, failed_outcome
+from shared.jobs.records import Begin, JobRecords, failed_outcome
 from shared.schemas import (
     BranchOutcome,
     BranchStatus,

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from facevitals.broker import free_port
+from facevitals.local.broker import free_port
 from shared.settings import Settings
 from tests.service.conftest import Service, wait_until
 from workers.alive import trouble

@@ -12,15 +12,15 @@ import torch
 from skimage import data
 from typer.testing import CliRunner
 
-from facevitals.cli import app
+from facevitals.cli.app import app
 from lab.train.bmi.crops import varied
 from lab.train.bmi.evaluate import interval_90, report_of
 from lab.train.bmi.people import Face, class_of, read_table
 from shared.schemas import Method, VitalStatus
 from shared.settings import Settings
 from workers.models.vit import vision_transformer
-from workers.vision.bmi_vit import FEWEST_PEOPLE, trained_body_mass_index
-from workers.vision.models import VisionModels, VisionOptions
+from workers.vision.bmi.bmi_vit import FEWEST_PEOPLE, trained_body_mass_index
+from workers.vision.loaded_models import VisionModels, VisionOptions
 
 #: What the head's training is told in the longest of these tests.
 LONG = ("--rounds", "60", "--patience", "60", "--copies", "3", "--rate", "3e-3")
@@ -30,7 +30,7 @@ LONG = ("--rounds", "60", "--patience", "60", "--copies", "3", "--rate", "3e-3")
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread; and the command leaves this process's standard error alone."""
     torch.set_num_threads(1)
-    monkeypatch.setattr("facevitals.train_bmi.silence_native_stderr", lambda: None)
+    monkeypatch.setattr("facevitals.cli.train_bmi.silence_native_stderr", lambda: None)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_the_whole_network_learns_and_is_written_whole(table: Path, backbone: Pa
 def test_a_backbone_that_is_not_there_is_not_downloaded(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facevitals.train_bmi.settings", lambda: Settings(models_dir=tmp_path))
+    monkeypatch.setattr("facevitals.cli.train_bmi.settings", lambda: Settings(models_dir=tmp_path))
     told = CliRunner().invoke(app, ["train", "bmi", "--data", str(table), "--images", str(table.parent)])
     assert told.exit_code == 1
     assert "vit_h_14_swag-80465313.pth" in told.output.replace("\n", "")

@@ -10,12 +10,12 @@ import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from facevitals.cli import app
-from facevitals.train import COMMANDS
+from facevitals.cli.app import app
+from facevitals.cli.train import COMMANDS
 from tests.unit.data.conftest import astronaut
 from tests.unit.data.layouts import write_ubfc
 from tests.unit.pulse.test_checkpoint import deepphys_weights, write_checkpoint
-from workers.rppg.models import RppgModels
+from workers.rppg.loaded_models import RppgModels
 
 __all__ = ["astronaut"]
 

@@ -12,12 +12,13 @@ from lab.data.example import Example
 from lab.train.deepphys.learn import Plan, chunk_of, derivative_of, loss_of, train, wave_by
 from lab.train.deepphys.network import DeepPhys, saved
 from tests.unit.pulse.test_checkpoint import deepphys_weights
-from workers.models import model_file, open_network
+from workers.models.build import model_file
 from workers.models.checkpoint import read_checkpoint
+from workers.models.session import open_network
 from workers.rppg.estimators.deepphys import inputs_of
-from workers.rppg.filters import pulse_wave
-from workers.rppg.models import RppgModels
-from workers.rppg.traces import GRID_HZ
+from workers.rppg.loaded_models import RppgModels
+from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.traces import GRID_HZ
 
 QUICK = Plan(steps=6, batch=2, chunk=60, rate=1e-3, dropout=(0.0, 0.0), every=3, seed=3)
 

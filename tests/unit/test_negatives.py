@@ -10,7 +10,7 @@ from lab.simulate.kinds import KINDS
 from lab.trials import NEGATIVES, film, negative_spec
 from shared.schemas import JobState, VitalStatus
 from shared.vitals import Reason
-from workers.analysis import Analyzer, AnalyzerOptions
+from workers.analyzer import Analyzer, AnalyzerOptions
 
 #: Long enough for a heart rate, short enough for a test.
 DURATION_S = 8.0

@@ -10,8 +10,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import pytest
 
-from facevitals.isolated_settings import FROM_ENVIRONMENT, ISOLATED, isolated_settings
-from facevitals.processes import start_child
+from facevitals.local.isolated_settings import FROM_ENVIRONMENT, ISOLATED, isolated_settings
+from facevitals.local.processes import start_child
 from shared.settings import PREFIX, Settings
 
 #: Where a value of the field's type that is not its default isn't a valid one, or must fit another field.

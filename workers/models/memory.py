@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.gpu import gpu_memory
+from workers.models.gpu import gpu_memory
 
 Floats = NDArray[np.float32]
 

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.halving import halved, halvings
-from workers.portraits import Portrait
+from workers.face.portraits import Portrait
+from workers.media.downscale import halved, halvings
 
 # dlib's mean face of five points, in a unit square: outer and inner corner of the left eye, of the right eye, base of
 # the nose (`get_face_chip_details` in dlib/image_transforms/interpolation.h), and the mesh's points at the same places.

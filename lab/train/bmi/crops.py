@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lab.bench.vision import portrait_at
 from lab.train.bmi.people import Face
-from workers.mesh import FaceFinder
+from workers.face.mesh import FaceFinder
 from workers.vision.alignment import square
 
 Picture = NDArray[np.uint8]

@@ -12,9 +12,9 @@ from lab.data.prepared import prepared, recordings_in, subjects
 from lab.data.recording import Recording
 from lab.train.deepphys.learn import Plan, train
 from lab.train.deepphys.studio import Series, planned, studio
-from workers.face import FaceTracker
+from workers.face.tracker import FaceTracker
 from workers.models.deepphys import graph_of
-from workers.rppg.traces import NoTraces
+from workers.rppg.signals.traces import NoTraces
 
 #: Of so many subjects one is kept out of training.
 _KEPT_OUT: Final = 5

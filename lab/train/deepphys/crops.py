@@ -21,9 +21,9 @@ from lab.simulate.optics import Image, Sensor, pulsation, sensor, to_srgb
 from lab.simulate.physiology import Floats, live, wander
 from lab.simulate.posture import RECOIL
 from lab.train.deepphys.faces import SHOWN, SIDE, Face, smooth_field
-from workers.crops import CROP_SIDE
-from workers.halving import halved, halvings
-from workers.rppg.traces import GRID_HZ
+from workers.face.crops import CROP_SIDE
+from workers.media.downscale import halved, halvings
+from workers.rppg.signals.traces import GRID_HZ
 
 #: Rates that hearts are given, /min.
 RATES_PER_MIN: Final = (40.0, 180.0)
@@ -190,6 +190,6 @@ def _decoded(path: Path) -> list[NDArray[np.uint8]]:
 
 
 def _small(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """As `workers.crops` does it."""
+    """As `workers.face.crops` does it."""
     part = halved(frame, halvings(len(frame), 2 * CROP_SIDE))
     return np.asarray(cv2.resize(part, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA), np.uint8)

@@ -19,7 +19,7 @@ from lab.simulate.portrait import read_picture
 #: Side of a face's square in pixels, and how much of it the crop of the workers shows when nothing moves.
 SIDE: Final = 224
 SHOWN: Final = 0.78
-#: Side of the workers' crop in face sizes (`workers.crops`).
+#: Side of the workers' crop in face sizes (`workers.face.crops`).
 _MARGIN: Final = 1.25
 
 

@@ -15,9 +15,9 @@ from lab.data.example import Example
 from lab.train.deepphys.network import DROPOUT, DeepPhys, saved
 from workers.models.deepphys import SIDES
 from workers.rppg.estimators.deepphys import inputs_of
-from workers.rppg.filters import PULSE_BAND_HZ, pulse_wave, standardise
-from workers.rppg.spectrum import spectrum_of
-from workers.rppg.traces import GRID_HZ
+from workers.rppg.signals.filters import PULSE_BAND_HZ, pulse_wave, standardise
+from workers.rppg.signals.spectrum import spectrum_of
+from workers.rppg.signals.traces import GRID_HZ
 
 Floats = NDArray[np.float32]
 Loss = Literal["both", "mse", "pearson"]

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from lab.data.example import mark
 from lab.simulate.cutout import NoFaceInPortrait
 from lab.train.deepphys import crops, faces
-from shared.logs import silence_native_stderr
-from workers.rppg.filters import detrend
-from workers.rppg.traces import GRID_HZ
+from shared.observability.logging import silence_native_stderr
+from workers.rppg.signals.filters import detrend
+from workers.rppg.signals.traces import GRID_HZ
 
 Floats = NDArray[np.float64]
 

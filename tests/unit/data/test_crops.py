@@ -8,7 +8,7 @@ from lab.data.example import Example
 from lab.train.deepphys import crops
 from lab.train.deepphys.faces import drawn_face
 from lab.train.deepphys.studio import Series, planned
-from workers.rppg.filters import pulse_wave
+from workers.rppg.signals.filters import pulse_wave
 
 
 def test_skin_is_darker_where_there_is_more_blood() -> None:

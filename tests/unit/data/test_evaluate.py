@@ -7,7 +7,7 @@ import pytest
 
 from lab.train.evaluate import Answer, bland_altman, estimators_of, macc, report_of
 from tests.unit.data.layouts import pulse_at
-from workers.rppg.filters import standardise
+from workers.rppg.signals.filters import standardise
 
 
 def test_errors_are_counted_as_the_field_counts_them(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from lab.data.example import Example
 from lab.data.prepared import load, prepared, recordings_in, subjects
 from lab.data.recording import NoRecordings, Recording, RecordingUnreadable
 from tests.unit.data.layouts import pulse_at, write_pure, write_simulated, write_ubfc
-from workers.clip import Frame
-from workers.face import FaceTracker
-from workers.rppg.traces import traces_of
+from workers.face.tracker import FaceTracker
+from workers.media.clip import Frame
+from workers.rppg.signals.traces import traces_of
 
 Picture = NDArray[np.uint8]
 WRITERS: dict[str, Callable[..., Path]] = {

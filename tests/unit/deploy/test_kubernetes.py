@@ -12,7 +12,7 @@ import pytest
 import yaml
 from cloudcoil.models.keda.v1alpha1 import ScaledObject, TriggerAuthentication
 
-from shared.queues import BROKER_PREFIX, QUEUES
+from shared.jobs.queues import BROKER_PREFIX, QUEUES
 from shared.settings import Settings
 
 FOLDER = Path(__file__).parents[3] / "deploy/kubernetes"

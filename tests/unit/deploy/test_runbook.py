@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from facevitals.cli import app
+from facevitals.cli.app import app
 from shared.settings import Settings
 
 ROOT = Path(__file__).parents[3]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.queues import QUEUES
+from shared.jobs.queues import QUEUES
 from shared.settings import Settings
 
 FOLDER = Path(__file__).parents[3] / "deploy/systemd"

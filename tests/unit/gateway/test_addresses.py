@@ -9,8 +9,8 @@ import pytest
 
 from api.addresses import AddressRefusedError, Resolver, checked_address, is_public, parse_networks, system_resolver
 from api.webhooks import GROWTH, JITTER, TRIES, Answer, Sender, wait_s
-from shared.keys import new_webhook_secret
-from shared.webhooks import Webhook
+from shared.access.api_keys import new_webhook_secret
+from shared.jobs.webhooks import Webhook
 from tests.service.receiver import make_certificates, receiving
 
 

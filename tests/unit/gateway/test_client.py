@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from facevitals import cli, client
+from facevitals import client
+from facevitals.cli import app
 from facevitals.client import RESUMES, Client, ServerEvent, SubmitFailedError
 
 DONE = json.loads((Path(__file__).parents[3] / "web/src/fixtures/succeeded.json").read_text())
@@ -65,7 +66,7 @@ def test_an_upload_that_something_else_took_fails_with_a_reason(
     with pytest.raises(SubmitFailedError, match="not as a gateway"):
         Client(url).submit(clip)
     # The command ends in one sentence, not in a traceback.
-    result = CliRunner().invoke(cli.app, ["submit", str(clip), "--url", url])
+    result = CliRunner().invoke(app.app, ["submit", str(clip), "--url", url])
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)
 
@@ -111,7 +112,7 @@ def test_an_event_without_its_fields_ends_no_command(serve: Callable[[Answer], s
             else (200, stream if path.endswith("/events") else json.dumps(DONE))
         )
     )
-    result = CliRunner().invoke(cli.app, ["submit", str(clip), "--url", url])
+    result = CliRunner().invoke(app.app, ["submit", str(clip), "--url", url])
     assert result.exit_code == 0, result.output
 
 
@@ -138,6 +139,6 @@ def test_events_that_are_told_again_and_again_come_to_an_end(serve: Callable[[An
 
 @pytest.mark.parametrize("name", ["[bold]clip.mp4", "[/x] clip.mp4"])
 def test_a_name_is_shown_as_it_is(name: str) -> None:
-    result = CliRunner().invoke(cli.app, ["submit", name, "--url", "http://127.0.0.1:1"])
+    result = CliRunner().invoke(app.app, ["submit", name, "--url", "http://127.0.0.1:1"])
     assert isinstance(result.exception, SystemExit), result.exception
     assert name in result.output

@@ -12,8 +12,8 @@ import redis
 import structlog
 from pydantic import BaseModel
 
-from shared.logs import configure_logs
-from shared.redaction import Redactor
+from shared.observability.logging import configure_logs
+from shared.observability.redaction import Redactor
 from shared.settings import Settings
 
 KEY = "fv_abcdefgh2345_" + "0123456789abcdef" * 4

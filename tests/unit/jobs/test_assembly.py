@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 from pydantic import ValidationError
 
-from shared.assembly import assemble, branches_for
+from shared.jobs.assembly import assemble, branches_for
 from shared.schemas import (
     BranchOutcome,
     BranchStatus,

@@ -5,7 +5,7 @@ import redis
 import structlog
 from kombu.exceptions import OperationalError
 
-from shared.broker_errors import Trouble, TroubleLog, trouble_of
+from shared.jobs.broker_errors import Trouble, TroubleLog, trouble_of
 
 
 @pytest.mark.parametrize(

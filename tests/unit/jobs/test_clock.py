@@ -5,8 +5,8 @@ from typing import cast
 
 import pytest
 
-from shared.records import JobRecords
-from workers import clock
+from shared.jobs.records import JobRecords
+from workers.job_runner import clock
 
 
 class SlowBroker:

@@ -5,7 +5,7 @@ import datetime as dt
 from fhir.resources.R4B.bundle import Bundle
 
 from api.fhir import CODES, bundle
-from shared.assembly import assemble
+from shared.jobs.assembly import assemble
 from shared.schemas import BranchOutcome, BranchStatus, Vital, VitalStatus
 from shared.vitals import VITALS, Branch, Reason
 

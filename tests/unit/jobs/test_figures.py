@@ -7,27 +7,27 @@ from pathlib import Path
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from shared import traces
-from shared.figures import DISTRIBUTIONS
+from shared.observability import tracing
+from shared.observability.metrics import DISTRIBUTIONS
 from shared.settings import Settings
-from workers.gpu import gpu_memory
+from workers.models.gpu import gpu_memory
 
 
 @pytest.fixture
 def spans() -> Iterator[InMemorySpanExporter]:
     exporter = InMemorySpanExporter()
-    traces.configure_traces(Settings(), "test", exporter)
+    tracing.configure_traces(Settings(), "test", exporter)
     yield exporter
-    traces.end_traces()
+    tracing.end_traces()
 
 
 def test_a_span_goes_on_in_another_process_and_hides_what_was_raised(spans: InMemorySpanExporter) -> None:
-    with traces.span("request"):
-        parent = traces.traceparent()
-        traces.note(job="01J")
-    with pytest.raises(ValueError, match="secret"), traces.span("branch", parent=parent):
+    with tracing.span("request"):
+        parent = tracing.traceparent()
+        tracing.note(job="01J")
+    with pytest.raises(ValueError, match="secret"), tracing.span("branch", parent=parent):
         raise ValueError("a secret of the clip")
-    traces._provider.force_flush()
+    tracing._provider.force_flush()
     request, branch = spans.get_finished_spans()
     assert branch.parent is not None
     assert branch.parent.span_id == request.context.span_id
@@ -37,10 +37,10 @@ def test_a_span_goes_on_in_another_process_and_hides_what_was_raised(spans: InMe
 
 
 def test_traces_are_off_unless_a_collector_is_named() -> None:
-    assert not traces.configure_traces(Settings(), "test")
-    with traces.span("anything") as span:
+    assert not tracing.configure_traces(Settings(), "test")
+    with tracing.span("anything") as span:
         assert span is None
-        assert traces.traceparent() == ""
+        assert tracing.traceparent() == ""
 
 
 def test_buckets_rise() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.store import ClipMissingError, ClipStore, StoreUnavailableError
+from shared.clips.store import ClipMissingError, ClipStore, StoreUnavailableError
 
 
 @pytest.fixture

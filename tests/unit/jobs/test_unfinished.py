@@ -13,7 +13,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as TheirCredentials
 
-from shared.unfinished import Credentials, SweepRefusedError, UnfinishedUploads, signature_headers
+from shared.clips.multipart_cleanup import Credentials, SweepRefusedError, UnfinishedUploads, signature_headers
 
 STORE = "s3://bucket/deep/prefix"
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDTESTONLY", "AWS_SECRET_ACCESS_KEY": "s3cr3t/test+only"}

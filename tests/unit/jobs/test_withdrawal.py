@@ -9,8 +9,8 @@ import redis
 
 from api import jobs
 from api.gateway import Gateway
+from shared.clips.store import ClipStore
 from shared.schemas import JobOptions
-from shared.store import ClipStore
 
 
 class Records:

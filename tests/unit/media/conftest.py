@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from workers.clip import Frame
-from workers.face import FaceTracker
+from workers.face.tracker import FaceTracker
+from workers.media.clip import Frame
 
 Picture = NDArray[np.uint8]
 Encode = Callable[..., Path]

@@ -9,10 +9,10 @@ import pytest
 from lab.simulate.occluders import draw
 from shared.schemas import Check, CheckStatus
 from shared.vitals import Reason
-from workers.clip import Frame, open_clip
-from workers.face import FaceTrack, FaceTracker
-from workers.obstruction import CoverMeter
-from workers.portraits import Portrait
+from workers.face.obstruction import CoverMeter
+from workers.face.portraits import Portrait
+from workers.face.tracker import FaceTrack, FaceTracker
+from workers.media.clip import Frame, open_clip
 
 from .conftest import DATA, Picture, Scene, filmed
 

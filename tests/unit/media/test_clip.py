@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from shared.schemas import ErrorCode
-from workers.branch import ClipRejected
-from workers.clip import ClipBudget, Frame, open_clip
+from workers.branch.result import ClipRejected
+from workers.media.clip import ClipBudget, Frame, open_clip
 
 from .conftest import Encode
 

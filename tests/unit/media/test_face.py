@@ -9,9 +9,9 @@ import pytest
 
 from shared.schemas import CheckStatus
 from shared.vitals import CHECKS, Branch
-from workers.clip import Frame
-from workers.face import MAX_WAITING_BYTES, REGIONS, STRIDE_S, FaceTrack, FaceTracker
-from workers.regions import LINEAR_LIGHT
+from workers.face.skin_regions import LINEAR_LIGHT
+from workers.face.tracker import MAX_WAITING_BYTES, REGIONS, STRIDE_S, FaceTrack, FaceTracker
+from workers.media.clip import Frame
 
 from .conftest import Picture, Scene
 

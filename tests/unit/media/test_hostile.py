@@ -14,7 +14,7 @@ from lab.hostile.mutate import mutations
 from lab.hostile.parts import box, cluster, full, movie, track, u32, vp8_key_frame, webm
 from lab.hostile.seeds import encoded
 from lab.hostile.trial import Ending, Prober
-from workers.boxes import IndexRefused, look_through
+from workers.media.mp4_index import IndexRefused, look_through
 
 Try = Callable[[bytes], Ending]
 
@@ -121,8 +121,8 @@ def test_uncompressed_sound_of_half_a_minute_is_accepted(tmp_path: Path) -> None
 
 
 def test_packets_of_which_no_picture_comes_stop_at_the_budget(tmp_path: Path) -> None:
-    from workers.branch import ClipRejected
-    from workers.clip import ClipBudget, open_clip
+    from workers.branch.result import ClipRejected
+    from workers.media.clip import ClipBudget, open_clip
 
     path = tmp_path / "clip"
     path.write_bytes(webm(cluster(0, [(0, b"\x00")] * 100_000)))
@@ -138,8 +138,8 @@ def test_packets_kept_while_a_clip_is_opened_are_bounded(try_out: Try) -> None:
 
 
 def test_pictures_at_one_and_the_same_time_count_too(tmp_path: Path) -> None:
-    from workers.branch import ClipRejected
-    from workers.clip import ClipBudget, open_clip
+    from workers.branch.result import ClipRejected
+    from workers.media.clip import ClipBudget, open_clip
 
     path = tmp_path / "clip"
     path.write_bytes(webm(cluster(0, [(0, vp8_key_frame(16, 16))] * 300)))

@@ -15,15 +15,15 @@ import pytest
 from billiard.exceptions import SoftTimeLimitExceeded
 from rich.console import Console
 
-from facevitals.service import exit_code
-from facevitals.show import print_document
+from facevitals.cli.render import print_document
+from facevitals.cli.service import exit_code
 from shared.schemas import BranchStatus, ErrorCode, JobState, Spectrum, Vital, VitalStatus, Wave, Waveforms
 from shared.vitals import VITALS, Branch, Reason
-from workers.analysis import Analyzer, AnalyzerOptions
-from workers.branch import BranchResult, Progress
-from workers.clip import open_clip
-from workers.face import FaceTrack, FaceTracker
-from workers.failures import outcome_of_exception
+from workers.analyzer import Analyzer, AnalyzerOptions
+from workers.branch.failures import outcome_of_exception
+from workers.branch.result import BranchResult, Progress
+from workers.face.tracker import FaceTrack, FaceTracker
+from workers.media.clip import open_clip
 
 from .conftest import Encode
 from .test_clip import FAST
@@ -153,7 +153,7 @@ def test_a_time_limit_is_not_blamed_on_the_clip_alone() -> None:
 _DECODE = """
 import sys
 from pathlib import Path
-from workers.clip import ClipBudget, open_clip
+from workers.media.clip import ClipBudget, open_clip
 for _ in range(int(sys.argv[2])):
     with open_clip(Path(sys.argv[1]), ClipBudget(cpu_s=1.0)) as clip:
         print(sum(1 for _ in clip.frames()), flush=True)
@@ -203,7 +203,7 @@ def test_all_of_decoding_happens_in_the_thread_whose_time_is_counted(encode: Enc
 def test_a_disk_that_fails_is_no_clip_that_ends_early(encode: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
     """FFmpeg takes an error of the disk for the file's end, and the clip would be analysed in part."""
     clip = encode("clip.webm", "libvpx", np.arange(600) / 30, size=(320, 240), encoding=FAST)
-    from workers import cpu_budget
+    from workers.media import cpu_budget
 
     def failing(self: cpu_budget.BudgetedFile, size: int) -> bytes:
         if self.tell() >= 40_000:

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.sealing import Seal
-from shared.store import ClipStore
+from shared.clips.encryption import Seal
+from shared.clips.store import ClipStore
 from tests.unit.media.conftest import Encode
-from workers.branch import ClipRejected
-from workers.clip import Frame, open_clip
+from workers.branch.result import ClipRejected
+from workers.media.clip import Frame, open_clip
 
 
 def frames_of(path: Path) -> tuple[list[Frame], object]:

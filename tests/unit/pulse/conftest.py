@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from workers.face import REGIONS, FaceTrack
+from workers.face.tracker import REGIONS, FaceTrack
 from workers.rppg.estimators import ESTIMATORS
-from workers.rppg.models import RppgModels
-from workers.rppg.traces import Traces, traces_of
+from workers.rppg.loaded_models import RppgModels
+from workers.rppg.signals.traces import Traces, traces_of
 
 #: Skin under white light, linear RGB, and how strongly blood modulates each channel (Wang et al. 2017, section II-B).
 SKIN = np.array([0.35, 0.20, 0.14])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from workers.rppg.agreement import RATES_PER_MIN, Estimate, agree, belief, heard_in_step
-from workers.rppg.calibration import CALIBRATION
+from workers.rppg.fusion.agreement import RATES_PER_MIN, Estimate, agree, belief, heard_in_step
+from workers.rppg.fusion.calibration import CALIBRATION
 
 FUSION = CALIBRATION.fusion
 _WHOLE_AND_HALVES = ((0.0, None), (-0.8, "left"), (0.9, "right"))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from workers.rppg.blood import tint
-from workers.rppg.calibration import CALIBRATION
-from workers.rppg.traces import Traces
+from workers.rppg.fusion.blood_signature import tint
+from workers.rppg.fusion.calibration import CALIBRATION
+from workers.rppg.signals.traces import Traces
 
 from .conftest import PULSATILE, MakeTraces, pulse_at
 

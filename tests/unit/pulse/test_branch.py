@@ -7,12 +7,12 @@ import pytest
 
 from shared.schemas import Check, CheckStatus, Vital, VitalStatus
 from shared.vitals import VITALS, Branch, Reason
-from workers.branch import Progress
-from workers.rppg.branch import Examined, examine, measure_rppg
-from workers.rppg.calibration import CALIBRATION
-from workers.rppg.evidence import half_rate
-from workers.rppg.models import RppgModels
-from workers.rppg.spectrum import spectrum_of
+from workers.branch.result import Progress
+from workers.rppg.fusion.calibration import CALIBRATION
+from workers.rppg.fusion.evidence import half_rate
+from workers.rppg.loaded_models import RppgModels
+from workers.rppg.pipeline import Examined, examine, measure_rppg
+from workers.rppg.signals.spectrum import spectrum_of
 
 from .conftest import MakeTrack
 

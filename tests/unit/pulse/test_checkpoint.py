@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from workers.models import ModelNotInstalled, model_file, open_network
+from workers.models.build import ModelNotInstalled, model_file
 from workers.models.checkpoint import CheckpointUnreadable, read_checkpoint
-from workers.rppg.models import RppgModels
+from workers.models.session import open_network
+from workers.rppg.loaded_models import RppgModels
 
 from .conftest import MakeTraces
 

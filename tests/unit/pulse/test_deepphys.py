@@ -8,12 +8,14 @@ import pytest
 from lab.train.deepphys import crops
 from lab.train.deepphys.faces import drawn_face
 from tests.unit.pulse.test_checkpoint import deepphys_weights, write_checkpoint
-from workers.models import MODELS, ModelState, look_up, model_file, open_network
+from workers.models.build import model_file
+from workers.models.manifest import MODELS, ModelState, look_up
+from workers.models.session import open_network
 from workers.rppg.estimators import NEURAL, TURNS
 from workers.rppg.estimators.deepphys import inputs_of, waves_of
-from workers.rppg.filters import pulse_wave
-from workers.rppg.models import RppgModels
-from workers.rppg.traces import GRID_HZ
+from workers.rppg.loaded_models import RppgModels
+from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.traces import GRID_HZ
 
 OURS = next(entry for entry in MODELS if entry.name == "deepphys.rendered")
 NAMED = frozenset({"deepphys"})

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from workers.rppg.estimators import ESTIMATORS, whole
-from workers.rppg.filters import pulse_wave
-from workers.rppg.models import RppgModels
-from workers.rppg.spectrum import snr_db, spectrum_of
+from workers.rppg.loaded_models import RppgModels
+from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.spectrum import snr_db, spectrum_of
 
 from .conftest import MakeTraces, pulse_at
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from workers.rppg.evidence import gather
-from workers.rppg.filters import pulse_wave
+from workers.rppg.fusion.evidence import gather
+from workers.rppg.signals.filters import pulse_wave
 
 from .conftest import MakeTraces, pulse_at
 

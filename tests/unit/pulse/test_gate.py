@@ -9,11 +9,11 @@ from lab.bench.trial import Row
 from lab.calibrate.gate import fit_greenness, regression
 from lab.calibrate.halves import fit, said_in_step
 from tests.unit.pulse.conftest import MakeTraces, pulse_at
-from workers.rppg.agreement import KNOTS_PER_MIN, Agreement
-from workers.rppg.calibration import CALIBRATION
-from workers.rppg.evidence import gather, relative
-from workers.rppg.filters import pulse_wave
-from workers.rppg.presence import PresenceModel, features
+from workers.rppg.fusion.agreement import KNOTS_PER_MIN, Agreement
+from workers.rppg.fusion.calibration import CALIBRATION
+from workers.rppg.fusion.evidence import gather, relative
+from workers.rppg.fusion.pulse_presence import PresenceModel, features
+from workers.rppg.signals.filters import pulse_wave
 
 _HALVES_COHERENCE = [field.name for field in fields(PresenceModel)].index("halves_coherence")
 

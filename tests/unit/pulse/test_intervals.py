@@ -8,8 +8,8 @@ import pytest
 from lab.calibrate.fit import fit_interval, quantile_regression
 from lab.calibrate.held_out import resampled
 from lab.calibrate.table import RealClip, read_table
-from workers.rppg.agreement import Estimate, agree
-from workers.rppg.calibration import CALIBRATION, IntervalModel, interval_features
+from workers.rppg.fusion.agreement import Estimate, agree
+from workers.rppg.fusion.calibration import CALIBRATION, IntervalModel, interval_features
 
 TABLE = Path(__file__).parents[4] / "shared" / "data" / "hr_estimator_agreement.csv"
 

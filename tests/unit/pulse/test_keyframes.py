@@ -10,14 +10,14 @@ import pytest
 from lab.bench import keyframes
 from lab.simulate import ClipSpec, simulate
 from lab.simulate.encode import encode
-from workers.clip import open_clip
-from workers.face import FaceTrack, FaceTracker
-from workers.rppg.branch import Examined, examine, measure_rppg
-from workers.rppg.calibration import CALIBRATION
+from workers.face.tracker import FaceTrack, FaceTracker
+from workers.media.clip import open_clip
 from workers.rppg.estimators import BY_COLOUR
-from workers.rppg.heart_rate import refusal
-from workers.rppg.keyframes import group_length, without_jumps, without_pattern
-from workers.rppg.models import RppgModels
+from workers.rppg.fusion.calibration import CALIBRATION
+from workers.rppg.loaded_models import RppgModels
+from workers.rppg.pipeline import Examined, examine, measure_rppg
+from workers.rppg.signals.keyframe_artifacts import group_length, without_jumps, without_pattern
+from workers.rppg.vitals.heart_rate import refusal
 
 from .conftest import MakeTrack
 

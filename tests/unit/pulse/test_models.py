@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workers.models import MODELS, ModelNotInstalled, ModelState, installed_models, look_up, model_file, open_network
-from workers.models.build import prepare_models
+from workers.models.build import ModelNotInstalled, model_file, prepare_models
+from workers.models.manifest import MODELS, ModelState, installed_models, look_up
+from workers.models.session import open_network
 
 ROOT = Path(__file__).parents[3]
 PHYSNET = next(entry for entry in MODELS if entry.name == "physnet.rlap")

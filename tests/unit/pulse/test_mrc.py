@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from workers.rppg.estimators import BY_COLOUR, mrc
-from workers.rppg.filters import pulse_wave
-from workers.rppg.spectrum import snr_db, spectrum_of
-from workers.rppg.traces import Traces
+from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.spectrum import snr_db, spectrum_of
+from workers.rppg.signals.traces import Traces
 
 from .conftest import PULSATILE, MakeTraces, pulse_at
 

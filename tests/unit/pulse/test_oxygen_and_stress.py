@@ -6,10 +6,10 @@ import pytest
 from lab.calibrate.oxygen import fit
 from shared.schemas import Measure, Vital, VitalStatus
 from shared.vitals import Reason
-from workers.rppg.branch import RppgOptions, measure_rppg
-from workers.rppg.models import RppgModels
-from workers.rppg.oxygen import OxygenCalibration
-from workers.rppg.stress import StressThresholds, stress
+from workers.rppg.loaded_models import RppgModels
+from workers.rppg.pipeline import RppgOptions, measure_rppg
+from workers.rppg.vitals.spo2 import OxygenCalibration
+from workers.rppg.vitals.stress import StressThresholds, stress
 
 from .conftest import MakeTrack
 

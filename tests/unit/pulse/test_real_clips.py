@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from shared.schemas import VitalStatus
-from workers.clip import open_clip
-from workers.face import FaceTracker
-from workers.rppg.branch import measure_rppg
-from workers.rppg.models import RppgModels
+from workers.face.tracker import FaceTracker
+from workers.media.clip import open_clip
+from workers.rppg.loaded_models import RppgModels
+from workers.rppg.pipeline import measure_rppg
 
 CLIPS = Path(__file__).parents[4] / "shared" / "data" / "clips"
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from workers.rppg.chest import block_flow, rise
-from workers.rppg.respiration import RATES_PER_MIN, chest_alone, explained, fuse, modulations, refusal
-from workers.torso import EMPTY_TORSO, Torso
+from workers.face.chest_patches import EMPTY_TORSO, Torso
+from workers.rppg.signals.chest_motion import block_flow, rise
+from workers.rppg.vitals.respiration_rate import RATES_PER_MIN, chest_alone, explained, fuse, modulations, refusal
 
 FS = 7.5
 TIMES = np.arange(round(15 * FS)) / FS

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from workers.rppg.branch import measure_rppg
-from workers.rppg.models import RppgModels
-from workers.rppg.rolling import rolling_rates
+from workers.rppg.loaded_models import RppgModels
+from workers.rppg.pipeline import measure_rppg
+from workers.rppg.vitals.rolling import rolling_rates
 
 from .conftest import MakeTrack
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.rppg.filters import band_pass, detrend
-from workers.rppg.spectrum import snr_db, spectrum_of
+from workers.rppg.signals.filters import band_pass, detrend
+from workers.rppg.signals.spectrum import snr_db, spectrum_of
 
 
 @settings(max_examples=40, deadline=None)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from workers.rppg.spectrum import spectrum_of
-from workers.rppg.traces import GRID_HZ, NoTraces, traces_of
+from workers.rppg.signals.spectrum import spectrum_of
+from workers.rppg.signals.traces import GRID_HZ, NoTraces, traces_of
 
 from .conftest import MakeTrack
 

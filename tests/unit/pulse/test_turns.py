@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from workers.models import OutOfMemory
+from workers.models.memory import OutOfMemory
 from workers.rppg.estimators import Estimator
-from workers.rppg.heart_rate import refusal
-from workers.rppg.models import RppgModels
-from workers.rppg.traces import Traces
-from workers.rppg.turns import pulse_of
+from workers.rppg.fusion.cascade import pulse_of
+from workers.rppg.loaded_models import RppgModels
+from workers.rppg.signals.traces import Traces
+from workers.rppg.vitals.heart_rate import refusal
 
 from .conftest import MakeTraces, pulse_at
 

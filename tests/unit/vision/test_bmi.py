@@ -7,8 +7,8 @@ from skimage import data
 
 from shared.schemas import VitalStatus
 from shared.vitals import Reason
-from workers.mesh import FaceFinder
-from workers.vision.bmi import BASELINE, MEAN, RATIO_MEAN, RATIO_SD, SIGNS, body_mass_index, index, ratios
+from workers.face.mesh import FaceFinder
+from workers.vision.bmi.proportions import BASELINE, MEAN, RATIO_MEAN, RATIO_SD, SIGNS, body_mass_index, index, ratios
 
 Mesh = NDArray[np.float32]
 

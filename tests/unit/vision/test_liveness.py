@@ -13,22 +13,23 @@ from lab.impostors import Trial
 from lab.simulate import ClipSpec, simulate
 from shared.schemas import CheckStatus
 from shared.vitals import Reason
-from workers.clip import open_clip
-from workers.eyes import EMPTY_EYES, PATCH, Eyes
-from workers.face import FaceTrack, FaceTracker
-from workers.mesh import FaceFinder
-from workers.models import ModelNotInstalled, Network, model_file, open_network
+from workers.face.eye_patches import EMPTY_EYES, PATCH, Eyes
+from workers.face.mesh import FaceFinder
+from workers.face.portraits import Portrait
+from workers.face.thumbnails import EMPTY_VIEWS
+from workers.face.tracker import FaceTrack, FaceTracker
+from workers.liveness.check import LivenessThresholds, check_liveness, fusions, verdict
+from workers.liveness.cues import Cues
+from workers.liveness.cues.all import cues_of, pulse
+from workers.liveness.cues.blinks import blinks
+from workers.liveness.cues.screen import band, framed
+from workers.liveness.cues.texture import FASNET, live_by_texture, texture
+from workers.media.clip import open_clip
+from workers.models.build import ModelNotInstalled, model_file
 from workers.models.checkpoint import CheckpointUnreadable
 from workers.models.fasnet import graph_of
 from workers.models.manifest import MODELS
-from workers.portraits import Portrait
-from workers.views import EMPTY_VIEWS
-from workers.vision.cues import Cues
-from workers.vision.cues.all import cues_of, pulse
-from workers.vision.cues.blinks import blinks
-from workers.vision.cues.screen import band, framed
-from workers.vision.cues.texture import FASNET, live_by_texture, texture
-from workers.vision.liveness import LivenessThresholds, check_liveness, fusions, verdict
+from workers.models.session import Network, open_network
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 LIMITS = LivenessThresholds()

@@ -12,17 +12,17 @@ import pytest
 from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
 
+from shared.jobs.worker_registry import GpuMemory
 from shared.schemas import VitalStatus
 from shared.vitals import Reason
-from shared.workers import GpuMemory
 from tests.unit.vision.test_vision import track_of
-from workers.analysis import Analyzer, AnalyzerOptions
-from workers.covering import WEIGHTS
-from workers.models import DoesNotFit, Loaded, Network, OutOfMemory, open_network
-from workers.models.memory import free_bytes, ran_out, require_room
-from workers.portraits import Portrait
-from workers.vision.branch import measure_vision
-from workers.vision.models import VisionModels, VisionOptions
+from workers.analyzer import Analyzer, AnalyzerOptions
+from workers.face.occlusion_input import WEIGHTS
+from workers.face.portraits import Portrait
+from workers.models.memory import DoesNotFit, OutOfMemory, free_bytes, ran_out, require_room
+from workers.models.session import Loaded, Network, open_network
+from workers.vision.loaded_models import VisionModels, VisionOptions
+from workers.vision.pipeline import measure_vision
 
 FULL = (
     RuntimeException("Non-zero status code: Failed to allocate memory for requested buffer of size 822083584"),

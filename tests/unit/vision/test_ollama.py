@@ -16,9 +16,9 @@ import pytest
 
 from shared.schemas import Vital, VitalStatus
 from shared.vitals import Reason
-from workers.portraits import Portrait
-from workers.vision.ollama import FAILURES, REST_S, Breaker, NoAnswer, OllamaGender, OllamaOptions
-from workers.vision.oracle import asked
+from workers.face.portraits import Portrait
+from workers.vision.age_gender.ollama import FAILURES, REST_S, Breaker, NoAnswer, OllamaGender, OllamaOptions
+from workers.vision.age_gender.oracle import asked
 
 Answer = tuple[int, bytes]
 

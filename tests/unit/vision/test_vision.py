@@ -12,17 +12,17 @@ from lab.bench.looks import Truth, fit_age, fit_gender
 from lab.bench.vision import answers
 from shared.schemas import Check, CheckStatus, Method, Vital, VitalStatus
 from shared.vitals import VITALS, Branch, Reason
-from workers.branch import Progress
-from workers.face import FaceTrack
+from workers.branch.result import Progress
+from workers.face.portraits import Portrait, frontality
+from workers.face.tracker import FaceTrack
 from workers.models.manifest import MODELS, ModelState, look_up
-from workers.portraits import Portrait, frontality
-from workers.vision.age import age, interval
-from workers.vision.agegender import looks
+from workers.vision.age_gender.age import age, interval
+from workers.vision.age_gender.agegender import looks
+from workers.vision.age_gender.calibration import AGE, GENDER, AgeCalibration
+from workers.vision.age_gender.gender import LEAST_PROBABILITY, gender
 from workers.vision.alignment import chips, similarity
-from workers.vision.branch import best, measure_vision
-from workers.vision.calibration import AGE, GENDER, AgeCalibration
-from workers.vision.gender import LEAST_PROBABILITY, gender
-from workers.vision.models import VisionModels, VisionOptions
+from workers.vision.loaded_models import VisionModels, VisionOptions
+from workers.vision.pipeline import best, measure_vision
 
 VISION = {name for name, spec in VITALS.items() if spec.branch is Branch.VISION}
 FACES = Path(__file__).parents[4] / "shared" / "data" / "faces"

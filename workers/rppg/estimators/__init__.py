@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from workers.models.deepphys import PARTS
 from workers.models.session import Network
 from workers.rppg.estimators import chrom, deepphys, green, ica, lgi, mrc, omit, pbv, physnet, pos, ssr, tscan
-from workers.rppg.traces import Traces
+from workers.rppg.signals.traces import Traces
 
 #: (n,) pulse wave on the traces' grid, rising with blood volume, standardised; or (k, n), further ones of `PARTS`.
 Estimator = Callable[[Traces], NDArray[np.float64]]
@@ -29,7 +29,7 @@ def by_part(answer: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
 
 @dataclass(frozen=True)
 class EstimatorSpec:
-    """One way to a pulse wave. `model` names the weights (`workers.models.MODELS`) that a neural one needs.
+    """One way to a pulse wave. `model` names the weights (`workers.models.manifest.MODELS`) that a neural one needs.
 
     `turn`: those of a later one are asked only where the earlier ones leave a doubt. `kept`: asked without being named;
     the others are here to be measured (`facevitals bench accuracy`) and to be asked for (`--estimators`).

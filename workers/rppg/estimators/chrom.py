@@ -10,8 +10,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.signal.windows import hann
 
-from workers.rppg.filters import PULSE_BAND_HZ, band_pass, pulse_wave
-from workers.rppg.traces import Traces
+from workers.rppg.signals.filters import PULSE_BAND_HZ, band_pass, pulse_wave
+from workers.rppg.signals.traces import Traces
 
 WINDOW_S: Final = 1.6
 

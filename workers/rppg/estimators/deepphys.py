@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.models.session import Network
-from workers.rppg.filters import pulse_wave
-from workers.rppg.traces import Crops, Traces
+from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.traces import Crops, Traces
 
 #: Frames a run: few enough that the network's maps stay small.
 CHUNK: Final = 128

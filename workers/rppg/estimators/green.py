@@ -6,8 +6,8 @@ Verkruysse, Svaasand, Nelson 2008, "Remote plethysmographic imaging using ambien
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.filters import pulse_wave
-from workers.rppg.traces import Traces
+from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.traces import Traces
 
 
 def project(rgb: NDArray[np.float64], fs: float) -> NDArray[np.float64]:  # noqa: ARG001  (the common signature)

@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.filters import pulse_wave, standardise
-from workers.rppg.spectrum import snr_db, spectrum_of
-from workers.rppg.traces import Traces
+from workers.rppg.signals.filters import pulse_wave, standardise
+from workers.rppg.signals.spectrum import snr_db, spectrum_of
+from workers.rppg.signals.traces import Traces
 
 _ROUNDS: Final = 60
 _TOLERANCE: Final = 1e-6

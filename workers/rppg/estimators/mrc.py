@@ -15,8 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.filters import band_pass, detrend, standardise
-from workers.rppg.traces import Crops, Traces, scale_of
+from workers.rppg.signals.filters import band_pass, detrend, standardise
+from workers.rppg.signals.traces import Crops, Traces, scale_of
 
 Array = NDArray[np.float64]
 

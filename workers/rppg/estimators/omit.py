@@ -7,8 +7,8 @@ IEEE J. Biomed. Health Inform. 27(11):5530.
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.filters import pulse_wave
-from workers.rppg.traces import Traces
+from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.traces import Traces
 
 
 def project(rgb: NDArray[np.float64], fs: float) -> NDArray[np.float64]:  # noqa: ARG001  (the common signature)

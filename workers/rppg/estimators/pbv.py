@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.filters import band_pass, pulse_wave
-from workers.rppg.traces import Traces
+from workers.rppg.signals.filters import band_pass, pulse_wave
+from workers.rppg.signals.traces import Traces
 
 #: How strongly blood modulates red, green and blue, relative to each other (the paper's).
 SIGNATURE: Final = np.array([0.33, 0.77, 0.53])

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.models.session import Network
-from workers.rppg.filters import pulse_wave
-from workers.rppg.traces import Traces
+from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.traces import Traces
 
 SIDE: Final = 32
 #: Frames come in fours: the network halves time twice and doubles it again.

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from workers.rppg.filters import pulse_wave
-from workers.rppg.traces import Traces
+from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.traces import Traces
 
 WINDOW_S: Final = 1.6  # 32 frames at 20 Hz in Algorithm 1
 

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.filters import pulse_wave
-from workers.rppg.traces import Traces
+from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.traces import Traces
 
 #: Frames over which a rotation is measured: a second at 20 Hz in the paper.
 WINDOW_S: Final = 1.0

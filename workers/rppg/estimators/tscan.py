@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.models.session import Network
-from workers.rppg.filters import pulse_wave
-from workers.rppg.traces import Traces, scale_of
+from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.traces import Traces, scale_of
 
 SIDE: Final = 36
 #: Frames a run: a multiple of the network's segments of 20, few enough that its maps stay small.

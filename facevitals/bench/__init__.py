@@ -1,0 +1,1 @@
+"""Load, chaos and bursts on a service that is started for it."""

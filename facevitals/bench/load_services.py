@@ -1,0 +1,111 @@
+"""The processes that `facevitals bench load` measures, and how they are told where everything is."""
+
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from facevitals.cli.service import worker_command
+from facevitals.local.broker import free_port
+from facevitals.local.processes import Child, start_child
+from lab.bench import bare
+from shared.jobs.queues import QUEUES_VARIABLE
+from shared.jobs.records import connect
+from shared.jobs.worker_registry import worker_cards
+from shared.settings import Settings
+from shared.vitals import Branch
+
+
+def environment(config: Settings, folder: Path) -> dict[str, str]:
+    """What the measured processes are told."""
+    return {**config.environment(), bare.FOLDER_VARIABLE: str(folder / "bare")}
+
+
+@contextmanager
+def parts_up(config: Settings, folder: Path) -> Iterator[tuple[Child, int]]:
+    """Our gateway and the bare uploader, both answering."""
+    (folder / "bare").mkdir(exist_ok=True)
+    env = environment(config, folder)
+    port = free_port()
+    bare_server = [sys.executable, "-m", "uvicorn", "lab.bench.bare:upload", "--port", str(port), "--no-access-log"]
+    with (folder / "log").open("ab") as log:
+        children = [
+            start_child("gateway", [sys.executable, "-m", "facevitals", "gateway"], env=env, log=log),
+            start_child("bare", [*bare_server, "--log-level", "warning"], env=env, log=log),
+        ]
+    try:
+        wait(lambda: _answers(f"http://127.0.0.1:{config.port}/livez"), "the gateway", folder)
+        wait(lambda: _listens(port), "the bare server", folder)
+        yield children[0], port
+    finally:
+        for child in children:
+            child.stop(5)
+
+
+@contextmanager
+def workers_up(config: Settings, folder: Path) -> Iterator[None]:
+    """Idle workers on both queues, and one for the bare no-op."""
+    env = environment(config, folder)
+    bare_worker = [sys.executable, "-m", "celery", "-A", "lab.bench.bare:celery", "worker", "--loglevel", "warning"]
+    bare_worker += [
+        "--pool",
+        "prefork",
+        "--concurrency",
+        "1",
+        "--queues",
+        "bare",
+        "--without-gossip",
+        "--without-mingle",
+    ]
+    with (folder / "log").open("ab") as log:
+        children = [
+            start_child(
+                branch,
+                worker_command("lab.bench.idle_worker", [branch], 1, "warning"),
+                env={**env, QUEUES_VARIABLE: branch},
+                log=log,
+            )
+            for branch in Branch
+        ]
+        children.append(start_child("bare", bare_worker, env=env, log=log))
+    try:
+        client = connect(config.redis_url)
+        wait(lambda: len(worker_cards(client)) == len(Branch), "the workers", folder)
+        yield
+    finally:
+        for child in children:
+            child.stop(5)
+
+
+def wait(true: Callable[[], bool], what: str, folder: Path, timeout_s: float = 180) -> None:
+    """Return when `true()` holds.
+
+    Raises:
+        TimeoutError: it does not; the message has the end of the processes' log.
+    """
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        if true():
+            return
+        time.sleep(0.1)
+    log = (folder / "log").read_text(errors="replace")[-3000:]
+    raise TimeoutError(f"waited {timeout_s:.0f} s for {what}\n{log}")
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _listens(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False

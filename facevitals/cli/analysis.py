@@ -1,0 +1,110 @@
+"""`facevitals analyze`: the whole analysis in this process."""
+
+import json
+import sys
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from facevitals.cli.render import output, print_document
+from facevitals.cli.service import exit_code
+from facevitals.local.isolated_settings import analysis_settings
+from shared.observability.logging import silence_native_stderr
+from shared.schemas import JobDocument
+from shared.vitals import VITALS
+
+console = output()
+errors = Console(stderr=True, markup=False)
+
+
+def analyze(
+    clips: Annotated[
+        list[Path],
+        # Not checked here: a file that vanished would cost the whole batch, where it should cost its own document.
+        typer.Argument(help="MP4 or WebM files.", metavar="CLIP…"),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="One document a line, in order.")] = False,
+    waveforms: Annotated[bool, typer.Option(help="With --json: add the waves and spectra.")] = False,
+    vitals: Annotated[str | None, typer.Option(help=f"Comma-separated subset of: {', '.join(VITALS)}.")] = None,
+    estimators: Annotated[
+        str | None, typer.Option(help="Comma-separated subset of the pulse estimators (see `facevitals models`).")
+    ] = None,
+) -> None:
+    """Analyse clips in this process. Exit 0 analysed (vitals may abstain), 2 a clip was rejected, 1 failure.
+
+    Each clip gives a document, whatever happens to it: one that can't be read is `failed`, and the next one follows.
+    """
+    silence_native_stderr()
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A file's name need not be printable in the terminal's encoding.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        from workers.analyzer import Analyzer, AnalyzerOptions
+    except ModuleNotFoundError as missing:
+        raise not_installed(missing) from missing
+    from dataclasses import replace
+
+    wanted = _subset(vitals)
+    options = AnalyzerOptions.from_settings(analysis_settings())
+    try:
+        chosen = frozenset(name.strip() for name in estimators.split(",")) if estimators else None
+        analyzer = Analyzer.load(replace(options, estimators=chosen))
+    except ValueError as error:
+        errors.print(str(error), style="red", highlight=False)
+        raise typer.Exit(2) from error
+    for why in analyzer.refused_models.values():
+        errors.print(why, style="yellow", highlight=False)
+    worst = 0
+    try:
+        for clip in clips:
+            with errors.status(f"analysing {escape(clip.name)}"):
+                analysis = analyzer.analyze(clip, wanted)
+            for trace in analysis.tracebacks:
+                errors.print(f"{clip}:\n{trace}", style="red", markup=False, highlight=False)
+            worst = max(worst, exit_code(analysis.document), key=(0, 2, 1).index)
+            if not as_json:
+                if len(clips) > 1:
+                    console.rule(escape(str(clip)), align="left")
+                _print(analysis.document)
+                continue
+            body = analysis.document.as_json()
+            if waveforms:
+                body["waveforms"] = analysis.waveforms.as_json()
+            print(json.dumps(body), flush=True)
+    finally:
+        analyzer.close()
+    raise typer.Exit(worst)
+
+
+def _print(document: JobDocument) -> None:
+    facts = document.clip
+    if facts:
+        line = (
+            f"{facts.duration_s:.1f} s, {facts.frames} frames at {facts.fps:.2f}/s, "
+            f"{facts.width}x{facts.height} {facts.container}/{facts.codec}"
+        )
+        console.print(line, style="dim", highlight=False)
+    print_document(console, document)
+
+
+def _subset(vitals: str | None) -> list[str] | None:
+    if vitals is None:
+        return None
+    names = [name.strip() for name in vitals.split(",") if name.strip()]
+    if not names or not set(names) <= set(VITALS):
+        errors.print(f"--vitals takes a list of {', '.join(VITALS)}.", style="red")
+        raise typer.Exit(2)
+    return names
+
+
+def not_installed(missing: ModuleNotFoundError) -> typer.Exit:
+    """Says what is missing here, and how a command ends that needs it."""
+    errors.print(
+        f"The analysis is not installed here ({missing.name} is missing): pip install 'facevitals[worker]'",
+        style="red",
+    )
+    return typer.Exit(1)

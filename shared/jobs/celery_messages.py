@@ -1,0 +1,132 @@
+"""A branch's message as Celery's worker reads it, so that one script in the broker makes the job and queues it.
+
+Sent through Celery, the message would follow the record by a round trip or two, and a gateway that dies between them
+leaves a job that nobody works on until its deadline. It costs half an upload's processor time besides. The form is
+Celery's message protocol 2 in kombu's envelope for Redis; a test compares it with what Celery itself sends.
+"""
+
+import base64
+import json
+import re
+from enum import StrEnum
+from typing import Any, Final
+
+from shared.jobs.queues import BROKER_PREFIX, NOOP_TASK, QUEUES, TASKS
+from shared.vitals import Branch
+
+_NO_CALLBACKS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+
+
+#: What reading a message that is not one raises.
+_UNREADABLE: Final = (ValueError, TypeError, LookupError, RecursionError)
+_BRANCHES: Final = {task: branch for branch, task in TASKS.items()}
+
+
+def queue_key(branch: Branch) -> str:
+    """The Redis list that is the branch's queue."""
+    return f"{BROKER_PREFIX}{QUEUES[branch]}"
+
+
+class Dropped(StrEnum):
+    """Why a message was taken from a queue without any work."""
+
+    #: Of a job that ended, was deleted or expired.
+    OLD = "old"
+    #: Of another program: a task that is not ours.
+    FOREIGN = "foreign"
+    #: Ours by its name, or by nothing at all, and not to be read.
+    MALFORMED = "malformed"
+
+
+#: What can be a job's id, of whichever release: nothing else becomes part of a key.
+JOB_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
+
+
+def message(branch: Branch, job_id: str) -> str:
+    """The message that starts a branch of a job.
+
+    It never expires: a worker would compare that with its own clock. Whether the job still wants it is asked of the
+    job's record, by the broker's clock (`shared.jobs.lua.BEGIN`).
+    """
+    task_id = f"{job_id}.{branch}"
+    body = json.dumps([[job_id], {}, _NO_CALLBACKS])
+    return json.dumps(
+        {
+            "body": base64.b64encode(body.encode()).decode(),
+            "content-encoding": "utf-8",
+            "content-type": "application/json",
+            "headers": {
+                "lang": "py",
+                "task": TASKS[branch],
+                "id": task_id,
+                "root_id": task_id,
+                "parent_id": None,
+                "group": None,
+                "eta": None,
+                "expires": None,
+                "retries": 0,
+                "timelimit": [None, None],
+                "argsrepr": repr([job_id]),
+                "kwargsrepr": "{}",
+                "ignore_result": True,
+            },
+            "properties": {
+                "correlation_id": task_id,
+                "reply_to": "",
+                "delivery_mode": 2,
+                "delivery_info": {"exchange": "", "routing_key": QUEUES[branch]},
+                "priority": 0,
+                "body_encoding": "base64",
+                "delivery_tag": task_id,
+            },
+        }
+    )
+
+
+def job_of(text: str) -> str | None:
+    """The job that a waiting message is about, whoever sent it; None for a message that is about none."""
+    try:
+        return job_in(_arguments(json.loads(text)))
+    except _UNREADABLE:
+        return None
+
+
+def _arguments(envelope: Any) -> object:  # noqa: ANN401  (JSON)
+    arguments, _, _ = json.loads(base64.b64decode(envelope["body"], validate=True))
+    return arguments
+
+
+def job_in(arguments: object) -> str | None:
+    """The job's id in a task's arguments; None where they are not those of a branch."""
+    match arguments:
+        case [str(job_id)] if JOB_ID.fullmatch(job_id):
+            return job_id
+    return None
+
+
+def canonical(envelope: Any, queue: str) -> dict[str, Any] | Dropped:  # noqa: ANN401  (JSON)
+    """A message of this queue as this service writes it, whoever wrote it; or why no worker could work on it.
+
+    Nothing but task, job and tag is taken from it: not an expiry, which a worker would compare with its own clock.
+    """
+    try:
+        task, tag = envelope["headers"]["task"], envelope["properties"]["delivery_tag"]
+        if not isinstance(task, str) or not isinstance(tag, str):
+            return Dropped.MALFORMED
+        if task == NOOP_TASK:
+            # About no job, and not to be trusted either.
+            empty: dict[str, Any] = json.loads(message(Branch.RPPG, "none"))
+            empty["headers"]["task"], empty["properties"]["delivery_tag"] = NOOP_TASK, tag
+            return empty
+        branch = _BRANCHES.get(task)
+        if branch is None:
+            return Dropped.FOREIGN
+        # Another queue's workers have other models.
+        job_id = job_in(_arguments(envelope)) if QUEUES[branch] == queue else None
+    except _UNREADABLE:
+        return Dropped.MALFORMED
+    if job_id is None:
+        return Dropped.MALFORMED
+    own: dict[str, Any] = json.loads(message(branch, job_id))
+    own["properties"]["delivery_tag"] = tag
+    return own

@@ -1,0 +1,71 @@
+"""Structured logs, with the job's id on every line that is about a job. Frames, faces and keys are never logged."""
+
+import faulthandler
+import logging
+import os
+import sys
+
+import structlog
+
+from shared.observability.redaction import NoMessageOfTheTask, Redactor, told_traceback
+from shared.settings import Settings
+
+_silenced = False
+
+
+def configure_logs(settings: Settings) -> None:
+    """Send this process's structlog and standard-library lines to stderr in the settings' format."""
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.ExceptionRenderer(told_traceback),
+    ]
+    renderer: structlog.types.Processor = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    redact = Redactor(settings)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                renderer,
+                lambda _logger, _method, line: redact(str(line)),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    logging.getLogger("celery.app.trace").addFilter(NoMessageOfTheTask())
+    # These report every connection attempt and every request; the service has its own lines for what matters.
+    for name in ("kombu", "amqp", "httpx", "httpcore", "uvicorn.access"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def silence_native_stderr() -> None:
+    """Drop what native libraries write to stderr past Python, and keep what Python writes there.
+
+    MediaPipe reports every start of a graph and offers no switch. A crash is still reported, by Python's own handler.
+    """
+    global _silenced  # noqa: PLW0603  (file descriptor 2 is as global as it gets)
+    if _silenced:
+        return
+    _silenced = True
+    kept = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    os.close(nothing)
+    sys.stderr = kept
+    faulthandler.enable(kept)

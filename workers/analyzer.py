@@ -1,0 +1,275 @@
+"""The whole way of a clip, as plain calls: file → frames → tracked face → each branch's questions.
+
+`facevitals analyze` and the workers walk it alike; the service is these functions behind a queue.
+"""
+
+import datetime as dt
+import time
+import traceback
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from shared.clips.store import ClipMissingError
+from shared.ids import new_id
+from shared.jobs.assembly import assemble, branches_for
+from shared.jobs.records import failed_outcome, versions
+from shared.jobs.withdrawal import served_waveforms
+from shared.jobs.worker_registry import LoadedModel
+from shared.schemas import BranchOutcome, BranchStatus, ClipFacts, ErrorCode, JobDocument, Waveforms
+from shared.settings import Settings
+from shared.vitals import VITALS, Branch
+from workers.branch.failures import outcome_of_exception
+from workers.branch.result import BranchResult, Progress
+from workers.face.tracker import FaceTrack, FaceTracker
+from workers.liveness.check import LivenessThresholds
+from workers.media.clip import ClipBudget, open_clip
+from workers.models.deepface import DeepFaceOptions
+from workers.models.manifest import MODELS
+from workers.models.session import Device, Runner, resolve
+from workers.rppg.loaded_models import RppgModels
+from workers.rppg.pipeline import RppgOptions, measure_rppg
+from workers.rppg.vitals.spo2 import OxygenCalibration
+from workers.rppg.vitals.stress import StressThresholds
+from workers.vision.age_gender.ollama import OllamaGender, OllamaOptions
+from workers.vision.loaded_models import VisionOptions
+from workers.vision.pipeline import VisionModels, measure_vision
+
+
+@dataclass(frozen=True)
+class AnalyzerOptions:
+    """What the analysis needs to know of the outside. `threads` are those of each model's run."""
+
+    models_dir: Path
+    threads: int = 1
+    open_only: bool = False
+    device: Device = "auto"
+    age_aggregate: Literal["median", "max"] = "median"
+    ollama: OllamaOptions | None = None
+    deepface: DeepFaceOptions | None = None
+    bmi_from_face: bool = True
+    liveness: LivenessThresholds = field(default_factory=LivenessThresholds)
+    estimators: frozenset[str] | None = None
+    rppg: RppgOptions = field(default_factory=RppgOptions)
+    budget: ClipBudget = field(default_factory=ClipBudget)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "AnalyzerOptions":
+        """The part of the settings that the analysis listens to."""
+        return cls(
+            models_dir=settings.models_path,
+            threads=settings.threads,
+            open_only=settings.open_models_only,
+            device=settings.device,
+            age_aggregate=settings.age_aggregate,
+            bmi_from_face=settings.bmi_from_face,
+            liveness=LivenessThresholds(settings.liveness_pass, settings.liveness_fail, settings.liveness_decides),
+            ollama=OllamaOptions(
+                settings.ollama_url, settings.ollama_model, settings.ollama_timeout_s, settings.ollama_keep_alive
+            )
+            if settings.ollama_url
+            else None,
+            deepface=DeepFaceOptions(settings.deepface_path, settings.deepface_backend)
+            if settings.deepface_backend != "off"
+            else None,
+            rppg=RppgOptions(
+                OxygenCalibration(settings.spo2_a, settings.spo2_b, settings.spo2_sd),
+                StressThresholds(settings.stress_sdnn_ms, settings.stress_lf_hf),
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A finished analysis: the document, and the waves behind the vitals that it gives.
+
+    `tracebacks` of the exceptions that nobody foresaw, as text; they may quote what is in the clip.
+    """
+
+    document: JobDocument
+    waveforms: Waveforms
+    tracebacks: tuple[str, ...] = ()
+
+
+class Analyzer:
+    """Tracker and models, loaded once; analyses one clip at a time."""
+
+    def __init__(
+        self,
+        tracker: FaceTracker,
+        vision: VisionModels | None,
+        rppg: RppgModels | None,
+        options: AnalyzerOptions,
+    ) -> None:
+        self._tracker, self._vision, self._rppg, self._options = tracker, vision, rppg, options
+        self._ollama = OllamaGender(options.ollama) if options.ollama and vision else None
+        if self._ollama:
+            self._ollama.warm_up()
+
+    @classmethod
+    def load(cls, options: AnalyzerOptions, branches: Sequence[Branch] = tuple(Branch)) -> "Analyzer":
+        """Load what these branches need; building a network from installed weights where that was not done yet."""
+        device = resolve(options.device)
+        vision: VisionModels | None = None
+        rppg: RppgModels | None = None
+        if Branch.VISION in branches:
+            vision = VisionModels.load(
+                # Not as ONNX Runtime has it: PyTorch may see a GPU where ONNX Runtime was built without CUDA.
+                VisionOptions(options.models_dir, options.threads, options.open_only, options.device, options.deepface)
+            )
+        if Branch.RPPG in branches:
+            rppg = RppgModels.load(
+                options.models_dir,
+                options.threads,
+                open_only=options.open_only,
+                only=options.estimators,
+                device=device,
+            )
+        return cls(FaceTracker(), vision, rppg, options)
+
+    def close(self) -> None:
+        """Free what was loaded."""
+        self._vision = self._rppg = None
+
+    @property
+    def device(self) -> str:
+        """Where the networks run; the GPU where one of them does."""
+        on_gpu = any(model.device == "cuda" for model in self.loaded_models)
+        return "cuda" if on_gpu else resolve(self._options.device)
+
+    @property
+    def loaded_models(self) -> list[LoadedModel]:
+        """The models in memory, as the worker's card shows them."""
+        networks: dict[str, Runner] = {"obstruction": self._tracker.cover_network}
+        for models in (self._vision, self._rppg):
+            networks |= models.networks if models else {}
+        entries = {entry.name: entry for entry in MODELS}
+        return [
+            LoadedModel(
+                name=name,
+                version=entries[name].sha256[:12],
+                licence=entries[name].licence,
+                serves=[*entries[name].vitals, *entries[name].checks],
+                load_ms=network.loaded.load_ms,
+                device=network.loaded.place,
+                memory_bytes=network.loaded.weights_bytes,
+            )
+            for name, network in networks.items()
+        ]
+
+    @property
+    def refused_models(self) -> dict[str, str]:
+        """Models that are installed and were not loaded, by name, and why."""
+        return {name: why for models in (self._vision, self._rppg) if models for name, why in models.refused.items()}
+
+    def observe(
+        self, path: Path, progress: Progress, branches: Collection[Branch] = tuple(Branch)
+    ) -> tuple[FaceTrack, ClipFacts]:
+        """Decode a clip and follow the face through it, in one pass, for what `branches` read.
+
+        Raises:
+            ClipRejected: the clip can't be analysed.
+            ClipMissingError: the file at `path` can't be read.
+        """
+        progress.stage("decoding and tracking")
+        try:
+            with open_clip(path, self._options.budget) as clip:
+                track = self._tracker.track(clip.frames(), branches)
+                return track, clip.facts
+        except OSError as error:
+            raise ClipMissingError(f"{path}: {error.strerror or error}") from error
+
+    def measure(self, branch: Branch, track: FaceTrack, wanted: frozenset[str], progress: Progress) -> BranchResult:
+        """One branch's vitals of a tracked face."""
+        if branch is Branch.VISION:
+            if self._vision is None:
+                raise RuntimeError("the vision models were not loaded")
+            return measure_vision(
+                track,
+                self._vision,
+                wanted,
+                progress,
+                aggregate=self._options.age_aggregate,
+                ask_gender=self._ollama,
+                bmi_from_face=self._options.bmi_from_face,
+                thresholds=self._options.liveness,
+            )
+        if self._rppg is None:
+            raise RuntimeError("the rppg models were not loaded")
+        return measure_rppg(track, self._rppg, wanted, progress, options=self._options.rppg)
+
+    def branch(
+        self, branch: Branch, path: Path, wanted: frozenset[str], progress: Progress
+    ) -> tuple[ClipFacts, BranchResult]:
+        """One branch of a clip, from file to vitals.
+
+        Raises:
+            ClipRejected: the clip can't be analysed.
+            ClipMissingError: the file at `path` can't be read.
+        """
+        track, facts = self.observe(path, progress, (branch,))
+        for name, check in track.checks.items():
+            progress.check(name, check)
+        result = self.measure(branch, track, wanted, progress)
+        return facts, BranchResult({**track.checks, **result.checks}, result.vitals, result.waveforms)
+
+    def analyze(self, path: Path, vitals: Sequence[str] | None = None, progress: Progress | None = None) -> Analysis:
+        """All of a clip in this process: decoded and tracked once, then each branch that `vitals` need.
+
+        Whatever exception the clip causes ends in the document, so that one clip never costs a batch: one while
+        decoding or tracking fails the job, one in a branch costs that branch's vitals.
+        """
+        progress = progress or Progress()
+        created_at, begun = dt.datetime.now(dt.UTC), time.monotonic()
+        asked, wanted = branches_for(vitals), frozenset(VITALS if vitals is None else vitals)
+        outcomes: dict[Branch, BranchOutcome] = {}
+        waveforms = Waveforms()
+        tracebacks: list[str] = []
+
+        def failed(error: Exception, branch: Branch) -> BranchOutcome:
+            if isinstance(error, ClipMissingError):
+                # The bytes of a file's name need not be text; a document's have to be.
+                why = str(error).encode(errors="backslashreplace").decode()
+                return failed_outcome(BranchStatus.ERROR, ErrorCode.CLIP_MISSING, why, _ms(begun))
+            outcome = outcome_of_exception(error, branch, _ms(begun))
+            if outcome.error and outcome.error.code is ErrorCode.BRANCH_FAILED:
+                # As text: an exception holds on to every frame of its stack, and so to the clip's pictures.
+                tracebacks.append("".join(traceback.format_exception(error)))
+            return outcome
+
+        try:
+            track, facts = self.observe(path, progress, asked)
+            for name, check in track.checks.items():
+                progress.check(name, check)
+        except Exception as error:
+            outcomes = {branch: failed(error, branch) for branch in asked}
+        else:
+            for branch in asked:
+                try:
+                    result = self.measure(branch, track, wanted, progress)
+                except Exception as error:
+                    outcomes[branch] = failed(error, branch)
+                    continue
+                waveforms = result.waveforms or waveforms
+                outcomes[branch] = BranchOutcome(
+                    status=BranchStatus.OK,
+                    elapsed_ms=_ms(begun),
+                    clip=facts,
+                    checks={**track.checks, **result.checks},
+                    vitals=result.vitals,
+                )
+        document = assemble(
+            job_id=new_id(),
+            created_at=created_at,
+            finished_at=dt.datetime.now(dt.UTC),
+            asked=asked,
+            outcomes=outcomes,
+            wanted=vitals,
+            versions=versions(),
+        )
+        return Analysis(document, served_waveforms(waveforms, document.vitals), tuple(dict.fromkeys(tracebacks)))
+
+
+def _ms(begun: float) -> int:
+    return round(1000 * (time.monotonic() - begun))

@@ -1,0 +1,1 @@
+"""What a branch gives back, and what an exception means for it."""

@@ -1,0 +1,35 @@
+"""What an exception means for a branch: the same for a job of the service and for a clip of `facevitals analyze`."""
+
+from billiard.exceptions import SoftTimeLimitExceeded
+
+from shared.clips.store import ClipMissingError, StoreUnavailableError
+from shared.jobs.records import failed_outcome
+from shared.schemas import BranchOutcome, BranchStatus, ErrorCode
+from shared.vitals import Branch
+from workers.branch.result import ClipRejected
+
+_MISSING = "The clip could not be read from the store. Submit it again."
+# It counts wall time: a slow server is as good a cause as a costly clip.
+_TOO_SLOW = (
+    "The analysis took longer than the operator allows, on a clip that costs much or a server that has much to do. "
+    "Submit it again; if that ends the same way, tell the operator."
+)
+
+
+def outcome_of_exception(
+    error: Exception, branch: Branch, elapsed_ms: int, *, log_reference: str | None = None
+) -> BranchOutcome:
+    """The outcome of a branch that `error` ended, after `elapsed_ms` milliseconds.
+
+    Of an exception that nobody foresaw only the type is quoted: its message could say what was in the clip.
+    """
+    match error:
+        case ClipRejected():
+            return failed_outcome(BranchStatus.ERROR, error.code, error.detail, elapsed_ms)
+        case ClipMissingError() | StoreUnavailableError():
+            return failed_outcome(BranchStatus.ERROR, ErrorCode.CLIP_MISSING, _MISSING, elapsed_ms)
+        case SoftTimeLimitExceeded():
+            return failed_outcome(BranchStatus.TIMEOUT, ErrorCode.BRANCH_TIMEOUT, _TOO_SLOW, elapsed_ms)
+    reference = f", log reference {log_reference}" if log_reference else ""
+    detail = f"The {branch} branch failed on this clip ({type(error).__name__}{reference})."
+    return failed_outcome(BranchStatus.ERROR, ErrorCode.BRANCH_FAILED, detail, elapsed_ms)

@@ -1,0 +1,1 @@
+"""Frames become a tracked face: mesh, skin, crops, portraits, patches, and the checks on all of it."""

@@ -1,0 +1,231 @@
+"""Checks on a tracked clip: can what is seen carry a vital, and if not, what should be done about it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.schemas import Check, CheckStatus
+from shared.vitals import Reason
+from workers.face.skin_regions import linear
+
+
+@dataclass(frozen=True)
+class CheckedTrack:
+    """What the checks look at; the arrays are those of `workers.face.tracker.FaceTrack`.
+
+    `distant` says whether faces too small for a mesh were seen.
+    """
+
+    times_s: NDArray[np.float64]
+    landmarks: NDArray[np.float32]
+    regions: NDArray[np.float32]
+    background: NDArray[np.float32]
+    crops: NDArray[np.uint8]
+    faces: NDArray[np.int8]
+    size: tuple[int, int]
+    distant: bool = False
+
+
+# Part of the clip in which the face must be seen. Half of 15 s still holds a pulse.
+SEEN_FAIL: Final = 0.5
+SEEN_WARN: Final = 0.9
+# Part of the clip in which there may be a second face: somebody walks past.
+SECOND_FAIL: Final = 0.2
+
+# Height of the face, in pixels and over the frame's. Three real clips shrunk by steps: POS keeps its signal-to-noise
+# ratio down to faces of 63 to 113 pixels, and has lost 2 dB at 42 to 84; below an eighth of the frame there is no mesh.
+SMALL_FAIL_PX: Final = 60.0
+SMALL_GOOD_PX: Final = 110.0
+SMALL_WARN: Final = 0.2
+
+# Brightest channel of the face in linear light (0.03 is 48 of 255 in sRGB). Two real clips and a simulated one,
+# darkened with the shot noise that comes with it: POS loses at most 2 dB at 0.04, 0 to 4 dB at 0.015; at 0.007 no skin
+# is left to read.
+DARK_FAIL: Final = 0.01
+DARK_WARN: Final = 0.03
+# Difference between the brightest and the darkest second, over the median. Real clips: at most 0.08; simulated ones
+# with the liveliest head: 0.10.
+FLICKER_FAIL: Final = 0.5
+FLICKER_WARN: Final = 0.15
+
+# 95th percentile of the landmarks' speed, face widths per second. A real and a simulated clip moved about: POS loses
+# 3 to 4.5 dB at 0.25 and 3 to 9 dB at 1, where the first wrong rates come; at 2 the face is lost now and then.
+SPEED_WARN: Final = 0.25
+SPEED_FAIL: Final = 1.5
+
+# Frames per second, and the longest time without a new picture in seconds (a gap
+# of 0.5 s hides a whole beat at 120 /min, and 15 frames a second leave five for a beat at 180 /min).
+RATE_FAIL: Final = 15.0
+RATE_WARN: Final = 20.0
+GAP_FAIL_S: Final = 0.5
+GAP_WARN_S: Final = 0.25
+# Mean difference of two face crops, of 255, that counts as none: frozen and encoded again 0.003, living and encoded
+# well at least 0.2 within any half second.
+SAME: Final = 0.02
+
+_BEST_RATE: Final = 30.0
+_LEVEL_FRAMES: Final = 30
+
+
+def check_track(track: CheckedTrack) -> dict[str, Check]:
+    """The checks `face`, `lighting`, `motion` and `timing`."""
+    return {
+        "face": check_face(track),
+        "lighting": check_lighting(track),
+        "motion": check_motion(track),
+        "timing": check_timing(track.times_s, track.crops),
+    }
+
+
+def check_face(track: CheckedTrack) -> Check:
+    """One face, seen throughout, large enough."""
+    seen = track.faces > 0
+    part = float(np.mean(seen)) if seen.size else 0.0
+    if part == 0.0 and track.distant:
+        return _fail(
+            0.0, Reason.FACE_TOO_SMALL, "The face is too far away. Move closer: it should fill a third of the height."
+        )
+    if part == 0.0:
+        return _fail(
+            0.0, Reason.NO_FACE, "No face was seen. Sit facing the camera, with the whole face in the picture."
+        )
+    second = float(np.mean(track.faces[seen] > 1))
+    height_px = float(np.median(np.ptp(track.landmarks[seen][:, :, 1], axis=1)))
+    height = height_px / track.size[1]
+    crowd = "More than one face was seen. Only one person may be in the picture."
+    lost = f"The face was seen in {part:.0%} of the clip. Stay in the picture, facing the camera."
+    small = f"The face fills {height:.0%} of the picture's height. Move closer: 20 % is the least."
+    score = float(np.clip(min(part, 1.0 - second, height / SMALL_WARN, height_px / SMALL_GOOD_PX), 0.0, 1.0))
+    return _graded(
+        score,
+        fail=(
+            (Reason.MULTIPLE_FACES, second > SECOND_FAIL, crowd),
+            (Reason.FACE_LOST, part < SEEN_FAIL, lost),
+            (Reason.FACE_TOO_SMALL, height_px < SMALL_FAIL_PX, small),
+        ),
+        warn=(
+            (Reason.MULTIPLE_FACES, second > 0, crowd),
+            (Reason.FACE_LOST, part < SEEN_WARN, lost),
+            (Reason.FACE_TOO_SMALL, height < SMALL_WARN, small),
+        ),
+    )
+
+
+def check_lighting(track: CheckedTrack) -> Check:
+    """Enough light on the face, and the same light throughout."""
+    seen = track.faces > 0
+    if not seen.any():
+        return Check(status=CheckStatus.UNKNOWN, detail="The light on the face can't be judged without a face.")
+    level = _level(track.crops[seen])
+    change = max(_change(track.times_s, track.regions[:, 0, 1]), _change(track.times_s, track.background[:, 1]))
+    dark = "The face is too dark. Turn on a light in front of you, or turn towards a window."
+    unsteady = f"The light changes by {change:.0%} during the clip. Avoid screens, clouds and automatic exposure."
+    score = float(np.clip(min(level / DARK_WARN, 1.0 - change / FLICKER_FAIL), 0.0, 1.0))
+    return _graded(
+        score,
+        fail=((Reason.LOW_LIGHT, level < DARK_FAIL, dark), (Reason.LIGHTING_UNSTABLE, change > FLICKER_FAIL, unsteady)),
+        warn=((Reason.LOW_LIGHT, level < DARK_WARN, dark), (Reason.LIGHTING_UNSTABLE, change > FLICKER_WARN, unsteady)),
+    )
+
+
+def check_motion(track: CheckedTrack) -> Check:
+    """The head keeps still enough."""
+    speed = landmark_speed(track.times_s, track.landmarks)
+    known = speed[~np.isnan(speed)]
+    if known.size < 2:
+        return Check(status=CheckStatus.UNKNOWN, detail="Motion can't be judged without a face.")
+    fast = float(np.percentile(known, 95))
+    detail = f"The head moves at up to {fast:.1f} face widths a second. Keep still, and don't speak."
+    return _graded(
+        float(np.clip(1.0 - fast / SPEED_FAIL, 0.0, 1.0)),
+        fail=((Reason.MOTION, fast > SPEED_FAIL, detail),),
+        warn=((Reason.MOTION, fast > SPEED_WARN, detail),),
+    )
+
+
+def check_timing(times_s: NDArray[np.float64], crops: NDArray[np.uint8]) -> Check:
+    """Enough frames, none of them missing for long, and a picture that does not stand still."""
+    if times_s.size < 2:
+        return Check(status=CheckStatus.UNKNOWN, detail="One frame has no timing.")
+    rate = float((times_s.size - 1) / (times_s[-1] - times_s[0]))
+    gap_s = float(np.diff(times_s).max())
+    frozen_s = _longest_standstill(times_s, crops)
+    slow = (
+        f"The clip has {rate:.1f} frames a second; {RATE_FAIL:.0f} are needed, 30 are best. More light helps a camera."
+    )
+    gappy = f"For {gap_s:.2f} s no frame was recorded. Close other programs while recording."
+    frozen = f"For {frozen_s:.2f} s the picture stood still. Record a live camera, and close other programs."
+    worst_s = max(gap_s, frozen_s)
+    score = float(np.clip(min(rate / _BEST_RATE, 1.0 - (worst_s - 1 / RATE_FAIL) / GAP_FAIL_S), 0.0, 1.0))
+    return _graded(
+        score,
+        fail=(
+            (Reason.FRAME_RATE_LOW, rate < RATE_FAIL, slow),
+            (Reason.TIMING_GAPS, gap_s > GAP_FAIL_S, gappy),
+            (Reason.TIMING_GAPS, frozen_s > GAP_FAIL_S, frozen),
+        ),
+        warn=(
+            (Reason.TIMING_GAPS, gap_s > GAP_WARN_S, gappy),
+            (Reason.TIMING_GAPS, frozen_s > GAP_WARN_S, frozen),
+            (Reason.FRAME_RATE_LOW, rate < RATE_WARN, slow),
+        ),
+    )
+
+
+def landmark_speed(times_s: NDArray[np.float64], landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Speed of the face (n,), in face widths per second, from landmarks (n, 478, 2); NaN where no face was seen."""
+    speed = np.full(times_s.size, np.nan)
+    if times_s.size < 2:
+        return speed
+    width = np.hypot(*(landmarks[:, 454] - landmarks[:, 234]).T)
+    moved = np.hypot(*np.moveaxis(np.diff(landmarks, axis=0), 2, 0)).mean(axis=1)
+    speed[1:] = moved / np.diff(times_s) / np.maximum(width[1:], 1.0)
+    speed[0] = speed[1]
+    return speed
+
+
+def _level(crops: NDArray[np.uint8]) -> float:
+    """Brightest channel of the middle of the face, in linear light, over a few frames."""
+    few = crops[:: max(1, len(crops) // _LEVEL_FRAMES)]
+    low, high = crops.shape[1] // 4, crops.shape[1] * 3 // 4
+    middle = np.ascontiguousarray(few[:, low:high, low:high].reshape(-1, high - low, 3))
+    return float(np.median(linear(middle), axis=(0, 1)).max())
+
+
+def _change(times_s: NDArray[np.float64], light: NDArray[np.float32]) -> float:
+    """Largest difference between one-second means of `light`, over their median; 0 where nothing is known."""
+    seconds = np.floor(times_s).astype(int)
+    known = ~np.isnan(light)
+    means = [float(light[(seconds == second) & known].mean()) for second in np.unique(seconds[known])]
+    return (max(means) - min(means)) / max(float(np.median(means)), 1e-4) if means else 0.0
+
+
+def _longest_standstill(times_s: NDArray[np.float64], crops: NDArray[np.uint8]) -> float:
+    """Longest time in seconds during which no frame's face differs from the one before it."""
+    if not crops.any():
+        return 0.0
+    longest_s, since_s = 0.0, float(times_s[0])
+    for index in range(1, len(crops)):
+        if cv2.norm(crops[index], crops[index - 1], cv2.NORM_L1) > SAME * crops[0].size:
+            since_s = float(times_s[index])
+        longest_s = max(longest_s, float(times_s[index]) - since_s)
+    return longest_s
+
+
+def _fail(score: float, reason: Reason, detail: str) -> Check:
+    return Check(status=CheckStatus.FAIL, score=round(score, 3), reason=reason, detail=detail)
+
+
+_Finding = tuple[Reason, bool, str]
+
+
+def _graded(score: float, fail: tuple[_Finding, ...], warn: tuple[_Finding, ...]) -> Check:
+    """The first finding that holds; pass where none does."""
+    for status, findings in ((CheckStatus.FAIL, fail), (CheckStatus.WARN, warn)):
+        for reason, holds, detail in findings:
+            if holds:
+                return Check(status=status, score=round(score, 3), reason=reason, detail=detail)
+    return Check(status=CheckStatus.PASS, score=round(score, 3))

@@ -1,0 +1,1 @@
+"""Whether a living person sits before the camera."""

@@ -1,0 +1,1 @@
+"""An upload becomes frames with true times, within budgets."""

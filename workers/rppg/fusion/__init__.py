@@ -1,0 +1,1 @@
+"""Estimators' waves become one pulse, and whether to believe it."""

@@ -1,0 +1,1 @@
+"""A tracked face becomes traces; what is done to any wave: filters, spectra, beats."""

@@ -1,0 +1,73 @@
+"""How the chest rises and falls: vertical optical flow of what is below the chin.
+
+Gradients give the flow of each block (Lucas, Kanade 1981, IJCAI, restricted to the vertical): v = -Σ Iy·It / Σ Iy²;
+what
+the blocks do together in the band of breathing is their first principal component.
+"""
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import butter, sosfiltfilt
+
+from workers.face.chest_patches import Torso
+
+Array = NDArray[np.float64]
+
+#: Side of a block in patch pixels, and the smoothing that makes a gradient valid for a shift of a pixel.
+BLOCK: Final = 10
+_BLUR: Final = 1.2
+#: A block whose mean squared gradient is below this (grey levels² a pixel²) has nothing to follow.
+_LEAST_GRADIENT: Final = 4.0
+#: The band in which blocks are compared, Hz.
+_BAND_HZ: Final = (0.08, 0.8)
+_FEWEST: Final = 24
+
+
+def rise(torso: Torso, grid_s: Array) -> Array | None:
+    """Vertical position of the chest (n,) in face widths at `grid_s`, up to a slow drift; None where none is seen."""
+    if len(torso.times_s) < _FEWEST:
+        return None
+    flows = block_flow(torso.patches)
+    if flows.shape[1] == 0:
+        return None
+    positions = np.cumsum(flows, axis=0) / torso.scale
+    on_grid = np.stack([np.interp(grid_s, torso.times_s, column) for column in positions.T])
+    fs = 1 / float(grid_s[1] - grid_s[0])
+    band = sosfiltfilt(butter(2, _BAND_HZ, btype="bandpass", fs=fs, output="sos"), on_grid, axis=-1)
+    # Blocks that move together lead; one that trembles on its own, or against them, is left behind.
+    strength = np.sqrt((band**2).mean(axis=-1, keepdims=True))
+    standard = np.divide(band, strength, out=np.zeros_like(band), where=strength > 0)
+    leading = np.linalg.svd(standard, full_matrices=False)[2][0]
+    loads = standard @ leading
+    weights = np.clip(loads if loads.sum() >= 0 else -loads, 0, None)
+    total = float(weights.sum())
+    return np.asarray(weights @ on_grid / total, np.float64) if total > 0 else None
+
+
+def block_flow(patches: NDArray[np.uint8]) -> Array:
+    """Vertical shift (m, b) of each block with something to follow, from one patch of (m, h, w) to the next; row 0 is
+    0.
+    """
+    count, height, width = patches.shape
+    rows, columns = height // BLOCK, width // BLOCK
+    if count < 2 or rows == 0 or columns == 0:
+        return np.zeros((count, 0))
+    smooth = np.stack([cv2.GaussianBlur(patch, (0, 0), _BLUR) for patch in patches.astype(np.float32)])
+    middle = (smooth[1:] + smooth[:-1]) / 2
+    along = np.gradient(middle, axis=1)
+    change = smooth[1:] - smooth[:-1]
+    squares = _block_sums(along * along, rows, columns)
+    products = _block_sums(along * change, rows, columns)
+    followed = squares.mean(axis=0) / BLOCK**2 > _LEAST_GRADIENT
+    shifts = np.zeros((count, int(followed.sum())))
+    shifts[1:] = -products[:, followed] / np.maximum(squares[:, followed], 1e-6)
+    return shifts
+
+
+def _block_sums(values: NDArray[np.float32], rows: int, columns: int) -> Array:
+    """Sums over blocks of (m, h, w): (m, rows x columns)."""
+    cut = values[:, : rows * BLOCK, : columns * BLOCK].reshape(len(values), rows, BLOCK, columns, BLOCK)
+    return np.asarray(cut.sum(axis=(2, 4), dtype=np.float64).reshape(len(values), -1))

@@ -1,0 +1,265 @@
+"""A tracked face becomes colour traces on an even grid of times."""
+
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.face.tracker import REGIONS, FaceTrack
+from workers.rppg.signals import keyframe_artifacts
+from workers.rppg.signals.chest_motion import rise
+from workers.rppg.signals.keyframe_artifacts import group_length, without_pattern
+
+GRID_HZ: Final = 30.0
+
+#: A face lost, or frames missing, for longer than this many seconds is a gap; what is shorter is bridged by a
+#: straight line.
+BRIDGE_S: Final = 0.5
+
+#: A region seen in less than this share of the frames is left out.
+REGION_SEEN: Final = 0.8
+
+#: Rows of the crops that are freed from the encoder's pattern at a time.
+_STRIPE: Final = 12
+#: Parts of a pixel's value that cleaned crops are kept in.
+FINE: Final = 256
+
+#: Face crops, whole or in parts of `FINE`.
+Crops = NDArray[np.uint8] | NDArray[np.uint16]
+
+#: Mesh points at the two ends of the face's width (MediaPipe's canonical face model).
+_FACE_SIDES: Final = (234, 454)
+
+
+_Real = TypeVar("_Real", np.float32, np.float64)
+
+
+class NoTraces(Exception):  # noqa: N818  (named for what happened)
+    """The face was never seen, or in so few frames that nothing lies between them."""
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What estimators see.
+
+    fs          sampling rate in Hz (`GRID_HZ`)
+    times_s     (n,)            even grid; 0 is the clip's first frame
+    regions     (4, 3, n)       linear-light RGB of `workers.face.tracker.REGIONS`; NaN throughout where a region was
+                                hardly seen
+    background  (3, n)          linear-light RGB of the background
+    motion      (n,)            speed of the landmarks, face widths per second
+    crops       (n, 72, 72, 3)  face crops, nearest in time: uint8, or uint16 in parts of 1/`FINE` where an encoder's
+                                pattern was taken away (`scale_of`)
+    position    (2, n)          centre of the landmarks, in face widths
+    seen        (n,)            whether a face was measured within `BRIDGE_S` around
+    gaps        ((from, to), …) seconds during which no face was measured
+    frames                      decoded frames in which the face was measured
+    chest       (n,) or None    vertical position of the chest, in face widths, up to a slow drift; None where hidden
+    coded                       relative amplitude of what every keyframe did to the face's green, and was taken away
+    bridged     (4, 3, n)       the regions with the change across keyframes unknown, and nothing else taken away; None
+                                where `coded` is 0
+    keyframes_per_min           how often keyframes come; 0 where they leave no pattern
+    """
+
+    fs: float
+    times_s: NDArray[np.float64]
+    regions: NDArray[np.float64]
+    background: NDArray[np.float64]
+    motion: NDArray[np.float64]
+    crops: Crops
+    position: NDArray[np.float64]
+    seen: NDArray[np.bool_]
+    gaps: tuple[tuple[float, float], ...]
+    frames: int
+    chest: NDArray[np.float64] | None = None
+    coded: float = 0.0
+    bridged: NDArray[np.float64] | None = None
+    keyframes_per_min: float = 0.0
+
+    @property
+    def face(self) -> NDArray[np.float64]:
+        """(3, n) linear-light RGB of the whole face's skin."""
+        face: NDArray[np.float64] = self.regions[0]
+        return face
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the grid in seconds."""
+        return len(self.times_s) / self.fs
+
+    def part(self, start: int, stop: int) -> "Traces":
+        """Samples `start` to `stop` alone; times keep counting from the clip's first frame."""
+        cut = slice(start, stop)
+        return replace(
+            self,
+            times_s=self.times_s[cut],
+            regions=self.regions[..., cut],
+            background=self.background[:, cut],
+            motion=self.motion[cut],
+            crops=self.crops[cut],
+            position=self.position[:, cut],
+            seen=self.seen[cut],
+            chest=None if self.chest is None else self.chest[cut],
+            bridged=None if self.bridged is None else self.bridged[..., cut],
+        )
+
+    def longest_seen(self) -> "Traces":
+        """The longest stretch without a gap."""
+        edges = np.flatnonzero(np.diff(np.concatenate(([0], self.seen.astype(np.int8), [0]))))
+        starts, stops = edges[::2], edges[1::2]
+        best = int(np.argmax(stops - starts))
+        return self.part(int(starts[best]), int(stops[best]))
+
+
+def traces_of(track: FaceTrack) -> Traces:
+    """Resample a face track, whose frames come when they come, onto an even 30 Hz grid by their presentation times.
+
+    Raises `NoTraces` where fewer than two frames hold a face.
+    """
+    measured = np.isfinite(track.regions[:, 0]).all(axis=-1)
+    if measured.sum() < 2:
+        msg = "no two frames hold a face"
+        raise NoTraces(msg)
+    times = track.times_s
+    count = int(np.floor((times[-1] - times[0]) * GRID_HZ + 1e-6)) + 1
+    grid = times[0] + np.arange(count) / GRID_HZ
+    seen_times = times[measured]
+    gaps = _gaps(seen_times, float(times[0]), float(times[-1]))
+    seen = np.ones(count, dtype=np.bool_)
+    for start, stop in gaps:
+        seen &= ~((grid > start) & (grid < stop))
+
+    colours, light, pictures = _uncoded(track)
+    regions = _regions(colours, times, measured, grid)
+    keyframes_per_min = None if track.keys is None else keyframe_artifacts.rate_per_min(times, track.keys)
+    bridged = None
+    if track.keys is not None and keyframes_per_min is not None:
+        bridged = _regions(keyframe_artifacts.regions_without_jumps(track.regions, track.keys), times, measured, grid)
+
+    lit = np.isfinite(light).all(axis=-1)
+    background = np.full((3, count), np.nan)
+    if lit.sum() >= 2:
+        background = _resample(times[lit], light[lit].astype(np.float64), grid)
+
+    position, motion = _movement(track, measured, grid)
+    nearest = np.clip(np.searchsorted(seen_times, grid), 1, len(seen_times) - 1)
+    nearest -= (grid - seen_times[nearest - 1]) < (seen_times[nearest] - grid)
+    crops = pictures[np.flatnonzero(measured)[nearest]]
+    return Traces(
+        fs=GRID_HZ,
+        times_s=grid - times[0],
+        regions=regions,
+        background=background,
+        motion=motion,
+        crops=crops,
+        position=position,
+        seen=seen,
+        gaps=gaps,
+        frames=int(measured.sum()),
+        chest=rise(track.torso, grid),
+        coded=_amplitude_of(track.regions[:, 0, 1], colours[:, 0, 1]),
+        bridged=bridged,
+        keyframes_per_min=keyframes_per_min or 0.0,
+    )
+
+
+def _regions(
+    colours: NDArray[np.float32], times: NDArray[np.float64], measured: NDArray[np.bool_], grid: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Colours of the regions (m, 4, 3) on the grid (4, 3, n), NaN where a region was hardly seen."""
+    regions = np.full((len(REGIONS), 3, len(grid)), np.nan)
+    for index in range(len(REGIONS)):
+        values = colours[:, index].astype(np.float64)
+        rows = measured & np.isfinite(values).all(axis=-1)
+        if rows.sum() >= max(2.0, REGION_SEEN * measured.sum()):
+            regions[index] = _resample(times[rows], values[rows], grid)
+    return regions
+
+
+def _amplitude_of(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:
+    """Amplitude of the sine that has the power of a difference, over the mean of what it was taken from."""
+    if before is after:
+        return 0.0
+    known = np.isfinite(before) & np.isfinite(after)
+    taken = (before[known] - after[known]).astype(np.float64)
+    return float(np.sqrt(2) * taken.std() / max(float(before[known].mean()), 1e-9))
+
+
+def _uncoded(track: FaceTrack) -> tuple[NDArray[np.float32], NDArray[np.float32], Crops]:
+    """The track's regions, background and crops without what the encoder repeats in every group of pictures."""
+    if track.keys is None or group_length(track.keys) is None:
+        return track.regions, track.background, track.crops
+    # Finer than pixels are: rounded to whole values again, a pattern of less than half of one would stay where it is.
+    crops = track.crops.astype(np.uint16)
+    crops *= FINE
+    # In stripes, because the whole of a long clip as floats is half a gigabyte.
+    for top in range(0, crops.shape[1], _STRIPE):
+        stripe = crops[:, top : top + _STRIPE]
+        cleaned = without_pattern(stripe.astype(np.float32), track.keys)
+        crops[:, top : top + _STRIPE] = np.clip(np.rint(cleaned), 0, 255 * FINE).astype(np.uint16)
+    return without_pattern(track.regions, track.keys), without_pattern(track.background, track.keys), crops
+
+
+def scale_of(crops: Crops) -> int:
+    """What a value of the crops is to be divided by, to lie between 0 and 255."""
+    return FINE if crops.dtype == np.uint16 else 1
+
+
+def _resample(
+    times: NDArray[np.float64], values: NDArray[np.float64], grid: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(m, c) values at `times` → (c, n) on the grid: averaged over a grid step where frames come faster, else between
+    neighbours.
+    """
+    if np.median(np.diff(times)) > 0.75 / GRID_HZ:
+        return _between(times, values, grid).T
+    # Averaging keeps what lies above the grid's Nyquist frequency from folding into the pulse band.
+    areas = np.concatenate(
+        (np.zeros((1, values.shape[1])), np.cumsum(np.diff(times)[:, None] * (values[1:] + values[:-1]) / 2, axis=0))
+    )
+    low = np.clip(grid - 0.5 / GRID_HZ, times[0], times[-1])
+    high = np.clip(grid + 0.5 / GRID_HZ, times[0], times[-1])
+    width = np.maximum(high - low, 1e-9)
+    means: NDArray[np.float64] = np.stack(
+        [(np.interp(high, times, area) - np.interp(low, times, area)) / width for area in areas.T]
+    )
+    outside = (grid < times[0]) | (grid > times[-1])
+    if outside.any():
+        means[:, outside] = _between(times, values, grid[outside]).T
+    return means
+
+
+def _gaps(seen_times: NDArray[np.float64], start: float, stop: float) -> tuple[tuple[float, float], ...]:
+    """Stretches longer than `BRIDGE_S` between measured frames, and before the first and after the last."""
+    bounds = np.concatenate(([start], seen_times, [stop]))
+    long = np.flatnonzero(np.diff(bounds) > BRIDGE_S)
+    return tuple((float(bounds[i] - start), float(bounds[i + 1] - start)) for i in long)
+
+
+def _movement(
+    track: FaceTrack, measured: NDArray[np.bool_], grid: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Position (2, n) of the mesh's centre in face widths, and speed (n,) of its points in face widths per second."""
+    # In single precision: a thousandth of a pixel is far below the mesh's own tremble, and a long clip has many.
+    mesh = track.landmarks[measured]
+    left, right = _FACE_SIDES
+    width = max(float(np.median(np.linalg.norm(mesh[:, left] - mesh[:, right], axis=-1))), 1e-6)
+    points = _between(track.times_s[measured], mesh / np.float32(width), grid)
+    # The mesh trembles by a fraction of a pixel from frame to frame: a fifth of a second shows where it goes.
+    step = max(1, round(GRID_HZ / 5))
+    moved = np.zeros(len(grid))
+    if len(grid) > step:
+        way = points[step:] - points[:-step]
+        travelled = np.hypot(way[..., 0], way[..., 1]).mean(axis=1, dtype=np.float64) * GRID_HZ / step
+        moved = np.interp(np.arange(len(grid)), np.arange(len(travelled)) + step / 2, travelled)
+    return points.mean(axis=1, dtype=np.float64).T, moved
+
+
+def _between(times: NDArray[np.float64], values: NDArray[_Real], grid: NDArray[np.float64]) -> NDArray[_Real]:
+    """(m, …) values at `times` → (n, …) on straight lines between neighbours; beyond the ends the last one."""
+    after = np.clip(np.searchsorted(times, grid), 1, len(times) - 1)
+    share = np.clip((grid - times[after - 1]) / (times[after] - times[after - 1]), 0.0, 1.0).astype(values.dtype)
+    found: NDArray[_Real] = values[after - 1]
+    found += share.reshape(-1, *[1] * (values.ndim - 1)) * (values[after] - found)
+    return found

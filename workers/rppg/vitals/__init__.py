@@ -1,0 +1,1 @@
+"""A pulse becomes vitals, each a module with its own refusals."""

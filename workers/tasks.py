@@ -1,0 +1,145 @@
+"""The Celery application of a worker, and the life of its processes: each loads its models once, before any task."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from functools import cache
+from typing import Any
+
+import structlog
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from celery import Celery
+from celery.exceptions import WorkerShutdown
+from celery.signals import (
+    task_failure,
+    task_prerun,
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_ready,
+)
+from redis.exceptions import RedisError
+
+from shared.jobs.broker_errors import troubles
+from shared.jobs.celery_messages import Dropped
+from shared.jobs.queues import NOOP_TASK, TASKS, make_celery
+from shared.jobs.records import JobRecords, connect
+from shared.jobs.transport import message_dropped
+from shared.observability.logging import configure_logs, silence_native_stderr
+from shared.observability.tracing import configure_traces, end_traces
+from shared.settings import settings
+from shared.vitals import Branch
+from workers.job_runner.clock import ClockSkewError, check_clock
+from workers.job_runner.process import WorkerProcess, queues_of_this_worker
+
+log = structlog.get_logger()
+
+configure_logs(settings())
+app: Celery = make_celery(settings())
+
+_BRANCH_OF_TASK = {name: branch for branch, name in TASKS.items()}
+
+
+class _Holder:
+    """The process's one `WorkerProcess`: Celery offers tasks no other place for it."""
+
+    process: WorkerProcess | None = None
+
+    @classmethod
+    def get(cls) -> WorkerProcess:
+        if cls.process is None:
+            cls.process = WorkerProcess.start(settings(), queues_of_this_worker())
+        return cls.process
+
+
+@cache
+def _records() -> JobRecords:
+    return JobRecords(connect(settings().redis_url), settings().result_ttl_s)
+
+
+@worker_init.connect(weak=False)
+def _check_clock(**_: object) -> None:
+    """In the parent process, before anything is taken. Where the broker is away: once the worker is ready."""
+    try:
+        check_clock(_records())
+    except ClockSkewError as error:
+        log.error("worker not started", why=str(error))
+        raise WorkerShutdown(1) from error
+    except RedisError as error:
+        troubles.warn("clock not compared", error)
+
+
+@worker_ready.connect(weak=False)
+def _check_clock_again(**_: object) -> None:
+    _check_clock()
+
+
+@message_dropped.connect(weak=False)
+def _count_dropped(queue: str, why: Dropped, **_: object) -> None:
+    with contextlib.suppress(RedisError):
+        _records().count_dropped(queue, why)
+
+
+@worker_process_init.connect(weak=False)
+def _init(**_: object) -> None:
+    """Load what the queues need, so that the first clip does not pay for it."""
+    die_with_parent()
+    silence_native_stderr()
+    configure_logs(settings())
+    configure_traces(settings(), "worker")
+    _Holder.get()
+
+
+@worker_process_shutdown.connect(weak=False)
+def _shutdown(**_: object) -> None:
+    if _Holder.process is not None:
+        _Holder.process.close()
+    end_traces()
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to end this process when its parent dies, however it dies (Linux)."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        parent = os.getppid()
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+@app.task(name=TASKS[Branch.VISION])
+def vision(job_id: str) -> None:
+    """Everything about the face itself."""
+    _Holder.get().run(Branch.VISION, job_id)
+
+
+@app.task(name=TASKS[Branch.RPPG])
+def rppg(job_id: str) -> None:
+    """Everything that the pulse tells."""
+    _Holder.get().run(Branch.RPPG, job_id)
+
+
+@app.task(name=NOOP_TASK)
+def noop(_: object = None) -> None:
+    """Nothing: `facevitals bench load` compares the queue's own cost with it."""
+
+
+@task_prerun.connect(weak=False)
+def _bind_job(args: list[Any] | None = None, **_: object) -> None:
+    structlog.contextvars.clear_contextvars()
+    if args:
+        structlog.contextvars.bind_contextvars(job=args[0])
+
+
+@task_failure.connect(weak=False)
+def _failed(sender: Any = None, args: Any = None, exception: BaseException | None = None, **_: object) -> None:  # noqa: ANN401
+    """In the parent process: its child died in the middle of a task. Give the branch back at once."""
+    branch = _BRANCH_OF_TASK.get(getattr(sender, "name", ""))
+    if branch is None or not args or not isinstance(exception, WorkerLostError | TimeLimitExceeded):
+        return
+    log.warning("worker process lost", branch=branch, job=args[0], error=type(exception).__name__)
+    # Where the broker is away or full the claim ends by itself, a little later.
+    with contextlib.suppress(RedisError):
+        _records().expire_lease(args[0], branch)

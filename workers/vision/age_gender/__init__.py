@@ -1,0 +1,1 @@
+"""Age and gender of portraits: several models, calibrated, one answer."""
