@@ -19,7 +19,8 @@ from starlette.concurrency import run_in_threadpool
 from api import origins
 from api.gateway import gateway_in
 from api.problems import KeyMissing, KeyRefused, ScopeMissing
-from shared.access.api_keys import ALL_SCOPES, KEY_PATTERN, KeyRing, Scope
+from shared.access.api_keys import ALL_SCOPES, KeyRing, Scope
+from shared.ids import KEY_PATTERN
 from shared.settings import Settings
 
 #: Owner of jobs that were submitted to an open gateway.

@@ -14,6 +14,9 @@ ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 #: Characters of an id; 5 random bits each.
 ID_LENGTH: Final = 26
 ID_PATTERN: Final = rf"^[0-9A-HJKMNP-TV-Z]{{{ID_LENGTH}}}$"
+#: What a key looks like, with an id of 16 characters or an older release's 12; `shared.observability.redaction` knows
+#: it by this.
+KEY_PATTERN: Final = re.compile(r"fv_([a-z2-7]{12}|[a-z2-7]{16})_[0-9a-f]{64}")
 
 _ID: Final = re.compile(ID_PATTERN)
 

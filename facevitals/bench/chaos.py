@@ -23,10 +23,10 @@ from typing import Any, Final
 import httpx
 import redis
 
-from facevitals.cli.service import worker_command
 from facevitals.local.broker import crash, free_port, start_broker
 from facevitals.local.isolated_settings import isolated_settings
 from facevitals.local.processes import Child, start_child, until_stopped
+from facevitals.local.worker_command import worker_command
 from lab.bench.chaos_worker import POISON, SLEEP_VARIABLE, TRIES_VARIABLE
 from lab.bench.load import HEAD
 from shared.jobs.queues import BROKER_PREFIX, QUEUES, QUEUES_VARIABLE

@@ -10,10 +10,10 @@ from statistics import median
 from typing import Any, Final
 
 from facevitals.bench.load_services import environment, parts_up, wait, workers_up
-from facevitals.cli.service import worker_command
 from facevitals.local.broker import free_port, start_broker
 from facevitals.local.isolated_settings import isolated_settings
 from facevitals.local.processes import Child, allow_many_files, start_child
+from facevitals.local.worker_command import worker_command
 from lab.bench import bare
 from lab.bench.report import Report
 from shared.jobs.queues import QUEUES, QUEUES_VARIABLE
@@ -146,7 +146,7 @@ def _uploads_cost(config: Settings, folder: Path, report: Report, gateway: Child
 
 def _costs(plan: LoadPlan, config: Settings, folder: Path, report: Report, gateway_ms: float) -> None:
     """What a real clip's job costs each part, and what that makes of machines."""
-    from facevitals.cli.service import generated_clip
+    from facevitals.local.generated_clip import generated_clip
     from lab.bench.costs import ClipCost, job_cost, machines
     from lab.bench.replay import keep, recorded
     from lab.bench.replay_worker import RECORDING_VARIABLE

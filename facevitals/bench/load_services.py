@@ -9,9 +9,9 @@ from pathlib import Path
 
 import httpx
 
-from facevitals.cli.service import worker_command
 from facevitals.local.broker import free_port
 from facevitals.local.processes import Child, start_child
+from facevitals.local.worker_command import worker_command
 from lab.bench import bare
 from shared.jobs.queues import QUEUES_VARIABLE
 from shared.jobs.records import connect

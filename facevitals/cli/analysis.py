@@ -10,9 +10,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from facevitals.cli.render import output, print_document
+from facevitals.cli.render import print_document
 from facevitals.cli.service import exit_code
 from facevitals.local.isolated_settings import analysis_settings
+from facevitals.local.terminal import output
 from shared.observability.logging import silence_native_stderr
 from shared.schemas import JobDocument
 from shared.vitals import VITALS

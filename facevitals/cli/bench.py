@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from facevitals.cli.service import generated_clip
+from facevitals.local.generated_clip import generated_clip
 from facevitals.local.isolated_settings import analysis_settings
 from shared.observability.logging import silence_native_stderr
 
@@ -158,7 +158,7 @@ def burst(
 ) -> None:
     """Many clips at once for few workers: which are taken, refused, analysed. Exit 1 where an accepted one is not."""
     from facevitals.bench.burst import burst as run_burst
-    from facevitals.cli.service import generated_clip
+    from facevitals.local.generated_clip import generated_clip
 
     with tempfile.TemporaryDirectory(prefix="facevitals-burst-") as name:
         folder = Path(name)

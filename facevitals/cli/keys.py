@@ -11,8 +11,8 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.table import Table
 
-from facevitals.cli.render import output
 from facevitals.local.broker import BrokerNotStartedError, embedded_url
+from facevitals.local.terminal import output
 from shared.access.api_keys import DAY_S, LONGEST_DAYS, KeyRing, NewKey, Scope, StoredKey, UnknownKeyError
 from shared.jobs.records import connect
 from shared.settings import settings

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
 from facevitals.cli.analysis import not_installed
-from facevitals.cli.render import output
 from facevitals.local.isolated_settings import analysis_settings
+from facevitals.local.terminal import output
 
 if TYPE_CHECKING:
     from workers.models.manifest import InstalledModel

@@ -1,6 +1,5 @@
 """A job document for the terminal."""
 
-import sys
 from collections.abc import Mapping
 from typing import Final
 
@@ -16,14 +15,6 @@ _COLOURS: Final = {
     VitalStatus.ABSTAINED: "cyan",
     VitalStatus.UNAVAILABLE: "bright_black",
 }
-
-#: Columns of what is not a terminal (a log, a pipe).
-_PIPE_WIDTH: Final = 100
-
-
-def output() -> Console:
-    """A console on stdout, wide enough for the table where nobody has set a width."""
-    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
 def print_document(console: Console, document: JobDocument, truth: Mapping[str, float] | None = None) -> None:

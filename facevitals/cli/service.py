@@ -1,6 +1,5 @@
 """Commands that run the service: `up`, `run`, `gateway`, `worker`, `submit`."""
 
-import json
 import os
 import sys
 import tempfile
@@ -13,12 +12,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from facevitals.cli.render import output, print_document
+from facevitals.cli.render import print_document
 from facevitals.client import Client, ServerEvent, SubmitFailedError
 from facevitals.local.broker import BrokerNotStartedError
+from facevitals.local.generated_clip import generated_clip
 from facevitals.local.isolated_settings import isolated_settings
 from facevitals.local.processes import Stopped, allow_many_files
 from facevitals.local.stack import StackFailedError, running
+from facevitals.local.terminal import output
+from facevitals.local.worker_command import worker_command
 from shared.jobs.queues import QUEUES, QUEUES_VARIABLE
 from shared.observability.logging import silence_native_stderr
 from shared.schemas import BranchStatus, JobDocument, JobState
@@ -77,17 +79,6 @@ def worker(
     os.environ[QUEUES_VARIABLE] = ",".join(names)
     command = worker_command("workers.tasks", names, concurrency, config.log_level)
     os.execv(sys.executable, command)  # noqa: S606  (no shell: these are our own words)
-
-
-def worker_command(app: str, queues: list[str], concurrency: int, log_level: str) -> list[str]:
-    """Celery's command line for a worker that executes the tasks of the module `app`."""
-    return [
-        *(sys.executable, "-m", "celery", "-A", app, "worker", "--queues", ",".join(queues)),
-        # CUDA can't survive a fork, so processes are spawned; time limits work in no other pool than prefork.
-        *("--pool", "prefork", "--pool-start-method", "spawn", "--concurrency", str(concurrency)),
-        *("--hostname", f"{'-'.join(queues)}-{os.getpid()}@%h", "--loglevel", log_level),
-        *("--without-gossip", "--without-mingle"),
-    ]
 
 
 def up(
@@ -209,20 +200,6 @@ def _submit(
         return document
     finally:
         client.close()
-
-
-def generated_clip(folder: Path) -> tuple[Path, dict[str, float]]:
-    """A synthetic clip in `folder`, and the rates that it was made with."""
-    from lab.simulate import ClipSpec, simulate
-
-    path = folder / "generated.mp4"
-    with Progress(console=console) as progress:
-        task = progress.add_task("generating a 15 s clip of known rates", total=1.0)
-        simulate(path, ClipSpec(), on_progress=lambda done, total: progress.update(task, completed=done, total=total))
-    truth = json.loads(path.with_suffix(".truth.json").read_text())
-    return path, {
-        name: float(truth[name]) for name in ("heart_rate", "respiration_rate", "sdnn_ms", "rmssd_ms", "mean_ibi_ms")
-    }
 
 
 def _show_logs(logs: Path) -> None:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from workers.face.tracker import FaceTracker
 from workers.media.clip import open_clip
+from workers.rppg.fusion.gate import refusal
 from workers.rppg.loaded_models import RppgModels
 from workers.rppg.pipeline import Examined, examine
-from workers.rppg.vitals.heart_rate import refusal
 from workers.rppg.vitals.spo2 import OxygenCalibration, ratio_of_ratios
 
 #: Readings must span this many per cent before a slope is fitted.

@@ -11,7 +11,6 @@ import base64
 import datetime as dt
 import hashlib
 import hmac
-import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -20,13 +19,10 @@ from typing import Any, Final
 
 import redis
 
-from shared.ids import new_key_id
+from shared.ids import KEY_PATTERN, new_key_id
 from shared.jobs.records import PREFIX
 
 KEYS: Final = f"{PREFIX}keys"
-#: What a key looks like, with an id of 16 characters or an older release's 12; `shared.observability.redaction` knows
-#: it by this.
-KEY_PATTERN: Final = re.compile(r"fv_([a-z2-7]{12}|[a-z2-7]{16})_[0-9a-f]{64}")
 #: Prefix of the owner that a stored key's jobs have; it stays the same when the key is rotated.
 OWNER_PREFIX: Final = "key:"
 DAY_S: Final = 86_400

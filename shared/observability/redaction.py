@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError
 
-from shared.access.api_keys import KEY_PATTERN
+from shared.ids import KEY_PATTERN
 from shared.settings import Settings
 
 GONE: Final = "***"

@@ -16,9 +16,9 @@ import redis
 from api.admission import Admission
 from api.gateway import Gateway
 from api.hub import Hub
-from facevitals.cli.service import worker_command
 from facevitals.local.broker import Broker, free_port, start_broker
 from facevitals.local.processes import Child, start_child
+from facevitals.local.worker_command import worker_command
 from shared.clips.store import ClipStore
 from shared.jobs.queues import BROKER_PREFIX, QUEUES, QUEUES_VARIABLE
 from shared.jobs.records import JobRecords, connect

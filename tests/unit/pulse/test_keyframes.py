@@ -14,10 +14,10 @@ from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import open_clip
 from workers.rppg.estimators import BY_COLOUR
 from workers.rppg.fusion.calibration import CALIBRATION
+from workers.rppg.fusion.gate import refusal
 from workers.rppg.loaded_models import RppgModels
 from workers.rppg.pipeline import Examined, examine, measure_rppg
 from workers.rppg.signals.keyframe_artifacts import group_length, without_jumps, without_pattern
-from workers.rppg.vitals.heart_rate import refusal
 
 from .conftest import MakeTrack
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from workers.models.memory import OutOfMemory
 from workers.rppg.estimators import Estimator
 from workers.rppg.fusion.cascade import pulse_of
+from workers.rppg.fusion.gate import refusal
 from workers.rppg.loaded_models import RppgModels
 from workers.rppg.signals.traces import Traces
-from workers.rppg.vitals.heart_rate import refusal
 
 from .conftest import MakeTraces, pulse_at
 

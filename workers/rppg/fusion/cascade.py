@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from workers.models.memory import OutOfMemory
 from workers.rppg.estimators import TURNS, Estimator
 from workers.rppg.fusion.calibration import CALIBRATION
+from workers.rppg.fusion.gate import refusal
 from workers.rppg.fusion.pulse import Pulse, fused_pulse
 from workers.rppg.signals.traces import Traces
-from workers.rppg.vitals.heart_rate import refusal
 
 
 def pulse_of(traces: Traces, estimators: Mapping[str, Estimator], *, thorough: bool = False) -> Pulse:
