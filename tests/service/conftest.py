@@ -197,6 +197,14 @@ def in_this_process(settings: Settings, store: ClipStore | None = None) -> Gatew
 
 
 @pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """A broker alone, for tests of what is in it."""
+    broker = start_broker(tmp_path / "broker")
+    yield broker
+    broker.child.stop(3)
+
+
+@pytest.fixture
 def make_service(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Service]]:
     """A factory of services for one test."""
     made: list[Service] = []

@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from api.admission import REFUSAL_S
 from api.sweep import sweep_jobs
-from facevitals.local.broker import Broker, start_broker
+from facevitals.local.broker import Broker
 from shared.jobs.celery_messages import message
 from shared.jobs.queues import make_celery
 from shared.jobs.records import DEADLINES, ERASE, LEASES, READY, WORKING, connect
@@ -31,13 +29,6 @@ def full(broker: Broker) -> Iterator[None]:
     yield
     redis.config_set("maxmemory", "0")
     redis.close()
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    broker = start_broker(tmp_path / "broker")
-    yield broker
-    broker.child.stop(3)
 
 
 def metric(service: Service, name: str) -> float:

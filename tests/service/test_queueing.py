@@ -1,13 +1,12 @@
 """A job and its messages reach the broker together, and the messages are what Celery itself would send."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from facevitals.local.broker import Broker, start_broker
+from facevitals.local.broker import Broker
 from shared.jobs.celery_messages import job_of, message, queue_key
 from shared.jobs.queues import QUEUES, TASKS, make_celery
 from shared.jobs.records import STRANDED_S, WAITING, JobRecords, connect
@@ -16,13 +15,6 @@ from shared.settings import Settings
 from shared.vitals import Branch
 
 OPTIONS = JobOptions()
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    broker = start_broker(tmp_path)
-    yield broker
-    broker.child.stop(3)
 
 
 @pytest.fixture

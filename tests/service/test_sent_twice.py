@@ -1,25 +1,16 @@
 """A command that is sent again, because its answer was lost, has its answer again and no second effect."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from facevitals.local.broker import Broker, start_broker
+from facevitals.local.broker import Broker
 from shared.access.quotas import Quotas, Verdict
 from shared.jobs.records import ACTIVE, LEASES, Begin, JobRecords, connect
 from shared.schemas import BranchOutcome, BranchStatus, JobDocument, JobOptions
 from shared.vitals import Branch
 
 DONE = BranchOutcome(status=BranchStatus.OK, elapsed_ms=1)
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    broker = start_broker(tmp_path)
-    yield broker
-    broker.child.stop(3)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import asyncio
 import concurrent.futures
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -12,7 +12,7 @@ import pytest
 from api.gateway import Gateway
 from api.problems import QueueFull
 from api.sweep import sweep_jobs
-from facevitals.local.broker import Broker, start_broker
+from facevitals.local.broker import Broker
 from shared.jobs.celery_messages import job_of
 from shared.jobs.records import PACE, STRANDED_S, WAITING, WORKING
 from shared.jobs.waiting import ASSUMED_WORK_S, QueueLoad, queue_loads, seconds_each
@@ -44,13 +44,6 @@ def test_how_many_may_wait() -> None:
     assert QueueLoad(0, 3).most_waiting(300) == 100
     assert QueueLoad(0, 400).most_waiting(300) == 1
     assert QueueLoad(7, 3).expected_wait_s == 21
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    broker = start_broker(tmp_path / "broker")
-    yield broker
-    broker.child.stop(3)
 
 
 @pytest.fixture
