@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
 
-from api.problems import BrokerFull, QueueFull
+from api.problems import QueueFull, broker_full
 from shared.jobs.records import JobRecords
 from shared.jobs.waiting import QueueLoad, queue_loads
 from shared.settings import Settings
@@ -24,8 +24,6 @@ READING_S: Final = 0.5
 REFUSAL_S: Final = 0.05
 #: The part of the broker's `maxmemory` from which on uploads are refused: the rest is for the jobs that were accepted.
 FULL_SHARE: Final = 0.9
-#: When to come back to a broker that is full: memory is freed as results expire.
-FULL_RETRY_S: Final = 30
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ class Admission:
             self._reading = reading = await run_in_threadpool(self._read)
             self._read_at = now
         if reading.memory.is_short:
-            raise BrokerFull("Nothing new is taken until memory is free.", headers={"Retry-After": str(FULL_RETRY_S)})
+            raise broker_full()
         if obstacle := self._obstacle(reading, branches):
             raise self._queue_full(obstacle)
 

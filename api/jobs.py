@@ -105,10 +105,6 @@ UPLOAD_PROBLEMS: Final = (
     problems.BrokerRefused,
     problems.StoreAway,
 )
-KEY_PROBLEMS: Final = (
-    *(problems.KeyMissing, problems.KeyRefused, problems.ScopeMissing),
-    *(problems.ForeignOrigin, problems.WrongHost),
-)
 
 
 def _options(vitals: str | None, retain_clip: str | bool | None, webhook_url: str | None) -> JobOptions:
@@ -267,7 +263,9 @@ def _wait_asked(prefer: str | None) -> int | None:
 @router.get(
     "/{job_id}",
     response_model=JobDocument,
-    responses=problems.responses(*KEY_PROBLEMS, problems.UnknownJob, problems.BadParameter, problems.BrokerAway),
+    responses=problems.responses(
+        *problems.KEY_PROBLEMS, problems.UnknownJob, problems.BadParameter, problems.BrokerAway
+    ),
 )
 async def look(
     job_id: JobId,
@@ -306,7 +304,7 @@ async def look(
             "content": {"text/event-stream": {"schema": EVENT_SCHEMA}},
         },
         204: {"description": "All events were seen already; do not reconnect."},
-        **problems.responses(*KEY_PROBLEMS, problems.UnknownJob, problems.BadParameter, problems.BrokerAway),
+        **problems.responses(*problems.KEY_PROBLEMS, problems.UnknownJob, problems.BadParameter, problems.BrokerAway),
     },
 )
 async def events(
@@ -328,7 +326,7 @@ async def events(
 @router.get(
     "/{job_id}/waveforms",
     response_model=Waveforms,
-    responses=problems.responses(*KEY_PROBLEMS, problems.UnknownJob, problems.BrokerAway),
+    responses=problems.responses(*problems.KEY_PROBLEMS, problems.UnknownJob, problems.BrokerAway),
 )
 async def waveforms(job_id: JobId, gateway: GatewayDep, owner: Owner) -> Response:
     """Waves of pulse and respiration with their times, and spectra, of a finished job's vitals that have a value.
@@ -348,7 +346,7 @@ async def waveforms(job_id: JobId, gateway: GatewayDep, owner: Owner) -> Respons
             "description": "A Bundle of Observations.",
             "content": {fhir.MEDIA_TYPE: {"schema": {"type": "object", "required": ["resourceType", "entry"]}}},
         },
-        **problems.responses(*KEY_PROBLEMS, problems.UnknownJob, problems.NotFinished, problems.BrokerAway),
+        **problems.responses(*problems.KEY_PROBLEMS, problems.UnknownJob, problems.NotFinished, problems.BrokerAway),
     },
     name="fhir",
 )
@@ -361,7 +359,9 @@ async def as_fhir(job_id: JobId, gateway: GatewayDep, owner: Owner) -> Response:
 
 
 @router.delete(
-    "/{job_id}", status_code=204, responses=problems.responses(*KEY_PROBLEMS, problems.UnknownJob, problems.BrokerAway)
+    "/{job_id}",
+    status_code=204,
+    responses=problems.responses(*problems.KEY_PROBLEMS, problems.UnknownJob, problems.BrokerAway),
 )
 async def delete(job_id: JobId, gateway: GatewayDep, owner: Eraser) -> Response:
     """Cancel the job and erase clip, result, events and waveforms."""

@@ -99,10 +99,7 @@ def _readiness(gateway: Gateway) -> Readiness:
 @router.get(
     "/v1/models",
     response_model=ModelList,
-    responses=problems.responses(
-        *(problems.KeyMissing, problems.KeyRefused, problems.ScopeMissing),
-        *(problems.ForeignOrigin, problems.WrongHost, problems.BrokerAway),
-    ),
+    responses=problems.responses(*problems.KEY_PROBLEMS, problems.BrokerAway),
 )
 async def models(gateway: GatewayDep, _: Owner) -> Response:
     """What the running workers have loaded: model, vitals served, licence, load time."""

@@ -180,6 +180,9 @@ class StoreAway(ApiProblem):
     status, kind, title = 503, "store-away", "The clip store can't be used"
 
 
+#: What every call that looks at its caller may answer.
+KEY_PROBLEMS: Final = (KeyMissing, KeyRefused, ScopeMissing, ForeignOrigin, WrongHost)
+
 #: Calls that have a form of their own for errors, by path.
 OTHER_FORMS: Final[dict[str, Callable[[ApiProblem], Response]]] = {}
 
@@ -190,11 +193,16 @@ def answer_to(path: str, problem: ApiProblem) -> Response:
     return form(problem) if form is not None else problem.response()
 
 
+def broker_full() -> BrokerFull:
+    """The refusal of a broker whose memory is used up, or nearly: it is freed as results expire."""
+    return BrokerFull("Nothing new is taken until memory is free.", headers={"Retry-After": "30"})
+
+
 def of_broker(error: BaseException) -> ApiProblem:
     """The problem that an error of the broker's client stands for."""
     match trouble_of(error):
         case Trouble.FULL:
-            return BrokerFull("Nothing new is taken until memory is free.", headers={"Retry-After": "30"})
+            return broker_full()
         case Trouble.REFUSED:
             return BrokerRefused("The gateway's log says why. Tell the operator.", headers={"Retry-After": "60"})
         case Trouble.AWAY:
