@@ -200,7 +200,7 @@ class Vital(Schema):
     interval_level: float | None = None
     probability: float | None = None
     score: float | None = None
-    ingredients: dict[str, float | None] | None = None
+    diagnostics: dict[str, float | None] | None = None
     baseline: Baseline | None = None
     method: Method | None = None
 

@@ -203,13 +203,13 @@ def _vital(vital: Vital) -> Row:
     value = vital.value
     if isinstance(value, dict):
         value_of = {name: _measure(measure) for name, measure in value.items()}
-        return {"value": value_of, "status": vital.status, "reason": vital.reason, "ingredients": vital.ingredients}
+        return {"value": value_of, "status": vital.status, "reason": vital.reason, "diagnostics": vital.diagnostics}
     return {
         "value": value,
         "status": vital.status,
         "reason": vital.reason,
         "interval": vital.interval,
-        "ingredients": vital.ingredients,
+        "diagnostics": vital.diagnostics,
     }
 
 

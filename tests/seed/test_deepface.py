@@ -139,8 +139,8 @@ def test_nine_portraits_become_age_and_gender_by_way_of_the_settings(
     vitals = measure_vision(track_of(*portraits), models, frozenset({"age", "gender"}), aggregate="max").vitals
     age, gender = vitals["age"], vitals["gender"]
     assert age.status is VitalStatus.EXPERIMENTAL
-    assert age.ingredients is not None
-    assert age.value == age.ingredients["highest"]
+    assert age.diagnostics is not None
+    assert age.value == age.diagnostics["highest"]
     assert age.method is not None
     assert (age.method.models, age.method.frames) == (["deepface.age"], 9)
     assert "not measured here" in (age.detail or "")

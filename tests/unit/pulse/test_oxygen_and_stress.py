@@ -17,8 +17,8 @@ from .conftest import MakeTrack
 def test_oxygen_comes_from_red_over_blue_and_is_experimental(make_track: MakeTrack, quick_models: RppgModels) -> None:
     vital = measure_rppg(make_track(strength=0.012, noise=0.001), quick_models).vitals["oxygen_saturation"]
     assert vital.status is VitalStatus.EXPERIMENTAL
-    assert vital.ingredients is not None
-    assert vital.ingredients["ratio_of_ratios"] == pytest.approx(0.33 / 0.53, abs=0.03)
+    assert vital.diagnostics is not None
+    assert vital.diagnostics["ratio_of_ratios"] == pytest.approx(0.33 / 0.53, abs=0.03)
     assert vital.value == pytest.approx(97.5, abs=1)
     assert vital.interval is not None
     assert vital.interval[1] <= 100
@@ -87,8 +87,8 @@ def test_where_the_score_is_neither_high_nor_low_there_is_no_verdict() -> None:
     assert toss.reason is Reason.CLIP_TOO_SHORT
     assert toss.detail is not None
     assert "leave open" in toss.detail
-    assert toss.ingredients is not None
-    assert toss.ingredients["sdnn_ms"] == 50
+    assert toss.diagnostics is not None
+    assert toss.diagnostics["sdnn_ms"] == 50
 
 
 def test_a_short_clip_shows_less_variability_than_five_minutes_and_is_not_called_stress_for_it() -> None:
@@ -98,8 +98,8 @@ def test_a_short_clip_shows_less_variability_than_five_minutes_and_is_not_called
     assert short.value is None
     assert short.score is not None
     assert 0.3 < short.score < 0.7
-    assert short.ingredients is not None
-    low, high = (short.ingredients[f"sdnn_5_min_{end}_ms"] for end in ("low", "high"))
+    assert short.diagnostics is not None
+    low, high = (short.diagnostics[f"sdnn_5_min_{end}_ms"] for end in ("low", "high"))
     assert low is not None
     assert high is not None
     assert low < 28

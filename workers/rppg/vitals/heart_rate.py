@@ -49,11 +49,11 @@ def heart_rate(pulse: Pulse, models: Iterable[str]) -> Vital:
         interval_level=INTERVAL_LEVEL,
         baseline=BASELINE,
         method=method,
-        ingredients={
+        diagnostics={
             "estimators_agreeing": float(pulse.agreement.support),
-            "estimators_asked": float(len(asked)),
+            "estimators_run": float(len(asked)),
             "confidence": round(pulse.agreement.confidence, 4),
             "snr_db": round(pulse.evidence.snr_db, 2),
-            "log_odds_of_a_pulse": round(log_odds(pulse), 2),
+            "pulse_log_odds": round(log_odds(pulse), 2),
         },
     )

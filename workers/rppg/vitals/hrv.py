@@ -104,7 +104,7 @@ def variability(pulse: Pulse, models: list[str]) -> Vital:
         status=VitalStatus.OK if VitalStatus.OK in given else VitalStatus.EXPERIMENTAL,
         detail=None if clear else "the pulse is too noisy to place single beats",
         method=method,
-        ingredients={"beats": float(len(beats.times_s)), "snr_db": round(pulse.evidence.snr_db, 1)},
+        diagnostics={"beats": float(len(beats.times_s)), "snr_db": round(pulse.evidence.snr_db, 1)},
     )
 
 

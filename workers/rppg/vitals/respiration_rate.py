@@ -237,7 +237,7 @@ def respiration_rate(breathing: Breathing, models: Iterable[str], frames: int) -
         interval_level=INTERVAL_LEVEL,
         baseline=BASELINE,
         method=method,
-        ingredients={
+        diagnostics={
             "confidence": round(breathing.confidence, 4),
             "prominence": round(breathing.prominence, 2),
             "signals_agreeing": float(len(breathing.agreeing)),

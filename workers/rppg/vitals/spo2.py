@@ -87,7 +87,7 @@ def oxygen_saturation(traces: Traces, pulse: Pulse, calibration: OxygenCalibrati
     spec = OXYGEN_SATURATION
     method = method_of("ratio of ratios, red over blue", models, pulse.frames)
     ratio = ratio_of_ratios(traces, pulse)
-    ingredients = {
+    diagnostics = {
         "ratio_of_ratios": round(ratio.value, 3) if np.isfinite(ratio.value) else None,
         "red_amplitude": round(ratio.red, 6),
         "blue_amplitude": round(ratio.blue, 6),
@@ -106,7 +106,7 @@ def oxygen_saturation(traces: Traces, pulse: Pulse, calibration: OxygenCalibrati
             " this camera needs a calibration of its own"
         )
         silent = Vital.without_value(spec.unit, VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED, detail, method)
-        return silent.model_copy(update={"ingredients": ingredients, "baseline": BASELINE})
+        return silent.model_copy(update={"diagnostics": diagnostics, "baseline": BASELINE})
     return Vital(
         value=round(value, 1),
         unit=spec.unit,
@@ -115,5 +115,5 @@ def oxygen_saturation(traces: Traces, pulse: Pulse, calibration: OxygenCalibrati
         interval_level=INTERVAL_LEVEL,
         baseline=BASELINE,
         method=method,
-        ingredients=ingredients,
+        diagnostics=diagnostics,
     )

@@ -73,7 +73,7 @@ def stress(
         interval=(spread[0], spread[1]),
         interval_level=sdnn.interval_level,
         detail=None if sure else _undecided(ends, thresholds.sdnn_ms, duration_s),
-        ingredients={
+        diagnostics={
             "sdnn_ms": sdnn.value,
             "sdnn_low_ms": sdnn.interval[0],
             "sdnn_high_ms": sdnn.interval[1],

@@ -36,7 +36,7 @@ def age(
             + ("" if calibration.unmeasured else f"; ours: {calibration.mae}"),
         ),
         method=method,
-        ingredients={"lowest": round(float(ages.min()), 1), "highest": round(float(ages.max()), 1)},
+        diagnostics={"lowest": round(float(ages.min()), 1), "highest": round(float(ages.max()), 1)},
     )
 
 

@@ -61,6 +61,6 @@ def trained_body_mass_index(readings: Floats, card: BmiCard, method: Method) -> 
         interval=(round(max(value + low, 0.0), 1), round(value + high, 1)),
         interval_level=0.9,
         baseline=_BASELINE,
-        ingredients={"lowest": round(float(readings.min()), 1), "highest": round(float(readings.max()), 1)},
+        diagnostics={"lowest": round(float(readings.min()), 1), "highest": round(float(readings.max()), 1)},
         method=method,
     )

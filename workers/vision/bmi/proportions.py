@@ -75,7 +75,7 @@ def body_mass_index(landmarks: NDArray[np.float32]) -> Vital:
         interval=(round(value + INTERVAL_90[0], 1), round(value + INTERVAL_90[1], 1)),
         interval_level=0.9,
         baseline=BASELINE,
-        ingredients={"index_sd": round(score, 2), "frames_frontal": float(len(frontal))},
+        diagnostics={"index_sd": round(score, 2), "frames_frontal": float(len(frontal))},
         method=Method(name="face ratios (Wen and Guo 2013)", version=VERSION, frames=len(frontal)),
     )
 
