@@ -1,7 +1,7 @@
 """`facevitals bench chaos`: jobs while workers are killed and frozen, broker and gateway restarted, the disk filled.
 
-Everything is real but the analysis (`lab.bench.chaos_worker`): broker with its append-only file, gateway, workers,
-HTTP. Every accepted job must end in exactly one final document, made of its own clip, and leave nothing behind.
+Everything is real but the analysis (`facevitals.bench.chaos_worker`): broker with its append-only file, gateway,
+workers and HTTP. Every accepted job must end in exactly one final document of its own clip, and leave nothing behind.
 """
 
 import contextlib
@@ -23,12 +23,12 @@ from typing import Any, Final
 import httpx
 import redis
 
+from facevitals.bench.chaos_worker import POISON, SLEEP_VARIABLE, TRIES_VARIABLE
+from facevitals.bench.jobs_and_uploads import HEAD
 from facevitals.local.broker import crash, free_port, start_broker
 from facevitals.local.isolated_settings import isolated_settings
 from facevitals.local.processes import Child, start_child, until_stopped
 from facevitals.local.worker_command import worker_command
-from lab.bench.chaos_worker import POISON, SLEEP_VARIABLE, TRIES_VARIABLE
-from lab.bench.load import HEAD
 from shared.jobs.queues import BROKER_PREFIX, QUEUES, QUEUES_VARIABLE
 from shared.jobs.records import MAX_TRIES, connect
 from shared.schemas import JobState
@@ -128,7 +128,7 @@ class Stage:
         self._start("gateway", [sys.executable, "-m", "facevitals", "gateway"])
 
     def _start_worker(self, name: str) -> None:
-        self._start(name, worker_command("lab.bench.chaos_worker", list(QUEUES.values()), 2, "warning"))
+        self._start(name, worker_command("facevitals.bench.chaos_worker", list(QUEUES.values()), 2, "warning"))
 
     # --- what happens to it
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+from facevitals.bench import baselines
 from facevitals.bench.load_services import environment, parts_up, wait, workers_up
 from facevitals.local.broker import free_port, start_broker
 from facevitals.local.isolated_settings import isolated_settings
 from facevitals.local.processes import Child, allow_many_files, start_child
 from facevitals.local.worker_command import worker_command
-from lab.bench import bare
-from lab.bench.report import Report
+from lab.report import Report
 from shared.jobs.queues import QUEUES, QUEUES_VARIABLE
 from shared.jobs.records import connect
 from shared.jobs.worker_registry import worker_cards
@@ -60,8 +60,8 @@ def measure_load(plan: LoadPlan, folder: Path) -> Report:
         max_upload_mb=50,
         log_level="warning",
     )
-    os.environ[bare.BROKER_VARIABLE] = broker.url
-    bare.celery.conf.broker_url = bare.celery.conf.result_backend = broker.url
+    os.environ[baselines.BROKER_VARIABLE] = broker.url
+    baselines.celery.conf.broker_url = baselines.celery.conf.result_backend = broker.url
     report = Report("load", "Load: ours beside bare parts", ["what", "ours", "bare", "ratio"])
     try:
         with parts_up(config, folder) as (gateway, bare_port):
@@ -85,7 +85,7 @@ def measure_load(plan: LoadPlan, folder: Path) -> Report:
 def _jobs_and_uploads(
     plan: LoadPlan, config: Settings, folder: Path, report: Report, gateway: Child, bare_port: int
 ) -> None:
-    from lab.bench import load as parts
+    from facevitals.bench import jobs_and_uploads as parts
 
     ours_s: list[float] = []
     bare_s: list[float] = []
@@ -130,9 +130,9 @@ def _jobs_and_uploads(
 
 def _uploads_cost(config: Settings, folder: Path, report: Report, gateway: Child) -> float:
     """Milliseconds of the gateway's processor for one clip: upload, job, answer."""
-    from lab.bench.costs import CLIP_BYTES
-    from lab.bench.crowd import cpu_s, forget
-    from lab.bench.load import uploads_per_s
+    from facevitals.bench.costs import CLIP_BYTES
+    from facevitals.bench.followers import cpu_s, forget
+    from facevitals.bench.jobs_and_uploads import uploads_per_s
 
     uploads_per_s(config.port, "/v1/jobs", CLIP_BYTES, 1)
     before_s, begun = cpu_s(gateway.process.pid), time.perf_counter()
@@ -146,10 +146,10 @@ def _uploads_cost(config: Settings, folder: Path, report: Report, gateway: Child
 
 def _costs(plan: LoadPlan, config: Settings, folder: Path, report: Report, gateway_ms: float) -> None:
     """What a real clip's job costs each part, and what that makes of machines."""
+    from facevitals.bench.costs import ClipCost, job_cost, machines
+    from facevitals.bench.replay import keep, recorded
+    from facevitals.bench.replay_worker import RECORDING_VARIABLE
     from facevitals.local.generated_clip import generated_clip
-    from lab.bench.costs import ClipCost, job_cost, machines
-    from lab.bench.replay import keep, recorded
-    from lab.bench.replay_worker import RECORDING_VARIABLE
     from lab.bench.speed import cost_of
     from workers.analyzer import Analyzer, AnalyzerOptions
 
@@ -164,7 +164,7 @@ def _costs(plan: LoadPlan, config: Settings, folder: Path, report: Report, gatew
         RECORDING_VARIABLE: str(folder / "recording.json"),
         QUEUES_VARIABLE: ",".join(QUEUES.values()),
     }
-    command = worker_command("lab.bench.replay_worker", list(QUEUES.values()), 1, "warning")
+    command = worker_command("facevitals.bench.replay_worker", list(QUEUES.values()), 1, "warning")
     with (folder / "log").open("ab") as log:
         worker = start_child("replay", command, env=env, log=log)
     try:
@@ -192,7 +192,7 @@ def _costs(plan: LoadPlan, config: Settings, folder: Path, report: Report, gatew
 
 
 def _followers(plan: LoadPlan, config: Settings, report: Report, gateway: Child) -> None:
-    from lab.bench.crowd import follow_all, forget
+    from facevitals.bench.followers import follow_all, forget
 
     crowd = follow_all(config, gateway.process.pid, plan.followers)
     forget(config)  # the messages of its jobs would be the next measurement's
@@ -211,18 +211,18 @@ def _followers(plan: LoadPlan, config: Settings, report: Report, gateway: Child)
 
 
 def _long_queue(plan: LoadPlan, config: Settings, report: Report, gateway: Child) -> None:
-    from lab.bench import crowd
+    from facevitals.bench import followers
 
-    crowd.create_ms(config, _PROBES)
+    followers.create_ms(config, _PROBES)
     # In turns, so that whatever else the machine does falls on both: the first half of the short queue comes before.
-    short = [crowd.create_ms(config, _PROBES)]
-    before_mb = crowd.broker_mb(config)
-    waiting = crowd.make_jobs(config, plan.waiting)
-    after_mb = crowd.broker_mb(config)
-    long = [crowd.create_ms(config, _PROBES), crowd.create_ms(config, _PROBES)]
-    cpu_share = crowd.idle_cpu(gateway.process.pid, 10.0)
-    crowd.forget(config)
-    short.append(crowd.create_ms(config, _PROBES))
+    short = [followers.create_ms(config, _PROBES)]
+    before_mb = followers.broker_mb(config)
+    waiting = followers.make_jobs(config, plan.waiting)
+    after_mb = followers.broker_mb(config)
+    long = [followers.create_ms(config, _PROBES), followers.create_ms(config, _PROBES)]
+    cpu_share = followers.idle_cpu(gateway.process.pid, 10.0)
+    followers.forget(config)
+    short.append(followers.create_ms(config, _PROBES))
     short_ms, long_ms = sum(short) / 2, sum(long) / 2
     kib = (after_mb - before_mb) * 1e6 / 1024 / len(waiting)
     report.add(
@@ -240,12 +240,12 @@ def _long_queue(plan: LoadPlan, config: Settings, report: Report, gateway: Child
 
 
 def _fleet(count: int, first: int, config: Settings, folder: Path, report: Report) -> None:
-    from lab.bench.crowd import family_cpu_s
-    from lab.bench.fleet import BRANCH_S, throughput
-    from lab.bench.idle_worker import SLEEP_VARIABLE
+    from facevitals.bench.followers import family_cpu_s
+    from facevitals.bench.idle_worker import SLEEP_VARIABLE
+    from facevitals.bench.worker_scaling import BRANCH_S, throughput
 
     env = {**environment(config, folder), SLEEP_VARIABLE: str(BRANCH_S), QUEUES_VARIABLE: ",".join(QUEUES.values())}
-    command = worker_command("lab.bench.idle_worker", list(QUEUES.values()), count, "warning")
+    command = worker_command("facevitals.bench.idle_worker", list(QUEUES.values()), count, "warning")
     with (folder / "log").open("ab") as log:
         worker = start_child("fleet", command, env=env, log=log)
     try:

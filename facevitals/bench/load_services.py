@@ -9,10 +9,10 @@ from pathlib import Path
 
 import httpx
 
+from facevitals.bench import baselines
 from facevitals.local.broker import free_port
 from facevitals.local.processes import Child, start_child
 from facevitals.local.worker_command import worker_command
-from lab.bench import bare
 from shared.jobs.queues import QUEUES_VARIABLE
 from shared.jobs.records import connect
 from shared.jobs.worker_registry import worker_cards
@@ -22,7 +22,7 @@ from shared.vitals import Branch
 
 def environment(config: Settings, folder: Path) -> dict[str, str]:
     """What the measured processes are told."""
-    return {**config.environment(), bare.FOLDER_VARIABLE: str(folder / "bare")}
+    return {**config.environment(), baselines.FOLDER_VARIABLE: str(folder / "bare")}
 
 
 @contextmanager
@@ -31,7 +31,15 @@ def parts_up(config: Settings, folder: Path) -> Iterator[tuple[Child, int]]:
     (folder / "bare").mkdir(exist_ok=True)
     env = environment(config, folder)
     port = free_port()
-    bare_server = [sys.executable, "-m", "uvicorn", "lab.bench.bare:upload", "--port", str(port), "--no-access-log"]
+    bare_server = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "facevitals.bench.baselines:upload",
+        "--port",
+        str(port),
+        "--no-access-log",
+    ]
     with (folder / "log").open("ab") as log:
         children = [
             start_child("gateway", [sys.executable, "-m", "facevitals", "gateway"], env=env, log=log),
@@ -50,7 +58,16 @@ def parts_up(config: Settings, folder: Path) -> Iterator[tuple[Child, int]]:
 def workers_up(config: Settings, folder: Path) -> Iterator[None]:
     """Idle workers on both queues, and one for the bare no-op."""
     env = environment(config, folder)
-    bare_worker = [sys.executable, "-m", "celery", "-A", "lab.bench.bare:celery", "worker", "--loglevel", "warning"]
+    bare_worker = [
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "facevitals.bench.baselines:celery",
+        "worker",
+        "--loglevel",
+        "warning",
+    ]
     bare_worker += [
         "--pool",
         "prefork",
@@ -65,7 +82,7 @@ def workers_up(config: Settings, folder: Path) -> Iterator[None]:
         children = [
             start_child(
                 branch,
-                worker_command("lab.bench.idle_worker", [branch], 1, "warning"),
+                worker_command("facevitals.bench.idle_worker", [branch], 1, "warning"),
                 env={**env, QUEUES_VARIABLE: branch},
                 log=log,
             )

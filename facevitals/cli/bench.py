@@ -57,7 +57,7 @@ def accuracy(
     """How right the vitals are, how often they are told, and whether their intervals hold. Goes on where it stopped."""
     silence_native_stderr()
     if vision is not None:
-        from lab.bench.seeing import seeing
+        from lab.bench.vision_report import seeing
 
         summary = {}
         for report in seeing(
@@ -73,9 +73,9 @@ def accuracy(
 
     from lab.bench import accuracy as tables
     from lab.bench import recordings
-    from lab.bench.trial import rows as measured
+    from lab.data.measured_clips import rows as measured
+    from lab.data.vitals_clips import MEASUREMENT_SEED, film, specs
     from lab.simulate import ClipSpec
-    from lab.trials import MEASUREMENT_SEED, film, specs
     from workers.face.tracker import FaceTracker
     from workers.media.clip import open_clip
     from workers.rppg.loaded_models import RppgModels

@@ -102,7 +102,7 @@ def measure(
     from rich.progress import track as progress_over
 
     from lab.data.prepared import load, prepared, recordings_in
-    from lab.train.evaluate import Answer, answers, bland_altman, estimators_of, report_of
+    from lab.train.deepphys.evaluate import Answer, answers, bland_altman, estimators_of, report_of
     from workers.face.tracker import FaceTracker
     from workers.rppg.signals.traces import NoTraces
 

@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bench.report import Report
-from lab.bench.trial import Row
+from lab.data.measured_clips import Row
+from lab.report import Report
 from workers.rppg.estimators import ESTIMATORS, NEURAL
 from workers.rppg.fusion.agreement import GROSS_PER_MIN, Estimate, Fusion, agree
 from workers.rppg.fusion.calibration import CALIBRATION

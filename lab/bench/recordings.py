@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import find_peaks, resample_poly
 
-from lab.bench.report import Report
+from lab.report import Report
 from shared.schemas import Interval
 from workers.face.tracker import FaceTracker
 from workers.media.clip import open_clip

@@ -10,7 +10,7 @@ from typing import Final
 
 import av
 
-from lab.bench.report import Report
+from lab.report import Report
 from shared.vitals import VITALS, Branch
 from workers.analyzer import Analyzer, AnalyzerOptions
 from workers.branch.result import Progress

@@ -16,9 +16,9 @@ from typing import Final
 import cv2
 import numpy as np
 
-from lab.bench.looks import OLDEST, Floats, Truth
-from lab.bench.looks_tables import Faces, age_table, bmi_table, gender_table
-from lab.bench.report import Report
+from lab.bench.age_gender import OLDEST, Floats, Truth
+from lab.bench.age_gender_tables import Faces, age_table, bmi_table, gender_table
+from lab.report import Report
 from workers.face.mesh import FaceFinder
 from workers.face.portraits import Portrait, portrait_of
 from workers.vision.age_gender.calibration import GENDER

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.bench.recordings import placed_beats
-from lab.bench.trial import Row
 from lab.calibrate.fit import CONFORMAL_FOLDS, quantile_regression
 from lab.calibrate.table import dataset_weights, folds_by_subject
+from lab.data.measured_clips import Row
 from workers.rppg.fusion.calibration import CALIBRATION, LEAST_ERROR_MS, VariabilityModel, variability_features
 from workers.rppg.vitals.hrv import LEVEL, MEASURES, mean_ibi_ms, sampling_interval
 

@@ -18,10 +18,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bench.trial import Row, read_rows, rows
 from lab.calibrate.document import renewed
 from lab.calibrate.fit import quantile_regression
-from lab.trials import CALIBRATION_SEED, PULSELESS, specs
+from lab.data.measured_clips import Row, read_rows, rows
+from lab.data.vitals_clips import CALIBRATION_SEED, PULSELESS, specs
 from shared.vitals import Reason
 from workers.rppg.fusion.agreement import Agreement
 from workers.rppg.fusion.calibration import (
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--refit-alone",
         action="store_true",
         help="new weights for the regions' colours alone; liveness hears the pulse by them, so fit it again as well "
-        "(python -m lab.calibrate.liveness)",
+        "(python -m lab.calibrate.liveness_weights)",
     )
     parser.add_argument("--fit-only", action="store_true", help="film nothing; fit to what the journal holds")
     parser.add_argument("--write", action="store_true", help="renew the gate in workers/rppg/fusion/calibration.json")

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lab.bench.trial import Row, read_rows
 from lab.calibrate.document import renewed
 from lab.calibrate.fit import density
+from lab.data.measured_clips import Row, read_rows
 from workers.rppg.fusion.agreement import KNOTS_PER_MIN, MEMBER_PER_MIN, Estimate, Reliability, heard_in_step
 
 

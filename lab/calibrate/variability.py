@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.bench.recordings import BIDMC_HZ, beats_in, recordings, steepest
-from lab.bench.trial import Row, read_rows
 from lab.calibrate.beat_errors import fitted_model, of_clips, of_patients
 from lab.calibrate.document import renewed
+from lab.data.measured_clips import Row, read_rows
+from lab.data.vitals_clips import live_spec
 from lab.simulate.physiology import FAST_HEART
-from lab.trials import live_spec
 from shared.schemas import Measure, Vital, VitalStatus
 from workers.rppg.fusion.calibration import CALIBRATION, FULL_S, VariabilityModel
 from workers.rppg.signals.beats import beats_at

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
-from lab.hostile.parts import (
+from lab.hostile.containers import (
     FTYP,
     UNKNOWN,
     box,

@@ -7,7 +7,7 @@ from itertools import chain, islice
 from lab.hostile.bombs import bombs
 from lab.hostile.mutate import mutations
 from lab.hostile.seeds import seeds
-from lab.hostile.strangers import strangers
+from lab.hostile.wrong_formats import strangers
 
 
 def corpus(files: int | None, seed: int = 1) -> Iterator[tuple[str, bytes]]:

@@ -11,9 +11,9 @@ from typing import Final
 import cv2
 import numpy as np
 
-from lab.simulate.board import Board, corners_of, held, print_of
-from lab.simulate.figure import Figure
+from lab.simulate.flat_props import Board, corners_of, held, print_of
 from lab.simulate.optics import Image
+from lab.simulate.person import Figure
 from lab.simulate.physiology import Floats
 from lab.simulate.portrait import Portrait
 from lab.simulate.posture import Posture, at_rest

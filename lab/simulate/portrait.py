@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.simulate import mesh
-from lab.simulate.complexion import complexion, retoned
 from lab.simulate.cutout import find_person, softened
 from lab.simulate.optics import Image, to_linear
+from lab.simulate.skin_tone import complexion, retoned
 from lab.simulate.torso import completed
 
 CLOSURES = (0.3, 0.6, 0.85, 1.0)

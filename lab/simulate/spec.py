@@ -33,7 +33,7 @@ class ClipSpec:
     light_drift      standard deviation of slow changes of the light, as a share
     flicker_hz, flicker_depth  a lamp's flicker as the camera sees it (after aliasing), depth as a share
     blink_rate       /min
-    kind             one of `lab.simulate.kinds.KINDS`: "live" or a negative
+    kind             one of `lab.simulate.scenes.KINDS`: "live" or a negative
     portrait         another face: a picture file, or (h, w, 3) uint8 RGB; None is scikit-image's astronaut
     portrait_skin_tone  the Fitzpatrick type that the portrait shows as it is
     """

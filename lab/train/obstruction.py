@@ -1,7 +1,7 @@
 """`python -m lab.train.obstruction FACES`: the network of `workers.face.obstruction`, from portraits.
 
 Portraits (as `lab.bench.vision` reads them) are laid flat, things are drawn over them (`lab.simulate.occluders`), and
-the network learns where. Of every four portraits two are kept out: `python -m lab.bench.obstruction` measures on those.
+the network learns where. Of every four portraits two are kept out: `lab.bench.obstruction_report` measures on those.
 Needs PyTorch (`pip install torch==2.13.0`), which nothing else of this does.
 """
 

@@ -12,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from lab.bench.stand_in import abstentions, stand_in
+from facevitals.bench.substitute_analyzer import abstentions, stand_in
 from shared.schemas import ClipFacts
 from shared.vitals import Branch, Reason
 from workers.branch.result import BranchResult, Progress

@@ -13,8 +13,8 @@ from skimage import data
 from typer.testing import CliRunner
 
 from facevitals.cli.app import app
-from lab.train.bmi.crops import varied
 from lab.train.bmi.evaluate import interval_90, report_of
+from lab.train.bmi.face_pictures import varied
 from lab.train.bmi.people import Face, class_of, read_table
 from shared.schemas import Method, VitalStatus
 from shared.settings import Settings

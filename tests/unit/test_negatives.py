@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.data.vitals_clips import NEGATIVES, film, negative_spec
 from lab.simulate import ClipSpec, simulate
-from lab.simulate.kinds import KINDS
-from lab.trials import NEGATIVES, film, negative_spec
+from lab.simulate.scenes import KINDS
 from shared.schemas import JobState, VitalStatus
 from shared.vitals import Reason
 from workers.analyzer import Analyzer, AnalyzerOptions

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from lab.train.bmi.crops import crops
 from lab.train.bmi.evaluate import interval_90, report_of
+from lab.train.bmi.face_pictures import crops
 from lab.train.bmi.learn import Labelled, Plan, head_of, train, with_new_head
 from lab.train.bmi.people import Face, Part
 from workers.models.vit import BmiCard, open_vit

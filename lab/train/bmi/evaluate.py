@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bench.report import Report
+from lab.report import Report
 from lab.train.bmi.people import CLASSES, Face, class_of
 
 Floats = NDArray[np.float32]

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from lab.train.bmi.crops import Picture, varied
+from lab.train.bmi.face_pictures import Picture, varied
 from workers.models.vit import BmiCard, Tensors, assembled, read
 from workers.vision.bmi.bmi_vit import pictures
 

@@ -11,7 +11,7 @@ import torch
 from lab.data.prepared import prepared, recordings_in, subjects
 from lab.data.recording import Recording
 from lab.train.deepphys.learn import Plan, train
-from lab.train.deepphys.studio import Series, planned, studio
+from lab.train.deepphys.rendered_dataset import Series, planned, studio
 from workers.face.tracker import FaceTracker
 from workers.models.deepphys import graph_of
 from workers.rppg.signals.traces import NoTraces
@@ -26,7 +26,7 @@ _VALIDATION: Final = 32
 class Sources:
     """What to learn from: folders of recordings, a number of rendered clips, or both.
 
-    `portraits` and `waves` are for the rendered ones (`lab.train.deepphys.studio.Series`).
+    `portraits` and `waves` are for the rendered ones (`lab.train.deepphys.rendered_dataset.Series`).
     """
 
     data: Sequence[Path] = ()

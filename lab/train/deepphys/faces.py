@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.simulate import mesh
-from lab.simulate.complexion import complexion, retoned
 from lab.simulate.cutout import NoFaceInPortrait, find_mesh
 from lab.simulate.optics import SKIN_LAB, Image, skin_colour, to_linear
 from lab.simulate.portrait import read_picture
+from lab.simulate.skin_tone import complexion, retoned
 
 #: Side of a face's square in pixels, and how much of it the crop of the workers shows when nothing moves.
 SIDE: Final = 224

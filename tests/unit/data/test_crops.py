@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from lab.data.example import Example
-from lab.train.deepphys import crops
+from lab.train.deepphys import rendered_crops
 from lab.train.deepphys.faces import drawn_face
-from lab.train.deepphys.studio import Series, planned
+from lab.train.deepphys.rendered_dataset import Series, planned
 from workers.rppg.signals.filters import pulse_wave
 
 
@@ -15,7 +15,7 @@ def test_skin_is_darker_where_there_is_more_blood() -> None:
     agreement = []
     for seed in range(4):
         rng = np.random.default_rng(seed)
-        example = crops.render(drawn_face(rng), 4.0, rng, None)
+        example = rendered_crops.render(drawn_face(rng), 4.0, rng, None)
         assert example.crops.shape == (len(example.bvp), 72, 72, 3)
         if example.bvp.any():
             green = example.crops[:, 20:52, 20:52, 1].mean(axis=(1, 2)).astype(np.float64)
@@ -30,7 +30,7 @@ def test_the_same_seed_renders_the_same_crops() -> None:
     pair = []
     for _ in range(2):
         rng = np.random.default_rng(5)
-        pair.append(crops.render(drawn_face(rng), 2.0, rng, None))
+        pair.append(rendered_crops.render(drawn_face(rng), 2.0, rng, None))
     assert np.array_equal(pair[0].crops, pair[1].crops)
     assert np.array_equal(pair[0].bvp, pair[1].bvp)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab.train.evaluate import Answer, bland_altman, estimators_of, macc, report_of
+from lab.train.deepphys.evaluate import Answer, bland_altman, estimators_of, macc, report_of
 from tests.unit.data.layouts import pulse_at
 from workers.rppg.signals.filters import standardise
 

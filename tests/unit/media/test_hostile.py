@@ -10,8 +10,8 @@ import pytest
 
 from lab.hostile.__main__ import MOST_CPU_S, MOST_MB
 from lab.hostile.bombs import mp4_bombs, packet_bombs, table_bombs, webm_bombs
+from lab.hostile.containers import box, cluster, full, movie, track, u32, vp8_key_frame, webm
 from lab.hostile.mutate import mutations
-from lab.hostile.parts import box, cluster, full, movie, track, u32, vp8_key_frame, webm
 from lab.hostile.seeds import encoded
 from lab.hostile.trial import Ending, Prober
 from workers.media.mp4_index import IndexRefused, look_through

@@ -5,9 +5,9 @@ from dataclasses import astuple, fields, replace
 import numpy as np
 import pytest
 
-from lab.bench.trial import Row
 from lab.calibrate.gate import fit_greenness, regression
 from lab.calibrate.halves import fit, said_in_step
+from lab.data.measured_clips import Row
 from tests.unit.pulse.conftest import MakeTraces, pulse_at
 from workers.rppg.fusion.agreement import KNOTS_PER_MIN, Agreement
 from workers.rppg.fusion.calibration import CALIBRATION

@@ -9,8 +9,8 @@ import pytest
 
 from lab.simulate import ClipSpec, simulate
 from lab.simulate.cutout import NoFaceInPortrait
-from lab.simulate.kinds import KINDS
 from lab.simulate.portrait import read_picture
+from lab.simulate.scenes import KINDS
 from tests.unit.simulate.colour import decoded, faces_in
 
 SHORT = ClipSpec(duration_s=2.0, fps=10)

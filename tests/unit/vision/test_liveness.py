@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lab.calibrate.liveness import ALONE, MOST, fit
-from lab.impostors import Trial
+from lab.calibrate.liveness_weights import ALONE, MOST, fit
+from lab.data.liveness_clips import Trial
 from lab.simulate import ClipSpec, simulate
 from shared.schemas import CheckStatus
 from shared.vitals import Reason

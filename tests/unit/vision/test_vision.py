@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lab.bench.looks import Truth, fit_age, fit_gender
+from lab.bench.age_gender import Truth, fit_age, fit_gender
 from lab.bench.vision import answers
 from shared.schemas import Check, CheckStatus, Method, Vital, VitalStatus
 from shared.vitals import VITALS, Branch, Reason

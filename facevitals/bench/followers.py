@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from lab.bench.load import percentile, resident_mb
+from facevitals.bench.jobs_and_uploads import percentile, resident_mb
 from shared.ids import new_id
 from shared.jobs.records import JobRecords, connect
 from shared.schemas import JobOptions

@@ -8,9 +8,9 @@ import numpy as np
 
 from lab.simulate import background
 from lab.simulate.attacks import bent_print, on_screen
-from lab.simulate.board import clipboard, corners_of, held, print_of
-from lab.simulate.figure import Figure
+from lab.simulate.flat_props import clipboard, corners_of, held, print_of
 from lab.simulate.optics import Image
+from lab.simulate.person import Figure
 from lab.simulate.physiology import Body, Floats, live
 from lab.simulate.portrait import Portrait, load_portrait, masked, read_picture
 from lab.simulate.posture import Posture, at_rest, moved, sitting

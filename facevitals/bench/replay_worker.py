@@ -7,14 +7,14 @@ import os
 from pathlib import Path
 from typing import Final
 
-from lab.bench.replay import RECORDINGS
-from lab.bench.stand_in import stand_in
+from facevitals.bench.replay import RECORDINGS
+from facevitals.bench.substitute_analyzer import stand_in
 from shared.schemas import ClipFacts
 from shared.vitals import Branch
 from workers.branch.result import BranchResult, Progress
 from workers.tasks import app
 
-#: The file that `lab.bench.replay.keep` wrote.
+#: The file that `facevitals.bench.replay.keep` wrote.
 RECORDING_VARIABLE: Final = "FACEVITALS_BENCH_RECORDING"
 
 
@@ -43,6 +43,6 @@ class ReplayAnalyzer:
         return recording.facts, BranchResult(recording.checks, recording.vitals, recording.waveforms)
 
 
-stand_in(ReplayAnalyzer, "lab.bench.replay_worker")
+stand_in(ReplayAnalyzer, "facevitals.bench.replay_worker")
 
 __all__ = ["app"]

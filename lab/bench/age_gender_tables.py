@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from lab.bench.looks import Floats, Truth, fit_age, fit_gender, folds, years
-from lab.bench.report import Report
+from lab.bench.age_gender import Floats, Truth, fit_age, fit_gender, folds, years
+from lab.report import Report
 from workers.vision.age_gender.age import BASELINE_YEARS
 from workers.vision.age_gender.gender import LEAST_PROBABILITY
 from workers.vision.bmi.proportions import BASELINE, INTERVAL_90, MEAN, PER_SD, index

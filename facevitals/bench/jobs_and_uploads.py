@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from redis import Redis
 
-from lab.bench.bare import noop
+from facevitals.bench.baselines import noop
 from shared.clips.store import ClipStore
 from shared.ids import new_id
 from shared.jobs.records import WAKE_CHANNEL, JobRecords, connect
@@ -38,7 +38,7 @@ def noop_times(count: int) -> list[float]:
 def job_times(settings: Settings, count: int) -> list[float]:
     """Seconds of `count` jobs without work, from enqueueing both branches to the assembled document.
 
-    Needs workers of `lab.bench.idle_worker` on both queues.
+    Needs workers of `facevitals.bench.idle_worker` on both queues.
     """
     client = connect(settings.redis_url)
     records, store = JobRecords(client, 3600), ClipStore(settings.store)

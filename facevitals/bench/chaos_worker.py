@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from lab.bench.stand_in import abstentions, stand_in
+from facevitals.bench.substitute_analyzer import abstentions, stand_in
 from shared.schemas import ClipFacts
 from shared.vitals import Branch, Reason
 from workers.branch.result import BranchResult, Progress
@@ -52,6 +52,6 @@ class SleepyAnalyzer:
         return facts, BranchResult(vitals=vitals)
 
 
-stand_in(SleepyAnalyzer, "lab.bench.chaos_worker")
+stand_in(SleepyAnalyzer, "facevitals.bench.chaos_worker")
 
 __all__ = ["app"]

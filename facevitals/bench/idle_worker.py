@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from lab.bench.stand_in import abstentions, stand_in
+from facevitals.bench.substitute_analyzer import abstentions, stand_in
 from shared.schemas import ClipFacts
 from shared.vitals import Branch, Reason
 from workers.branch.result import BranchResult, Progress
@@ -34,6 +34,6 @@ class IdleAnalyzer:
         return facts, BranchResult(vitals=abstentions(branch, Reason.NOT_REQUESTED, wanted))
 
 
-stand_in(IdleAnalyzer, "lab.bench.idle_worker")
+stand_in(IdleAnalyzer, "facevitals.bench.idle_worker")
 
 __all__ = ["app"]

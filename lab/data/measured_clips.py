@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.data.vitals_clips import Film, film
 from lab.simulate import ClipSpec
-from lab.trials import Film, film
 from shared.observability.logging import silence_native_stderr
 from shared.schemas import Measure, Vital
 from workers.face.tracker import FaceTrack, FaceTracker

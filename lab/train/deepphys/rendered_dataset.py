@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lab.data.example import mark
 from lab.simulate.cutout import NoFaceInPortrait
-from lab.train.deepphys import crops, faces
+from lab.train.deepphys import faces, rendered_crops
 from shared.observability.logging import silence_native_stderr
 from workers.rppg.signals.filters import detrend
 from workers.rppg.signals.traces import GRID_HZ
@@ -67,7 +67,7 @@ def planned(series: Series, folder: Path) -> list[Job]:
     sources = [
         source for index, source in enumerate(places) if (index % _KEPT_OUT == _KEPT_OUT - 1) == series.validation
     ]
-    common = mark(Path(crops.__file__), Path(faces.__file__), Path(__file__), series.waves)
+    common = mark(Path(rendered_crops.__file__), Path(faces.__file__), Path(__file__), series.waves)
     jobs = []
     for index in range(series.count):
         rng = np.random.default_rng([series.seed, index, int(series.validation), 7])
@@ -114,7 +114,7 @@ def _render(job: Job) -> None:
     driver = None
     if series.waves is not None and rng.random() < _RECORDED:
         driver = recorded_wave(series.waves, series.duration_s, rng)
-    crops.render(face or faces.drawn_face(rng), series.duration_s, rng, driver).save(job.path)
+    rendered_crops.render(face or faces.drawn_face(rng), series.duration_s, rng, driver).save(job.path)
 
 
 def recorded_wave(path: Path, duration_s: float, rng: np.random.Generator) -> Floats:

@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bench.report import Report
 from lab.data.prepared import Prepared
+from lab.report import Report
 from workers.models.checkpoint import CheckpointUnreadable
 from workers.models.deepphys import graph_of
 from workers.models.session import open_network

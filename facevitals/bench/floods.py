@@ -1,4 +1,4 @@
-"""Requests made to exhaust a gateway: `python -m lab.hostile.floods --port 8000 --pid PID --seconds 60`.
+"""Requests made to exhaust a gateway: `python -m facevitals.bench.floods --port 8000 --pid PID --seconds 60`.
 
 Each attack runs on many connections at once and opens a new one wherever the gateway ended the last. Meanwhile another
 client calls `/livez`. The last line printed is one JSON object: for each attack the answers that it got, the largest
@@ -19,7 +19,7 @@ from typing import Final
 
 import httpx
 
-from lab.bench.load import resident_mb
+from facevitals.bench.jobs_and_uploads import resident_mb
 
 #: What an attack sends: bytes, or seconds of silence.
 Pieces = Iterator[bytes | float]
@@ -285,7 +285,7 @@ async def run(attack: Callable[[], Pieces], port: int, pid: int, seconds: float)
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m lab.hostile.floods", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m facevitals.bench.floods", description=__doc__)
     parser.add_argument("--port", type=int, default=8000, help="of the gateway on loopback")
     parser.add_argument("--pid", type=int, required=True, help="of the gateway's process")
     parser.add_argument("--seconds", type=float, default=60, help="for each attack")

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.simulate.encode import TICKS, encode
-from lab.simulate.kinds import KINDS, Stage, Take
 from lab.simulate.optics import Image, sensor
 from lab.simulate.physiology import Floats, observe, wander
+from lab.simulate.scenes import KINDS, Stage, Take
 from lab.simulate.spec import ClipSpec, codec_of
 from lab.simulate.truth import Truth, truth_of
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab.bench.liveness import liveness
-from lab.bench.obstruction import obstruction
-from lab.bench.report import Report
+from lab.bench.liveness_report import liveness
+from lab.bench.obstruction_report import obstruction
 from lab.bench.vision import looks
+from lab.report import Report
 
 
 def seeing(faces: Path, models_dir: Path, clips: Path, impostors: int, real: Path | None = None) -> Iterator[Report]:

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from lab.bench.load import HEAD
+from facevitals.bench.jobs_and_uploads import HEAD
 from shared.clips.store import ClipStore
 from shared.ids import new_id
 from shared.jobs.records import JobRecords, connect

@@ -1,4 +1,4 @@
-"""`python -m lab.bench.obstruction FACES`: free faces refused, and covered ones, by what covers them and by skin.
+"""`python -m lab.bench.obstruction_report FACES`: which free and covered faces are refused, by cover and by skin.
 
 Things are drawn over portraits (`lab.simulate.occluders`) that the network was not trained on; a mesh is looked for on
 each picture as in a clip's first frame, and the service's own check decides. A face that the mesh no longer finds is
@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bench.report import Report
 from lab.bench.vision import portraits_of
+from lab.report import Report
 from lab.simulate.occluders import draw
 from lab.train.obstruction import filmed, held_out
 from workers.face.mesh import FaceFinder
@@ -100,7 +100,7 @@ class Pictures:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables; the last line is one JSON object."""
-    parser = argparse.ArgumentParser(prog="python -m lab.bench.obstruction", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab.bench.obstruction_report", description=__doc__)
     parser.add_argument("faces", type=Path)
     parser.add_argument("--most", type=int, default=1000, help="portraits to use at most")
     options = parser.parse_args(arguments)

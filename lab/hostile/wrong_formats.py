@@ -9,7 +9,7 @@ import av
 import av.error
 from av.stream import Disposition
 
-from lab.hostile.parts import FTYP, cluster, element, movie, track, webm
+from lab.hostile.containers import FTYP, cluster, element, movie, track, webm
 from lab.hostile.seeds import encoded
 
 _QUICK: Final = {"deadline": "realtime", "cpu-used": "8"}

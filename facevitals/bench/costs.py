@@ -4,8 +4,8 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from lab.bench.crowd import family_cpu_s
-from lab.bench.load import HEAD
+from facevitals.bench.followers import family_cpu_s
+from facevitals.bench.jobs_and_uploads import HEAD
 from shared.clips.store import ClipStore
 from shared.ids import new_id
 from shared.jobs.records import JobRecords, connect
@@ -33,7 +33,7 @@ class JobCost:
 
 
 def job_cost(settings: Settings, worker_pid: int, jobs: int) -> JobCost:
-    """Put `jobs` through the one worker that is up, whose analysis is `lab.bench.replay_worker`'s.
+    """Put `jobs` through the one worker that is up, whose analysis is `facevitals.bench.replay_worker`'s.
 
     Raises:
         TimeoutError: they do not end.

@@ -1,9 +1,9 @@
-"""`python -m lab.calibrate.liveness FACES`: fit the votes on liveness to simulated clips of people and of pictures.
+"""`python -m lab.calibrate.liveness_weights FACES`: fit the liveness check's weights to simulated clips.
 
 Films the clips of the training seeds (it goes on where it stopped), reads their cues, and fits a logistic regression
 with and without MiniFASNet's texture; the living and all attacks together weigh the same. A weight is never negative:
 no cue speaks against what it is there to speak for. With `--write`, renews `workers/liveness/liveness.json`; error
-rates are told by `python -m lab.bench.liveness`, on other seeds and other people.
+rates are told by `python -m lab.bench.liveness_report`, on other seeds and other people.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from lab.impostors import Trial, trials
+from lab.data.liveness_clips import Trial, trials
 from shared.settings import settings
 from workers.liveness.check import ONE_SIDED, Fusion, features
 from workers.liveness.cues import Cues
@@ -47,7 +47,7 @@ _RIDGE: Final = 0.003
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Film, read, fit; the last line is one JSON object."""
-    parser = argparse.ArgumentParser(prog="python -m lab.calibrate.liveness", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab.calibrate.liveness_weights", description=__doc__)
     parser.add_argument("faces", type=Path)
     parser.add_argument("--count", type=int, default=98)
     parser.add_argument("--clips", type=Path, default=Path("bench-out/clips"))
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     found = trials(options.count, options.clips, options.faces, settings().models_path, report=False)
     document: dict[str, Any] = {
-        "made_by": {"command": "python -m lab.calibrate.liveness FACES --write", "clips": len(found)},
+        "made_by": {"command": "python -m lab.calibrate.liveness_weights FACES --write", "clips": len(found)},
         "alone": asdict(fit(found, ALONE)),
     }
     if all(trial.cues.texture is not None for trial in found):

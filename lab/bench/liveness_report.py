@@ -1,4 +1,4 @@
-"""`python -m lab.bench.liveness FACES`: error rates of the check on liveness, on seeds and people it was not fitted to.
+"""`python -m lab.bench.liveness_report FACES`: error rates of the liveness check on clips that it was not fitted to.
 
 ISO/IEC 30107-3: APCER is the part of an attack's clips that pass, BPCER the part of the living that fail; what is
 undecided is told apart. With MiniFASNet's weights in the models' folder a second table tells of the check with them.
@@ -14,8 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lab.bench.report import Report
-from lab.impostors import ATTACKS, Trial, people_of, trials
+from lab.data.liveness_clips import ATTACKS, Trial, people_of, trials
+from lab.report import Report
 from shared.schemas import CheckStatus
 from shared.settings import settings
 from workers.liveness.check import LivenessThresholds, verdict
@@ -34,7 +34,7 @@ WORDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Film, judge, print; the last line is one JSON object."""
-    parser = argparse.ArgumentParser(prog="python -m lab.bench.liveness", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab.bench.liveness_report", description=__doc__)
     parser.add_argument("faces", type=Path, nargs="?")
     parser.add_argument("--count", type=int, default=98)
     parser.add_argument("--clips", type=Path, default=Path("bench-out/clips"))

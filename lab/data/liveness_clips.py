@@ -13,13 +13,13 @@ from typing import Final
 import cv2
 import numpy as np
 
-from lab.bench.trial import code_mark
+from lab.data.measured_clips import code_mark
+from lab.data.vitals_clips import film
 from lab.simulate import ClipSpec
 from lab.simulate.cutout import NoFaceInPortrait, find_person
 from lab.simulate.mesh import CHEEKS, area
 from lab.simulate.optics import to_linear
 from lab.simulate.portrait import read_picture
-from lab.trials import film
 from shared.vitals import Branch
 from workers.face.tracker import FaceTracker
 from workers.liveness.cues import Cues
