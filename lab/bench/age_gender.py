@@ -7,14 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog, minimize
 
+from lab.data.labelled_portraits import OLDEST
 from workers.vision.age_gender.age import INTERVAL_LEVEL
 from workers.vision.age_gender.calibration import AgeCalibration, Line
 
 Floats = NDArray[np.float64]
 
 ADULT: Final = 20.0
-#: Where the open band "70+" is taken to end.
-OLDEST: Final = 85.0
 # A picture's true age lies anywhere in its band: it counts as so many people, evenly spread over the band.
 _SPREAD: Final = 8
 #: Knots of the age curve, in the network's years. Chosen with these portraits in view, of five sets that were tried:

@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bench.vision import portraits_of
+from lab.data.labelled_portraits import load_portraits
+from lab.data.occluded_portraits import camera_noise, held_out
 from lab.report import Report
 from lab.simulate.occluders import draw
-from lab.train.obstruction import filmed, held_out
 from workers.face.mesh import FaceFinder
 from workers.face.obstruction import COVERED_FAIL, CoverMeter, region_weights
 from workers.face.occlusion_input import POINTS, flatten, onto
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def obstruction(folder: Path, most: int = 1000) -> Report:
     """The table of a folder's portraits."""
-    portraits, labels, _ = portraits_of(folder)
+    portraits, labels, _ = load_portraits(folder)
     people = [
         Person(index, label["file"], portrait)
         for index, (portrait, label) in enumerate(zip(portraits, labels, strict=True))
@@ -134,7 +134,7 @@ def drawn(people: Sequence[Person]) -> Pictures:
                 if kind != "free":
                     covered = draw(kind, rgb, portrait.landmarks, rng)
                     rgb, hidden = covered.rgb, _hidden(covered.mask, portrait)
-                rgb = filmed(rgb, rng) if number else rgb
+                rgb = camera_noise(rgb, rng) if number else rgb
                 finder.reset()
                 mesh = finder.mesh(np.ascontiguousarray(rgb))
                 score = 1.0 if mesh is None else float(meter.covered([flatten(rgb, mesh)]).max())

@@ -11,22 +11,17 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
-import cv2
 import numpy as np
 
-from lab.bench.age_gender import OLDEST, Floats, Truth
+from lab.bench.age_gender import Floats, Truth
 from lab.bench.age_gender_tables import Faces, age_table, bmi_table, gender_table
+from lab.data.labelled_portraits import age_band, load_portraits
 from lab.report import Report
-from workers.face.mesh import FaceFinder
-from workers.face.portraits import Portrait, portrait_of
+from workers.face.portraits import Portrait
 from workers.vision.age_gender.calibration import GENDER
 from workers.vision.bmi.proportions import FRONTAL, ratios
 from workers.vision.loaded_models import FACE_MODELS, VisionModels, VisionOptions
-
-# Faces that fill their picture are found once there is something around them.
-_BORDER: Final = 60
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,8 +46,8 @@ def looks(folder: Path) -> tuple[list[Report], int]:
 
 def answers(folder: Path) -> tuple[Faces, int]:
     """What the models say of every picture in which a face is found, and how many there are without."""
-    portraits, labels, missed = portraits_of(folder)
-    low, high = (np.array(column) for column in zip(*(band(label["age_band"]) for label in labels), strict=True))
+    portraits, labels, missed = load_portraits(folder)
+    low, high = (np.array(column) for column in zip(*(age_band(label["age_band"]) for label in labels), strict=True))
     truth = Truth(low, high, np.array([label["gender"] == "male" for label in labels]))
     with tempfile.TemporaryDirectory() as models_dir:
         models = VisionModels.load(VisionOptions(Path(models_dir)), only_used=False)
@@ -76,39 +71,6 @@ def answers(folder: Path) -> tuple[Faces, int]:
 def _ratios(adults: Sequence[Portrait]) -> Floats:
     """Face ratios (m, 7) of those who look straight ahead."""
     return np.array([ratios(adult.landmarks) for adult in adults if adult.frontality >= FRONTAL]).reshape(-1, 7)
-
-
-def portraits_of(folder: Path) -> tuple[list[Portrait], list[dict[str, str]], int]:
-    """The portraits in which a face is found, their labels, and how many pictures show none."""
-    labels: list[dict[str, str]] = json.loads((folder / "labels.json").read_text("utf-8"))
-    finder = FaceFinder()
-    found = [(portrait, label) for label in labels if (portrait := portrait_at(finder, folder / label["file"]))]
-    finder.close()
-    return [portrait for portrait, _ in found], [label for _, label in found], len(labels) - len(found)
-
-
-def portrait_at(finder: FaceFinder, path: Path) -> Portrait | None:
-    """The portrait of a picture, or None where no face is found in it."""
-    picture = cv2.imread(str(path))
-    if picture is None:
-        raise SystemExit(f"{path} is not a picture")
-    for border in (0, _BORDER):
-        framed = cv2.copyMakeBorder(picture, border, border, border, border, cv2.BORDER_REPLICATE)
-        rgb = np.ascontiguousarray(np.asarray(framed, np.uint8)[..., ::-1])
-        finder.reset()
-        if finder.mesh(rgb) is not None:
-            # Looked at twice, as in a clip: the second mesh starts from the first.
-            mesh = finder.mesh(rgb)
-            return None if mesh is None else portrait_of(0.0, rgb, mesh)
-    return None
-
-
-def band(name: str) -> tuple[float, float]:
-    """First year of an age band, and the one after its last."""
-    if name.endswith("+"):
-        return float(name[:-1]), OLDEST
-    low, _, high = name.partition("-")
-    return float(low), float(high) + 1.0
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bench.recordings import placed_beats
 from lab.calibrate.fit import CONFORMAL_FOLDS, quantile_regression
 from lab.calibrate.table import dataset_weights, folds_by_subject
+from lab.data.bidmc import window_beats
 from lab.data.measured_clips import Row
 from workers.rppg.fusion.calibration import CALIBRATION, LEAST_ERROR_MS, VariabilityModel, variability_features
 from workers.rppg.vitals.hrv import LEVEL, MEASURES, mean_ibi_ms, sampling_interval
@@ -64,7 +64,7 @@ class Misread:
 def of_patients(path: Path) -> Iterator[Misread]:
     """Windows of BIDMC whose wave is clear enough to place beats."""
     for length_s in LENGTHS_S:
-        for part in placed_beats(path, length_s):
+        for part in window_beats(path, length_s):
             for name in CALIBRATION.variability.errors:
                 value, truth = MEASURES[name](part.beats), MEASURES[name](part.truth)
                 mean_s, kept = mean_ibi_ms(part.beats) / 1000, int(part.beats.kept.sum())

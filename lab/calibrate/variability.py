@@ -17,9 +17,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bench.recordings import BIDMC_HZ, beats_in, recordings, steepest
 from lab.calibrate.beat_errors import fitted_model, of_clips, of_patients
 from lab.calibrate.document import renewed
+from lab.data.bidmc import BIDMC_HZ, beats_at_30_hz, recordings, steepest_rises
 from lab.data.measured_clips import Row, read_rows
 from lab.data.vitals_clips import live_spec
 from lab.simulate.physiology import FAST_HEART
@@ -103,12 +103,12 @@ def stretches(path: Path, model: VariabilityModel) -> Iterator[Stretch]:
     for patient, ppg in recordings(path):
         for start in STARTS_S:
             full = ppg[start * BIDMC_HZ : (start + round(FULL_S)) * BIDMC_HZ]
-            truth = beats_at(steepest(full))
+            truth = beats_at(steepest_rises(full))
             if truth.kept_share < REGULAR_SHARE:
                 continue
             for length_s in LENGTHS_S:
                 for at in range(0, round(FULL_S) - length_s + 1, max(length_s // 2, 10)):
-                    beats, snr = beats_in(full[at * BIDMC_HZ : (at + length_s) * BIDMC_HZ])
+                    beats, snr = beats_at_30_hz(full[at * BIDMC_HZ : (at + length_s) * BIDMC_HZ])
                     if regular(beats) and told_from_noise("sdnn_ms", beats, snr, model):
                         value = sdnn_ms(beats)
                         high = interval_of("sdnn_ms", value, beats, snr, model)[1]

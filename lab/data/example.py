@@ -1,6 +1,5 @@
 """What every source of training data comes down to: the workers' own crops, and the blood volume beside them."""
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +31,3 @@ class Example:
         """The example of a file that `save` wrote."""
         with np.load(path) as held:
             return cls(held["crops"], held["bvp"])
-
-
-def mark(*parts: object) -> str:
-    """A name for what is made of these parts: files count by what they hold, all else by what it prints as."""
-    digest = hashlib.sha256()
-    for part in parts:
-        held = part.read_bytes() if isinstance(part, Path) else repr(part).encode()
-        digest.update(hashlib.sha256(held).digest())
-    return digest.hexdigest()[:20]

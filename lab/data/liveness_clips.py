@@ -13,7 +13,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from lab.data.measured_clips import code_mark
+from lab.data.fingerprint import workers_fingerprint
 from lab.data.vitals_clips import film
 from lab.simulate import ClipSpec
 from lab.simulate.cutout import NoFaceInPortrait, find_person
@@ -154,7 +154,7 @@ class Reader:
         self._networks = {name: models.networks[name] for name in FASNET if name in models.networks}
         self._tracker = FaceTracker()
         code = sorted(Path(str(files("workers.liveness.cues"))).glob("*.py"))
-        parts = [code_mark(), *(path.read_text("utf-8") for path in code), *sorted(self._networks)]
+        parts = [workers_fingerprint(), *(path.read_text("utf-8") for path in code), *sorted(self._networks)]
         self.mark = hashlib.sha256("".join(parts).encode()).hexdigest()[:12]
 
     def cues(self, path: Path) -> Cues:

@@ -1,11 +1,9 @@
 """One clip through the rppg branch: its conditions, its truth, and everything that the branch thought, as one row."""
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
-from importlib.resources import files
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.data.fingerprint import workers_fingerprint
 from lab.data.vitals_clips import Film, film
 from lab.simulate import ClipSpec
 from shared.observability.logging import silence_native_stderr
@@ -53,7 +52,7 @@ def rows(
     Rows that `journal` (JSON lines) holds are read from it, if the code that measured them is the code of now; the
     others are measured and added. Several processes step behind whatever else the machine does.
     """
-    code = code_mark()
+    code = workers_fingerprint()
     wanted = {spec.seed: spec for spec in specs}
     known = {row["seed"]: row for row in read_rows(journal) if row.get("code") == code and row["seed"] in wanted}
     yield from known.values()
@@ -65,14 +64,6 @@ def rows(
             file.write(json.dumps(row) + "\n")
             file.flush()
             yield row
-
-
-def code_mark() -> str:
-    """A mark that changes with every change of the workers' code and calibration, those of the vision branch apart."""
-    folder = Path(str(files("workers")))
-    code = (path for path in folder.rglob("*") if path.suffix in {".py", ".json"})
-    found = sorted(path for path in code if not {folder / "vision", folder / "liveness"} & set(path.parents))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in found)).hexdigest()[:12]
 
 
 def _measured(specs: list[ClipSpec], clips: Path, how: tuple[Path, bool], processes: int) -> Iterator[Row]:

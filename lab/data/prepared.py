@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.data import pure, simulated, ubfc
-from lab.data.example import mark
+from lab.data.fingerprint import fingerprint
 from lab.data.recording import NoRecordings, Recording
 from workers.face.tracker import FaceTracker
 from workers.rppg.signals.traces import Traces, traces_of
@@ -45,7 +45,7 @@ def prepared(recording: Recording, folder: Path, tracker: FaceTracker) -> Path:
 
     Raises `workers.rppg.signals.traces.NoTraces` where no face is seen.
     """
-    path = folder / f"{mark(_RECIPE, *recording.content)}.npz"
+    path = folder / f"{fingerprint(_RECIPE, *recording.content)}.npz"
     if path.is_file():
         return path
     traces = traces_of(tracker.track(recording.frames())).longest_seen()

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bench.vision import portrait_at
+from lab.data.labelled_portraits import find_portrait
 from lab.train.bmi.people import Face
 from workers.face.mesh import FaceFinder
 from workers.vision.alignment import square
@@ -34,7 +34,7 @@ def crops(faces: Iterable[Face], side: int, around: float, cache: Path) -> Itera
         for face in faces:
             digest = hashlib.sha256(face.picture.read_bytes()).hexdigest()[:24]
             kept = cache / f"{digest}-{side}-{around:g}.npy"
-            portrait = None if kept.is_file() else portrait_at(finder, face.picture)
+            portrait = None if kept.is_file() else find_portrait(finder, face.picture)
             if portrait is not None:
                 np.save(kept, square(portrait, around, side))
             yield face, kept if kept.is_file() else None

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.data.example import mark
+from lab.data.fingerprint import fingerprint
 from lab.simulate.cutout import NoFaceInPortrait
 from lab.train.deepphys import faces, rendered_crops
 from shared.observability.logging import silence_native_stderr
@@ -67,12 +67,12 @@ def planned(series: Series, folder: Path) -> list[Job]:
     sources = [
         source for index, source in enumerate(places) if (index % _KEPT_OUT == _KEPT_OUT - 1) == series.validation
     ]
-    common = mark(Path(rendered_crops.__file__), Path(faces.__file__), Path(__file__), series.waves)
+    common = fingerprint(Path(rendered_crops.__file__), Path(faces.__file__), Path(__file__), series.waves)
     jobs = []
     for index in range(series.count):
         rng = np.random.default_rng([series.seed, index, int(series.validation), 7])
         source = sources[int(rng.integers(len(sources)))] if sources and rng.random() >= _DRAWN else _NOBODY
-        name = mark(common, series.seed, index, series.duration_s, series.validation, source)
+        name = fingerprint(common, series.seed, index, series.duration_s, series.validation, source)
         jobs.append(Job(series, index, source, folder / f"{name}.npz"))
     return jobs
 
