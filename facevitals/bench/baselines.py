@@ -1,4 +1,4 @@
-"""The bare parts that our own are compared with: an ASGI app that streams a body to a file, a Celery no-op."""
+"""Baselines that the service is compared with: an ASGI app that streams a body to a file, and a Celery no-op."""
 
 import os
 import uuid
@@ -10,6 +10,7 @@ from celery import Celery
 
 from shared.jobs.queues import ignore_celery_variables
 
+#: Environment variable: folder that uploads are written to.
 FOLDER_VARIABLE: Final = "FACEVITALS_BENCH_FOLDER"
 BROKER_VARIABLE: Final = "FACEVITALS_REDIS_URL"
 
@@ -19,7 +20,7 @@ Message = MutableMapping[str, Any]
 async def upload(
     scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
 ) -> None:
-    """Stream the request's body to a file, answer 202: the least that an upload can cost."""
+    """Stream the request's body to a file and answer 202."""
     if scope["type"] != "http":
         return
     path = Path(os.environ[FOLDER_VARIABLE]) / uuid.uuid4().hex
@@ -34,18 +35,18 @@ async def upload(
 
 
 ignore_celery_variables()
-celery = Celery("bare", broker=os.environ.get(BROKER_VARIABLE), backend=os.environ.get(BROKER_VARIABLE))
+celery = Celery("baseline", broker=os.environ.get(BROKER_VARIABLE), backend=os.environ.get(BROKER_VARIABLE))
 celery.conf.update(
-    task_default_queue="bare",
-    broker_transport_options={"global_keyprefix": "bare:"},
-    result_backend_transport_options={"global_keyprefix": "bare:"},
+    task_default_queue="baseline",
+    broker_transport_options={"global_keyprefix": "baseline:"},
+    result_backend_transport_options={"global_keyprefix": "baseline:"},
     broker_connection_retry_on_startup=True,
     worker_prefetch_multiplier=1,
     result_expires=60,
 )
 
 
-@celery.task(name="bare.noop")
+@celery.task(name="baseline.noop")
 def noop() -> int:
-    """Nothing."""
+    """Do nothing."""
     return 1

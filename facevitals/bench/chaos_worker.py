@@ -1,6 +1,6 @@
-"""A worker whose work is a short sleep, and whose result tells which clip it was made of: `facevitals bench chaos`.
+"""A worker that sleeps instead of analysing, and returns the clip's hash: for `facevitals bench chaos`.
 
-Everything else about it is the real worker. A clip that holds `POISON` kills the process that opens it.
+Everything else is the real worker. A clip that contains `POISON` kills the process that opens it.
 """
 
 import hashlib
@@ -11,29 +11,29 @@ import time
 from pathlib import Path
 from typing import Final
 
-from facevitals.bench.substitute_analyzer import abstentions, stand_in
+from facevitals.bench.substitute_analyzer import abstentions, substitute_analyzer
 from shared.schemas import ClipFacts
 from shared.vitals import Branch, Reason
 from workers.branch.result import BranchResult, Progress
 from workers.tasks import app
 
-#: Seconds of the longest sleep; the shortest is a tenth of it.
+#: Environment variable: seconds of the longest sleep; the shortest is a tenth of it.
 SLEEP_VARIABLE: Final = "FACEVITALS_BENCH_SLEEP_S"
-#: Folder in which every try of a branch leaves a byte.
+#: Environment variable: folder in which each try of a branch appends one byte to a file of its own.
 TRIES_VARIABLE: Final = "FACEVITALS_BENCH_TRIES"
 POISON: Final = b"POISON"
 
 
 class SleepyAnalyzer:
-    """Takes the place of `Analyzer`."""
+    """Replaces `workers.analyzer.Analyzer`."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no resource is open."""
 
     def branch(
         self, branch: Branch, path: Path, wanted: frozenset[str], progress: Progress
     ) -> tuple[ClipFacts, BranchResult]:
-        """Read the clip, sleep, abstain from every vital."""
+        """Read the clip, sleep, and abstain from every requested vital."""
         content = path.read_bytes()
         with (Path(os.environ[TRIES_VARIABLE]) / f"{path.name}.{branch}").open("ab") as tries:
             tries.write(b".")
@@ -52,6 +52,6 @@ class SleepyAnalyzer:
         return facts, BranchResult(vitals=vitals)
 
 
-stand_in(SleepyAnalyzer, "facevitals.bench.chaos_worker")
+substitute_analyzer(SleepyAnalyzer, "facevitals.bench.chaos_worker")
 
 __all__ = ["app"]

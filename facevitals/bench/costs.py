@@ -1,11 +1,11 @@
-"""What a clip costs besides its analysis, and how many machines that makes."""
+"""What a job costs besides its analysis, and the machines that a rate of clips needs."""
 
 import time
 from dataclasses import dataclass
 from typing import Final
 
-from facevitals.bench.followers import family_cpu_s
 from facevitals.bench.jobs_and_uploads import HEAD
+from facevitals.bench.process_usage import family_cpu_s
 from shared.clips.store import ClipStore
 from shared.ids import new_id
 from shared.jobs.records import JobRecords, connect
@@ -15,16 +15,22 @@ from shared.vitals import Branch
 
 #: Bytes of a clip of 15 s at 2.5 Mbit/s, as the page records it.
 CLIP_BYTES: Final = 4_700_000
-#: Jobs that are queued at a time: one worker must not take long to have them done.
+#: Jobs that are queued at a time, few enough for one worker.
 _BATCH: Final = 20
+#: Seconds for which broker and worker are measured without jobs.
 _IDLE_S: Final = 4.0
-#: Share of its time that a worker's core is let work: bursts, and machines that are away, take the rest.
-BUSY: Final = 0.6
+#: Planned utilisation of cores: the rest is for bursts and for machines that are down.
+UTILISATION: Final = 0.6
 
 
 @dataclass(frozen=True)
 class JobCost:
-    """Of one job: processor time of the broker and of the worker beside its analysis, and what the broker keeps."""
+    """Cost of one job without its analysis.
+
+    broker_ms, worker_ms  processor time
+    kept_kib              memory that the broker keeps after the job, KiB
+    written_kb            growth of the broker's append-only file, kB
+    """
 
     broker_ms: float
     worker_ms: float
@@ -33,14 +39,15 @@ class JobCost:
 
 
 def job_cost(settings: Settings, worker_pid: int, jobs: int) -> JobCost:
-    """Put `jobs` through the one worker that is up, whose analysis is `facevitals.bench.replay_worker`'s.
+    """Run `jobs` jobs through the one running worker, a `facevitals.bench.replay_worker`, and measure their cost.
 
     Raises:
-        TimeoutError: they do not end.
+        ValueError: the clip store is not a folder.
+        TimeoutError: the jobs did not end.
     """
     records, store = JobRecords(connect(settings.redis_url), settings.result_ttl_s), ClipStore(settings.store)
-    _put_through(records, store, settings, _BATCH)
-    # What broker and worker do all day with nothing to do is no job's.
+    _run_jobs(records, store, settings, _BATCH)
+    # What broker and worker use while idle is subtracted.
     begun, broker_s, worker_s = time.monotonic(), _broker_cpu_s(records), family_cpu_s(worker_pid)
     time.sleep(_IDLE_S)
     idle_s = time.monotonic() - begun
@@ -48,7 +55,7 @@ def job_cost(settings: Settings, worker_pid: int, jobs: int) -> JobCost:
     worker_share = (family_cpu_s(worker_pid) - worker_s) / idle_s
     kept, written = _memory(records), _written(records)
     begun, broker_s, worker_s = time.monotonic(), _broker_cpu_s(records), family_cpu_s(worker_pid)
-    _put_through(records, store, settings, jobs)
+    _run_jobs(records, store, settings, jobs)
     took_s = time.monotonic() - begun
     cost = JobCost(
         broker_ms=1000 * (_broker_cpu_s(records) - broker_s - broker_share * took_s) / jobs,
@@ -60,7 +67,7 @@ def job_cost(settings: Settings, worker_pid: int, jobs: int) -> JobCost:
     return cost
 
 
-def _put_through(records: JobRecords, store: ClipStore, settings: Settings, jobs: int) -> None:
+def _run_jobs(records: JobRecords, store: ClipStore, settings: Settings, jobs: int) -> None:
     if store.root is None:
         raise ValueError("the load bench needs a store that is a folder")
     (store.root / "clips").mkdir(parents=True, exist_ok=True)
@@ -76,7 +83,7 @@ def _put_through(records: JobRecords, store: ClipStore, settings: Settings, jobs
         end = time.monotonic() + 120
         while records.active():
             if time.monotonic() > end:
-                raise TimeoutError("jobs without work do not end")
+                raise TimeoutError("jobs without analysis did not end")
             time.sleep(0.1)
 
 
@@ -95,7 +102,7 @@ def _written(records: JobRecords) -> float:
 
 @dataclass(frozen=True)
 class ClipCost:
-    """Everything that one clip costs."""
+    """Processor seconds of one clip, and the memory that the broker keeps of its job, KiB."""
 
     worker_s: float
     gateway_s: float
@@ -105,7 +112,7 @@ class ClipCost:
 
 @dataclass(frozen=True)
 class Machines:
-    """What so many clips an hour take."""
+    """Resources for a rate of clips an hour, cores at `UTILISATION`."""
 
     clips_per_hour: int
     worker_cores: float
@@ -118,10 +125,10 @@ class Machines:
 
 
 def machines(cost: ClipCost, clips_per_hour: int) -> Machines:
-    """The model of docs/scaling.md."""
+    """Resources for `clips_per_hour` clips of `CLIP_BYTES` (the model of docs/scaling.md)."""
     per_s = clips_per_hour / 3600
     kept_gb = clips_per_hour * cost.kept_kib * 1024 / 1e9
-    worker_cores, gateway_cores = per_s * cost.worker_s / BUSY, per_s * cost.gateway_s / BUSY
+    worker_cores, gateway_cores = per_s * cost.worker_s / UTILISATION, per_s * cost.gateway_s / UTILISATION
     return Machines(
         clips_per_hour,
         worker_cores=worker_cores,

@@ -1,8 +1,8 @@
-"""Requests made to exhaust a gateway: `python -m facevitals.bench.floods --port 8000 --pid PID --seconds 60`.
+"""Requests that try to exhaust a gateway: `python -m facevitals.bench.floods --port 8000 --pid PID --seconds 60`.
 
-Each attack runs on many connections at once and opens a new one wherever the gateway ended the last. Meanwhile another
-client calls `/livez`. The last line printed is one JSON object: for each attack the answers that it got, the largest
-resident memory of the gateway, and the slowest answer of `/livez`.
+Each attack runs on many connections at once and reopens those that the gateway closes, while another client calls
+`/livez`. The last line printed is one JSON object: for each attack its responses, the gateway's largest resident
+memory in MB, and the slowest response of `/livez` in seconds.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from typing import Final
 
 import httpx
 
-from facevitals.bench.jobs_and_uploads import resident_mb
+from facevitals.bench.process_usage import resident_mb
 
 #: What an attack sends: bytes, or seconds of silence.
 Pieces = Iterator[bytes | float]
@@ -95,7 +95,7 @@ def stalled_body() -> Pieces:
 
 
 def unknown_fields() -> Pieces:
-    """Form fields that nobody requested."""
+    """Form fields with unknown names."""
     one_block = (b"".join(_part(f"f{n}-{k}") + b"v" * 4000 + b"\r\n" for k in range(16)) for n in count())
     yield from _form(one_block)
 
@@ -166,7 +166,7 @@ def body_to_nowhere() -> Pieces:
     yield from repeat(_BLOCK)
 
 
-#: Attacks that live by their bytes run on few connections, those that live by patience on many.
+#: Number of connections by attack: few for those that send many bytes, many for those that wait.
 ATTACKS: Final[dict[Callable[[], Pieces], int]] = {
     one_huge_header: 8,
     many_headers: 8,
@@ -194,7 +194,7 @@ ATTACKS: Final[dict[Callable[[], Pieces], int]] = {
 
 @dataclass
 class Effect:
-    """What an attack got and what it cost the gateway."""
+    """Responses to an attack, and its effect on the gateway."""
 
     answers: Counter[str] = field(default_factory=Counter)
     peak_mb: float = 0.0
@@ -273,7 +273,7 @@ async def _watch_memory(pid: int, effect: Effect) -> None:
 
 
 async def run(attack: Callable[[], Pieces], port: int, pid: int, seconds: float) -> Effect:
-    """Attack the gateway at this port of loopback, whose process is `pid` (Linux), for so many seconds."""
+    """Attack the gateway at `port` of loopback, whose process is `pid` (Linux), for `seconds`."""
     effect = Effect()
     watching = asyncio.create_task(_watch_memory(pid, effect))
     # In a thread with a loop of its own: the attack must not delay what is measured.
@@ -290,12 +290,12 @@ def main() -> None:
     parser.add_argument("--pid", type=int, required=True, help="of the gateway's process")
     parser.add_argument("--seconds", type=float, default=60, help="for each attack")
     parser.add_argument("--only", default="", help="the attacks whose names contain this")
-    given = parser.parse_args()
+    options = parser.parse_args()
     summary = {}
     for attack in ATTACKS:
-        if given.only not in attack.__name__:
+        if options.only not in attack.__name__:
             continue
-        effect = asyncio.run(run(attack, given.port, given.pid, given.seconds))
+        effect = asyncio.run(run(attack, options.port, options.pid, options.seconds))
         summary[attack.__name__] = {
             "peak_mb": round(effect.peak_mb),
             "slowest_livez_s": round(effect.slowest_livez_s, 2),

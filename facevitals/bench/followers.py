@@ -1,40 +1,45 @@
-"""A thousand clients that follow their jobs, ten thousand jobs that wait: what they cost gateway and queue."""
+"""Clients that follow jobs by their event streams, and jobs that wait: what they cost the gateway and the queue."""
 
 import asyncio
-import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Final
 
-from facevitals.bench.jobs_and_uploads import percentile, resident_mb
+from facevitals.bench.jobs_and_uploads import percentile
+from facevitals.bench.process_usage import cpu_share, resident_mb
 from shared.ids import new_id
 from shared.jobs.records import JobRecords, connect
 from shared.schemas import JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
 
-#: Clients that follow the same job: a page, and whoever else was given its address.
-FOLLOWERS_A_JOB: Final = 2
-#: A job's options, in every measurement here.
+#: Clients that follow the same job.
+FOLLOWERS_PER_JOB: Final = 2
+#: Options of every job that is made here.
 _OPTIONS: Final = JobOptions()
 
 
 @dataclass(frozen=True)
-class Crowd:
-    """What followers cost. `cpu_share` is that of one core while nothing happens."""
+class FollowerCost:
+    """What event streams cost the gateway.
+
+    kib_each       resident memory a stream, KiB
+    cpu_share      share of one core while no event is sent
+    latency_s      median time from emitting an event until a follower has read it; `latency_p99_s` the 99th percentile
+    ended          streams that ended with `done`
+    """
 
     followers: int
     kib_each: float
     cpu_share: float
-    told_s: float
-    told_last_s: float
+    latency_s: float
+    latency_p99_s: float
     ended: int
 
 
 def make_jobs(settings: Settings, count: int) -> list[str]:
-    """Jobs that no worker will take: their clips are not there, their queues have no consumer."""
+    """Make `count` jobs that stay queued, as no worker consumes their queues; their ids."""
     records = JobRecords(connect(settings.redis_url), 3600)
     ids = [new_id() for _ in range(count)]
     for job_id in ids:
@@ -47,7 +52,7 @@ def _make(records: JobRecords, job_id: str, deadline_s: float) -> None:
 
 
 def create_ms(settings: Settings, count: int) -> float:
-    """Median milliseconds of making and queueing one job."""
+    """Median milliseconds of creating and queueing one job, of `count`."""
     records = JobRecords(connect(settings.redis_url), 3600)
     times = []
     for _ in range(count):
@@ -58,23 +63,27 @@ def create_ms(settings: Settings, count: int) -> float:
     return 1000 * median(times)
 
 
-def forget(settings: Settings) -> None:
-    """Empty the queues and the records."""
+def clear(settings: Settings) -> None:
+    """Delete all queues and records."""
     connect(settings.redis_url).flushdb()
 
 
 def broker_mb(settings: Settings) -> float:
-    """What the broker holds."""
+    """Memory that the broker uses, MB."""
     return float(connect(settings.redis_url).info("memory")["used_memory"]) / 1e6
 
 
-def follow_all(settings: Settings, gateway_pid: int, followers: int, idle_s: float = 10.0) -> Crowd:
-    """`followers` event streams on as many jobs as it takes: idle for a while, then one event each, then the end."""
-    jobs = make_jobs(settings, max(followers // FOLLOWERS_A_JOB, 1))
+def follow_all(settings: Settings, gateway_pid: int, followers: int, idle_s: float = 10.0) -> FollowerCost:
+    """Open `followers` event streams, keep them idle for `idle_s` seconds, send one event to each, then end them.
+
+    Raises:
+        TimeoutError: an event did not arrive within 60 s.
+    """
+    jobs = make_jobs(settings, max(followers // FOLLOWERS_PER_JOB, 1))
     return asyncio.run(_follow_all(settings, gateway_pid, followers, jobs, idle_s))
 
 
-async def _follow_all(settings: Settings, pid: int, followers: int, jobs: list[str], idle_s: float) -> Crowd:
+async def _follow_all(settings: Settings, pid: int, followers: int, jobs: list[str], idle_s: float) -> FollowerCost:
     records = JobRecords(connect(settings.redis_url), 3600)
     before = resident_mb(pid)
     streams = []
@@ -83,25 +92,25 @@ async def _follow_all(settings: Settings, pid: int, followers: int, jobs: list[s
         streams += await asyncio.gather(*(_open(settings.port, jobs[number % len(jobs)]) for number in batch))
     await asyncio.sleep(1)
     after = resident_mb(pid)
-    share = await asyncio.to_thread(idle_cpu, pid, idle_s)
+    share = await asyncio.to_thread(cpu_share, pid, idle_s)
     waits = [asyncio.create_task(_until(reader, b"event: stage")) for reader, _ in streams]
     await asyncio.sleep(0)
     begun = time.perf_counter()
     for job_id in jobs:
         await asyncio.to_thread(records.emit_stage, job_id, Branch.RPPG, "measured", 0)
-    told = [at - begun for at in await asyncio.gather(*waits)]
+    latencies = [at - begun for at in await asyncio.gather(*waits)]
     ends = [asyncio.create_task(_until(reader, b"event: done")) for reader, _ in streams]
     for job_id in jobs:
         await asyncio.to_thread(records.time_out, job_id)
     ended = await asyncio.gather(*ends)
     for _, writer in streams:
         writer.close()
-    return Crowd(
+    return FollowerCost(
         followers=followers,
         kib_each=(after - before) * 1024 / followers,
         cpu_share=share,
-        told_s=median(told),
-        told_last_s=percentile(told, 0.99),
+        latency_s=median(latencies),
+        latency_p99_s=percentile(latencies, 0.99),
         ended=len(ended),
     )
 
@@ -117,22 +126,3 @@ async def _until(reader: asyncio.StreamReader, text: bytes) -> float:
     async with asyncio.timeout(60):
         await reader.readuntil(text)
     return time.perf_counter()
-
-
-def idle_cpu(pid: int, seconds: float) -> float:
-    """Share of a core that a process takes while we only watch."""
-    cpu, begun = cpu_s(pid), time.perf_counter()
-    time.sleep(seconds)
-    return (cpu_s(pid) - cpu) / (time.perf_counter() - begun)
-
-
-def cpu_s(pid: int) -> float:
-    """Processor time of a process so far, seconds (Linux)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def family_cpu_s(pid: int) -> float:
-    """The same of a process and its children."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return cpu_s(pid) + sum(cpu_s(int(child)) for child in children)

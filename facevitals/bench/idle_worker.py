@@ -1,30 +1,30 @@
-"""A worker with the work taken out: everything that a job costs besides its analysis."""
+"""A worker without analysis: what a job costs besides it."""
 
 import os
 import time
 from pathlib import Path
 from typing import Final
 
-from facevitals.bench.substitute_analyzer import abstentions, stand_in
+from facevitals.bench.substitute_analyzer import abstentions, substitute_analyzer
 from shared.schemas import ClipFacts
 from shared.vitals import Branch, Reason
 from workers.branch.result import BranchResult, Progress
 from workers.tasks import app
 
-#: Seconds that each branch sleeps in place of its work.
+#: Environment variable: seconds that each branch sleeps instead of working.
 SLEEP_VARIABLE: Final = "FACEVITALS_BENCH_SLEEP_S"
 
 
 class IdleAnalyzer:
-    """Abstains from everything at once."""
+    """Replaces `workers.analyzer.Analyzer`; abstains from every vital."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no resource is open."""
 
     def branch(
         self, branch: Branch, path: Path, wanted: frozenset[str], progress: Progress
     ) -> tuple[ClipFacts, BranchResult]:
-        """Read nothing but the size of the clip."""
+        """Read only the clip's size, sleep, and abstain from every requested vital."""
         time.sleep(float(os.environ.get(SLEEP_VARIABLE, "0")))
         size = path.stat().st_size
         facts = ClipFacts(
@@ -34,6 +34,6 @@ class IdleAnalyzer:
         return facts, BranchResult(vitals=abstentions(branch, Reason.NOT_REQUESTED, wanted))
 
 
-stand_in(IdleAnalyzer, "facevitals.bench.idle_worker")
+substitute_analyzer(IdleAnalyzer, "facevitals.bench.idle_worker")
 
 __all__ = ["app"]

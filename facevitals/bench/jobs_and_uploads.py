@@ -1,10 +1,9 @@
-"""`facevitals bench load`: queue, uploads and memory beside bare parts doing the same, in turns in one run."""
+"""Jobs without analysis, and uploads: how long they take, here and in the baselines."""
 
 import socket
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
@@ -18,15 +17,15 @@ from shared.schemas import JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
 
-#: A short clip, and one of 15 s at 2.5 Mbit/s, which is what the page records.
+#: Bytes of a short clip, and of one of 15 s at 2.5 Mbit/s, which is what the page records.
 UPLOAD_BYTES: Final = (2 << 20, 4_700_000)
 CLIENTS: Final = 8
-#: What makes the gateway take a file for an MP4.
+#: First bytes of an MP4: all that the gateway checks of an upload.
 HEAD: Final = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"
 
 
 def noop_times(count: int) -> list[float]:
-    """Seconds of `count` bare Celery no-ops, from enqueueing to the result in hand."""
+    """Seconds that each of `count` Celery no-ops takes, from enqueueing to the result."""
     times = []
     for _ in range(count):
         begun = time.perf_counter()
@@ -36,9 +35,12 @@ def noop_times(count: int) -> list[float]:
 
 
 def job_times(settings: Settings, count: int) -> list[float]:
-    """Seconds of `count` jobs without work, from enqueueing both branches to the assembled document.
+    """Seconds that each of `count` jobs without analysis takes, from enqueueing to the assembled document.
 
     Needs workers of `facevitals.bench.idle_worker` on both queues.
+
+    Raises:
+        ValueError: the clip store is not a folder.
     """
     client = connect(settings.redis_url)
     records, store = JobRecords(client, 3600), ClipStore(settings.store)
@@ -46,7 +48,7 @@ def job_times(settings: Settings, count: int) -> list[float]:
     if folder is None:
         raise ValueError("the load bench needs a store that is a folder")
     times = []
-    # A blocking read on a connection of its own: waiting must not cost polls.
+    # A blocking read on its own connection: polling would add to what is measured.
     waiting: Any = Redis.from_url(settings.redis_url, decode_responses=True)
     channel = waiting.pubsub(ignore_subscribe_messages=True)
     channel.subscribe(WAKE_CHANNEL)
@@ -68,7 +70,11 @@ def _done(records: JobRecords, job_id: str) -> bool:
 
 
 def uploads_per_s(port: int, path: str, size: int, seconds: float) -> float:
-    """Uploads of `size` bytes a second that a server on loopback takes from eight clients on open connections."""
+    """Uploads of `size` bytes a second that a server on loopback accepts from eight clients on open connections.
+
+    Raises:
+        ConnectionError: the server refused an upload or closed a connection.
+    """
     body = HEAD + b"\x00" * (size - len(HEAD))
     request = _request(path, body)
     end = time.perf_counter() + seconds
@@ -78,7 +84,7 @@ def uploads_per_s(port: int, path: str, size: int, seconds: float) -> float:
         with socket.create_connection(("127.0.0.1", port)) as wire:
             while time.perf_counter() < end:
                 wire.sendall(request)
-                read_answer(wire)
+                read_response(wire)
                 counts[number] += 1
 
     begun = time.perf_counter()
@@ -87,7 +93,11 @@ def uploads_per_s(port: int, path: str, size: int, seconds: float) -> float:
 
 
 def upload_together(port: int, clients: int, size: int) -> None:
-    """`clients` uploads of `size` bytes at the same time, each on a connection of its own."""
+    """Send `clients` uploads of `size` bytes at the same time, each on its own connection.
+
+    Raises:
+        ConnectionError: the server refused an upload or closed a connection.
+    """
     chunk = b"\x00" * (1 << 20)
 
     def client(_: int) -> None:
@@ -97,28 +107,9 @@ def upload_together(port: int, clients: int, size: int) -> None:
             while left > 0:
                 wire.sendall(chunk[: min(left, len(chunk))])
                 left -= len(chunk)
-            read_answer(wire)
+            read_response(wire)
 
     _in_threads(clients, client)
-
-
-def peak_memory(pid: int, run: Callable[[], None]) -> tuple[float, float]:
-    """MB that a process held before `run`, and at most during it."""
-    before = peak = resident_mb(pid)
-    thread = threading.Thread(target=run)
-    thread.start()
-    while thread.is_alive():
-        peak = max(peak, resident_mb(pid))
-        thread.join(0.02)
-    return before, peak
-
-
-def resident_mb(pid: int) -> float:
-    """Resident memory of a process in MB (Linux)."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -127,15 +118,15 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def median_ms(times_s: list[float]) -> float:
-    """Median in milliseconds."""
+    """Median of times in seconds, as milliseconds."""
     return 1000 * median(times_s)
 
 
-def read_answer(wire: socket.socket) -> int:
-    """Read one HTTP answer; its status.
+def read_response(wire: socket.socket) -> int:
+    """Read one HTTP response; its status.
 
     Raises:
-        ConnectionError: the server closed the connection or refused.
+        ConnectionError: the server closed the connection, or the status is not 202.
     """
     data = b""
     while b"\r\n\r\n" not in data:

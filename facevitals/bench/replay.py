@@ -1,4 +1,4 @@
-"""What the analysis told of a clip and gave back, kept to be said again without the work."""
+"""Recorded branches: the progress that an analysis of a clip reported and its result, to be replayed without work."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from workers.analyzer import Analyzer
 
 
-class Told(BaseModel):
-    """One thing that a branch told while it worked: a check, a vital, or else a stage."""
+class ProgressEvent(BaseModel):
+    """One report of a branch's progress: a check, a vital, or otherwise a stage."""
 
     name: str
     check: Check | None = None
@@ -22,9 +22,9 @@ class Told(BaseModel):
 
 
 class Recording(BaseModel):
-    """What a branch told, and gave back."""
+    """A branch's progress events and its result."""
 
-    told: list[Told] = Field(default_factory=list)
+    events: list[ProgressEvent] = Field(default_factory=list)
     facts: ClipFacts
     checks: dict[str, Check]
     vitals: dict[str, Vital]
@@ -34,29 +34,33 @@ class Recording(BaseModel):
 RECORDINGS: Final = TypeAdapter(dict[Branch, Recording])
 
 
-class _Listener(Progress):
+class _Recorder(Progress):
     def __init__(self) -> None:
-        self.told: list[Told] = []
+        self.events: list[ProgressEvent] = []
 
     def stage(self, name: str) -> None:
-        self.told.append(Told(name=name))
+        self.events.append(ProgressEvent(name=name))
 
     def vital(self, name: str, vital: Vital) -> None:
-        self.told.append(Told(name=name, vital=vital))
+        self.events.append(ProgressEvent(name=name, vital=vital))
 
     def check(self, name: str, check: Check) -> None:
-        self.told.append(Told(name=name, check=check))
+        self.events.append(ProgressEvent(name=name, check=check))
 
 
-def recorded(branch: Branch, clip: Path, analyzer: "Analyzer") -> Recording:
-    """What `analyzer` tells and gives of the clip."""
-    listener = _Listener()
-    facts, result = analyzer.branch(branch, clip, frozenset(VITALS), listener)
+def record(branch: Branch, clip: Path, analyzer: "Analyzer") -> Recording:
+    """Run a branch of `analyzer` on the clip, and record its progress and result.
+
+    Raises:
+        ClipRejected: the clip can't be analysed.
+    """
+    recorder = _Recorder()
+    facts, result = analyzer.branch(branch, clip, frozenset(VITALS), recorder)
     return Recording(
-        told=listener.told, facts=facts, checks=result.checks, vitals=result.vitals, waveforms=result.waveforms
+        events=recorder.events, facts=facts, checks=result.checks, vitals=result.vitals, waveforms=result.waveforms
     )
 
 
-def keep(recordings: dict[Branch, Recording], path: Path) -> None:
-    """Write them to a file."""
+def save(recordings: dict[Branch, Recording], path: Path) -> None:
+    """Write recordings to a JSON file, which `facevitals.bench.replay_worker` reads."""
     path.write_bytes(RECORDINGS.dump_json(recordings))

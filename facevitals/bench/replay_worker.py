@@ -1,6 +1,6 @@
-"""A worker that says again what the analysis said of one clip: everything that a job costs besides its analysis.
+"""A worker that replays the recorded analysis of one clip: what a job costs besides its analysis.
 
-Everything else about it is the real worker; events, outcomes and waveforms are as large and as many as a real clip's.
+Everything else is the real worker. Events, outcomes and waveforms are as many and as large as those of a real clip.
 """
 
 import os
@@ -8,41 +8,41 @@ from pathlib import Path
 from typing import Final
 
 from facevitals.bench.replay import RECORDINGS
-from facevitals.bench.substitute_analyzer import stand_in
+from facevitals.bench.substitute_analyzer import substitute_analyzer
 from shared.schemas import ClipFacts
 from shared.vitals import Branch
 from workers.branch.result import BranchResult, Progress
 from workers.tasks import app
 
-#: The file that `facevitals.bench.replay.keep` wrote.
+#: Environment variable: the file that `facevitals.bench.replay.save` wrote.
 RECORDING_VARIABLE: Final = "FACEVITALS_BENCH_RECORDING"
 
 
 class ReplayAnalyzer:
-    """Takes the place of `Analyzer`."""
+    """Replaces `workers.analyzer.Analyzer`."""
 
     def __init__(self) -> None:
         self._recordings = RECORDINGS.validate_json(Path(os.environ[RECORDING_VARIABLE]).read_bytes())
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no resource is open."""
 
     def branch(
         self, branch: Branch, path: Path, _wanted: frozenset[str], progress: Progress
     ) -> tuple[ClipFacts, BranchResult]:
-        """Read the clip as its decoder would, and say what was said."""
+        """Read the clip's bytes, report the recorded progress, and return the recorded result."""
         path.read_bytes()
         recording = self._recordings[branch]
-        for told in recording.told:
-            if told.vital is not None:
-                progress.vital(told.name, told.vital)
-            elif told.check is not None:
-                progress.check(told.name, told.check)
+        for event in recording.events:
+            if event.vital is not None:
+                progress.vital(event.name, event.vital)
+            elif event.check is not None:
+                progress.check(event.name, event.check)
             else:
-                progress.stage(told.name)
+                progress.stage(event.name)
         return recording.facts, BranchResult(recording.checks, recording.vitals, recording.waveforms)
 
 
-stand_in(ReplayAnalyzer, "facevitals.bench.replay_worker")
+substitute_analyzer(ReplayAnalyzer, "facevitals.bench.replay_worker")
 
 __all__ = ["app"]

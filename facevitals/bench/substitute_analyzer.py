@@ -1,4 +1,4 @@
-"""Workers whose analysis something else stands in for; everything else about them is the real worker."""
+"""Real workers with another analyzer, for load and chaos measurements and for tests."""
 
 import os
 import socket
@@ -15,8 +15,8 @@ from workers.job_runner.process import WorkerProcess
 from workers.tasks import app
 
 
-def stand_in(analyzer: Callable[[], Any], module: str) -> None:
-    """Have the worker processes of `module`, which Celery is given as its application, use `analyzer()`."""
+def substitute_analyzer(analyzer: Callable[[], Any], module: str) -> None:
+    """Have the worker processes of the Celery application `module` use `analyzer()` instead of `Analyzer`."""
 
     def start(settings: Settings, queues: list[str]) -> WorkerProcess:
         card = WorkerCard(id=f"{socket.gethostname()}:{os.getpid()}", queues=queues, device="cpu", models=[])
@@ -29,7 +29,7 @@ def stand_in(analyzer: Callable[[], Any], module: str) -> None:
 
 
 def abstentions(branch: Branch, reason: Reason, wanted: frozenset[str] = frozenset(VITALS)) -> dict[str, Vital]:
-    """Those of the branch's vitals that are wanted, all of them abstained."""
+    """The branch's requested vitals, each abstained for `reason`."""
     return {
         spec.name: Vital.without_value(spec.unit, VitalStatus.ABSTAINED, reason)
         for spec in VITALS.values()

@@ -1,4 +1,4 @@
-"""How throughput grows with worker processes when each branch takes a realistic time, slept instead of worked."""
+"""Throughput against the number of worker processes, each branch sleeping for a realistic time instead of working."""
 
 import time
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from shared.schemas import JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
 
-#: Seconds that a branch sleeps: what it takes of a 15 s clip on a calm core (docs/scaling.md).
+#: Seconds that a branch sleeps: what it takes for a 15 s clip on an idle core (docs/scaling.md).
 BRANCH_S: Final = 1.8
-#: Branches for each process.
+#: Branches that each process runs.
 ROUNDS: Final = 8
 
 
 @dataclass(frozen=True)
 class Throughput:
-    """What some processes did. `efficiency`: 1 where nothing but the branches' own time passed."""
+    """Jobs that a number of worker processes finished, and the seconds it took."""
 
     processes: int
     jobs: int
@@ -28,20 +28,21 @@ class Throughput:
 
     @property
     def jobs_per_s(self) -> float:
-        """Jobs finished a second."""
+        """Jobs finished per second."""
         return self.jobs / self.seconds
 
     @property
     def efficiency(self) -> float:
-        """Of what so many processes could do at best."""
+        """Share of the throughput that these processes would have without any overhead."""
         return self.jobs_per_s * len(Branch) * BRANCH_S / self.processes
 
 
 def throughput(settings: Settings, processes: int) -> Throughput:
-    """Queue work for `processes` idle workers that are up, and see how long they take.
+    """Queue jobs for `processes` running workers of `facevitals.bench.idle_worker`, and time them.
 
     Raises:
-        TimeoutError: they took three times what they should.
+        ValueError: the clip store is not a folder.
+        TimeoutError: they took three times as long as the branches sleep.
     """
     records, store = JobRecords(connect(settings.redis_url), 3600), ClipStore(settings.store)
     if store.root is None:
@@ -62,7 +63,7 @@ def throughput(settings: Settings, processes: int) -> Throughput:
             clip_key=store.key(job_id),
             deadline_s=deadline_s,
         )
-    # One question at a time, of them all: watching must not take the processor that is measured.
+    # One query for all jobs: polling each would take the processor time that is measured.
     while left := records.active():
         time.sleep(0.1)
         if time.perf_counter() - begun > 3 * ROUNDS * BRANCH_S + 30:

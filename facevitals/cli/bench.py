@@ -172,8 +172,8 @@ def burst(
 @app.command()
 def chaos(
     jobs: Annotated[int, typer.Option(help="Jobs to be accepted.", min=1)] = 500,
-    seed: Annotated[int, typer.Option(help="Of clips and blows.")] = 1,
-    every_s: Annotated[float, typer.Option("--every", help="Seconds between two blows, about.", min=0.1)] = 3.0,
+    seed: Annotated[int, typer.Option(help="Of clips and faults.")] = 1,
+    every_s: Annotated[float, typer.Option("--every", help="Seconds between two faults, about.", min=0.1)] = 3.0,
     deadline_s: Annotated[float, typer.Option("--deadline", help="Seconds for waiting, and for work.", min=20)] = 40.0,
     keep: Annotated[Path | None, typer.Option(help="Keep logs, broker and store in this folder.")] = None,
 ) -> None:
@@ -195,5 +195,5 @@ def chaos(
         raise typer.Exit(130) from stopped
     print(json.dumps(summary))
     wrong = [summary[name] for name in ("lost", "doubled", "foreign", "clips_left", "keys_without_ttl")]
-    if any(wrong) or summary["documents"] != summary["jobs"] or summary["most_tries"] > summary["tries_allowed"]:
+    if any(wrong) or summary["documents"] != summary["jobs"] or summary["max_tries"] > summary["tries_allowed"]:
         raise typer.Exit(1)

@@ -16,7 +16,7 @@ def test_what_many_clients_jobs_and_processes_cost_stays_small(tmp_path: Path) -
     assert summary["enqueue_ratio"] < 2
     assert summary["waiting_kib"] < 20
     # Of processor time, which a busy machine does not change: what a branch takes beside its analysis.
-    assert summary["fleet_branch_cpu_ms"] < 25
+    assert summary["worker_scaling_branch_cpu_ms"] < 25
     cost = summary["cost"]
     assert 0 < cost["broker_s"] < 0.02
     assert 0 < cost["gateway_s"] < 0.1
