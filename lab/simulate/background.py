@@ -1,4 +1,4 @@
-"""Rooms behind the person, drawn and out of focus."""
+"""Rooms behind the person, drawn and blurred."""
 
 import cv2
 import numpy as np
@@ -8,7 +8,7 @@ from lab.simulate.optics import Image, to_linear, to_srgb
 
 
 def wall(width: int, height: int, rng: np.random.Generator) -> Image:
-    """(h, w, 3) linear light of a painted wall, lit from one side, with a little roughcast."""
+    """A painted wall, (h, w, 3) linear light: lit from one side, slightly rough."""
     tint = np.array([0.70, 0.66, 0.60]) + rng.uniform(-0.06, 0.06, 3)
     side = rng.choice([-1.0, 1.0])
     x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
@@ -19,8 +19,10 @@ def wall(width: int, height: int, rng: np.random.Generator) -> Image:
 
 
 def room(width: int, height: int, rng: np.random.Generator) -> Image:
-    """(h, w, 3) linear light of a room: wall, window or picture, a shelf of books, a plant; blurred as by a lens
-    focused before it."""
+    """A room, (h, w, 3) linear light: wall, window or picture, a shelf of books, a plant.
+
+    It is blurred as by a lens that is focused on the person.
+    """
     canvas = np.ascontiguousarray(_srgb(wall(width, height, rng)))
     unit = height / 480
     left = bool(rng.integers(2))

@@ -1,4 +1,4 @@
-"""Flat things held before the camera: a printed photograph, a clipboard."""
+"""Flat props before the camera: a printed photograph, a clipboard."""
 
 import cv2
 import numpy as np
@@ -8,11 +8,11 @@ from lab.simulate.optics import Image, to_linear
 from lab.simulate.physiology import Floats, wander
 from lab.simulate.portrait import Portrait
 
+#: Linear light of white paper in the room.
 PAPER = 0.80
-"""Linear light of white paper in the room."""
 
 
-class Board:
+class FlatProp:
     """A flat picture, (h, w, 3) linear light, that hides what is behind it."""
 
     def __init__(self, picture: Image) -> None:
@@ -22,7 +22,7 @@ class Board:
         self._corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], dtype=np.float32)
 
     def paint(self, behind: Image, corners: Floats) -> Image:
-        """(h, w, 3) linear light: the board, its `corners` (4, 2) at these pixels, clockwise from top left."""
+        """The scene (h, w, 3) with the prop's `corners` (4, 2) at these pixels, clockwise from top left."""
         height, width = behind.shape[:2]
         left, top = np.clip(np.floor(corners.min(axis=0)) - 1, 0, (width, height)).astype(int)
         right, bottom = np.clip(np.ceil(corners.max(axis=0)) + 1, 0, (width, height)).astype(int)
@@ -39,8 +39,11 @@ class Board:
     def paint_bent(
         self, behind: Image, centre: Floats, size: tuple[float, float], turn: tuple[float, float], bend: float
     ) -> Image:
-        """(h, w, 3) linear light: the sheet bent about its upright middle line, its edges by 2.2 `bend` radians;
-        `turn` is (roll, yaw). Its shading follows."""
+        """The scene (h, w, 3) with the sheet bent about its vertical middle line, and shaded by the bend.
+
+        centre  (2,) pixels;  size  (w, h) pixels
+        turn    (roll, yaw) in radians;  bend  angle of the edges, in units of 2.2 radians
+        """
         roll, yaw = turn
         height, width = behind.shape[:2]
         columns = 16
@@ -76,7 +79,10 @@ class Board:
 
 
 def corners_of(centre: Floats, size: tuple[float, float], roll: float, yaw: float) -> Floats:
-    """(4, 2) pixels of a rectangle `size` (w, h) round `centre`; `roll` turns it in the picture, `yaw` out of it."""
+    """Corners (4, 2) in pixels of a rectangle of `size` (w, h) around `centre`.
+
+    `roll` turns it in the picture plane, `yaw` out of it, both in radians.
+    """
     half_w, half_h = size[0] / 2, size[1] / 2
     flat = np.array([(-half_w, -half_h), (half_w, -half_h), (half_w, half_h), (-half_w, half_h)])
     depth = 1 + 0.4 * np.sin(yaw) * flat[:, :1] / half_w
@@ -85,17 +91,17 @@ def corners_of(centre: Floats, size: tuple[float, float], roll: float, yaw: floa
     return np.asarray(centre + flat @ turn, dtype=np.float64)
 
 
-def print_of(portrait: Portrait) -> Board:
-    """A photographic print of the portrait with a white edge."""
+def photo_print(portrait: Portrait) -> FlatProp:
+    """A photographic print of the portrait with a white border."""
     edge = round(0.06 * portrait.face_height)
     # Prints reach neither the black nor the white of the scene.
     ink = 0.03 + 0.85 * PAPER * portrait.photo
     whole = cv2.copyMakeBorder(ink, edge, edge, edge, edge, cv2.BORDER_CONSTANT, value=(PAPER, PAPER, PAPER))
-    return Board(np.asarray(whole, dtype=np.float32))
+    return FlatProp(np.asarray(whole, dtype=np.float32))
 
 
-def clipboard(width: int, height: int) -> Board:
-    """A brown board with a sheet of lines of text."""
+def clipboard(width: int, height: int) -> FlatProp:
+    """A brown clipboard with a sheet of text."""
     picture = np.full((height, width, 3), (124, 86, 54), dtype=np.uint8)
     edge = max(3, width // 20)
     picture[2 * edge : height - edge, edge : width - edge] = (224, 222, 214)
@@ -106,10 +112,13 @@ def clipboard(width: int, height: int) -> Board:
     middle = width // 2
     cv2.rectangle(picture, (middle - 3 * edge, 0), (middle + 3 * edge, 2 * edge), (150, 152, 156), -1)
     blurred: NDArray[np.uint8] = np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.8), dtype=np.uint8)
-    return Board(to_linear(blurred))
+    return FlatProp(to_linear(blurred))
 
 
-def held(times_s: Floats, spread: float, low_hz: float, high_hz: float, rng: np.random.Generator) -> Floats:
-    """(n, 4): across, down, roll, yaw of a thing in a hand that moves it by `spread` within a band of frequencies."""
+def hand_motion(times_s: Floats, spread: float, low_hz: float, high_hz: float, rng: np.random.Generator) -> Floats:
+    """Across, down, roll and yaw (n, 4) of a prop in a hand.
+
+    `spread` scales the motion, whose frequencies lie between `low_hz` and `high_hz`.
+    """
     across, down, roll, yaw = (wander(times_s, low_hz, high_hz, rng) for _ in range(4))
     return np.stack([spread * across, 0.4 * spread * down, 0.8 * spread * roll, 2.5 * spread * yaw], axis=1)

@@ -1,5 +1,7 @@
-"""A person drawn into the scene: pulse, shading and eyelids on the portrait, then one smooth warp for head, torso and
-breath."""
+"""A portrait drawn into the scene.
+
+Pulse, shading and eyelids are applied to the portrait, then one smooth warp moves head, torso and breath.
+"""
 
 import cv2
 import numpy as np
@@ -9,25 +11,26 @@ from lab.simulate.optics import Image, pulsation
 from lab.simulate.portrait import Portrait, region
 from lab.simulate.posture import BREATH_RISE, Moment
 
+#: The warp is computed on every eighth pixel and interpolated: it is smooth.
 _COARSE = 8
-"""The warp is computed on every eighth pixel and interpolated: it is smooth."""
 
+#: `cv2.remap` takes x and y from one map, and an empty second map.
 _NO_MAP = np.empty(0, dtype=np.float32)
-"""`cv2.remap` takes x and y from one map, and then an empty second."""
 
+#: Direction of the main light: right, up, towards the viewer (y down).
 LIGHT_FROM = (0.35, -0.45, 0.82)
-"""Direction of the main light: right, up, towards the viewer (y down)."""
 
+#: How much later the pulse arrives at the chin than at the forehead.
 TRANSIT_S = 0.025
-"""How much later the pulse arrives at the chin than at the forehead."""
 
 
-class Figure:
-    """A portrait placed in a frame of `size` (w, h) with its face's middle at `place` (x, y) pixels.
+class Person:
+    """A portrait in a frame of `size` (w, h), the middle of its face at pixel `place` (x, y).
 
-    `paint` draws into a copy of what is behind. The pulse lowers the diffuse light of perfused skin; a turn of the
-    head changes the shading of a rounded face (the intensity term of the skin-reflection model), which is what makes
-    motion hard to tell from a pulse.
+    The pulse lowers the diffuse light of perfused skin. A turn of the head changes the shading of a rounded face (the
+    intensity term of the skin-reflection model), which makes motion hard to distinguish from a pulse.
+
+    skin_tone  Fitzpatrick type, 1 to 6;  strength  factor on the pulse of that type
     """
 
     def __init__(
@@ -51,7 +54,7 @@ class Figure:
         self._identity = np.dstack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)))
 
     def paint(self, behind: Image, moment: Moment) -> Image:
-        """(h, w, 3) linear light: the figure at `moment` in front of `behind`."""
+        """The scene (h, w, 3) linear light: the person at `moment` in front of `behind`."""
         rows, columns = region(self._portrait.face)
         face = self._base
         closure = next((blink for blink in self._portrait.blinks if blink.closure >= moment.lids), None)
@@ -66,11 +69,11 @@ class Figure:
         self._canvas[rows, columns, :3] = face
         drawn = cv2.remap(self._canvas, self._warp(moment), _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         matte = cv2.extractChannel(drawn, 3)
-        figure = cv2.cvtColor(drawn, cv2.COLOR_BGRA2BGR)  # drops the matte; the order of colours stays
-        return np.asarray(cv2.blendLinear(figure, behind, matte, np.subtract(1, matte)), dtype=np.float32)
+        person = cv2.cvtColor(drawn, cv2.COLOR_BGRA2BGR)  # drops the matte; the order of colours stays
+        return np.asarray(cv2.blendLinear(person, behind, matte, np.subtract(1, matte)), dtype=np.float32)
 
     def _shading(self, rows: slice, columns: slice) -> tuple[Image, Image]:
-        """Change of light a radian of yaw and of pitch, for a face rounded like an ellipsoid under `LIGHT_FROM`."""
+        """Change of light (h, w, 3) per radian of yaw and of pitch, for an ellipsoidal face under `LIGHT_FROM`."""
         portrait = self._portrait
         x = (np.arange(columns.start, columns.stop) - portrait.centre[0])[None, :] / (0.62 * portrait.face_height)
         y = (np.arange(rows.start, rows.stop) - portrait.centre[1])[:, None] / (0.75 * portrait.face_height)
@@ -91,7 +94,7 @@ class Figure:
         return np.dstack(np.meshgrid(x, y)).astype(np.float32)
 
     def _warp(self, moment: Moment) -> NDArray[np.float32]:
-        """(h, w, 2): where in the portrait each pixel of the frame comes from."""
+        """(h, w, 2): the portrait's pixel that each pixel of the frame shows."""
         portrait, unit = self._portrait, self._portrait.face_height
         shift = np.array([moment.shift_across, moment.shift_down]) * unit
         point = self._grid - (self._origin + shift).astype(np.float32)

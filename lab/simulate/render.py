@@ -1,4 +1,4 @@
-"""A spec becomes a clip: stage, light, sensor, file."""
+"""Render a `ClipSpec` to a file: scene, light, sensor, encoder."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,47 +11,52 @@ from numpy.typing import NDArray
 from lab.simulate.encode import TICKS, encode
 from lab.simulate.optics import Image, sensor
 from lab.simulate.physiology import Floats, observe, wander
-from lab.simulate.scenes import KINDS, Stage, Take
+from lab.simulate.scenes import KINDS, Scene, Setting
 from lab.simulate.spec import ClipSpec, codec_of
 from lab.simulate.truth import Truth, truth_of
 
+#: Called with frames done and frames to do.
 Progress = Callable[[int, int], None]
-"""Called with frames done and frames to do."""
 
 
 def simulate(path: Path, spec: ClipSpec | None = None, on_progress: Progress | None = None) -> Truth:
-    """Films `spec` (by default a quiet recording of 15 s) into `path` (.mp4 or .webm) and its truth into `path` with
-    `.truth.json`.
+    """Render `spec` (by default a quiet recording of 15 s) to `path` (.mp4 or .webm).
 
-    The same spec gives the same frames, and in the same environment the same bytes.
-    Raises ValueError for a spec or a name that can't be filmed; OSError where the file can't be written.
+    The clip's truth is written beside it, with the suffix `.truth.json`. The same spec gives the same frames, and in
+    the same environment the same bytes.
+
+    Raises:
+        ValueError: the spec or the file name can't be rendered, or no face is found in the portrait.
+        OSError: a file can't be written.
     """
-    asked = spec or ClipSpec()
-    kind = KINDS.get(asked.kind)
+    requested = spec or ClipSpec()
+    kind = KINDS.get(requested.kind)
     if kind is None:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {asked.kind!r}")
-    spec = kind.change(asked)
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {requested.kind!r}")
+    spec = kind.change(requested)
     codec = codec_of(path, spec.codec)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"the folder {path.parent} does not exist")
     times = frame_times(spec, TICKS[path.suffix.lower()])
-    take = kind.build(Stage(spec, times, np.random.default_rng([spec.seed, 1])))
+    scene = kind.build(Setting(spec, times, np.random.default_rng([spec.seed, 1])))
     encode(
         path,
-        _frames(spec, times, take, on_progress),
+        _frames(spec, times, scene, on_progress),
         codec=codec,
         fps=spec.fps,
         bitrate_bps=spec.bitrate_bps,
         duration_header=spec.duration_header,
     )
-    truth = truth_of(replace(spec, codec=codec), times, observe(take.body, times) if take.body else None, take.faces)
+    truth = truth_of(replace(spec, codec=codec), times, observe(scene.body, times) if scene.body else None, scene.faces)
     path.with_suffix(".truth.json").write_text(truth.to_json() + "\n", encoding="utf-8")
     return truth
 
 
 def frame_times(spec: ClipSpec, ticks: int = 90_000) -> Floats:
-    """(n,) presentation times in seconds, the first 0, on a clock of `ticks` a second; with the jitter and the gaps
-    of the spec."""
+    """Presentation times (n,) of the frames in seconds, the first 0, in steps of 1/`ticks` s.
+
+    `spec` gives the jitter and the share of dropped frames.
+    """
     rng = np.random.default_rng([spec.seed, 3])
     count = max(1, round(spec.duration_s * spec.fps))
     steps = np.clip(1 + spec.jitter * rng.standard_normal(count), 0.25, None)
@@ -63,7 +68,7 @@ def frame_times(spec: ClipSpec, ticks: int = 90_000) -> Floats:
 
 
 def _frames(
-    spec: ClipSpec, times: Floats, take: Take, on_progress: Progress | None
+    spec: ClipSpec, times: Floats, scene: Scene, on_progress: Progress | None
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # one core a clip: grids of clips run side by side
@@ -72,8 +77,8 @@ def _frames(
         light = _Light(spec, times)
         shot: NDArray[np.uint8] | None = None
         for index, time_s in enumerate(times):
-            if shot is None or take.frozen is None or index <= take.frozen:
-                shot = camera.expose(light.on(take.picture(index), index))
+            if shot is None or scene.frozen is None or index <= scene.frozen:
+                shot = camera.expose(light.on(scene.picture(index), index))
             yield float(time_s), shot
             if on_progress is not None:
                 on_progress(index + 1, len(times))
@@ -82,7 +87,7 @@ def _frames(
 
 
 class _Light:
-    """Slow drift of the room's light, in level, colour and from side to side; and the flicker of a lamp."""
+    """Slow drift of the room's light in level, colour and direction, and a lamp's flicker."""
 
     def __init__(self, spec: ClipSpec, times: Floats) -> None:
         rng = np.random.default_rng([spec.seed, 5])

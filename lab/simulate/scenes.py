@@ -1,4 +1,4 @@
-"""What is in front of the camera: the living person, and everything that must not be taken for one."""
+"""Scenes that a clip can show: a living person, and negatives in which no pulse may be reported."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,23 +8,27 @@ import numpy as np
 
 from lab.simulate import background
 from lab.simulate.attacks import bent_print, on_screen
-from lab.simulate.flat_props import clipboard, corners_of, held, print_of
+from lab.simulate.flat_props import clipboard, corners_of, hand_motion, photo_print
 from lab.simulate.optics import Image
-from lab.simulate.person import Figure
+from lab.simulate.person import Person
 from lab.simulate.physiology import Body, Floats, live
 from lab.simulate.portrait import Portrait, load_portrait, masked, read_picture
 from lab.simulate.posture import Posture, at_rest, moved, sitting
 from lab.simulate.spec import ClipSpec
 
+#: Height of the face (forehead to chin) as a share of the picture's: a person 0.5 to 1 m from a laptop.
 FACE_SHARE = 0.37
-"""Height of the face (forehead to chin) in the picture's: a person half a metre to a metre from a laptop."""
 
 
 @dataclass(frozen=True)
-class Take:
-    """What the camera is pointed at. `picture(i)` is (h, w, 3) linear light of frame i; `body` whose life is the
-    truth, None where there is none; `frozen` the frame after which the stream repeats itself; `faces` how many faces
-    are to be seen."""
+class Scene:
+    """What the camera sees.
+
+    picture  gives (h, w, 3) linear light of a frame by its index
+    body     the person whose rhythms are the clip's truth; None without one
+    faces    number of faces
+    frozen   index of the frame that repeats until the end; None if the stream does not freeze
+    """
 
     picture: Callable[[int], Image]
     body: Body | None
@@ -33,8 +37,8 @@ class Take:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """What a kind is built from: conditions, times of the frames (n,), and random numbers of its own."""
+class Setting:
+    """What a scene is built from: the spec, the frames' times (n,) in seconds, and a random generator."""
 
     spec: ClipSpec
     times_s: Floats
@@ -46,25 +50,25 @@ class Stage:
         return self.spec.width, self.spec.height
 
     def room(self) -> Image:
-        """The room behind."""
+        """The room behind the person, (h, w, 3) linear light."""
         return background.room(*self.size, np.random.default_rng([self.spec.seed, 2]))
 
     def rooms(self) -> tuple[Image, Image]:
-        """The room in which a film was made, and another one in which it is shown."""
+        """The room that a replayed film was recorded in, and the one that it is replayed in."""
         return self.room(), np.ascontiguousarray(self.room()[:, ::-1])
 
     def portrait(self, share: float = FACE_SHARE) -> Portrait:
-        """The person, their face `share` of the picture's height."""
+        """The person, `share` of the picture's height from forehead to chin."""
         spec = self.spec
         return load_portrait(spec.portrait, share * spec.height, spec.portrait_skin_tone, spec.skin_tone)
 
-    def person(self, portrait: Portrait, across: float = 0.5, down: float = 0.44) -> Figure:
-        """`portrait` in the frame, its face's middle at shares of the picture's width and height."""
+    def person(self, portrait: Portrait, across: float = 0.5, down: float = 0.44) -> Person:
+        """`portrait` in the frame, the middle of the face at these shares of its width and height."""
         place = (across * self.spec.width, down * self.spec.height)
-        return Figure(portrait, self.size, place, self.spec.skin_tone, self.spec.pulse_strength)
+        return Person(portrait, self.size, place, self.spec.skin_tone, self.spec.pulse_strength)
 
     def sitting(self, body: Body) -> Posture:
-        """How they move, frame by frame."""
+        """The movements of a person with `body` who sits before the camera."""
         return sitting(body, self.times_s, self.spec.motion, self.spec.blink_rate, self.rng)
 
     def body(self) -> Body:
@@ -76,107 +80,107 @@ class Stage:
 
 @dataclass(frozen=True)
 class Kind:
-    """A scene by name. `change` sets the conditions that belong to it."""
+    """A scene by name. `change` sets the conditions of the spec that belong to it."""
 
     name: str
     summary: str
-    build: Callable[[Stage], Take]
+    build: Callable[[Setting], Scene]
     change: Callable[[ClipSpec], ClipSpec] = lambda spec: spec
 
 
-def _live(stage: Stage) -> Take:
-    behind, figure, body = stage.room(), stage.person(stage.portrait()), stage.body()
-    posture = stage.sitting(body)
-    return Take(lambda i: figure.paint(behind, posture.at(i)), body)
+def _live(setting: Setting) -> Scene:
+    behind, person, body = setting.room(), setting.person(setting.portrait()), setting.body()
+    posture = setting.sitting(body)
+    return Scene(lambda i: person.paint(behind, posture.at(i)), body)
 
 
-def _still(stage: Stage) -> Take:
-    picture = stage.person(stage.portrait()).paint(stage.room(), at_rest(1).at(0))
-    return Take(lambda _: picture, None)
+def _still(setting: Setting) -> Scene:
+    picture = setting.person(setting.portrait()).paint(setting.room(), at_rest(1).at(0))
+    return Scene(lambda _: picture, None)
 
 
-def _wall(stage: Stage) -> Take:
-    picture = background.wall(*stage.size, stage.rng)
-    return Take(lambda _: picture, None, faces=0)
+def _wall(setting: Setting) -> Scene:
+    picture = background.wall(*setting.size, setting.rng)
+    return Scene(lambda _: picture, None, faces=0)
 
 
-def _noise(stage: Stage) -> Take:
-    width, height = stage.size
-    return Take(lambda _: stage.rng.random((height, width, 3), dtype=np.float32), None, faces=0)
+def _noise(setting: Setting) -> Scene:
+    width, height = setting.size
+    return Scene(lambda _: setting.rng.random((height, width, 3), dtype=np.float32), None, faces=0)
 
 
-def _frozen(stage: Stage) -> Take:
+def _frozen(setting: Setting) -> Scene:
     return replace(
-        _live(stage), body=None, frozen=int(np.searchsorted(stage.times_s, min(2.0, 0.2 * stage.spec.duration_s)))
+        _live(setting), body=None, frozen=int(np.searchsorted(setting.times_s, min(2.0, 0.2 * setting.spec.duration_s)))
     )
 
 
-def _no_face(stage: Stage) -> Take:
-    picture = stage.room()
-    return Take(lambda _: picture, None, faces=0)
+def _no_face(setting: Setting) -> Scene:
+    picture = setting.room()
+    return Scene(lambda _: picture, None, faces=0)
 
 
-def _leaving(stage: Stage) -> Take:
-    behind, figure, body = stage.room(), stage.person(stage.portrait()), stage.body()
-    posture = stage.sitting(body)
-    part = np.clip((stage.times_s - 0.35 * stage.spec.duration_s) / 1.5, 0, 1)
-    way = part * part * (3 - 2 * part) * 1.2 * stage.spec.width / (FACE_SHARE * stage.spec.height)
+def _leaving(setting: Setting) -> Scene:
+    behind, person, body = setting.room(), setting.person(setting.portrait()), setting.body()
+    posture = setting.sitting(body)
+    part = np.clip((setting.times_s - 0.35 * setting.spec.duration_s) / 1.5, 0, 1)
+    way = part * part * (3 - 2 * part) * 1.2 * setting.spec.width / (FACE_SHARE * setting.spec.height)
     posture = moved(posture, way, 0.1 * way)
-    return Take(lambda i: figure.paint(behind, posture.at(i)), None)
+    return Scene(lambda i: person.paint(behind, posture.at(i)), None)
 
 
-def _waved(stage: Stage) -> Take:
-    behind, portrait = stage.room(), stage.portrait(0.3)
-    photo = print_of(portrait)
-    width, height = stage.size
+def _waved(setting: Setting) -> Scene:
+    behind, portrait = setting.room(), setting.portrait(0.3)
+    photo = photo_print(portrait)
+    width, height = setting.size
     size = (2.12 * portrait.face_height, 2.47 * portrait.face_height)
-    hand = held(stage.times_s, 0.09, 0.4, 1.2, stage.rng)
+    hand = hand_motion(setting.times_s, 0.09, 0.4, 1.2, setting.rng)
 
     def picture(i: int) -> Image:
         across, down, roll, yaw = hand[i]
         centre = np.array([(0.5 + across) * width, (0.5 + down) * height])
         return photo.paint(behind, corners_of(centre, size, roll, yaw))
 
-    return Take(picture, None)
+    return Scene(picture, None)
 
 
-def _behind_board(stage: Stage, across: float, down: float, roll: float) -> tuple[Callable[[int], Image], Body]:
-    """A living person, a clipboard's middle held at `across`, `down` face heights from that of their face."""
-    behind, figure, body = stage.room(), stage.person(stage.portrait()), stage.body()
-    posture = stage.sitting(body)
-    unit = FACE_SHARE * stage.spec.height
+def _behind_board(setting: Setting, across: float, down: float, roll: float) -> tuple[Callable[[int], Image], Body]:
+    """A living person behind a clipboard, whose middle is `across`, `down` face heights from that of the face."""
+    behind, person, body = setting.room(), setting.person(setting.portrait()), setting.body()
+    posture = setting.sitting(body)
+    unit = FACE_SHARE * setting.spec.height
     size = (1.3 * unit, 1.8 * unit)
     board = clipboard(round(size[0]), round(size[1]))
-    place = np.array([0.5 * stage.spec.width, 0.44 * stage.spec.height])
-    hand = held(stage.times_s, 0.01, 0.05, 0.6, stage.rng) + np.array([across, down, roll, 0.0])
+    place = np.array([0.5 * setting.spec.width, 0.44 * setting.spec.height])
+    hand = hand_motion(setting.times_s, 0.01, 0.05, 0.6, setting.rng) + np.array([across, down, roll, 0.0])
 
     def picture(i: int) -> Image:
         corners = corners_of(place + unit * hand[i, :2], size, hand[i, 2], hand[i, 3])
-        return board.paint(figure.paint(behind, posture.at(i)), corners)
+        return board.paint(person.paint(behind, posture.at(i)), corners)
 
     return picture, body
 
 
-def _covered(stage: Stage) -> Take:
-    picture, _ = _behind_board(stage, 0.0, 0.8, 0.03)
-    return Take(picture, None)
+def _covered(setting: Setting) -> Scene:
+    picture, _ = _behind_board(setting, 0.0, 0.8, 0.03)
+    return Scene(picture, None)
 
 
-def _half_covered(stage: Stage) -> Take:
-    picture, body = _behind_board(stage, -0.68, 0.1, 0.06)
-    return Take(picture, body)
+def _half_covered(setting: Setting) -> Scene:
+    picture, body = _behind_board(setting, -0.68, 0.1, 0.06)
+    return Scene(picture, body)
 
 
-def _masked(stage: Stage) -> Take:
-    behind, figure, body = stage.room(), stage.person(masked(stage.portrait())), stage.body()
-    posture = stage.sitting(body)
-    return Take(lambda i: figure.paint(behind, posture.at(i)), body)
+def _masked(setting: Setting) -> Scene:
+    behind, person, body = setting.room(), setting.person(masked(setting.portrait())), setting.body()
+    posture = setting.sitting(body)
+    return Scene(lambda i: person.paint(behind, posture.at(i)), body)
 
 
-def _two_faces(stage: Stage) -> Take:
-    spec = stage.spec
-    behind, body = stage.room(), stage.body()
-    posture = stage.sitting(body)
+def _two_faces(setting: Setting) -> Scene:
+    spec = setting.spec
+    behind, body = setting.room(), setting.body()
+    posture = setting.sitting(body)
     guest = replace(
         spec,
         portrait=np.ascontiguousarray(read_picture(spec.portrait)[:, ::-1]),
@@ -184,40 +188,40 @@ def _two_faces(stage: Stage) -> Take:
         heart_rate=spec.heart_rate + 19 if spec.heart_rate < 120 else spec.heart_rate - 19,
         seed=(spec.seed + 1) % 2**32,
     )
-    other = replace(stage, spec=guest)
+    other = replace(setting, spec=guest)
     other_posture = other.sitting(other.body())
-    near, far = stage.person(stage.portrait(0.33), 0.3, 0.5), other.person(other.portrait(0.29), 0.72, 0.42)
-    return Take(lambda i: near.paint(far.paint(behind, other_posture.at(i)), posture.at(i)), None, faces=2)
+    near, far = setting.person(setting.portrait(0.33), 0.3, 0.5), other.person(other.portrait(0.29), 0.72, 0.42)
+    return Scene(lambda i: near.paint(far.paint(behind, other_posture.at(i)), posture.at(i)), None, faces=2)
 
 
-def _screen(stage: Stage) -> Take:
-    behind = stage.room()
-    figure, rest = stage.person(stage.portrait()), at_rest(1).at(0)
-    glow = stage.body().pulse(stage.times_s)
+def _screen(setting: Setting) -> Scene:
+    behind = setting.room()
+    person, rest = setting.person(setting.portrait()), at_rest(1).at(0)
+    glow = setting.body().pulse(setting.times_s)
     tint = np.array([0.7, 1.0, 1.15], dtype=np.float32)
 
     def picture(i: int) -> Image:
-        # A tenth of what the screen adds to the wall falls on the face as well.
+        # A tenth of the light that the screen adds to the wall falls on the face.
         room, spill = 1 + 0.05 * glow[i] * tint, 1 + 0.005 * glow[i] * tint
-        return np.asarray(figure.paint((behind * (room / spill)).astype(np.float32), rest) * spill, dtype=np.float32)
+        return np.asarray(person.paint((behind * (room / spill)).astype(np.float32), rest) * spill, dtype=np.float32)
 
-    return Take(picture, None)
-
-
-def _bent(stage: Stage) -> Take:
-    return Take(bent_print(stage.portrait(0.3), stage.room(), stage.times_s, stage.rng), None)
+    return Scene(picture, None)
 
 
-def _replayed(stage: Stage) -> Take:
-    """The victim's pulse is in the film; it is no pulse of somebody before the camera."""
-    posture = stage.sitting(stage.body())
-    figure = stage.person(stage.portrait(0.5))
-    return Take(on_screen(figure, stage.rooms(), posture, stage.times_s, stage.rng), None)
+def _bent(setting: Setting) -> Scene:
+    return Scene(bent_print(setting.portrait(0.3), setting.room(), setting.times_s, setting.rng), None)
 
 
-def _shown(stage: Stage) -> Take:
-    figure = stage.person(stage.portrait(0.5))
-    return Take(on_screen(figure, stage.rooms(), None, stage.times_s, stage.rng), None)
+def _replayed(setting: Setting) -> Scene:
+    """The film contains the victim's pulse, but no living person is before the camera."""
+    posture = setting.sitting(setting.body())
+    person = setting.person(setting.portrait(0.5))
+    return Scene(on_screen(person, setting.rooms(), posture, setting.times_s, setting.rng), None)
+
+
+def _shown(setting: Setting) -> Scene:
+    person = setting.person(setting.portrait(0.5))
+    return Scene(on_screen(person, setting.rooms(), None, setting.times_s, setting.rng), None)
 
 
 _KINDS: Final = (
@@ -227,7 +231,7 @@ _KINDS: Final = (
     Kind("wall", "a bare wall", _wall),
     Kind("noise", "nothing but noise", _noise),
     Kind("frozen", "a living person whose stream freezes after two seconds", _frozen),
-    Kind("no_face", "the room with nobody in it", _no_face),
+    Kind("no_face", "an empty room", _no_face),
     Kind("two_faces", "two living people side by side", _two_faces),
     Kind("covered", "a living person with a board before the face, up to the eyes", _covered),
     Kind(
@@ -248,5 +252,5 @@ _KINDS: Final = (
     Kind("too_short", "a living person for four seconds", _live, lambda spec: replace(spec, duration_s=4.0)),
     Kind("low_fps", "a living person at five frames a second", _live, lambda spec: replace(spec, fps=5.0)),
 )
+#: Every kind of clip by name.
 KINDS: Final = {kind.name: kind for kind in _KINDS}
-"""Every kind of clip by name."""

@@ -1,4 +1,4 @@
-"""Skin and hair of a portrait: where they are, how strongly skin is perfused, how they look on another skin type."""
+"""Skin and hair of a portrait: where they are, how strongly skin is perfused, and how another skin type looks."""
 
 from dataclasses import dataclass
 
@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 from lab.simulate import mesh
 from lab.simulate.optics import SPECULAR, Image, skin_colour
 
+#: Brightness of dark hair, as a share of the portrait's fair hair.
 DARK_HAIR = 0.16
-"""Light of dark hair, as a share of the portrait's fair hair."""
+#: Fitzpatrick type from which on hair and brows are darkened.
 DARK_HAIR_FROM = 4
-"""The Fitzpatrick type from which hair and brows are made dark."""
 
 
 @dataclass(frozen=True)
-class Complexion:
+class SkinMaps:
     """Weights (h, w) in [0, 1].
 
-    skin       bare skin of the face that a camera could read a pulse from: neither eye, lip, brow nor hair
-    perfusion  how strongly it pulses: 1 on cheeks and forehead, less elsewhere
-    toned      all that has the colour of the person's skin, lids, lips, neck and ears as well
-    hair       hair, brows and irises: what is dark where skin is
+    skin       bare skin of the face that a camera could read a pulse from: no eye, lip, brow or hair
+    perfusion  strength of the pulse: 1 on cheeks and forehead, less elsewhere
+    toned      everything that has the colour of the person's skin, including lids, lips, neck and ears
+    hair       hair, brows and irises: dark parts
     """
 
     skin: Image
@@ -31,10 +31,11 @@ class Complexion:
     hair: Image
 
 
-def complexion(picture: NDArray[np.uint8], landmarks: NDArray[np.float64], matte: Image, unit: float) -> Complexion:
-    """Reads `picture` (h, w, 3) sRGB with its mesh `landmarks` (478, 2) and the person's `matte` (h, w).
+def skin_maps(picture: NDArray[np.uint8], landmarks: NDArray[np.float64], matte: Image, unit: float) -> SkinMaps:
+    """Find skin and hair in `picture` (h, w, 3) uint8 sRGB.
 
-    `unit` is the face's height in pixels.
+    landmarks  (478, 2) the face mesh in pixels;  matte  (h, w) 1 where the person is
+    unit       height of the face in pixels
     """
     size = (picture.shape[1], picture.shape[0])
     alike = _alike(picture, landmarks, unit)
@@ -50,12 +51,12 @@ def complexion(picture: NDArray[np.uint8], landmarks: NDArray[np.float64], matte
     dark = np.zeros_like(matte)
     for part in (*mesh.BROWS, *mesh.IRISES):
         dark = np.maximum(dark, 0.75 * mesh.area(landmarks, part, size, 0.012 * unit))
-    # Shadows and nostrils are skin, if not of the cheeks' colour; above the brows only colour tells skin from a fringe.
+    # Below the brows everything is skin, shadows and nostrils too; above them only colour separates skin from hair.
     middle = mesh.polygon(_below_brows(landmarks, unit), size, 0.02 * unit)
     near = np.maximum(mesh.polygon(mesh.widened(outline, 1.12), size, 0.02 * unit), _neck(landmarks, size, unit))
     toned = np.maximum(alike * near, middle) * matte * (1 - open_parts)
     hair = _head(landmarks, size, unit) * matte * (1 - toned) * (1 - open_parts)
-    return Complexion(
+    return SkinMaps(
         skin=bare.astype(np.float32),
         perfusion=(bare * _strength(landmarks, size, unit)).astype(np.float32),
         toned=toned.astype(np.float32),
@@ -63,13 +64,16 @@ def complexion(picture: NDArray[np.uint8], landmarks: NDArray[np.float64], matte
     )
 
 
-def retoned(linear: Image, parts: Complexion, have: int, want: int) -> Image:
-    """`linear` (h, w, 3) with skin of Fitzpatrick type `have` turned to `want`; what shines on it stays as it is."""
+def retoned(linear: Image, parts: SkinMaps, have: int, want: int) -> Image:
+    """`linear` (h, w, 3) with skin of Fitzpatrick type `have` turned to type `want`.
+
+    Specular highlights stay as they are. From `DARK_HAIR_FROM` on, hair is darkened too.
+    """
     if have == want:
         return linear
     seen = np.median(linear[parts.skin > 0.8], axis=0)
     level = seen.mean() / skin_colour(have).mean()
-    # Far from its own type a skin takes the hue of the new one, near it keeps its own.
+    # The new type's hue is taken for a distant type, the person's own hue is kept for a near one.
     own_hue = 1 - min(abs(want - have) / 3, 1)
     target = level * skin_colour(want) * (seen / (level * skin_colour(have))) ** own_hue
     shine = np.minimum(SPECULAR, linear.min(axis=2, keepdims=True))
@@ -82,7 +86,7 @@ def retoned(linear: Image, parts: Complexion, have: int, want: int) -> Image:
 
 
 def _alike(picture: NDArray[np.uint8], landmarks: NDArray[np.float64], unit: float) -> Image:
-    """(h, w): how much each pixel has the cheeks' colour."""
+    """How close each pixel (h, w) is to the cheeks' colour, in [0, 1]."""
     size = (picture.shape[1], picture.shape[0])
     lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
     (left_up, left_down), (right_up, right_down) = mesh.CHEEKS
@@ -100,7 +104,7 @@ def _below_brows(landmarks: NDArray[np.float64], unit: float) -> NDArray[np.floa
 
 
 def _head(landmarks: NDArray[np.float64], size: tuple[int, int], unit: float) -> Image:
-    """(h, w): 1 round the head, down to the chin."""
+    """The region around the head down to the chin, (h, w) in [0, 1]."""
     x, y = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
     floor = np.clip((landmarks[mesh.CHIN, 1] - 0.05 * unit - y) / (0.06 * unit), 0, 1)
     near = np.clip((1.0 * unit - np.abs(x - landmarks[mesh.BETWEEN_BROWS, 0])) / (0.1 * unit), 0, 1)
@@ -108,14 +112,14 @@ def _head(landmarks: NDArray[np.float64], size: tuple[int, int], unit: float) ->
 
 
 def _neck(landmarks: NDArray[np.float64], size: tuple[int, int], unit: float) -> Image:
-    """(h, w): 1 where a neck can be."""
+    """Where a neck can be, (h, w) in [0, 1]."""
     x, y = landmarks[mesh.CHIN]
     corners = np.array([(-0.38, -0.35), (0.38, -0.35), (0.5, 0.5), (-0.5, 0.5)]) * unit + (x, y)
     return mesh.polygon(corners, size, 0.03 * unit)
 
 
 def _strength(landmarks: NDArray[np.float64], size: tuple[int, int], unit: float) -> Image:
-    """Strong on cheeks and forehead, weaker on nose, chin and the rim, as maps of the pulse's amplitude show.
+    """Pulse strength (h, w): high on cheeks and forehead, lower on nose, chin and rim.
 
     Verkruysse et al. 2008, "Remote plethysmographic imaging using ambient light".
     """

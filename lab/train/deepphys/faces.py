@@ -14,7 +14,7 @@ from lab.simulate import mesh
 from lab.simulate.cutout import NoFaceInPortrait, find_mesh
 from lab.simulate.optics import SKIN_LAB, Image, skin_colour, to_linear
 from lab.simulate.portrait import read_picture
-from lab.simulate.skin_tone import complexion, retoned
+from lab.simulate.skin_tone import retoned, skin_maps
 
 #: Side of a face's square in pixels, and how much of it the crop of the workers shows when nothing moves.
 SIDE: Final = 224
@@ -60,7 +60,7 @@ def portrait_face(source: Path, rng: np.random.Generator) -> Face:
     landmarks = points * scale + shift
     unit = float(np.linalg.norm(landmarks[mesh.FOREHEAD] - landmarks[mesh.CHIN]))
     everywhere = np.ones((SIDE, SIDE), np.float32)
-    parts = complexion(square, landmarks, everywhere, unit)
+    parts = skin_maps(square, landmarks, everywhere, unit)
     linear = to_linear(square)
     if float((parts.skin > 0.8).mean()) < 0.03:
         raise NoFaceInPortrait("hardly any skin is to be seen in the portrait")
