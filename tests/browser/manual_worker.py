@@ -1,13 +1,13 @@
 """A worker that a test drives step by step, behind a gateway without workers."""
 
 from shared.jobs.records import Begin, JobRecords
-from shared.schemas import BranchOutcome, BranchStatus, Vital, VitalStatus
+from shared.schemas import VITAL_TYPES, BranchOutcome, BranchStatus, HeartRate, Vital, VitalStatus
 from shared.vitals import VITALS, Branch, Reason
 
 #: The first bytes of an MP4, which is all that the gateway checks.
 MP4 = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2" + bytes(2000)
 
-HEART = Vital(value=66.0, unit="/min", status=VitalStatus.OK, interval=(65.0, 67.0), interval_level=0.9)
+HEART = HeartRate(value=66.0, unit="/min", status=VitalStatus.OK, interval=(65.0, 67.0), interval_level=0.9)
 
 
 class Worker:
@@ -33,7 +33,7 @@ class Worker:
             vitals = {
                 name: HEART
                 if name == "heart_rate"
-                else Vital.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.MOTION)
+                else VITAL_TYPES[name].without_value(spec.unit, VitalStatus.ABSTAINED, Reason.MOTION)
                 for name, spec in VITALS.items()
                 if spec.branch is branch
             }
