@@ -40,7 +40,7 @@ class ReplayAnalyzer:
                 progress.check(event.name, event.check)
             else:
                 progress.stage(event.name)
-        return recording.facts, BranchResult(recording.checks, recording.vitals, recording.waveforms)
+        return recording.facts, BranchResult(recording.checks, recording.vitals.by_name(), recording.waveforms)
 
 
 substitute_analyzer(ReplayAnalyzer, "facevitals.bench.replay_worker")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Literal
 
-from shared.schemas import CheckStatus, Method, Vital, VitalStatus
+from shared.schemas import VITAL_TYPES, CheckStatus, Gender, Method, Vital, VitalStatus
 from shared.version import VERSION
 from shared.vitals import AGE, BMI, GENDER, VITALS, Branch, Reason, VitalSpec
 from workers.branch.result import BranchResult, Progress
@@ -64,14 +64,16 @@ def measure_vision(
         if wanted is not None and spec.name not in wanted:
             vital = _silent(spec, Reason.NOT_REQUESTED, "not asked for")
         elif spec is BMI and not bmi_from_face and BMI.name not in models.weights:
-            vital = Vital.without_value(spec.unit, VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED, _no_bmi(models))
+            vital = VITAL_TYPES[spec.name].without_value(
+                spec.unit, VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED, _no_bmi(models)
+            )
         elif refused:
             vital = _silent(spec, *refused)
         elif spec is BMI and proportions is not None:
             vital = proportions
         else:
             vital = _measured(spec, reading, models, aggregate, len(portraits))
-            if spec is GENDER and ask_gender is not None:
+            if isinstance(vital, Gender) and ask_gender is not None:
                 vital = asked(ask_gender, portraits, vital)
         vitals[spec.name] = vital
         progress.vital(spec.name, vital)
@@ -111,7 +113,7 @@ def _measured(
     if spec is BMI and reading is not None and reading.body_mass is not None and isinstance(network, VisionTransformer):
         return trained_body_mass_index(reading.body_mass, network.card, _method("median of portraits", used, frames))
     detail = models.left_out.get(spec.name, "no model for it is installed")
-    return Vital.without_value(spec.unit, VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED, detail)
+    return VITAL_TYPES[spec.name].without_value(spec.unit, VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED, detail)
 
 
 def _no_bmi(models: VisionModels) -> str:
@@ -131,7 +133,7 @@ def _refusal(track: FaceTrack) -> tuple[Reason, str | None] | None:
 
 
 def _silent(spec: VitalSpec, reason: Reason, detail: str | None) -> Vital:
-    return Vital.without_value(spec.unit, VitalStatus.ABSTAINED, reason, detail)
+    return VITAL_TYPES[spec.name].without_value(spec.unit, VitalStatus.ABSTAINED, reason, detail)
 
 
 def _method(name: str, models: tuple[str, ...], frames: int) -> Method:

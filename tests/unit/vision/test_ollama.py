@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from shared.schemas import Vital, VitalStatus
+from shared.schemas import Gender, VitalStatus
 from shared.vitals import Reason
 from workers.face.portraits import Portrait
 from workers.vision.age_gender.ollama import FAILURES, REST_S, Breaker, NoAnswer, OllamaGender, OllamaOptions
@@ -201,10 +201,10 @@ def test_after_failures_in_a_row_it_is_left_alone_and_tried_again_later(server: 
     assert ask(PORTRAITS) == "male"
 
 
-def local(value: Literal["female", "male"] | None) -> Vital:
+def local(value: Literal["female", "male"] | None) -> Gender:
     if value is None:
-        return Vital.without_value(None, VitalStatus.ABSTAINED, Reason.ESTIMATORS_DISAGREE, "Not telling.")
-    return Vital(value=value, unit=None, status=VitalStatus.OK, probability=0.9)
+        return Gender.without_value(None, VitalStatus.ABSTAINED, Reason.ESTIMATORS_DISAGREE, "Not telling.")
+    return Gender(value=value, unit=None, status=VitalStatus.OK, probability=0.9)
 
 
 def test_the_answer_says_who_gave_it_and_what_the_others_say(server: Server) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.schemas import Method, Vital, VitalStatus
+from shared.schemas import Gender, Method, VitalStatus
 from shared.vitals import GENDER, Reason
 
 #: Below this nothing is said. `python -m lab.bench.vision ../shared/data/faces` shows how many are told a gender, and
@@ -13,7 +13,7 @@ from shared.vitals import GENDER, Reason
 LEAST_PROBABILITY: Final = 0.58
 
 
-def gender(log_odds: NDArray[np.float32], method: Method, unmeasured: str = "") -> Vital:
+def gender(log_odds: NDArray[np.float32], method: Method, unmeasured: str = "") -> Gender:
     """The gender of a person whose portraits have these calibrated log-odds of male (n,), where they tell.
 
     `unmeasured` says why they are not calibrated where they are not; the vital is `experimental` then.
@@ -24,8 +24,8 @@ def gender(log_odds: NDArray[np.float32], method: Method, unmeasured: str = "") 
         detail = (
             f"The likelier answer has a probability of {probability:.0%} only; {LEAST_PROBABILITY:.0%} are asked for."
         )
-        return Vital.without_value(GENDER.unit, VitalStatus.ABSTAINED, Reason.ESTIMATORS_DISAGREE, detail, method)
-    return Vital(
+        return Gender.without_value(GENDER.unit, VitalStatus.ABSTAINED, Reason.ESTIMATORS_DISAGREE, detail, method)
+    return Gender(
         value="male" if male >= 0.5 else "female",
         unit=GENDER.unit,
         status=VitalStatus.EXPERIMENTAL if unmeasured else VitalStatus.OK,

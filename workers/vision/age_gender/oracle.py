@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
-from shared.schemas import Method, Vital, VitalStatus
+from shared.schemas import Gender, Method, VitalStatus
 from shared.version import VERSION
 from shared.vitals import GENDER
 from workers.face.portraits import Portrait
@@ -23,14 +23,14 @@ class GenderOracle(Protocol):
         ...
 
 
-def asked(oracle: GenderOracle, portraits: Sequence[Portrait], local: Vital) -> Vital:
+def asked(oracle: GenderOracle, portraits: Sequence[Portrait], local: Gender) -> Gender:
     """The oracle's answer, `experimental` because nobody has measured it; or the local one, and why it stands in."""
     try:
         told = oracle(portraits)
     except NoAnswer as why:
         note = f"{why}; the local models answered"
         return local.model_copy(update={"detail": f"{local.detail} ({note})" if local.detail else note})
-    return Vital(
+    return Gender(
         value=told,
         unit=GENDER.unit,
         status=VitalStatus.EXPERIMENTAL,

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.schemas import Baseline, Method, Vital, VitalStatus
+from shared.schemas import Baseline, BodyMassIndex, Method, VitalStatus
 from shared.vitals import BMI
 from workers.face.portraits import Portrait
 from workers.models.session import Runner
@@ -42,7 +42,7 @@ def pictures(faces: Sequence[NDArray[np.uint8]]) -> Floats:
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2), np.float32)
 
 
-def trained_body_mass_index(readings: Floats, card: BmiCard, method: Method) -> Vital:
+def trained_body_mass_index(readings: Floats, card: BmiCard, method: Method) -> BodyMassIndex:
     """The BMI of a person whose portraits read `readings` (n,): `ok` with weights whose error is known."""
     value = float(np.median(readings))
     measured = card.interval_90 if card.people >= FEWEST_PEOPLE else None
@@ -53,7 +53,7 @@ def trained_body_mass_index(readings: Floats, card: BmiCard, method: Method) -> 
         if measured and card.mae is not None
         else "Its error is not known, so the interval is that of the worst published; see docs/original-models.md."
     )
-    return Vital(
+    return BodyMassIndex(
         value=round(value, 1),
         unit=BMI.unit,
         status=VitalStatus.OK if measured else VitalStatus.EXPERIMENTAL,
