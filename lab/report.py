@@ -1,4 +1,4 @@
-"""A measured report: JSON and Markdown in a folder, and one line of summary."""
+"""A measured report: JSON and Markdown files, and a summary of one line."""
 
 import json
 import os
@@ -9,13 +9,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-#: Where reports go unless told otherwise.
+#: Default folder of reports.
 FOLDER: Final = Path("bench-out")
 
 
 @dataclass
 class Report:
-    """One report, filled row by row."""
+    """A table with notes and a summary, filled row by row."""
 
     name: str
     title: str
@@ -25,7 +25,7 @@ class Report:
     summary: dict[str, Any] = field(default_factory=dict)
 
     def add(self, *row: object) -> None:
-        """One row of the table."""
+        """Add a row; one cell for each column."""
         self.rows.append(row)
 
     @property
@@ -36,7 +36,7 @@ class Report:
         return "\n".join([f"# {self.title}", "", machine(), "", *head, *body, "", *self.notes, ""])
 
     def write(self, folder: Path = FOLDER) -> Path:
-        """Write `NAME.json` and `NAME.md`; returns the latter."""
+        """Write `NAME.json` and `NAME.md` to `folder`; returns the path of the latter."""
         folder.mkdir(parents=True, exist_ok=True)
         rows = [dict(zip(self.columns, row, strict=True)) for row in self.rows]
         body = {"title": self.title, "machine": machine(), "rows": rows, "notes": self.notes, "summary": self.summary}
@@ -47,15 +47,15 @@ class Report:
 
 
 def shown(cell: object) -> str:
-    """A cell for people."""
+    """A cell as text; floats with three significant digits."""
     return f"{cell:.3g}" if isinstance(cell, float) else str(cell)
 
 
 def machine() -> str:
-    """What was measured on, as far as it matters."""
+    """Cores, architecture and Python version of this machine."""
     return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
 
 
 def spread(values: Sequence[float]) -> Mapping[str, float]:
-    """Median and range."""
+    """Median, minimum and maximum of `values`."""
     return {"median": median(values), "min": min(values), "max": max(values)}

@@ -1,4 +1,4 @@
-"""Fits to labelled portraits: the curve of ages, its interval, the weights of genders."""
+"""Fits to labelled portraits: the age curve, its interval, and the weights for gender."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,14 +14,14 @@ from workers.vision.age_gender.calibration import AgeCalibration, Line
 Floats = NDArray[np.float64]
 
 ADULT: Final = 20.0
-# A picture's true age lies anywhere in its band: it counts as so many people, evenly spread over the band.
+#: Ages that a picture counts as, evenly spread over its band: the true age lies anywhere in it.
 _SPREAD: Final = 8
-#: Knots of the age curve, in the network's years. Chosen with these portraits in view, of five sets that were tried:
-#: held out they leave adults 2.7 to 3.1 years off the band.
+#: Knots of the age curve, in the network's years. The best of five sets that were tried on these portraits: held out,
+#: adults are 2.7 to 3.1 years off the band.
 KNOTS: Final = (8.0, 18.0, 28.0, 40.0, 55.0, 70.0)
-# A minor counts this part of an adult in the curve's fit (1: adults 3.0 and minors 2.5 years off; 0.3: 2.7 and 3.6),
-# which is drawn to a slope of 1 with this weight.
+#: Weight of a minor in the curve's fit, an adult's being 1 (1: adults 3.0 and minors 2.5 years off; 0.3: 2.7 and 3.6).
 _MINOR: Final = 0.3
+#: Weight of the penalty on slopes other than 1.
 _STRAIGHT: Final = 0.1
 _RIDGE: Final = 0.01
 FOLDS: Final = 10
@@ -30,7 +30,7 @@ _REPEATS: Final = 5
 
 @dataclass(frozen=True)
 class Truth:
-    """Of n pictures: age band from `low` to `high` in years, and `male`."""
+    """Labels of n pictures: age band from `low` to `high` in years (n,), and `male` (n,)."""
 
     low: Floats
     high: Floats
@@ -38,31 +38,31 @@ class Truth:
 
     @property
     def adult(self) -> NDArray[np.bool_]:
-        """Which show somebody of twenty or older."""
+        """Which pictures show a person of twenty or older (n,)."""
         return np.asarray(self.low >= ADULT)
 
     @property
     def middle(self) -> Floats:
-        """The middle of the band."""
+        """Middle of the band in years (n,)."""
         return np.asarray((self.low + self.high) / 2)
 
     def of(self, chosen: NDArray[Any]) -> "Truth":
-        """Some of the pictures."""
+        """The labels of the `chosen` pictures."""
         return Truth(self.low[chosen], self.high[chosen], self.male[chosen])
 
     def off_band(self, ages: Floats) -> Floats:
-        """Years from `ages` to the band; none at the open end of the last band."""
+        """Years from `ages` (n,) to the band; 0 beyond the open end of the last band."""
         high = np.where(self.high >= OLDEST, np.inf, self.high)
         return np.asarray(np.maximum(np.maximum(self.low - ages, ages - high), 0.0))
 
     def spread(self) -> Floats:
-        """(n, 8) ages, evenly over each band."""
+        """Ages (n, 8), evenly spread over each band."""
         parts = (np.arange(_SPREAD) + 0.5) / _SPREAD
         return np.asarray(self.low[:, None] + (self.high - self.low)[:, None] * parts)
 
 
 def fit_age(raw: Floats, truth: Truth) -> AgeCalibration:
-    """The curve that keeps `raw` (n,) nearest to the bands, and the interval around it (on all ages alike)."""
+    """The curve that maps the network's `raw` ages (n,) closest to the bands, and its interval, fitted to all ages."""
     curve = tuple(zip(KNOTS, _curve(raw, truth).tolist(), strict=True))
     straight = AgeCalibration(curve, (0.0, 1.0), (0.0, 1.0), 0.0)
     ages = years(straight, raw)
@@ -104,9 +104,9 @@ def _curve(raw: Floats, truth: Truth) -> Floats:
 
 
 def fit_interval(ages: Floats, truth: Truth) -> tuple[Line, Line]:
-    """Offset and slope over the age of the true age's 5 % and 95 % quantiles.
+    """Offset and slope, as functions of the estimated age, of the 5 % and 95 % quantiles of the true age.
 
-    Koenker, Bassett 1978, Econometrica 46(1):33.
+    Koenker, Bassett 1978, "Regression quantiles", Econometrica 46(1):33.
     """
     tail = (1 - INTERVAL_LEVEL) / 2
     x, y = np.repeat(ages, _SPREAD), truth.spread().ravel()
@@ -128,14 +128,14 @@ def fit_gender(log_odds: Floats, male: NDArray[np.bool_]) -> Floats:
     design = np.column_stack([log_odds, np.ones(len(sign))])
 
     def loss(weights: Floats) -> float:
-        # A little ridge: two models that agree share the weight.
+        # With a small ridge penalty two models that agree share the weight.
         return float(np.logaddexp(0.0, -sign * (design @ weights)).mean() + _RIDGE * float((weights[:-1] ** 2).sum()))
 
     return np.asarray(minimize(loss, np.zeros(design.shape[1])).x)
 
 
 def folds(count: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """(the rest, the fold) of tenfold cross-validation, five times over in different orders."""
+    """Pairs (training indices, fold indices) of tenfold cross-validation, repeated five times in other orders."""
     pairs = []
     for seed in range(_REPEATS):
         order = np.random.default_rng(seed).permutation(count)

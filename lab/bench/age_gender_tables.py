@@ -1,4 +1,4 @@
-"""Tables of age, gender and BMI on labelled portraits; what is fitted is told of portraits that it has not seen."""
+"""Tables of age, gender and BMI on labelled portraits; what is fitted is measured on portraits that were held out."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,15 +14,18 @@ from workers.vision.age_gender.age import BASELINE_YEARS
 from workers.vision.age_gender.gender import LEAST_PROBABILITY
 from workers.vision.bmi.proportions import BASELINE, INTERVAL_90, MEAN, PER_SD, index
 
-#: Level of the interval around a share that was counted.
+#: Level of the interval around a counted share.
 _LEVEL: Final = 0.9
 #: Groups of adults by the first year of their band.
 _GENDER_BANDS: Final = ((20.0, 40.0), (40.0, 60.0), (60.0, 70.0), (70.0, 200.0))
 
 
 @dataclass(frozen=True)
-class Faces:
-    """What each network says of n pictures, uncalibrated, by model; the truth; face ratios (m, 7) of frontal adults."""
+class ModelOutputs:
+    """Uncalibrated outputs of the models on n pictures, by model name; the truth; face ratios of frontal adults.
+
+    ages  (n,) years;  log_odds  (n,) of being male;  ratios  (m, 7)
+    """
 
     ages: dict[str, Floats]
     log_odds: dict[str, Floats]
@@ -31,7 +34,7 @@ class Faces:
 
 
 def age_table(model: str, raw: Floats, truth: Truth) -> Report:
-    """By band and by gender: years off the band and off its middle, beside a constant; whether the interval holds."""
+    """By band and by gender: years off the band and off its middle, beside a constant; coverage of the interval."""
     ages, inside, width = _held_out_ages(raw, truth)
     off, aside, constant = truth.off_band(ages), np.abs(ages - truth.middle), np.abs(BASELINE_YEARS - truth.middle)
     columns = (
@@ -71,7 +74,7 @@ def age_table(model: str, raw: Floats, truth: Truth) -> Report:
 
 
 def _held_out_ages(raw: Floats, truth: Truth) -> tuple[Floats, Floats, Floats]:
-    """Years (n,), the share of each band within the interval, and the interval's width."""
+    """Held-out ages (n,), the share of each band inside the interval (n,), and the interval's width (n,), years."""
     ages, inside, width, times = (np.zeros(len(raw)) for _ in range(4))
     for rest, fold in folds(len(raw)):
         fitted = fit_age(raw[rest], truth.of(rest))
@@ -86,34 +89,44 @@ def _held_out_ages(raw: Floats, truth: Truth) -> tuple[Floats, Floats, Floats]:
     return ages / times, inside / times, width / times
 
 
-def gender_table(models: tuple[str, ...], faces: Faces) -> Report:
-    """By gender and age: how many are told, how many of those rightly, and what the probability claimed."""
-    adult = faces.truth.adult
-    log_odds = np.stack([faces.log_odds[model] for model in models], axis=1)[adult]
-    male, low = faces.truth.male[adult], faces.truth.low[adult]
+def gender_table(models: tuple[str, ...], outputs: ModelOutputs) -> Report:
+    """By gender and age: coverage, the share right where reported, and the probability claimed."""
+    adult = outputs.truth.adult
+    log_odds = np.stack([outputs.log_odds[model] for model in models], axis=1)[adult]
+    male, low = outputs.truth.male[adult], outputs.truth.low[adult]
     held = _held_out_odds(log_odds, male)
     right = (held > 0) == male
     probability = 1 / (1 + np.exp(-np.abs(held)))
-    told = probability >= LEAST_PROBABILITY
-    columns = ("group", "portraits", "told", "right where told", "90 % interval of that", "claimed", "claim holds")
+    reported = probability >= LEAST_PROBABILITY
+    columns = (
+        "group",
+        "portraits",
+        "coverage",
+        "right where reported",
+        "90 % interval of that",
+        "claimed",
+        "claim holds",
+    )
     name = " + ".join(models)
     report = Report(f"vision-gender-{'-'.join(models)}", f"Gender by {name}, adults, held out", columns)
     rows = dict(_gender_groups(male, low))
     for group, own in rows.items():
-        report.add(group, int(own.sum()), _mean(told[own], 3), *_claim(right[own & told], probability[own & told]))
+        report.add(
+            group, int(own.sum()), _mean(reported[own], 3), *_claim(right[own & reported], probability[own & reported])
+        )
     named = [row for row in report.rows if row[0] not in {"all", "female", "male"} and isinstance(row[3], float)]
     worst = min(named, key=lambda row: float(str(row[3])), default=None)
     report.summary = {
-        "told": _mean(told, 3),
-        "right_where_told": _mean(right[told], 3),
-        "right_asked_always": _mean(right, 3),
+        "coverage": _mean(reported, 3),
+        "right_where_reported": _mean(right[reported], 3),
+        "right_at_full_coverage": _mean(right, 3),
         "majority": round(max(_mean(male, 3), 1 - _mean(male, 3)), 3),
         "worst_group": None if worst is None else {"group": worst[0], "right": worst[3], "claimed": worst[5]},
         "groups_whose_claim_fails": [row[0] for row in report.rows if row[6] == "no"],
     }
-    fifths = ", ".join(f"{said:g} → {true:g}" for said, true in _fifths(probability, right))
+    fifths = ", ".join(f"{claimed:g} → {true:g}" for claimed, true in _fifths(probability, right))
     report.notes.append(
-        f"Asked always: right in {_mean(right, 3):.1%}. Always the commoner gender: {report.summary['majority']:.1%}."
+        f"Right at full coverage: {_mean(right, 3):.1%}. Always the commoner gender: {report.summary['majority']:.1%}."
     )
     report.notes.append(f"Claimed probability and share right, by fifths: {fifths}.")
     weights = ", ".join(f"{value:.3f}" for value in fit_gender(log_odds, male))
@@ -140,7 +153,7 @@ def _gender_groups(male: NDArray[np.bool_], low: Floats) -> Iterator[tuple[str, 
 
 
 def _claim(right: NDArray[np.bool_], probability: Floats) -> tuple[object, ...]:
-    """Share right, its interval (Clopper, Pearson 1934), the mean probability claimed, and whether that lies within."""
+    """Share right, its interval (Clopper, Pearson 1934), the mean claimed probability, whether that is inside."""
     if not len(right):
         return "", "", "", ""
     interval = binomtest(int(right.sum()), len(right)).proportion_ci(_LEVEL)
@@ -150,7 +163,7 @@ def _claim(right: NDArray[np.bool_], probability: Floats) -> tuple[object, ...]:
 
 
 def bmi_table(measured: Floats) -> Report:
-    """What the face ratios are worth, on photos that can't be shipped; and what they say of these portraits."""
+    """Error of BMI from face ratios on photos that can't be shipped, and estimates on these portraits, ratios (m, 7)."""
     columns = ("method", "error on photos with stated height and weight, kg/m2", "estimates on these portraits")
     report = Report("vision-bmi", "BMI from the face's proportions", columns)
     found = np.array([MEAN + PER_SD * index(one) for one in measured])

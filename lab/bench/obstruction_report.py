@@ -1,8 +1,9 @@
 """`python -m lab.bench.obstruction_report FACES`: which free and covered faces are refused, by cover and by skin.
 
-Things are drawn over portraits (`lab.simulate.occluders`) that the network was not trained on; a mesh is looked for on
-each picture as in a clip's first frame, and the service's own check decides. A face that the mesh no longer finds is
-refused as well (`no_face`), and counted apart. The threshold is chosen on half of those portraits and told of the rest.
+Objects are drawn over portraits (`lab.simulate.occluders`) that the network was not trained on. A mesh is fitted to
+each picture as in a clip's first frame, and the service's own check decides. A face to which no mesh can be fitted any
+more is refused as well (`no_face`), and counted apart. The threshold is chosen on half of those portraits, and measured
+on the other half.
 """
 
 import argparse
@@ -40,18 +41,18 @@ DRAWN: Final = {
 }
 FREE: Final = ("free", "glasses", "beard", "darker")
 #: Portraits of the FairFace sample that show something before the face as they are: hands, a cup, a blanket, heads.
-#: Told by eye, from all that were not trained on, before their scores were looked at for all but the first four.
+#: Chosen by eye among all that were not trained on; all but the first four before their scores were known.
 REALLY_COVERED: Final = frozenset(
     f"fairface_{number}.jpg"
     for number in (
         "0036", "0124", "0338", "0491", "0016", "0028", "0161", "0184", "0198", "0345", "0361", "0444", "0487", "0524",
     )
 )  # fmt: skip
-#: A region of which this much is hidden counts as covered.
+#: Hidden share of a region from which on it counts as covered.
 COVERED: Final = 0.25
-#: Part of the covered faces with a mesh that must be refused: the highest threshold that does it, in such steps, is
-#: chosen.
-LEAST_REFUSED: Final = 0.9
+#: Share of the covered faces with a mesh that must be refused. The highest threshold that does so is chosen, in steps
+#: of `STEP`.
+MIN_REFUSED: Final = 0.9
 STEP: Final = 0.05
 #: Individual typology angle of the cheeks, in degrees, above which skin counts as light, and below which as dark.
 LIGHT, DARK = 35.0, 5.0
@@ -61,7 +62,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Person:
-    """A portrait by its number and file, as `lab.bench.vision` reads them."""
+    """A portrait by its number and file, as `lab.data.labelled_portraits` reads them."""
 
     index: int
     file: str
@@ -69,14 +70,18 @@ class Person:
 
     @property
     def chooses(self) -> bool:
-        """Whether the threshold is chosen on it; it is told of the others."""
+        """Whether the portrait belongs to the half on which the threshold is chosen."""
         return self.index // 4 % 2 == 0
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """n drawn pictures: kind, skin, part of a region that is hidden, whether a mesh was found, what the network says,
-    whether something real covers the face, and whether the threshold is chosen on it.
+    """n drawn pictures.
+
+    kind     what was drawn;  skin  light, medium or dark
+    hidden   hidden share of the region that is hidden most;  seen  whether a mesh was found
+    score    the network's output for the region that is covered most;  real  whether something real covers the face
+    chooses  whether the threshold is chosen on the picture
     """
 
     kind: NDArray[np.str_]
@@ -89,17 +94,17 @@ class Pictures:
 
     @property
     def free(self) -> Flags:
-        """Nothing covers the face."""
+        """Pictures in which nothing covers the face."""
         return np.isin(self.kind, list(FREE)) & ~self.real
 
     @property
     def covered(self) -> Flags:
-        """Something drawn covers a region."""
+        """Pictures in which a drawn object covers a region."""
         return (self.hidden >= COVERED) & ~self.real
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the tables; the last line is one JSON object."""
+    """Print the table; the last line printed is one JSON object."""
     parser = argparse.ArgumentParser(prog="python -m lab.bench.obstruction_report", description=__doc__)
     parser.add_argument("faces", type=Path)
     parser.add_argument("--most", type=int, default=1000, help="portraits to use at most")
@@ -111,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def obstruction(folder: Path, most: int = 1000) -> Report:
-    """The table of a folder's portraits."""
+    """The table for the held-out portraits of a folder, at most `most` of them."""
     portraits, labels, _ = load_portraits(folder)
     people = [
         Person(index, label["file"], portrait)
@@ -122,7 +127,7 @@ def obstruction(folder: Path, most: int = 1000) -> Report:
 
 
 def drawn(people: Sequence[Person]) -> Pictures:
-    """Every picture of everybody, looked at by mesh and network."""
+    """Draw every picture of every person, and measure it by mesh and network."""
     finder, meter = FaceFinder(), CoverMeter()
     rows: list[tuple[str, str, float, bool, float, bool, bool]] = []
     for person in people:
@@ -145,10 +150,10 @@ def drawn(people: Sequence[Person]) -> Pictures:
 
 
 def chosen_threshold(pictures: Pictures) -> float:
-    """The highest threshold at which enough of the covered faces of the choosing half are refused."""
+    """The highest threshold that refuses `MIN_REFUSED` of the covered faces in the choosing half."""
     own = pictures.score[pictures.chooses & pictures.covered & pictures.seen]
     steps = np.arange(1, round(1 / STEP)) * STEP
-    enough = [float(step) for step in steps if len(own) and float((own >= step).mean()) >= LEAST_REFUSED]
+    enough = [float(step) for step in steps if len(own) and float((own >= step).mean()) >= MIN_REFUSED]
     return round(max(enough, default=STEP), 2)
 
 
@@ -193,15 +198,15 @@ def table(pictures: Pictures) -> Report:
     }
     report.notes += [
         f"Threshold {COVERED_FAIL:g}; the other half of the portraits chooses {choice:g}: the highest at which "
-        f"{LEAST_REFUSED:.0%} of its covered faces with a mesh are refused.",
-        "Really covered: portraits with hands, a cup, a blanket or somebody's head before the face (told by eye, two "
+        f"{MIN_REFUSED:.0%} of its covered faces with a mesh are refused.",
+        "Really covered: portraits with hands, a cup, a blanket or another head before the face (chosen by eye, two "
         "pictures each, both halves). All other covers are drawn.",
     ]
     return report
 
 
 def tone(portrait: Portrait) -> str:
-    """Light, medium or dark skin by the cheeks' individual typology angle (Chardon et al. 1991); lamps mislead it."""
+    """Light, medium or dark skin by the cheeks' individual typology angle (Chardon et al. 1991); lamps affect it."""
     flat = flatten(portrait.rgb, portrait.landmarks)
     cheeks = np.concatenate([flat[30:40, 16:22].reshape(-1, 3), flat[30:40, 42:48].reshape(-1, 3)])
     lab = cv2.cvtColor((cheeks[None] / 255.0).astype(np.float32), cv2.COLOR_RGB2LAB)[0]
@@ -211,7 +216,7 @@ def tone(portrait: Portrait) -> str:
 
 
 def _hidden(mask: NDArray[np.float32], portrait: Portrait) -> float:
-    """How much of the region that is hidden most is."""
+    """Hidden share of the region of the face that is hidden most, by `mask` (h, w)."""
     flat = onto(portrait.landmarks[POINTS].astype(np.float64))
     laid = np.asarray(cv2.warpAffine(mask, flat, (64, 64), flags=cv2.INTER_AREA))
     places = np.asarray(cv2.resize(laid, (16, 16), interpolation=cv2.INTER_AREA)).ravel()

@@ -5,16 +5,22 @@ from pathlib import Path
 
 from lab.bench.liveness_report import liveness
 from lab.bench.obstruction_report import obstruction
-from lab.bench.vision import looks
+from lab.bench.vision import attribute_tables
 from lab.report import Report
 
 
-def seeing(faces: Path, models_dir: Path, clips: Path, impostors: int, real: Path | None = None) -> Iterator[Report]:
-    """Age, gender and BMI, obstruction, and liveness on so many simulated clips, filmed into `clips` once."""
-    tables, missed = looks(faces)
+def vision_reports(
+    faces: Path, models_dir: Path, clips: Path, liveness_clips: int, real: Path | None = None
+) -> Iterator[Report]:
+    """Tables of age, gender and BMI, of obstruction, and of liveness.
+
+    liveness_clips  simulated clips for liveness, rendered into `clips` unless they are there; 0 leaves liveness out
+    real            folder of recordings of living people, for liveness
+    """
+    tables, missed = attribute_tables(faces)
     for table in tables:
         table.notes.append(f"Portraits in which no face was found: {missed}.")
         yield table
     yield obstruction(faces)
-    if impostors:
-        yield from liveness(impostors, clips, faces, models_dir, real)
+    if liveness_clips:
+        yield from liveness(liveness_clips, clips, faces, models_dir, real)

@@ -1,9 +1,9 @@
 """`python -m lab.calibrate.liveness_weights FACES`: fit the liveness check's weights to simulated clips.
 
-Films the clips of the training seeds (it goes on where it stopped), reads their cues, and fits a logistic regression
-with and without MiniFASNet's texture; the living and all attacks together weigh the same. A weight is never negative:
-no cue speaks against what it is there to speak for. With `--write`, renews `workers/liveness/liveness.json`; error
-rates are told by `python -m lab.bench.liveness_report`, on other seeds and other people.
+Renders the clips of the training seeds (it continues where it stopped), reads their cues, and fits a logistic
+regression with and without MiniFASNet's texture; the living and all attacks together have the same weight. No weight is
+negative: a cue never counts against what it is evidence for. With `--write`, renews `workers/liveness/liveness.json`.
+`python -m lab.bench.liveness_report` measures error rates on other seeds and other people.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from lab.data.liveness_clips import Trial, trials
+from lab.data.liveness_clips import LivenessClip, simulated_clips
 from shared.settings import settings
 from workers.liveness.check import ONE_SIDED, Fusion, features
 from workers.liveness.cues import Cues
@@ -27,11 +27,11 @@ from workers.liveness.cues import Cues
 Floats = NDArray[np.float64]
 
 #: Features of the fusion without texture; with it, texture is one more.
-ALONE: Final = ("pulse", "blinks", "surroundings", *ONE_SIDED)
-#: No cue may speak louder, in log-odds: what simulated clips make certain is not certain. A film replayed has pulse and
-#: blinks; some people blink once a minute; doors have edges. The texture was learnt from real attacks, and a face that
-#: changes by no more than noise for many seconds is nobody's.
-MOST: Final = {
+WITHOUT_TEXTURE: Final = ("pulse", "blinks", "surroundings", *ONE_SIDED)
+#: Largest vote of each cue, log-odds: simulated clips overstate what is certain. A replayed film has pulse and blinks;
+#: some people blink once a minute; doors have edges. The texture was learnt from real attacks, and no living face
+#: changes by less than noise for many seconds.
+MAX_LOG_ODDS: Final = {
     "pulse": 1.5,
     "blinks": 1.0,
     "surroundings": 2.5,
@@ -40,26 +40,26 @@ MOST: Final = {
     "edges": 2.0,
     "texture": 4.0,
 }
-#: Cues whose 0 says something: nothing is known halfway between people and pictures. The others are 0 when undecided.
+#: Cues whose 0 is evidence: their neutral value lies halfway between people and pictures. That of the others is 0.
 COUNTED: Final = ("blinks",)
 _RIDGE: Final = 0.003
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Film, read, fit; the last line is one JSON object."""
+    """Render, read, fit; the last line printed is one JSON object."""
     parser = argparse.ArgumentParser(prog="python -m lab.calibrate.liveness_weights", description=__doc__)
     parser.add_argument("faces", type=Path)
     parser.add_argument("--count", type=int, default=98)
     parser.add_argument("--clips", type=Path, default=Path("bench-out/clips"))
     parser.add_argument("--write", action="store_true", help="renew workers/liveness/liveness.json")
     options = parser.parse_args(arguments)
-    found = trials(options.count, options.clips, options.faces, settings().models_path, report=False)
+    found = simulated_clips(options.count, options.clips, options.faces, settings().models_path, report=False)
     document: dict[str, Any] = {
         "made_by": {"command": "python -m lab.calibrate.liveness_weights FACES --write", "clips": len(found)},
-        "alone": asdict(fit(found, ALONE)),
+        "alone": asdict(fit(found, WITHOUT_TEXTURE)),
     }
-    if all(trial.cues.texture is not None for trial in found):
-        document["with_texture"] = asdict(fit(found, (*ALONE, "texture")))
+    if all(clip.cues.texture is not None for clip in found):
+        document["with_texture"] = asdict(fit(found, (*WITHOUT_TEXTURE, "texture")))
     if options.write:
         path = Path(str(files("workers.liveness") / "liveness.json"))
         path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **document}, indent=1) + "\n", "utf-8")
@@ -67,10 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def fit(found: Sequence[Trial], names: tuple[str, ...]) -> Fusion:
-    """The fusion of the named features that tells the living among the trials best."""
-    live = np.array([trial.live for trial in found])
-    known = [features(_without_texture(trial.cues, names)) for trial in found]
+def fit(found: Sequence[LivenessClip], names: tuple[str, ...]) -> Fusion:
+    """The fusion of the named features that best separates living clips from attacks."""
+    live = np.array([clip.live for clip in found])
+    known = [features(_without_texture(clip.cues, names)) for clip in found]
     weight = np.where(live, 0.5 / max(int(live.sum()), 1), 0.5 / max(int((~live).sum()), 1))
     neutral, scale, columns = {}, {}, []
     for name in names:
@@ -85,7 +85,7 @@ def fit(found: Sequence[Trial], names: tuple[str, ...]) -> Fusion:
         constant=round(float(weights[-1]), 4),
         weights={name: round(float(value) / scale[name], 4) for name, value in zip(names, weights, strict=False)},
         neutral={name: round(value, 4) for name, value in neutral.items()},
-        most={name: MOST[name] for name in names},
+        most={name: MAX_LOG_ODDS[name] for name in names},
     )
 
 
@@ -94,7 +94,7 @@ def _without_texture(cues: Cues, names: tuple[str, ...]) -> Cues:
 
 
 def _regression(design: Floats, positive: NDArray[np.bool_], weight: Floats) -> Floats:
-    """Ridge logistic regression with weights that are not negative, the last column's (the constant's) apart."""
+    """Ridge logistic regression; no weight is negative but the last column's, the constant's."""
     sign = np.where(positive, 1.0, -1.0)
 
     def loss(values: Floats) -> tuple[float, Floats]:

@@ -1,6 +1,6 @@
-"""Simulated clips of people and of pictures of people, for the check on liveness: the same seed gives the same clip.
+"""Simulated clips of people and of presentation attacks, for the liveness check: the same seed gives the same clip.
 
-Training and report take seeds from ranges that don't meet, and portraits of different people.
+Training and report take seeds from disjoint ranges, and portraits of different people.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from lab.data.fingerprint import workers_fingerprint
-from lab.data.vitals_clips import film
+from lab.data.vitals_clips import render
 from lab.simulate import ClipSpec
 from lab.simulate.cutout import NoFaceInPortrait, find_person
 from lab.simulate.mesh import CHEEKS, area
@@ -28,45 +28,45 @@ from workers.liveness.cues.texture import FASNET
 from workers.media.clip import open_clip
 from workers.vision.loaded_models import VisionModels, VisionOptions
 
-#: First seeds of the clips that the votes are fitted to, and of those that error rates are told of.
+#: First seed of the clips that weights are fitted to, and of those that error rates are measured on.
 TRAINING_SEED: Final = 3_000_000
 REPORT_SEED: Final = 4_000_000
 
-#: A print waved and bent, a film and a still on a screen, and a photograph that fills the camera's picture.
+#: Kinds of attack: a waved print, a bent print, a film and a still on a screen, a photograph that fills the picture.
 ATTACKS: Final = ("waved", "bent", "replayed", "shown", "still")
-# In each round: the living twice as often as any attack.
+#: Kinds in each round of seeds: the living twice as often as any attack.
 _ROUND: Final = ("live", "waved", "replayed", "live", "shown", "bent", "still")
 
-#: From this year on somebody is filmed.
-ADULT: Final = 20
+#: Youngest age band whose portraits are used.
+MIN_AGE_YEARS: Final = 20
 
 
 @dataclass(frozen=True)
-class Person:
-    """A picture of somebody (None: scikit-image's astronaut) and the Fitzpatrick type of skin that it shows."""
+class Subject:
+    """A picture of a person (None: scikit-image's astronaut), and the Fitzpatrick type of skin that it shows."""
 
     picture: Path | None
     skin_tone: int
 
 
-def people(folder: Path | None, *, report: bool) -> list[Person]:
-    """The people for training or for the report, from a folder with `labels.json`; without one the astronaut alone.
+def load_subjects(folder: Path | None, *, report: bool) -> list[Subject]:
+    """The subjects for training, or for the report, from a folder with `labels.json`; the astronaut alone for None.
 
-    The six types are sixths of the folder's adults by the individual typology angle of their cheeks (Chardon et al.
-    1991): pictures taken in whatever light tell who is darker than whom, and no more.
+    The six Fitzpatrick types are sixths of the folder's adults by the individual typology angle of their cheeks
+    (Chardon et al. 1991). In pictures taken in different light the angle gives an order, not the type itself.
     """
     if folder is None:
-        return [Person(None, 2)]
+        return [Subject(None, 2)]
     labels: list[dict[str, str]] = json.loads((folder / "labels.json").read_text("utf-8"))
-    adults = [label["file"] for label in labels if int(label["age_band"].rstrip("+").split("-")[0]) >= ADULT]
+    adults = [label["file"] for label in labels if int(label["age_band"].rstrip("+").split("-")[0]) >= MIN_AGE_YEARS]
     own = [folder / name for index, name in enumerate(adults) if (index % 2 == 1) == report]
-    angles = {path: angle for path in own if (angle := _angle(path)) is not None}
+    angles = {path: angle for path in own if (angle := _typology_angle(path)) is not None}
     lightest_first = sorted(angles, key=lambda path: -angles[path])
-    return [Person(path, 1 + 6 * place // len(lightest_first)) for place, path in enumerate(lightest_first)]
+    return [Subject(path, 1 + 6 * place // len(lightest_first)) for place, path in enumerate(lightest_first)]
 
 
-def _angle(path: Path) -> float | None:
-    """The cheeks' typology angle in degrees; None for a face that the simulator can't animate."""
+def _typology_angle(path: Path) -> float | None:
+    """Individual typology angle of the cheeks in degrees; None for a face that the simulator can't animate."""
     picture = read_picture(path)
     try:
         mesh, _ = find_person(picture)
@@ -82,20 +82,20 @@ def _angle(path: Path) -> float | None:
     return float(np.degrees(np.arctan2(lightness - 50.0, max(float(yellow), 1.0))))
 
 
-def spec(seed: int, cast: list[Person], duration_s: float = 15.0) -> ClipSpec:
-    """One clip's conditions: somebody of the cast, alive or pictured, in some light, moving more or less."""
+def liveness_spec(seed: int, subjects: list[Subject], duration_s: float = 15.0) -> ClipSpec:
+    """Conditions of one clip: a subject, alive or in an attack, with light, motion and codec drawn by the seed."""
     rng = np.random.default_rng([seed, 23])
-    person = cast[int(rng.integers(len(cast)))]
+    subject = subjects[int(rng.integers(len(subjects)))]
     codec = str(rng.choice(["h264", "vp8"], p=[0.6, 0.4]))
     return ClipSpec(
         seed=seed,
         kind=_ROUND[seed % len(_ROUND)],
-        portrait=person.picture,
-        portrait_skin_tone=person.skin_tone,
-        skin_tone=1 + seed % 6 if person.picture is None else person.skin_tone,
+        portrait=subject.picture,
+        portrait_skin_tone=subject.skin_tone,
+        skin_tone=1 + seed % 6 if subject.picture is None else subject.skin_tone,
         heart_rate=round(float(rng.uniform(50, 110)), 2),
         respiration_rate=round(float(rng.uniform(9, 24)), 2),
-        # Before a screen people blink 4 to 20 times a minute (Patel et al. 1991; Rosenfield 2011).
+        # At a screen people blink 4 to 20 times a minute (Patel et al. 1991; Rosenfield 2011).
         blink_rate=round(float(rng.uniform(4, 20)), 1),
         duration_s=duration_s,
         light=float(rng.choice([1.0, 0.5, 0.25], p=[0.5, 0.25, 0.25])),
@@ -108,8 +108,8 @@ def spec(seed: int, cast: list[Person], duration_s: float = 15.0) -> ClipSpec:
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One clip's kind and conditions, and its cues."""
+class LivenessClip:
+    """One clip's kind ("real" for a recording), seed and skin tone (0 for a recording), and its cues."""
 
     kind: str
     seed: int
@@ -118,36 +118,42 @@ class Trial:
 
     @property
     def live(self) -> bool:
-        """Whether somebody living was filmed."""
+        """Whether the clip shows a living person."""
         return self.kind in {"live", "real"}
 
 
-def trials(count: int, clips: Path, faces: Path | None, models_dir: Path, *, report: bool) -> list[Trial]:
-    """The first so many clips of training or of the report, filmed into `clips` where they are not there yet.
+def simulated_clips(
+    count: int, clips: Path, faces: Path | None, models_dir: Path, *, report: bool
+) -> list[LivenessClip]:
+    """The first `count` clips for training, or for the report, rendered into `clips` unless they are there.
 
-    Their cues are kept there as well, by the code that read them. MiniFASNet is asked where it is installed.
+    Their cues are kept beside them, under a name that changes with the code that reads them. MiniFASNet is run where it
+    is installed.
     """
-    cast, first = people(faces, report=report), REPORT_SEED if report else TRAINING_SEED
-    reader = Reader(models_dir)
+    subjects, first = load_subjects(faces, report=report), REPORT_SEED if report else TRAINING_SEED
+    reader = CueReader(models_dir)
     found = []
     for number in range(count):
-        shot = film(spec(first + number, cast), clips)
-        kept = shot.path.with_suffix(f".cues-{reader.mark}.json")
+        clip = render(liveness_spec(first + number, subjects), clips)
+        kept = clip.path.with_suffix(f".cues-{reader.fingerprint}.json")
         if not kept.is_file():
-            kept.write_text(json.dumps(asdict(reader.cues(shot.path))), "utf-8")
+            kept.write_text(json.dumps(asdict(reader.read(clip.path))), "utf-8")
         cues = Cues(**json.loads(kept.read_text("utf-8")))
-        found.append(Trial(shot.spec.kind, shot.spec.seed, shot.spec.skin_tone, cues))
+        found.append(LivenessClip(clip.spec.kind, clip.spec.seed, clip.spec.skin_tone, cues))
     return found
 
 
-def people_of(folder: Path, models_dir: Path) -> list[Trial]:
-    """Real clips, each of one living person."""
-    reader = Reader(models_dir)
-    return [Trial("real", 0, 0, reader.cues(path)) for path in sorted(folder.glob("*.mp4"))]
+def real_clips(folder: Path, models_dir: Path) -> list[LivenessClip]:
+    """The MP4 recordings of a folder, each of one living person."""
+    reader = CueReader(models_dir)
+    return [LivenessClip("real", 0, 0, reader.read(path)) for path in sorted(folder.glob("*.mp4"))]
 
 
-class Reader:
-    """Reads the cues of clips; MiniFASNet is asked where it is installed. `mark` changes with the code that reads."""
+class CueReader:
+    """Reads the liveness cues of clips, with MiniFASNet where it is installed.
+
+    `fingerprint` changes with the workers' code, the cues' code and the networks.
+    """
 
     def __init__(self, models_dir: Path) -> None:
         models = VisionModels.load(VisionOptions(models_dir))
@@ -155,9 +161,13 @@ class Reader:
         self._tracker = FaceTracker()
         code = sorted(Path(str(files("workers.liveness.cues"))).glob("*.py"))
         parts = [workers_fingerprint(), *(path.read_text("utf-8") for path in code), *sorted(self._networks)]
-        self.mark = hashlib.sha256("".join(parts).encode()).hexdigest()[:12]
+        self.fingerprint = hashlib.sha256("".join(parts).encode()).hexdigest()[:12]
 
-    def cues(self, path: Path) -> Cues:
-        """What a clip shows."""
+    def read(self, path: Path) -> Cues:
+        """The cues of a clip.
+
+        Raises:
+            ClipRejected: the clip can't be read.
+        """
         with open_clip(path) as clip:
             return cues_of(self._tracker.track(clip.frames(), (Branch.VISION,)), self._networks)

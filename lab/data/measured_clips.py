@@ -1,4 +1,7 @@
-"""One clip through the rppg branch: its conditions, its truth, and everything that the branch thought, as one row."""
+"""Measured clips: each simulated clip through the rppg branch, as one row (a JSON object) in a journal.
+
+A row has the clip's conditions and truth, its vitals, every estimator's rate and SNR, agreement and evidence.
+"""
 
 import json
 import os
@@ -12,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.data.fingerprint import workers_fingerprint
-from lab.data.vitals_clips import Film, film
+from lab.data.vitals_clips import RenderedClip, render
 from lab.simulate import ClipSpec
 from shared.observability.logging import silence_native_stderr
 from shared.schemas import Measure, VariabilityMeasures, Vital
@@ -31,7 +34,7 @@ from workers.rppg.vitals.hrv import MEASURES, beats_in, regular
 
 Row = dict[str, Any]
 
-#: Conditions of a clip that tables are made by.
+#: Conditions of a clip that are kept in its row.
 CONDITIONS: Final = (
     "kind", "skin_tone", "light", "motion", "codec", "bitrate_bps", "fps", "jitter", "heart_rate", "respiration_rate",
     "duration_s",
@@ -47,10 +50,13 @@ def rows(
     *,
     open_only: bool = False,
 ) -> Iterator[Row]:
-    """A row for each clip, filmed into `clips` where it is not there yet; in the order in which they are ready.
+    """A row for each clip, in the order in which they are ready; clips are rendered into `clips` unless they are there.
 
-    Rows that `journal` (JSON lines) holds are read from it, if the code that measured them is the code of now; the
-    others are measured and added. Several processes step behind whatever else the machine does.
+    Rows of `journal` (JSON lines) that were measured by the present code are read from it; the others are measured and
+    appended. With more than one process, all run at low priority.
+
+    specs      conditions of the clips, one for each seed
+    open_only  leave out models without an open licence
     """
     code = workers_fingerprint()
     wanted = {spec.seed: spec for spec in specs}
@@ -75,14 +81,14 @@ def _measured(specs: list[ClipSpec], clips: Path, how: tuple[Path, bool], proces
         yield from pool.imap_unordered(_row, [(spec, clips) for spec in specs])
 
 
-#: What a process measures with, loaded once.
+#: Models and face tracker of a worker process, loaded once.
 _tools: dict[str, Any] = {}
 
 
 def _prepare(models_dir: Path, open_only: bool, niceness: int) -> None:
     os.nice(niceness)
     silence_native_stderr()
-    # Every estimator, those as well that are here to be measured alone.
+    # Every estimator, including those that are only measured alone.
     names = frozenset(spec.name for spec in ESTIMATORS)
     _tools["models"] = RppgModels.load(models_dir, 1, open_only=open_only, only=names)
     _tools["tracker"] = FaceTracker()
@@ -90,14 +96,14 @@ def _prepare(models_dir: Path, open_only: bool, niceness: int) -> None:
 
 def _row(job: tuple[ClipSpec, Path]) -> Row:
     spec, clips = job
-    shot = film(spec, clips)
-    with open_clip(shot.path) as clip:
+    rendered = render(spec, clips)
+    with open_clip(rendered.path) as clip:
         track = _tools["tracker"].track(clip.frames())
-    return row_of(shot, track, _tools["models"])
+    return row_of(rendered, track, _tools["models"])
 
 
 def read_rows(journal: Path) -> list[Row]:
-    """The rows of a journal; a line that a killed process left half written is left out."""
+    """All rows of a journal; empty without the file. An incomplete last line is left out."""
     if not journal.is_file():
         return []
     found = []
@@ -109,16 +115,17 @@ def read_rows(journal: Path) -> list[Row]:
     return found
 
 
-def row_of(shot: Film, track: FaceTrack, models: RppgModels) -> Row:
-    """Everything that tables and calibration need of one clip."""
-    spec, truth = shot.spec, shot.truth
-    every = _once_each(models)
+def row_of(rendered: RenderedClip, track: FaceTrack, models: RppgModels) -> Row:
+    """The row of a rendered clip and its face track; `models` must include every estimator to be measured."""
+    spec, truth = rendered.spec, rendered.truth
+    every = _with_cached_waves(models)
     kept = {spec.name for spec in ESTIMATORS if spec.kept}
-    asked = replace(every, estimators={name: run for name, run in every.estimators.items() if name in kept})
-    examined = examine(track, asked, thorough=True)
-    seen = examined if isinstance(examined, Examined) else None
-    told = None if seen is None else Examined(seen.traces, pulse_of(seen.traces, asked.estimators))
-    vitals = measure_rppg(track, asked, examined=told).vitals
+    default = replace(every, estimators={name: run for name, run in every.estimators.items() if name in kept})
+    result = examine(track, default, thorough=True)
+    thorough = result if isinstance(result, Examined) else None
+    # As the service does it: networks run only where the signal estimators leave a doubt.
+    served = None if thorough is None else Examined(thorough.traces, pulse_of(thorough.traces, default.estimators))
+    vitals = measure_rppg(track, default, examined=served).vitals
     row: Row = {
         "seed": spec.seed,
         "conditions": {name: getattr(spec, name) for name in CONDITIONS},
@@ -126,52 +133,53 @@ def row_of(shot: Film, track: FaceTrack, models: RppgModels) -> Row:
         "checks": {name: check.reason for name, check in track.checks.items() if check.reason is not None},
         "vitals": {name: _vital(vital) for name, vital in vitals.items()},
     }
-    if seen is not None and told is not None:
-        row["estimates"] = {_name(estimate): estimate.rate_per_min for estimate in seen.pulse.estimates}
-        row["snr_db"] = {_name(estimate): estimate.snr_db for estimate in seen.pulse.estimates}
+    if thorough is not None and served is not None:
+        row["estimates"] = {_name(estimate): estimate.rate_per_min for estimate in thorough.pulse.estimates}
+        row["snr_db"] = {_name(estimate): estimate.snr_db for estimate in thorough.pulse.estimates}
         for name in every.estimators.keys() - kept:
-            spectrum = spectrum_of(every.estimators[name](seen.traces), seen.traces.fs)
+            spectrum = spectrum_of(every.estimators[name](thorough.traces), thorough.traces.fs)
             row["estimates"][name] = 60 * spectrum.peak_hz()
             row["snr_db"][name] = snr_db(spectrum, spectrum.peak_hz())
-        row["asked"] = [estimate.name for estimate in told.pulse.estimates if estimate.part is None]
-        row |= _of_pulse(told.pulse)
-        row["beats"] = _of_beats(beats_in(told.pulse))
-        signal = {name: run for name, run in asked.estimators.items() if name not in NEURAL}
+        row["estimators_run"] = [estimate.name for estimate in served.pulse.estimates if estimate.part is None]
+        row |= _of_pulse(served.pulse)
+        row["beats"] = _of_beats(beats_in(served.pulse))
+        signal = {name: run for name, run in default.estimators.items() if name not in NEURAL}
         colours = {name: run for name, run in signal.items() if name in BY_COLOUR}
         for name, chosen in (("alone", signal), ("colours", colours)):
             if chosen:
-                row[name] = _of_pulse(pulse_of(seen.traces, chosen))
+                row[name] = _of_pulse(pulse_of(thorough.traces, chosen))
         row["networks"] = [
-            _of_pulse(pulse_of(seen.traces, so_far, thorough=True)) for so_far in _turn_by_turn(asked.estimators)
+            _of_pulse(pulse_of(thorough.traces, so_far, thorough=True))
+            for so_far in _after_each_network_stage(default.estimators)
         ]
     return row
 
 
-def _turn_by_turn(estimators: dict[str, Estimator]) -> Iterator[dict[str, Estimator]]:
-    """The estimators asked after each turn in which there is a network."""
+def _after_each_network_stage(estimators: dict[str, Estimator]) -> Iterator[dict[str, Estimator]]:
+    """The estimators that have run after each stage of the cascade that includes a network."""
     for turn in sorted({TURNS[name] for name in estimators if name in NEURAL}):
         yield {name: run for name, run in estimators.items() if TURNS[name] <= turn}
 
 
 def _name(estimate: Estimate) -> str:
-    """The estimator's name, and after a full stop the part of the face that it is of, if it is of one."""
+    """The estimator's name, followed by a full stop and the part of the face for estimates of a part."""
     return estimate.name if estimate.part is None else f"{estimate.name}.{estimate.part}"
 
 
-def _once_each(models: RppgModels) -> RppgModels:
-    """The models, each estimator answering once: for one clip's traces alone."""
+def _with_cached_waves(models: RppgModels) -> RppgModels:
+    """The models with each estimator's wave cached: for one clip's traces alone."""
 
-    def once(run: Estimator) -> Estimator:
-        answers: list[NDArray[np.float64]] = []
+    def cached(run: Estimator) -> Estimator:
+        waves: list[NDArray[np.float64]] = []
 
-        def answer(traces: Traces) -> NDArray[np.float64]:
-            if not answers:
-                answers.append(run(traces))
-            return answers[0]
+        def wave(traces: Traces) -> NDArray[np.float64]:
+            if not waves:
+                waves.append(run(traces))
+            return waves[0]
 
-        return answer
+        return wave
 
-    return replace(models, estimators={name: once(run) for name, run in models.estimators.items()})
+    return replace(models, estimators={name: cached(run) for name, run in models.estimators.items()})
 
 
 def _of_pulse(pulse: Pulse) -> Row:
@@ -183,7 +191,10 @@ def _of_pulse(pulse: Pulse) -> Row:
 
 
 def _of_beats(beats: Beats) -> Row | None:
-    """What beats give, told or not: what is told was chosen by the errors that are fitted to it."""
+    """Measures of the beats, whether or not they are reported; None without a regular rhythm.
+
+    Reported beats alone would be a biased sample: they are chosen by the errors that are fitted to these.
+    """
     if not regular(beats):
         return None
     measures = {name: MEASURES[name](beats) for name in ("sdnn_ms", "rmssd_ms", "mean_ibi_ms")}

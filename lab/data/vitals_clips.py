@@ -1,7 +1,7 @@
-"""Simulated clips to calibrate and to measure on: the same seed gives the same conditions and the same clip.
+"""Simulated clips to calibrate and to measure vitals on: the same seed gives the same clip.
 
-Calibration and measurement take seeds from ranges that don't meet, so that no figure is told of a clip that was fitted.
-Filming is most of the cost, so a clip that was filmed stays in a folder, under a name that its conditions give it.
+Calibration and measurement take seeds from disjoint ranges, so that no reported figure is of a clip that was fitted to.
+Rendering is most of the cost, so clips are kept in a folder under a name that is made of their conditions.
 """
 
 import hashlib
@@ -16,21 +16,21 @@ import numpy as np
 
 from lab.simulate import ClipSpec, simulate
 
-#: First seeds of the clips that thresholds are fitted to, and of those that figures are told of.
+#: First seed of the clips that thresholds are fitted to, and of those that are measured on.
 CALIBRATION_SEED: Final = 1_000_000
 MEASUREMENT_SEED: Final = 2_000_000
 
-#: What must never be given a heart rate.
+#: Kinds of clip for which no heart rate may be reported.
 NEGATIVES: Final = ("still", "waved", "wall", "noise", "frozen", "flicker", "screen", "covered", "face_leaves")
-#: Those of them in which a face is seen throughout, and no part of it pulses: what the pulse itself must be told from.
+#: Negatives in which a face is visible throughout and no part of it pulses: the pulse gate alone can refuse them.
 PULSELESS: Final = ("still", "waved", "frozen", "flicker", "screen")
 
-#: A resting heart varies by about a twentieth of its interval, and less the faster it beats.
+#: Range of SDNN in ms: at rest about a twentieth of the beat interval, less in a fast heart.
 _VARIABILITY_MS: Final = (12.0, 60.0)
 
 
 def live_spec(seed: int, duration_s: float = 15.0) -> ClipSpec:
-    """A living person under conditions drawn from the grid: tone x light x motion x codec and bitrate x frame rate."""
+    """A living person; skin tone, light, motion, codec, bitrate and frame rate are drawn by the seed."""
     rng = np.random.default_rng([seed, 17])
     heart_rate = float(rng.uniform(42, 180))
     sdnn = float(np.exp(rng.uniform(*np.log(_VARIABILITY_MS))))
@@ -57,14 +57,14 @@ def live_spec(seed: int, duration_s: float = 15.0) -> ClipSpec:
 
 
 def negative_spec(seed: int, kinds: tuple[str, ...] = NEGATIVES, duration_s: float = 15.0) -> ClipSpec:
-    """What has no pulse to be told, of each kind in turn, under conditions drawn as for the living."""
+    """A scene without a pulse to report, of each kind in turn, under conditions drawn as for the living."""
     live = live_spec(seed, duration_s)
     return ClipSpec(
         **{
             **{name: getattr(live, name) for name in live.__dataclass_fields__},
             "kind": kinds[seed % len(kinds)],
             "skin_tone": 1 + (seed // len(kinds)) % 6,
-            # A rate that a heart has: what beats at it is the likelier mistaken for one.
+            # A plausible heart rate: flicker at such a rate is more easily mistaken for a pulse.
             "heart_rate": round(float(np.random.default_rng([seed, 18]).uniform(50, 120)), 2),
             "fps": min(live.fps, 30.0),
         }
@@ -72,36 +72,40 @@ def negative_spec(seed: int, kinds: tuple[str, ...] = NEGATIVES, duration_s: flo
 
 
 @dataclass(frozen=True)
-class Film:
-    """A clip that was filmed: its conditions, its file, and the simulator's account of it (`lab.simulate.Truth`)."""
+class RenderedClip:
+    """A rendered clip: its conditions, its file, and its truth as JSON (`lab.simulate.Truth`)."""
 
     spec: ClipSpec
     path: Path
     truth: dict[str, Any]
 
 
-def film(spec: ClipSpec, folder: Path) -> Film:
-    """Film the clip into the folder, or find it there."""
+def render(spec: ClipSpec, folder: Path) -> RenderedClip:
+    """The clip of `spec` in `folder`; rendered unless it is there.
+
+    Raises:
+        ValueError: the spec can't be rendered.
+    """
     suffix = ".mp4" if spec.codec in {None, "h264"} else ".webm"
-    mark = hashlib.sha256(repr(spec).encode()).hexdigest()[:8]
-    path = folder / f"{spec.kind}-{spec.seed}-{mark}{suffix}"
-    told = path.with_suffix(".truth.json")
-    if not (path.is_file() and told.is_file()):
+    digest = hashlib.sha256(repr(spec).encode()).hexdigest()[:8]
+    path = folder / f"{spec.kind}-{spec.seed}-{digest}{suffix}"
+    truth = path.with_suffix(".truth.json")
+    if not (path.is_file() and truth.is_file()):
         folder.mkdir(parents=True, exist_ok=True)
-        # A killed process leaves nothing behind that looks like a clip.
-        making = folder / f"{path.stem}.{os.getpid()}{suffix}"
-        simulate(making, spec)
-        making.with_suffix(".truth.json").rename(told)
-        making.rename(path)
-    return Film(spec, path, json.loads(told.read_text("utf-8")))
+        # Renamed when complete, so that a killed process leaves no partial clip.
+        partial = folder / f"{path.stem}.{os.getpid()}{suffix}"
+        simulate(partial, spec)
+        partial.with_suffix(".truth.json").rename(truth)
+        partial.rename(path)
+    return RenderedClip(spec, path, json.loads(truth.read_text("utf-8")))
 
 
 def specs(live: int, negatives: int, first_seed: int, kinds: tuple[str, ...] = NEGATIVES) -> Iterator[ClipSpec]:
-    """So many clips of each, living and not in turns, so that a part of them is a sample too."""
+    """Conditions of `live` living clips and `negatives` negatives, interleaved so that any prefix is a fair sample."""
     made = [0, 0]
     wanted = (live, negatives)
     for _ in range(sum(wanted)):
-        # Whoever is furthest behind comes next.
+        # The group with the smaller share done comes next.
         kind = min((index for index in range(2) if made[index] < wanted[index]), key=lambda k: made[k] / wanted[k])
         seed = first_seed + made[kind]
         made[kind] += 1
