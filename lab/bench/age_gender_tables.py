@@ -163,7 +163,7 @@ def _claim(right: NDArray[np.bool_], probability: Floats) -> tuple[object, ...]:
 
 
 def bmi_table(measured: Floats) -> Report:
-    """Error of BMI from face ratios on photos that can't be shipped, and estimates on these portraits, ratios (m, 7)."""
+    """Published error of BMI from face ratios, and the spread of estimates on these portraits, ratios (m, 7)."""
     columns = ("method", "error on photos with stated height and weight, kg/m2", "estimates on these portraits")
     report = Report("vision-bmi", "BMI from the face's proportions", columns)
     found = np.array([MEAN + PER_SD * index(one) for one in measured])

@@ -1,4 +1,4 @@
-"""The words of MP4 and WebM, to say things with that no encoder says."""
+"""Building blocks of MP4 and WebM files, to write what no encoder writes."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -7,7 +7,7 @@ FTYP: Final = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"
 
 
 def box(name: bytes, *content: bytes, size: int | None = None) -> bytes:
-    """An MP4 box; `size` where it lies about itself."""
+    """An MP4 box; `size` overrides the declared size."""
     body = b"".join(content)
     return (len(body) + 8 if size is None else size).to_bytes(4, "big") + name + body
 
@@ -38,7 +38,7 @@ def track(
     references: bytes | None = None,
     matrix: tuple[int, ...] = (0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000),
 ) -> bytes:
-    """A track of one sample at byte 24 of the file; every part of it can be another."""
+    """A track of one sample at byte 24 of the file; every part can be replaced."""
     header = full(b"tkhd", u32(0, 0, number, 0, 1000, 0, 0, 0, 0), u32(*matrix), u16(size[0], 0, size[1], 0), flags=3)
     entry = box(codec, bytes(6), u16(1), bytes(16), u16(*size), bytes(50), extra)
     if kind == b"soun":
@@ -62,7 +62,7 @@ def track(
 
 
 def movie(*tracks: bytes, extra: bytes = b"", duration: int = 1000) -> bytes:
-    """A whole MP4 of tracks."""
+    """An MP4 file of tracks."""
     header = full(
         b"mvhd", u32(0, 0, 1000, duration, 0x10000), u16(0x100, 0), bytes(8),
         u32(0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000), bytes(24), u32(len(tracks) + 1),
@@ -71,16 +71,16 @@ def movie(*tracks: bytes, extra: bytes = b"", duration: int = 1000) -> bytes:
 
 
 def number(value: int) -> bytes:
-    """An unsigned number in as few bytes as it takes."""
+    """An unsigned integer in as few bytes as possible."""
     return value.to_bytes(max((value.bit_length() + 7) // 8, 1), "big")
 
 
-#: A size that says "until something else begins".
+#: The EBML size "unknown": the element ends where another begins.
 UNKNOWN: Final = b"\x01\xff\xff\xff\xff\xff\xff\xff"
 
 
 def element(name: int, *content: bytes, size: bytes | None = None) -> bytes:
-    """An EBML element; `size` where it lies about itself."""
+    """An EBML element; `size` overrides the declared size."""
     body = b"".join(content)
     return number(name) + (((1 << 56) | len(body)).to_bytes(8, "big") if size is None else size) + body
 
@@ -95,7 +95,7 @@ def webm(
     segment_size: bytes | None = UNKNOWN,
     scale: int = 1_000_000,
 ) -> bytes:
-    """A whole WebM: head, one video track, whatever `extra` holds, clusters."""
+    """A WebM file: header, one video track, `extra` elements, clusters."""
     head = element(0x1A45DFA3, element(0x4282, b"webm"), element(0x4287, number(4)), element(0x4285, number(2)))
     picture = element(0xE0, element(0xB0, number(size[0])), element(0xBA, number(size[1])))
     one = element(
@@ -112,13 +112,13 @@ def webm(
 
 
 def cluster(time: int, blocks: Iterable[tuple[int, bytes]], *, size: bytes | None = None) -> bytes:
-    """A cluster of simple blocks, each with its time from the cluster's."""
+    """A cluster of simple blocks, each with its time in ms relative to the cluster's."""
     simple = [element(0xA3, b"\x81", (at % 65536).to_bytes(2, "big"), b"\x80", data) for at, data in blocks]
     return element(0x1F43B675, element(0xE7, number(time)), *simple, size=size)
 
 
 def vp8_key_frame(width: int, height: int, rest: int = 60) -> bytes:
-    """The head of a VP8 key frame of any size up to 16383, and zeros for the rest."""
+    """The header of a VP8 keyframe of any size up to 16383, followed by `rest` zeros."""
     first_part = max(rest - 20, 1)
     tag = (first_part << 5) | 0x10
     return (

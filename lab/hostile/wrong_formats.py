@@ -1,4 +1,4 @@
-"""Files that are something else: other containers, two formats at once, other codecs, sound alone, a cover picture."""
+"""Files in wrong formats: other containers and codecs, two formats at once, sound alone, a cover picture."""
 
 import io
 import zipfile
@@ -18,7 +18,7 @@ _SCRIPT: Final = b"ffconcat version 1.0\nfile '/etc/passwd'\n"
 _PAGE: Final = b"<!doctype html><script>fetch('https://example.org')</script>"
 _SDP: Final = b"v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n"
 
-#: Container, codec, picture's format.
+#: Container, codec, pixel format.
 _CONTAINERS: Final = (
     *(("avi", "mpeg4", "yuv420p"), ("flv", "flv", "yuv420p"), ("mpegts", "mpeg2video", "yuv420p")),
     *(
@@ -36,7 +36,7 @@ _CONTAINERS: Final = (
     ),
     *(("ogg", "theora", "yuv420p"), ("yuv4mpegpipe", "rawvideo", "yuv420p"), ("mxf", "mpeg2video", "yuv420p")),
 )
-#: Codecs that their container takes and we do not.
+#: Codecs that the container allows and the service rejects.
 _CODECS: Final = (
     *(
         ("mp4", "mpeg4", "yuv420p"),
@@ -56,7 +56,7 @@ _CODECS: Final = (
     *(("matroska", "msmpeg4", "yuv420p"), ("matroska", "wmv2", "yuv420p"), ("matroska", "mjpeg", "yuvj420p")),
     *(("matroska", "theora", "yuv420p"), ("matroska", "dirac", "yuv420p"), ("matroska", "snow", "yuv420p")),
 )
-#: Formats of accepted codecs that no camera has.
+#: Pixel formats of accepted codecs that no camera produces.
 _FORMATS: Final = (
     *(("mp4", "libx264", name) for name in ("yuv444p", "yuv422p", "yuv420p10le", "yuv444p10le", "gray", "gray10le")),
     *(("mp4", "libx265", name) for name in ("yuv444p", "yuv422p12le", "yuv444p12le", "gray12le", "gbrp", "gbrp12le")),
@@ -65,8 +65,8 @@ _FORMATS: Final = (
 )
 
 
-def strangers() -> Iterator[tuple[str, bytes]]:
-    """Each by name; what this FFmpeg cannot write is left out."""
+def wrong_formats() -> Iterator[tuple[str, bytes]]:
+    """Names and contents; formats that this FFmpeg can't write are left out."""
     yield from _other_formats()
     for container, codec, pixels in (*_CONTAINERS, *_CODECS, *_FORMATS):
         size = (720, 480) if codec == "dvvideo" else (352, 288)

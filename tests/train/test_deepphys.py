@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lab.data.example import Example
 from lab.train.deepphys.learn import Plan, chunk_of, derivative_of, loss_of, train, wave_by
-from lab.train.deepphys.network import DeepPhys, saved
+from lab.train.deepphys.network import DeepPhys, save
 from tests.unit.pulse.test_checkpoint import deepphys_weights
 from workers.models.build import model_file
 from workers.models.checkpoint import read_checkpoint
@@ -82,7 +82,7 @@ def test_checkpoints_of_rppg_toolbox_load_and_ours_have_its_names(tmp_path: Path
         name: value.shape for name, value in theirs.items()
     }
     network.load_state_dict({name: torch.from_numpy(value) for name, value in theirs.items()})
-    kept = read_checkpoint(saved(network, tmp_path / "deepphys.pth"))
+    kept = read_checkpoint(save(network, tmp_path / "deepphys.pth"))
     assert all(np.array_equal(kept[name], value) for name, value in theirs.items())
 
 
@@ -90,7 +90,7 @@ def test_checkpoints_of_rppg_toolbox_load_and_ours_have_its_names(tmp_path: Path
 def test_the_exported_network_answers_as_the_trained_one_whole_and_in_halves(tmp_path: Path, side: int) -> None:
     torch.manual_seed(1)
     network = DeepPhys(side).eval()
-    exported = open_network(model_file("deepphys", saved(network, tmp_path / "deepphys.pth").parent), threads=1)
+    exported = open_network(model_file("deepphys", save(network, tmp_path / "deepphys.pth").parent), threads=1)
     motion, appearance = inputs_of(pulsing(0, 24).crops, side)
     wide = {36: 7, 72: 16}[side]
     left = torch.zeros(64, wide, wide)
@@ -165,7 +165,7 @@ def test_a_run_begins_with_the_weights_it_is_given(tmp_path: Path, examples: lis
     still = Plan(**{**QUICK.__dict__, "steps": 1, "rate": 0.0})
     torch.manual_seed(9)
     given = DeepPhys(36)
-    start = saved(given, tmp_path / "start.pth")
+    start = save(given, tmp_path / "start.pth")
     train(still, examples[:5], examples[5:], tmp_path / "run", start=start)
     kept = read_checkpoint(tmp_path / "run" / "deepphys.pth")
     assert all(np.array_equal(kept[name], value.numpy()) for name, value in given.state_dict().items())

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from lab.train.bmi.evaluate import interval_90, report_of
-from lab.train.bmi.face_pictures import crops
+from lab.train.bmi.face_pictures import face_squares
 from lab.train.bmi.learn import Labelled, Plan, head_of, train, with_new_head
 from lab.train.bmi.people import Face, Part
 from workers.models.vit import BmiCard, open_vit
@@ -28,27 +28,29 @@ def run(
     on_round: Callable[[int, float], None] = lambda _round, _mae: None,
     say: Callable[[str], None] = lambda _line: None,
 ) -> dict[str, Any]:
-    """Train on some of the people on `faces` and measure on those kept out; gives the figures and the files' paths.
+    """Train on some of the people in `faces`, and measure on those held out; returns the figures and the files' paths.
 
-    What is measured is what was written, read again as a worker reads it.
+    The measurement reads the written files as a worker does.
 
-    Raises ValueError for too few of them, CheckpointUnreadable for a backbone that is none.
+    Raises:
+        ValueError: too few faces are left for a part.
+        CheckpointUnreadable: the backbone is not a ViT of torchvision.
     """
     torch.set_num_threads(threads)
     folder.mkdir(parents=True, exist_ok=True)
     constant = float(np.mean([face.bmi for face in faces if face.part == "train"] or [0.0]))
     module, side, _ = with_new_head(backbone, card, constant, plan.seed)
     seen: dict[Part, list[tuple[Face, Path]]] = {"train": [], "validation": [], "test": []}
-    for face, file in crops(faces, side, card.crop, folder / "cache"):
+    for face, file in face_squares(faces, side, card.crop, folder / "cache"):
         if file is None:
-            say(f"{face.picture.name} is left out: no face is seen on it")
+            say(f"{face.picture.name} is left out: no face is found on it")
             continue
         seen[face.part].append((face, file))
     for part, found in seen.items():
         if len(found) < 2:
             raise ValueError(f"{len(found)} faces are left for {part}: the table is too small")
     say(", ".join(f"{len(found)} faces for {part}" for part, found in seen.items()))
-    told = train(
+    summary = train(
         module, plan, _labelled(seen["train"]), _labelled(seen["validation"]), folder / "log.csv", on_round=on_round
     )
     weights = folder / "bmi.pth"
@@ -75,7 +77,7 @@ def run(
     )
     report.write(folder)
     say(report.markdown)
-    return {"weights": str(weights), **told, "groups": report.summary}
+    return {"weights": str(weights), **summary, "groups": report.summary}
 
 
 def _labelled(seen: Sequence[tuple[Face, Path]]) -> Labelled:
@@ -83,7 +85,7 @@ def _labelled(seen: Sequence[tuple[Face, Path]]) -> Labelled:
 
 
 def _beside(folder: Path, backbone: Path) -> None:
-    """A head alone is read with its backbone beside it."""
+    """Link the backbone beside the head's file, where workers look for it."""
     link = folder / backbone.name
     if link.resolve() != backbone.resolve():
         link.unlink(missing_ok=True)

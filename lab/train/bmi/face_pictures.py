@@ -1,4 +1,4 @@
-"""Pictures become the squares that the workers' network sees, and those become many."""
+"""Pictures as the squares that the workers' network sees, and varied copies of them."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ from workers.vision.alignment import square
 
 Picture = NDArray[np.uint8]
 
-#: How far copies differ from a picture, as the original's training had it: degrees, shear, and factors.
+#: Ranges of the variations, as in the original's training: degrees, shear, and factors.
 _TURN_DEG: Final = 5.0
 _SHEAR: Final = 0.14
 _BRIGHTNESS: Final = (0.6, 1.4)
@@ -25,9 +25,13 @@ _CONTRAST: Final = (0.8, 1.2)
 _SATURATION: Final = (0.8, 1.2)
 
 
-def crops(faces: Iterable[Face], side: int, around: float, cache: Path) -> Iterator[tuple[Face, Path | None]]:
-    """Each face with the file of its square (side, side, 3) RGB, `around` sides of the mesh's box, as the workers cut
-    it; None where no face is seen. What was cut before lies in `cache`, by the picture's content.
+def face_squares(faces: Iterable[Face], side: int, around: float, cache: Path) -> Iterator[tuple[Face, Path | None]]:
+    """Each face with the file of its square (side, side, 3) uint8 RGB as the workers cut it; None without a face.
+
+    `around` is the square's side in sides of the mesh's box. Squares are kept in `cache` under the picture's hash.
+
+    Raises:
+        SystemExit: a file is not a picture.
     """
     cache.mkdir(parents=True, exist_ok=True)
     with closing(FaceFinder()) as finder:
@@ -41,7 +45,7 @@ def crops(faces: Iterable[Face], side: int, around: float, cache: Path) -> Itera
 
 
 def varied(face: Picture, rng: np.random.Generator) -> Picture:
-    """A copy (side, side, 3), mirrored or not, a little turned, sheared, lighter, harder, more colourful or less."""
+    """A copy (side, side, 3) with random mirroring, rotation, shear, brightness, contrast and saturation."""
     side = face.shape[0]
     if rng.random() < 0.5:
         face = face[:, ::-1]

@@ -1,4 +1,4 @@
-"""How far estimators are from the pulse that was recorded beside the clips, in the field's own figures."""
+"""`facevitals train test`: errors of estimators against the pulse that was recorded beside the clips."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +22,12 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One estimator on one stretch: its rate and the recorded one (/min), SNR in dB at the recorded rate and its second
-    harmonic, and MACC.
+class Evaluation:
+    """One estimator in one window of the recording `name`.
+
+    rate_per_min, true_per_min  estimated and recorded heart rate
+    snr_db                      SNR at the recorded rate and its second harmonic
+    macc                        see `macc`
     """
 
     estimator: str
@@ -38,9 +41,10 @@ class Answer:
 def estimators_of(
     names: Iterable[str], network: Path | None, models_dir: Path, threads: int = 1
 ) -> dict[str, Estimator]:
-    """DeepPhys by the file `network` (.pth or .onnx; None: the installed one), and others by name.
+    """DeepPhys from the file `network` (.pth or .onnx; None: the installed one), and other estimators by name.
 
-    Raises ValueError for a file that holds no DeepPhys, and for a name that is unknown or not installed.
+    Raises:
+        ValueError: the file is not a DeepPhys, or a name is unknown or not installed.
     """
     wanted = frozenset(names) | ({"deepphys"} if network is None else frozenset())
     models = RppgModels.load(models_dir, threads, only=wanted)
@@ -62,20 +66,20 @@ def estimators_of(
     return {**models.estimators, "deepphys": own}
 
 
-def answers(
-    name: str, held: Prepared, estimators: Mapping[str, Estimator], window_s: float | None = None
-) -> Iterable[Answer]:
-    """Every estimator on a recording, or on each stretch of so many seconds of it."""
-    n = len(held.bvp)
-    length = n if window_s is None else min(n, round(window_s * held.traces.fs))
+def evaluate(
+    name: str, recording: Prepared, estimators: Mapping[str, Estimator], window_s: float | None = None
+) -> Iterable[Evaluation]:
+    """Every estimator on a recording, or on each of its windows of `window_s` seconds."""
+    n = len(recording.bvp)
+    length = n if window_s is None else min(n, round(window_s * recording.traces.fs))
     for start in range(0, n - length + 1, length):
-        traces = held.traces.part(start, start + length)
-        true = pulse_wave(held.bvp[start : start + length], traces.fs)
+        traces = recording.traces.part(start, start + length)
+        true = pulse_wave(recording.bvp[start : start + length], traces.fs)
         true_hz = spectrum_of(true, traces.fs).peak_hz()
         for estimator, estimate in estimators.items():
             wave = whole(estimate(traces))
             spectrum = spectrum_of(wave, traces.fs)
-            yield Answer(
+            yield Evaluation(
                 estimator, name, 60 * spectrum.peak_hz(), 60 * true_hz, snr_db(spectrum, true_hz), macc(wave, true)
             )
 
@@ -84,59 +88,59 @@ def macc(wave: Floats, true: Floats) -> float:
     """Maximum amplitude of the cross-correlation of two standardised waves (n,) over all circular lags, in [0, 1].
 
     Cho, Julier, Bianchi-Berthouze 2019, "Instant stress: detection of perceived mental stress through smartphone
-    photoplethysmography and thermal imaging", JMIR Mental Health 6(4); as rPPG-Toolbox counts it.
+    photoplethysmography and thermal imaging", JMIR Mental Health 6(4); as rPPG-Toolbox computes it.
     """
     together = np.fft.irfft(np.fft.rfft(wave) * np.conj(np.fft.rfft(true)), len(wave)) / len(wave)
     return float(np.abs(together).max())
 
 
-def report_of(found: Sequence[Answer]) -> Report:
-    """MAE, RMSE, MAPE, Pearson's r of the rates, SNR and MACC, by estimator."""
-    columns = ("estimator", "stretches", "MAE /min", "RMSE /min", "MAPE %", "Pearson r", "SNR dB", "MACC")
+def report_of(found: Sequence[Evaluation]) -> Report:
+    """MAE, RMSE, MAPE and Pearson's r of the rates, SNR and MACC, by estimator."""
+    columns = ("estimator", "windows", "MAE /min", "RMSE /min", "MAPE %", "Pearson r", "SNR dB", "MACC")
     report = Report("train-test", "Estimators against the recorded pulse", columns)
-    for estimator in dict.fromkeys(answer.estimator for answer in found):
-        own = [answer for answer in found if answer.estimator == estimator]
-        told, true = (np.array([getattr(a, name) for a in own]) for name in ("rate_per_min", "true_per_min"))
-        error = told - true
-        varied = len(own) > 2 and min(float(told.std()), float(true.std())) > 1e-9
+    for estimator in dict.fromkeys(each.estimator for each in found):
+        own = [each for each in found if each.estimator == estimator]
+        rate, true = (np.array([getattr(each, name) for each in own]) for name in ("rate_per_min", "true_per_min"))
+        error = rate - true
+        varied = len(own) > 2 and min(float(rate.std()), float(true.std())) > 1e-9
         row = {
             "mae": float(np.abs(error).mean()),
             "rmse": float(np.sqrt((error**2).mean())),
             "mape": float(100 * (np.abs(error) / true).mean()),
-            "pearson": float(np.corrcoef(told, true)[0, 1]) if varied else None,
-            "snr_db": float(np.mean([answer.snr_db for answer in own])),
-            "macc": float(np.mean([answer.macc for answer in own])),
+            "pearson": float(np.corrcoef(rate, true)[0, 1]) if varied else None,
+            "snr_db": float(np.mean([each.snr_db for each in own])),
+            "macc": float(np.mean([each.macc for each in own])),
         }
         report.add(estimator, len(own), *("" if value is None else value for value in row.values()))
         report.summary[estimator] = {name: None if v is None else round(v, 3) for name, v in row.items()}
-    report.notes.append("No stretch is refused; the service abstains where estimators leave a doubt.")
+    report.notes.append("No window is refused; the service abstains where estimators leave a doubt.")
     return report
 
 
-def bland_altman(found: Sequence[Answer], path: Path) -> Path:
-    """Difference against mean of told and recorded rate, with bias and limits of agreement, one panel an estimator.
+def bland_altman(found: Sequence[Evaluation], path: Path) -> Path:
+    """Plot the difference of estimated and recorded rate against their mean, one panel for each estimator.
 
-    Bland, Altman 1986, "Statistical methods for assessing agreement between two methods of clinical measurement",
-    Lancet 327(8476):307.
+    With bias and limits of agreement. Bland, Altman 1986, "Statistical methods for assessing agreement between two
+    methods of clinical measurement", Lancet 327(8476):307.
     """
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    names = list(dict.fromkeys(answer.estimator for answer in found))
+    names = list(dict.fromkeys(each.estimator for each in found))
     figure, panels = plt.subplots(
         1, len(names), figsize=(4.2 * len(names), 4), sharey=True, squeeze=False, constrained_layout=True
     )
     for panel, name in zip(panels[0], names, strict=True):
-        told, true = np.array([(a.rate_per_min, a.true_per_min) for a in found if a.estimator == name]).T
-        error = told - true
+        rate, true = np.array([(each.rate_per_min, each.true_per_min) for each in found if each.estimator == name]).T
+        error = rate - true
         bias, spread = float(error.mean()), 1.96 * float(error.std(ddof=1)) if len(error) > 1 else 0.0
-        panel.plot((told + true) / 2, error, ".", color="tab:red")
+        panel.plot((rate + true) / 2, error, ".", color="tab:red")
         for level, style in ((bias, "-"), (bias - spread, "--"), (bias + spread, "--")):
             panel.axhline(level, color="0.4", linewidth=1, linestyle=style)
         panel.set(title=f"{name}: {bias:+.1f} ± {spread:.1f} /min", xlabel="mean of both, /min")
-    panels[0][0].set_ylabel("told less recorded, /min")
+    panels[0][0].set_ylabel("estimated minus recorded, /min")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -1,8 +1,8 @@
-"""Crops of faces that pulse, as the workers would cut them out of a clip: rendered straight at that size.
+"""Crops of pulsating faces as the workers would cut them out of a clip, rendered directly at that size.
 
-What a whole simulated clip (`lab.simulate`) shows of the face, at a fraction of its cost: skin that pulses, a head
-that moves, lids and lips, light that drifts and flickers, a camera's response, its noise, and a real encoder. Every
-condition is drawn at random, more widely than rooms and cameras differ.
+They show what a simulated clip (`lab.simulate`) shows of the face, at a fraction of its cost: skin with a pulse, a
+moving head, lids and lips, light that drifts and flickers, a camera's response, its noise, and a real encoder. Every
+condition is drawn at random, over a wider range than real rooms and cameras have.
 """
 
 import tempfile
@@ -25,20 +25,22 @@ from workers.face.crops import CROP_SIDE
 from workers.media.downscale import halved, halvings
 from workers.rppg.signals.traces import GRID_HZ
 
-#: Rates that hearts are given, /min.
+#: Range of heart rates, /min.
 RATES_PER_MIN: Final = (40.0, 180.0)
-#: Sides of the crop in the clip, pixels: a face 100 to 190 pixels high.
+#: Sides of the crop in the clip, pixels: faces 100 to 190 pixels high.
 _SIDES: Final = (128, 144, 176, 208, 240)
-#: Bits a pixel and frame: 640 x 480 at 30 frames a second and 2.5 Mbit/s has 0.27, of which a face gets more than its
-#: share.
+#: Range of bits per pixel and frame. 640 x 480 at 30 frames a second and 2.5 Mbit/s has 0.27, and a face gets more than
+#: the average.
 _BITS: Final = (0.06, 1.0)
-#: Share of the clips that show no pulse: what moves and flickers on a still.
+#: Share of clips without a pulse: motion and flicker on a still.
 PULSELESS: Final = 0.08
 
 
 def render(face: Face, duration_s: float, rng: np.random.Generator, driver: Floats | None) -> Example:
-    """One clip's crops. `driver`: a wave recorded by contact, on the grid of `GRID_HZ`, one beat being about 1 high;
-    without it `lab.simulate.physiology` makes one.
+    """Render one clip of `face`, `duration_s` seconds long.
+
+    `driver` is a recorded contact wave on the grid of `GRID_HZ`, an average beat being about 1 high; without it the
+    pulse comes from `lab.simulate.physiology`.
     """
     fps = float(rng.choice([30.0, 25.0, 20.0], p=[0.76, 0.14, 0.1]))
     count = round(duration_s * fps)
@@ -59,16 +61,16 @@ def render(face: Face, duration_s: float, rng: np.random.Generator, driver: Floa
         )
     if rng.random() < PULSELESS:
         pulse, bvp = np.zeros_like(pulse), np.zeros_like(bvp)
-    frames = _filmed(_shot(face, times, pulse, breath, rng), times, fps, rng)
+    frames = _encoded(_camera_frames(face, times, pulse, breath, rng), times, fps, rng)
     nearest = np.clip(np.searchsorted(times, grid), 1, len(times) - 1)
     nearest -= (grid - times[nearest - 1]) < (times[nearest] - grid)
     return Example(frames[np.minimum(nearest, len(frames) - 1)], bvp.astype(np.float32))
 
 
-def _shot(
+def _camera_frames(
     face: Face, times: Floats, pulse: Floats, breath: Floats, rng: np.random.Generator
 ) -> list[NDArray[np.uint8]]:
-    """The face's square in every frame as the camera reads it, before it is encoded."""
+    """The face's square in every frame as the camera reads it, before encoding."""
     side = int(rng.choice(_SIDES))
     linear, eyes, mouth = face.linear, face.eyes[..., None], face.mouth[..., None]
     depth = float(np.exp(rng.normal(0.1, 0.5)))
@@ -97,7 +99,7 @@ def _shot(
 
 
 def _places(times: Floats, pulse: Floats, breath: Floats, side: int, rng: np.random.Generator) -> Floats:
-    """(n, 2, 3): where the face's square lies in each frame."""
+    """Affine map (n, 2, 3) of the face's square into each frame."""
     motion = float(np.exp(rng.uniform(np.log(0.1), np.log(4.0)))) if rng.random() < 0.9 else 0.0
     unit = SIDE * SHOWN / 1.25
 
@@ -111,7 +113,7 @@ def _places(times: Floats, pulse: Floats, breath: Floats, side: int, rng: np.ran
     wide = 1 + sway(0.006)
     size = np.exp(rng.normal(0, 0.08)) * (1 + sway(0.004, high_hz=0.2))
     if rng.random() < 0.15:
-        # The workers' box jumps after a face that has left it.
+        # The workers' box jumps when a face has left it.
         across = across + rng.normal(0, 0.08) * (times > rng.uniform(0, times[-1]))
     scale = size * side / (SIDE * SHOWN)
     turns = np.empty((len(times), 2, 3))
@@ -130,7 +132,7 @@ def _blinking(times: Floats, rng: np.random.Generator) -> Floats:
 
 
 class _Light:
-    """Level, colour and direction of the light in each frame; a lamp or a screen that flickers, where there is one."""
+    """Level, colour and direction of the light in each frame; with some probability a flickering lamp or screen."""
 
     def __init__(self, times: Floats, side: int, rng: np.random.Generator) -> None:
         drift = float(np.exp(rng.uniform(np.log(0.001), np.log(0.05))))
@@ -154,7 +156,7 @@ class _Light:
 
 
 def _camera(side: int, rng: np.random.Generator) -> Sensor:
-    """A sensor in some room's light, with a contrast and a gamma of its own."""
+    """A sensor in light of a random level, with a random contrast and gamma."""
     camera = sensor(side, side, float(np.exp(rng.uniform(np.log(0.15), 0))), rng)
     value = (np.arange(len(camera.codes)) / camera.scale) ** 2 - camera.floor
     code = to_srgb(value) ** rng.uniform(0.8, 1.2)
@@ -162,13 +164,13 @@ def _camera(side: int, rng: np.random.Generator) -> Sensor:
     return replace(camera, codes=np.round(np.clip(bent, 0, 1) * 255).astype(np.uint8))
 
 
-def _filmed(frames: list[NDArray[np.uint8]], times: Floats, fps: float, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The frames through an encoder and back, most of them, and cut down as the workers do it: (n, 72, 72, 3)."""
+def _encoded(frames: list[NDArray[np.uint8]], times: Floats, fps: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The frames, most of them through an encoder and back, scaled down as the workers do it: (n, 72, 72, 3)."""
     if rng.random() < 0.85:
         codec, suffix = ("h264", ".mp4") if rng.random() < 0.55 else ("vp8", ".webm")
         bits = float(np.exp(rng.uniform(*np.log(_BITS))))
         side = len(frames[0])
-        # A container keeps whole ticks, so that two frames of a trembling clock may not meet.
+        # Even times, since containers store whole ticks and jittered frames could share one.
         even = np.arange(len(times)) / fps
         with tempfile.TemporaryDirectory(prefix="facevitals-train-") as folder:
             path = Path(folder) / f"crop{suffix}"
@@ -190,6 +192,6 @@ def _decoded(path: Path) -> list[NDArray[np.uint8]]:
 
 
 def _small(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """As `workers.face.crops` does it."""
+    """A frame scaled down as `workers.face.crops` does it, (72, 72, 3)."""
     part = halved(frame, halvings(len(frame), 2 * CROP_SIDE))
     return np.asarray(cv2.resize(part, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,4 +1,4 @@
-"""A series of rendered clips on disk: the same seed gives the same series, and nothing is rendered twice."""
+"""Rendered clips on disk: the same seed gives the same clips, and existing files are not rendered again."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -21,22 +21,26 @@ from workers.rppg.signals.traces import GRID_HZ
 
 Floats = NDArray[np.float64]
 
-#: Share of drawn faces, and of pulses that were recorded by contact where some are given.
+#: Share of drawn faces, and share of recorded contact pulses where some are given.
 _DRAWN: Final = 0.15
 _RECORDED: Final = 0.35
-#: Of so many portraits one is seen in validation alone.
-_KEPT_OUT: Final = 12
-#: No portrait: a drawn face.
-_NOBODY: Final = "nobody"
+#: One in this many portraits is used for validation only.
+_HELD_OUT_EVERY: Final = 12
+#: Source of a clip that shows a drawn face instead of a portrait.
+_DRAWN_FACE: Final = "drawn"
 #: Sampling rate of the contact waves, Hz (BIDMC, Pimentel et al. 2017).
 _WAVES_HZ: Final = 125
 
 
 @dataclass(frozen=True)
 class Series:
-    """What to render: `count` clips of `duration_s`; `validation` takes faces that training never shows.
+    """What to render.
 
-    `portraits` is a folder of pictures, `waves` an .npz whose arrays named `…_ppg` were recorded at 125 Hz.
+    count, seed  number of clips, and the seed that they are drawn by
+    duration_s   length of each clip
+    validation   whether to use the faces that training never shows
+    portraits    folder of pictures; without one all faces are drawn
+    waves        an .npz with arrays `…_ppg` of contact PPG at 125 Hz
     """
 
     count: int
@@ -46,14 +50,14 @@ class Series:
     portraits: Path | None = None
     waves: Path | None = None
 
-    def kept_out(self, count: int) -> "Series":
-        """A series to validate on: other faces, other seeds."""
+    def held_out(self, count: int) -> "Series":
+        """A series to validate on: other faces, another seed."""
         return replace(self, count=count, seed=self.seed + 1, validation=True)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One clip of a series: the portrait it shows, and the file in which it will lie."""
+    """One clip of a series: the portrait that it shows, and the file that it is written to."""
 
     series: Series
     index: int
@@ -61,27 +65,29 @@ class Job:
     path: Path
 
 
-def planned(series: Series, folder: Path) -> list[Job]:
-    """The clips of the series and the files in which they will lie, whether they are there yet or not."""
-    places: list[Path | str] = [_NOBODY, *faces.portraits_in(series.portraits)]
+def plan_jobs(series: Series, folder: Path) -> list[Job]:
+    """The clips of the series and their files in `folder`, whether or not they exist."""
+    places: list[Path | str] = [_DRAWN_FACE, *faces.portraits_in(series.portraits)]
     sources = [
-        source for index, source in enumerate(places) if (index % _KEPT_OUT == _KEPT_OUT - 1) == series.validation
+        source
+        for index, source in enumerate(places)
+        if (index % _HELD_OUT_EVERY == _HELD_OUT_EVERY - 1) == series.validation
     ]
     common = fingerprint(Path(rendered_crops.__file__), Path(faces.__file__), Path(__file__), series.waves)
     jobs = []
     for index in range(series.count):
         rng = np.random.default_rng([series.seed, index, int(series.validation), 7])
-        source = sources[int(rng.integers(len(sources)))] if sources and rng.random() >= _DRAWN else _NOBODY
+        source = sources[int(rng.integers(len(sources)))] if sources and rng.random() >= _DRAWN else _DRAWN_FACE
         name = fingerprint(common, series.seed, index, series.duration_s, series.validation, source)
         jobs.append(Job(series, index, source, folder / f"{name}.npz"))
     return jobs
 
 
 @contextmanager
-def studio(jobs: Sequence[Job], processes: int) -> Iterator[Callable[[Path], Path]]:
-    """Renders in processes of their own, in order, while its body runs; what it gives waits for a file.
+def rendering(jobs: Sequence[Job], processes: int) -> Iterator[Callable[[Path], Path]]:
+    """Render missing files in `processes` processes, in order, while the context is open.
 
-    A clip that can't be rendered raises its error from the wait.
+    Yields a function that waits for a file and returns its path; it raises the error of a clip that can't be rendered.
     """
     missing = [job for job in jobs if not job.path.is_file()]
     with get_context("spawn").Pool(max(processes, 1), _prepare) as pool:
@@ -118,7 +124,10 @@ def _render(job: Job) -> None:
 
 
 def recorded_wave(path: Path, duration_s: float, rng: np.random.Generator) -> Floats:
-    """(n,) some seconds of a contact wave on the grid, played faster or slower; a beat is about 1 high."""
+    """A random part of a contact PPG on the grid, (duration_s · GRID_HZ,), at 0.6 to 1.8 times its speed.
+
+    An average beat is about 1 high.
+    """
     with np.load(path) as held:
         names = sorted(name for name in held if name.endswith("_ppg"))
         wave = held[names[int(rng.integers(len(names)))]].astype(np.float64)

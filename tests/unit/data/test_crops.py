@@ -7,7 +7,7 @@ import numpy as np
 from lab.data.example import Example
 from lab.train.deepphys import rendered_crops
 from lab.train.deepphys.faces import drawn_face
-from lab.train.deepphys.rendered_dataset import Series, planned
+from lab.train.deepphys.rendered_dataset import Series, plan_jobs
 from workers.rppg.signals.filters import pulse_wave
 
 
@@ -39,13 +39,13 @@ def test_faces_to_validate_on_are_not_learnt_from(tmp_path: Path) -> None:
     for index in range(30):
         (tmp_path / f"{index:02}.jpg").write_bytes(bytes([index]))
     series = Series(400, 1, portraits=tmp_path)
-    learnt, kept_out = (
-        {job.source for job in planned(part, tmp_path) if isinstance(job.source, Path)}
-        for part in (series, series.kept_out(100))
+    learnt, held_out = (
+        {job.source for job in plan_jobs(part, tmp_path) if isinstance(job.source, Path)}
+        for part in (series, series.held_out(100))
     )
     assert learnt
-    assert kept_out
-    assert not learnt & kept_out
+    assert held_out
+    assert not learnt & held_out
 
 
 def test_an_example_comes_back_as_it_was(tmp_path: Path) -> None:

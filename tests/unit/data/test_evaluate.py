@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab.train.deepphys.evaluate import Answer, bland_altman, estimators_of, macc, report_of
+from lab.train.deepphys.evaluate import Evaluation, bland_altman, estimators_of, macc, report_of
 from tests.unit.data.layouts import pulse_at
 from workers.rppg.signals.filters import standardise
 
 
 def test_errors_are_counted_as_the_field_counts_them(tmp_path: Path) -> None:
     found = [
-        Answer("green", str(index), told, true, 3.0, 0.8)
-        for index, (told, true) in enumerate([(60.0, 60.0), (84.0, 80.0), (97.0, 100.0)])
+        Evaluation("green", str(index), rate, true, 3.0, 0.8)
+        for index, (rate, true) in enumerate([(60.0, 60.0), (84.0, 80.0), (97.0, 100.0)])
     ]
     figures = report_of(found).summary["green"]
     assert figures["mae"] == pytest.approx(7 / 3, abs=1e-3)

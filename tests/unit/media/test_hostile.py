@@ -8,30 +8,30 @@ from pathlib import Path
 
 import pytest
 
-from lab.hostile.__main__ import MOST_CPU_S, MOST_MB
+from lab.hostile.__main__ import MAX_CPU_S, MAX_MB
 from lab.hostile.bombs import mp4_bombs, packet_bombs, table_bombs, webm_bombs
 from lab.hostile.containers import box, cluster, full, movie, track, u32, vp8_key_frame, webm
+from lab.hostile.decode_probe import DecodeProbe, Outcome
 from lab.hostile.mutate import mutations
 from lab.hostile.seeds import encoded
-from lab.hostile.trial import Ending, Prober
 from workers.media.mp4_index import IndexRefused, look_through
 
-Try = Callable[[bytes], Ending]
+Try = Callable[[bytes], Outcome]
 
 
-@pytest.fixture(name="prober", scope="module")
-def _prober() -> Iterator[Prober]:
-    prober = Prober()
-    yield prober
-    prober.close()
+@pytest.fixture(name="probe", scope="module")
+def _probe() -> Iterator[DecodeProbe]:
+    probe = DecodeProbe()
+    yield probe
+    probe.close()
 
 
 @pytest.fixture(name="try_out")
-def _try_out(prober: Prober, tmp_path: Path) -> Try:
-    def try_out(content: bytes) -> Ending:
+def _try_out(probe: DecodeProbe, tmp_path: Path) -> Try:
+    def try_out(content: bytes) -> Outcome:
         path = tmp_path / "clip"
         path.write_bytes(content)
-        return prober.try_out(path)
+        return probe.run(path)
 
     return try_out
 
@@ -41,19 +41,19 @@ def _clip() -> bytes:
     return encoded("mp4", "libx264", encoding={"preset": "ultrafast"})
 
 
-def assert_well(name: str, ending: Ending) -> None:
-    assert ending.with_reason, f"{name}: {ending}"
-    assert ending.cpu_s <= MOST_CPU_S, f"{name}: {ending}"
-    assert ending.peak_mb <= MOST_MB, f"{name}: {ending}"
+def assert_well(name: str, outcome: Outcome) -> None:
+    assert outcome.is_clean, f"{name}: {outcome}"
+    assert outcome.cpu_s <= MAX_CPU_S, f"{name}: {outcome}"
+    assert outcome.peak_mb <= MAX_MB, f"{name}: {outcome}"
 
 
 def test_mutated_clips_end_with_a_reason(try_out: Try, clip: bytes) -> None:
     webms = encoded("webm", "libvpx", encoding={"deadline": "realtime", "cpu-used": "8"})
-    endings = {}
+    outcomes = {}
     for name, content in islice(mutations({"h264.mp4": clip, "vp8.webm": webms}, seed=7), 200):
-        endings[name] = try_out(content)
-        assert_well(name, endings[name])
-    assert len({ending.how for ending in endings.values()}) >= 4
+        outcomes[name] = try_out(content)
+        assert_well(name, outcomes[name])
+    assert len({outcome.how for outcome in outcomes.values()}) >= 4
 
 
 def test_bombs_in_metadata_and_packets_end_with_a_reason(try_out: Try) -> None:
@@ -66,10 +66,10 @@ def test_bombs_in_metadata_and_packets_end_with_a_reason(try_out: Try) -> None:
 def test_a_bomb_of_8192_pixels_square_takes_neither_a_second_nor_150_megabytes(try_out: Try) -> None:
     bomb = encoded("mp4", "libx264", size=(8192, 8192), frames=1, encoding={"preset": "ultrafast"})
     for content in (bomb, bomb.replace(b"\x20\x00\x20\x00", b"\x00\x40\x00\x40")):
-        ending = try_out(content)
-        assert ending.how == "clip_too_large"
-        assert ending.cpu_s < 1.0
-        assert ending.peak_mb < 150
+        outcome = try_out(content)
+        assert outcome.how == "clip_too_large"
+        assert outcome.cpu_s < 1.0
+        assert outcome.peak_mb < 150
 
 
 @pytest.mark.parametrize("count", [2_000_001, 50_000_000, 170_000_000])
@@ -77,10 +77,10 @@ def test_an_index_of_samples_that_are_not_there_is_not_believed(try_out: Try, co
     """579 bytes took 1.8 GB."""
     tables = full(b"stts", u32(1, count, 1)) + full(b"ctts", u32(1, count, 1)) + full(b"stsc", u32(1, 1, count, 1))
     content = movie(track(tables=tables + full(b"stco", u32(1, 24)) + full(b"stsz", u32(1, count))))
-    ending = try_out(content)
-    assert ending.how == "clip_too_large"
-    assert "samples" in ending.detail
-    assert ending.peak_mb < 100
+    outcome = try_out(content)
+    assert outcome.how == "clip_too_large"
+    assert "samples" in outcome.detail
+    assert outcome.peak_mb < 100
 
 
 def test_samples_hidden_in_an_unknown_box_of_a_lying_size_are_found(tmp_path: Path) -> None:
@@ -149,9 +149,9 @@ def test_pictures_at_one_and_the_same_time_count_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [(4096, 2), (2, 4096)])
 def test_a_strip_is_refused_before_the_face_detector_stumbles_over_it(try_out: Try, size: tuple[int, int]) -> None:
-    ending = try_out(encoded("mp4", "libx264", size=size, encoding={"preset": "ultrafast"}))
-    assert ending.how == "clip_undecodable"
-    assert "strip" in ending.detail
+    outcome = try_out(encoded("mp4", "libx264", size=size, encoding={"preset": "ultrafast"}))
+    assert outcome.how == "clip_undecodable"
+    assert "strip" in outcome.detail
 
 
 def _segfault(path: Path) -> int:
@@ -166,9 +166,9 @@ def _hang(path: Path) -> int:
 def test_the_trial_notices_crashes_and_hangs_and_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "clip"
     for read, content, how in ((_segfault, b"crash", "crashed SIGSEGV"), (_hang, b"hang", "hung")):
-        prober = Prober(read, hung_s=2.0)
+        probe = DecodeProbe(read, hung_s=2.0)
         path.write_bytes(content)
-        assert prober.try_out(path).how == how
+        assert probe.run(path).how == how
         path.write_bytes(b"fine")
-        assert prober.try_out(path).how == "decoded"
-        prober.close()
+        assert probe.run(path).how == "decoded"
+        probe.close()
