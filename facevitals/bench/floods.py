@@ -218,7 +218,7 @@ async def _attack_once(attack: Callable[[], Pieces], port: int, answers: Counter
             await asyncio.sleep(0)
         await asyncio.wait((reading,), timeout=5)
     except ConnectionError:
-        # What was answered before may still lie in the buffer.
+        # Earlier responses may still be in the buffer.
         await asyncio.wait((reading,), timeout=1)
     finally:
         answers[reading.result() if reading.done() else "none"] += 1

@@ -77,7 +77,7 @@ def deepphys(
     with learning(steps) as (show, say):
         told = run(
             plan, Sources(data or (), count, portraits, waves), out, start=start, resume=resume, threads=threads,
-            processes=processes, on_step=lambda step, value: show(step, f"loss {value:.3f}"), say=say,
+            processes=processes, on_step=lambda step, value: show(step, f"loss {value:.3f}"), log_line=say,
         )  # fmt: skip
     console.print(
         f"Written to {told['network']}; workers take deepphys.pth, beside it, from {analysis_settings().models_path}"

@@ -82,19 +82,19 @@ def sitting(body: Body, times_s: Floats, motion: float, blink_rate: float, rng: 
     def sway(size: float, low_hz: float = 0.03, high_hz: float = 0.4) -> Floats:
         return motion * size * wander(times_s, low_hz, high_hz, rng)
 
-    seen = observe(body, times_s)
+    wave = observe(body, times_s)
     ahead = body.pulse(times_s + 0.01)
     behind = body.pulse(times_s - 0.01)
-    rise = -0.5 * BREATH_RISE * BREATH_NOD * seen.lung_volume
+    rise = -0.5 * BREATH_RISE * BREATH_NOD * wave.lung_volume
     return Posture(
         across=sway(0.012),
-        down=sway(0.005) + rise - RECOIL * seen.values,
+        down=sway(0.005) + rise - RECOIL * wave.values,
         roll=sway(np.radians(0.6)),
         yaw=sway(np.radians(1.0)),
-        pitch=sway(np.radians(0.6)) - 0.002 * seen.lung_volume,
+        pitch=sway(np.radians(0.6)) - 0.002 * wave.lung_volume,
         nearer=sway(0.004, 0.02, 0.2),
-        breath=seen.lung_volume,
-        pulse=seen.values,
+        breath=wave.lung_volume,
+        pulse=wave.values,
         pulse_speed=(ahead - behind) / 0.02,
         lids=_blinking(times_s, blink_rate, rng),
         shift_across=np.zeros(len(times_s)),

@@ -71,13 +71,13 @@ def retoned(linear: Image, parts: SkinMaps, have: int, want: int) -> Image:
     """
     if have == want:
         return linear
-    seen = np.median(linear[parts.skin > 0.8], axis=0)
-    level = seen.mean() / skin_colour(have).mean()
+    skin = np.median(linear[parts.skin > 0.8], axis=0)
+    level = skin.mean() / skin_colour(have).mean()
     # The new type's hue is taken for a distant type, the person's own hue is kept for a near one.
     own_hue = 1 - min(abs(want - have) / 3, 1)
-    target = level * skin_colour(want) * (seen / (level * skin_colour(have))) ** own_hue
+    target = level * skin_colour(want) * (skin / (level * skin_colour(have))) ** own_hue
     shine = np.minimum(SPECULAR, linear.min(axis=2, keepdims=True))
-    toned = shine + (linear - shine) * (np.maximum(target - SPECULAR, 0.002) / np.maximum(seen - SPECULAR, 0.002))
+    toned = shine + (linear - shine) * (np.maximum(target - SPECULAR, 0.002) / np.maximum(skin - SPECULAR, 0.002))
     result = linear + parts.toned[..., None] * (toned - linear)
     if want >= DARK_HAIR_FROM > have:
         grey = result.mean(axis=2, keepdims=True)

@@ -56,9 +56,9 @@ def _garment(linear: Image, matte: Image, landmarks: NDArray[np.float64], unit: 
     rows = slice(max(0, height - round(0.15 * unit)), height)
     x = np.arange(width)[None, :]
     away = np.abs(x - landmarks[mesh.CHIN, 0]) > 0.35 * unit
-    seen = linear[rows][(matte[rows] > 0.9) & away]
-    enough = len(seen) > 0.05 * unit**2
-    return np.asarray(np.median(seen, axis=0) if enough else GARMENT, dtype=np.float64)
+    clothes = linear[rows][(matte[rows] > 0.9) & away]
+    enough = len(clothes) > 0.05 * unit**2
+    return np.asarray(np.median(clothes, axis=0) if enough else GARMENT, dtype=np.float64)
 
 
 def _shoulders(

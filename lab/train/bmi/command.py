@@ -26,7 +26,7 @@ def run(
     *,
     threads: int = 1,
     on_round: Callable[[int, float], None] = lambda _round, _mae: None,
-    say: Callable[[str], None] = lambda _line: None,
+    log_line: Callable[[str], None] = lambda _line: None,
 ) -> dict[str, Any]:
     """Train on some of the people in `faces`, and measure on those held out; returns the figures and the files' paths.
 
@@ -40,18 +40,18 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     constant = float(np.mean([face.bmi for face in faces if face.part == "train"] or [0.0]))
     module, side, _ = with_new_head(backbone, card, constant, plan.seed)
-    seen: dict[Part, list[tuple[Face, Path]]] = {"train": [], "validation": [], "test": []}
+    found: dict[Part, list[tuple[Face, Path]]] = {"train": [], "validation": [], "test": []}
     for face, file in face_squares(faces, side, card.crop, folder / "cache"):
         if file is None:
-            say(f"{face.picture.name} is left out: no face is found on it")
+            log_line(f"{face.picture.name} is left out: no face is found on it")
             continue
-        seen[face.part].append((face, file))
-    for part, found in seen.items():
-        if len(found) < 2:
-            raise ValueError(f"{len(found)} faces are left for {part}: the table is too small")
-    say(", ".join(f"{len(found)} faces for {part}" for part, found in seen.items()))
+        found[face.part].append((face, file))
+    for part, squares in found.items():
+        if len(squares) < 2:
+            raise ValueError(f"{len(squares)} faces are left for {part}: the table is too small")
+    log_line(", ".join(f"{len(squares)} faces for {part}" for part, squares in found.items()))
     summary = train(
-        module, plan, _labelled(seen["train"]), _labelled(seen["validation"]), folder / "log.csv", on_round=on_round
+        module, plan, _labelled(found["train"]), _labelled(found["validation"]), folder / "log.csv", on_round=on_round
     )
     weights = folder / "bmi.pth"
     card = replace(card, side=side, backbone=backbone.name if plan.frozen else "")
@@ -64,9 +64,9 @@ def run(
     _write(card, weights)
     del module
     network = open_vit(weights, threads, "cuda" if plan.device.startswith("cuda") else "cpu")
-    people = [face for face, _ in seen["test"]]
+    people = [face for face, _ in found["test"]]
     true = np.array([face.bmi for face in people], np.float32)
-    read = np.concatenate([network(pictures([np.load(file)])) for _, file in seen["test"]])
+    read = np.concatenate([network(pictures([np.load(file)])) for _, file in found["test"]])
     report = report_of(read, people, constant)
     count = len({face.person for face in people})
     _write(
@@ -76,12 +76,12 @@ def run(
         weights,
     )
     report.write(folder)
-    say(report.markdown)
+    log_line(report.markdown)
     return {"weights": str(weights), **summary, "groups": report.summary}
 
 
-def _labelled(seen: Sequence[tuple[Face, Path]]) -> Labelled:
-    return Labelled([file for _, file in seen], np.array([face.bmi for face, _ in seen], np.float32))
+def _labelled(squares: Sequence[tuple[Face, Path]]) -> Labelled:
+    return Labelled([file for _, file in squares], np.array([face.bmi for face, _ in squares], np.float32))
 
 
 def _beside(folder: Path, backbone: Path) -> None:

@@ -45,7 +45,7 @@ def run(
     threads: int = 1,
     processes: int = 1,
     on_step: Callable[[int, float], None] = lambda _step, _loss: None,
-    say: Callable[[str], None] = lambda _line: None,
+    log_line: Callable[[str], None] = lambda _line: None,
 ) -> dict[str, Any]:
     """Train; `folder` gets `deepphys.pth`, `deepphys.onnx`, `log.csv`, `last.pt` and a cache of prepared clips.
 
@@ -58,8 +58,8 @@ def run(
     validation_files: list[Path] = []
     for data in sources.data:
         chosen, held_out = subjects(recordings_in(data), _HELD_OUT_EVERY)
-        train_files += _prepare(chosen, cache, say)
-        validation_files += _prepare(held_out, cache, say)
+        train_files += _prepare(chosen, cache, log_line)
+        validation_files += _prepare(held_out, cache, log_line)
     series = Series(sources.rendered, plan.seed, portraits=sources.portraits, waves=sources.waves)
     jobs = plan_jobs(series, cache)
     tests = plan_jobs(series.held_out(_VALIDATION), cache) if sources.rendered and not validation_files else []
@@ -92,12 +92,12 @@ def _rendering(jobs: list[Any], processes: int) -> Iterator[Callable[[Path], Pat
         yield wait
 
 
-def _prepare(recordings: Sequence[Recording], cache: Path, say: Callable[[str], None]) -> list[Path]:
+def _prepare(recordings: Sequence[Recording], cache: Path, log_line: Callable[[str], None]) -> list[Path]:
     found = []
     with closing(FaceTracker()) as tracker:
         for recording in recordings:
             try:
                 found.append(prepared(recording, cache, tracker))
             except NoTraces as error:
-                say(f"{recording.name} is left out: {error}")
+                log_line(f"{recording.name} is left out: {error}")
     return found

@@ -39,15 +39,15 @@ class DeepPhys(nn.Module):  # type: ignore[misc]  # PyTorch is not installed eve
 
     def forward(self, motion: Any, appearance: Any) -> Any:  # noqa: ANN401
         """The wave's derivative (n, 1)."""
-        x, seen = motion, appearance
+        x, face = motion, appearance
         each = len(motion) // len(appearance)
         for first, second, attend in ((1, 2, self.apperance_att_conv1), (3, 4, self.apperance_att_conv2)):
-            seen = self._pair(seen, "apperance", first, second)
-            mask = torch.sigmoid(attend(seen).float())
+            face = self._pair(face, "apperance", first, second)
+            mask = torch.sigmoid(attend(face).float())
             mask = mask / (2 * mask.mean(dim=(2, 3), keepdim=True))
             x = self._pair(x, "motion", first, second)
             x = self.thin(self.pool(x * mask.to(x.dtype).repeat_interleave(each, dim=0)))
-            seen = self.thin(self.pool(seen))
+            face = self.thin(self.pool(face))
         x = torch.tanh(self.final_dense_1(x.flatten(1)))
         return self.final_dense_2(self.thin_last(x))
 

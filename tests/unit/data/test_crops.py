@@ -1,4 +1,4 @@
-"""Crops rendered to train on."""
+"""Rendered crops for training."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def test_the_same_seed_renders_the_same_crops() -> None:
     assert np.array_equal(pair[0].bvp, pair[1].bvp)
 
 
-def test_faces_to_validate_on_are_not_learnt_from(tmp_path: Path) -> None:
+def test_training_and_validation_use_different_faces(tmp_path: Path) -> None:
     for index in range(30):
         (tmp_path / f"{index:02}.jpg").write_bytes(bytes([index]))
     series = Series(400, 1, portraits=tmp_path)
@@ -48,7 +48,7 @@ def test_faces_to_validate_on_are_not_learnt_from(tmp_path: Path) -> None:
     assert not learnt & held_out
 
 
-def test_an_example_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_saved_example_loads_unchanged(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     example = Example(rng.integers(0, 255, (5, 72, 72, 3), np.uint8), rng.normal(size=5).astype(np.float32))
     example.save(tmp_path / "example.npz")

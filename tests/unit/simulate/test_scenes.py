@@ -1,4 +1,4 @@
-"""The negatives are what they say."""
+"""Each kind of clip shows what its name means."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -21,14 +21,14 @@ SHORT = ClipSpec(duration_s=2.0, fps=10)
     [("still", 1), ("waved", 1), ("wall", 0), ("noise", 0), ("no_face", 0), ("two_faces", 2), ("covered", 0),
      ("half_covered", 1), ("screen", 1), ("flicker", 1), ("frozen", 1)],
 )  # fmt: skip
-def test_a_kind_shows_as_many_faces_as_it_says(kind: str, faces: int, tmp_path: Path) -> None:
+def test_a_kind_shows_the_number_of_faces_in_its_truth(kind: str, faces: int, tmp_path: Path) -> None:
     truth = simulate(tmp_path / "clip.mp4", replace(SHORT, kind=kind))
     assert set(faces_in(decoded(tmp_path / "clip.mp4")[1], stride=7)) == {faces}
     assert truth.faces == (1 if kind == "covered" else faces)
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"live", "too_short", "low_fps", "masked", "half_covered"}))
-def test_what_does_not_live_has_no_rates(kind: str, tmp_path: Path) -> None:
+def test_negatives_have_no_rates(kind: str, tmp_path: Path) -> None:
     truth = simulate(tmp_path / "clip.webm", ClipSpec(kind=kind, width=160, height=120, duration_s=1.0, fps=5))
     assert not truth.alive
     assert truth.heart_rate is None
