@@ -47,7 +47,7 @@ class Truth:
         return np.asarray((self.low + self.high) / 2)
 
     def of(self, chosen: NDArray[Any]) -> "Truth":
-        """The labels of the `chosen` pictures."""
+        """The labels of the pictures `chosen`, by index or mask (n,)."""
         return Truth(self.low[chosen], self.high[chosen], self.male[chosen])
 
     def off_band(self, ages: Floats) -> Floats:

@@ -34,7 +34,7 @@ class ModelOutputs:
 
 
 def age_table(model: str, raw: Floats, truth: Truth) -> Report:
-    """By band and by gender: years off the band and off its middle, beside a constant; coverage of the interval."""
+    """By band and gender, from `raw` ages (n,): years off the band and off its middle, beside a constant; coverage."""
     ages, inside, width = _held_out_ages(raw, truth)
     off, aside, constant = truth.off_band(ages), np.abs(ages - truth.middle), np.abs(BASELINE_YEARS - truth.middle)
     columns = (

@@ -117,7 +117,7 @@ def _reliability(name: str, clips: Sequence[RealClip], truth: Array, weights: Ar
 
 
 def density(values: Array, weights: Array, bandwidth: float) -> tuple[float, ...]:
-    """Weighted kernel density per beat a minute at `KNOTS_PER_MIN`, never 0; `bandwidth` in /min."""
+    """Density of `values` (n,) with `weights` (n,), per /min at `KNOTS_PER_MIN`, never 0; `bandwidth` in /min."""
     kernels = np.exp(-0.5 * ((KNOTS_PER_MIN[:, None] - values) / bandwidth) ** 2) @ weights
     smooth = kernels / (kernels.sum() * (KNOTS_PER_MIN[1] - KNOTS_PER_MIN[0])) + _DENSITY_FLOOR
     return tuple(round(float(value), 7) for value in smooth)

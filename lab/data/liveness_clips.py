@@ -17,7 +17,7 @@ from lab.data.fingerprint import workers_fingerprint
 from lab.data.vitals_clips import render
 from lab.simulate import ClipSpec
 from lab.simulate.cutout import NoFaceInPortrait, find_person
-from lab.simulate.mesh import CHEEKS, area
+from lab.simulate.face_regions import CHEEKS, area
 from lab.simulate.optics import to_linear
 from lab.simulate.portrait import read_picture
 from shared.vitals import Branch

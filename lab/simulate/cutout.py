@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.simulate.mesh import CHIN, FOREHEAD
+from lab.simulate.face_regions import CHIN, FOREHEAD
 from lab.simulate.optics import Image
 
 

@@ -56,7 +56,7 @@ def to_linear(srgb: NDArray[np.uint8]) -> Image:
 
 
 def to_srgb(linear: Image | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Linear light as sRGB in [0, 1], not rounded."""
+    """Linear light of any shape as sRGB in [0, 1], not rounded."""
     value = np.clip(np.asarray(linear, dtype=np.float64), 0, 1)
     return np.where(value <= 0.0031308, value * 12.92, 1.055 * value ** (1 / 2.4) - 0.055)
 

@@ -82,17 +82,17 @@ class Body:
         return amplitude * beat_shape(phase, rate_hz) - baseline
 
     def events(self, phase: Floats, start_s: float, stop_s: float) -> Floats:
-        """Times in [start_s, stop_s] at which `phase` (m,) passes a whole number."""
+        """Times (k,) in [start_s, stop_s] at which `phase` (m,) passes a whole number."""
         whole = np.arange(np.ceil(phase[0]), np.floor(phase[-1]) + 1)
         times = np.interp(whole, phase, self.grid_s)
         return times[(times >= start_s) & (times <= stop_s)]
 
     def beats(self, start_s: float, stop_s: float) -> Floats:
-        """Systolic peaks in [start_s, stop_s], seconds."""
+        """Systolic peaks (b,) in [start_s, stop_s], seconds."""
         return self.events(self.cardiac_phase, start_s, stop_s)
 
     def breaths(self, start_s: float, stop_s: float) -> Floats:
-        """Beginnings of inspiration in [start_s, stop_s], seconds."""
+        """Beginnings of inspiration (k,) in [start_s, stop_s], seconds."""
         return self.events(self.respiratory_phase, start_s, stop_s)
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.simulate import mesh
+from lab.simulate import face_regions
 from lab.simulate.cutout import find_person, softened
 from lab.simulate.optics import Image, to_linear
 from lab.simulate.skin_tone import retoned, skin_maps
@@ -58,13 +58,13 @@ class Portrait:
     @property
     def centre(self) -> NDArray[np.float64]:
         """Middle of the face (2,), pixels."""
-        middle: NDArray[np.float64] = (self.landmarks[mesh.FOREHEAD] + self.landmarks[mesh.CHIN]) / 2
+        middle: NDArray[np.float64] = (self.landmarks[face_regions.FOREHEAD] + self.landmarks[face_regions.CHIN]) / 2
         return middle
 
     @property
     def face_height(self) -> float:
         """Distance from the top of the forehead to the chin, pixels."""
-        return float(np.linalg.norm(self.landmarks[mesh.FOREHEAD] - self.landmarks[mesh.CHIN]))
+        return float(np.linalg.norm(self.landmarks[face_regions.FOREHEAD] - self.landmarks[face_regions.CHIN]))
 
 
 def region(box: tuple[int, int, int, int]) -> tuple[slice, slice]:
@@ -113,11 +113,13 @@ def masked(portrait: Portrait) -> Portrait:
     """The same person in a surgical mask, which has no pulse and shows no skin."""
     size = (portrait.linear.shape[1], portrait.linear.shape[0])
     unit = portrait.face_height
-    cloth = mesh.area(portrait.landmarks, mesh.SURGICAL_MASK, size, 0.008 * unit)
-    nose, chin = portrait.landmarks[mesh.NOSE_BRIDGE, 1], portrait.landmarks[mesh.CHIN, 1]
+    cloth = face_regions.area(portrait.landmarks, face_regions.SURGICAL_MASK, size, 0.008 * unit)
+    nose, chin = portrait.landmarks[face_regions.NOSE_BRIDGE, 1], portrait.landmarks[face_regions.CHIN, 1]
     height = (np.arange(size[1], dtype=np.float32)[:, None] - nose) / (chin - nose)
     pleats = 1 - 0.12 * np.maximum(np.sin(2 * np.pi * 4 * height), 0) ** 4 * ((height > 0.2) & (height < 0.85))
-    across = (np.arange(size[0], dtype=np.float32)[None, :] - portrait.landmarks[mesh.NOSE_BRIDGE, 0]) / (0.5 * unit)
+    across = (np.arange(size[0], dtype=np.float32)[None, :] - portrait.landmarks[face_regions.NOSE_BRIDGE, 0]) / (
+        0.5 * unit
+    )
     blue = np.array([0.38, 0.60, 0.72], dtype=np.float32)
     shade = (pleats * (1 - 0.25 * across**2))[..., None] * blue
     linear = np.asarray(portrait.linear + cloth[..., None] * (shade - portrait.linear), dtype=np.float32)
@@ -134,7 +136,7 @@ def masked(portrait: Portrait) -> Portrait:
 def _prepared(data: bytes, shape: tuple[int, int, int], face_height: float, have: int, want: int) -> Portrait:
     picture = np.frombuffer(data, dtype=np.uint8).reshape(shape)
     points, matte = _found(data, shape)
-    scale = face_height / float(np.linalg.norm(points[mesh.FOREHEAD] - points[mesh.CHIN]))
+    scale = face_height / float(np.linalg.norm(points[face_regions.FOREHEAD] - points[face_regions.CHIN]))
     size = (round(shape[1] * scale), round(shape[0] * scale))
     landmarks = points * (np.array(size) / (shape[1], shape[0]))
     interpolation = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
@@ -148,7 +150,7 @@ def _prepared(data: bytes, shape: tuple[int, int, int], face_height: float, have
     linear, matte, landmarks = with_shoulders(linear, matte, landmarks, face_height)
     left = round(float(landmarks[0, 0] - before))
     around = ((0, matte.shape[0] - bottom), (left, matte.shape[1] - size[0] - left))
-    eyes = _box(landmarks[[index for eye in mesh.EYES for index in eye]], 0.16 * face_height, matte.shape)
+    eyes = _box(landmarks[[index for eye in face_regions.EYES for index in eye]], 0.16 * face_height, matte.shape)
     return Portrait(
         photo=photo,
         linear=linear,
@@ -156,14 +158,14 @@ def _prepared(data: bytes, shape: tuple[int, int, int], face_height: float, have
         skin=np.pad(parts.skin, around),
         perfusion=np.pad(parts.perfusion, around),
         landmarks=landmarks,
-        face=_box(landmarks[list(mesh.OVAL)], 0.25 * face_height, matte.shape),
+        face=_box(landmarks[list(face_regions.OVAL)], 0.25 * face_height, matte.shape),
         eyes=eyes,
         blinks=_blinks(linear, landmarks, eyes, face_height),
     )
 
 
 def _head_and_shoulders(linear: Image, landmarks: NDArray[np.float64], unit: float) -> Image:
-    x, y = (landmarks[mesh.FOREHEAD] + landmarks[mesh.CHIN]) / 2
+    x, y = (landmarks[face_regions.FOREHEAD] + landmarks[face_regions.CHIN]) / 2
     left, top = int(max(x - unit, 0)), int(max(y - 1.15 * unit, 0))
     return linear[top : int(y + 1.2 * unit), left : int(x + unit)]
 
@@ -190,7 +192,7 @@ def _blinks(
     blinks = []
     for closure in CLOSURES:
         source = y.copy()
-        for upper, lower in mesh.LIDS:
+        for upper, lower in face_regions.LIDS:
             across = x[0]
             lid = np.interp(across, landmarks[list(upper), 0], landmarks[list(upper), 1])
             under = np.interp(across, landmarks[list(lower), 0], landmarks[list(lower), 1])

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from lab.simulate import background
+from lab.simulate import rooms
 from lab.simulate.attacks import bent_print, on_screen
 from lab.simulate.flat_props import clipboard, corners_of, hand_motion, photo_print
 from lab.simulate.optics import Image
@@ -51,10 +51,10 @@ class Setting:
 
     def room(self) -> Image:
         """The room behind the person, (h, w, 3) linear light."""
-        return background.room(*self.size, np.random.default_rng([self.spec.seed, 2]))
+        return rooms.room(*self.size, np.random.default_rng([self.spec.seed, 2]))
 
     def rooms(self) -> tuple[Image, Image]:
-        """The room that a replayed film was recorded in, and the one that it is replayed in."""
+        """The rooms (h, w, 3) that a replayed film was recorded in, and that it is replayed in."""
         return self.room(), np.ascontiguousarray(self.room()[:, ::-1])
 
     def portrait(self, share: float = FACE_SHARE) -> Portrait:
@@ -100,7 +100,7 @@ def _still(setting: Setting) -> Scene:
 
 
 def _wall(setting: Setting) -> Scene:
-    picture = background.wall(*setting.size, setting.rng)
+    picture = rooms.wall(*setting.size, setting.rng)
     return Scene(lambda _: picture, None, faces=0)
 
 

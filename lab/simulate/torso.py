@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.simulate import mesh
+from lab.simulate import face_regions
 from lab.simulate.optics import Image
 
 #: How far below and beside the face's middle a portrait must reach, in face heights, to fill a webcam's picture.
@@ -21,7 +21,7 @@ def with_shoulders(
 
     `unit` is the height of the face in pixels.
     """
-    middle = (landmarks[mesh.FOREHEAD] + landmarks[mesh.CHIN]) / 2
+    middle = (landmarks[face_regions.FOREHEAD] + landmarks[face_regions.CHIN]) / 2
     height, width = matte.shape
     missing = int(np.ceil(middle[1] + BELOW * unit)) - height
     if missing <= 0:
@@ -36,7 +36,7 @@ def with_shoulders(
     inside = np.zeros((height, width), dtype=np.float32)
     edge = max(2, round(0.05 * unit))
     inside[:-edge, edge:-edge] = 1
-    inside[: round(landmarks[mesh.CHIN, 1]), :] = 1
+    inside[: round(landmarks[face_regions.CHIN, 1]), :] = 1
     inside = np.asarray(
         cv2.copyMakeBorder(inside, 0, missing, left, right, cv2.BORDER_CONSTANT, value=(0,)), dtype=np.float32
     )
@@ -55,7 +55,7 @@ def _garment(linear: Image, matte: Image, landmarks: NDArray[np.float64], unit: 
     height, width = matte.shape
     rows = slice(max(0, height - round(0.15 * unit)), height)
     x = np.arange(width)[None, :]
-    away = np.abs(x - landmarks[mesh.CHIN, 0]) > 0.35 * unit
+    away = np.abs(x - landmarks[face_regions.CHIN, 0]) > 0.35 * unit
     clothes = linear[rows][(matte[rows] > 0.9) & away]
     enough = len(clothes) > 0.05 * unit**2
     return np.asarray(np.median(clothes, axis=0) if enough else GARMENT, dtype=np.float64)
@@ -65,10 +65,10 @@ def _shoulders(
     size: tuple[int, int], landmarks: NDArray[np.float64], unit: float, colour: NDArray[np.float64]
 ) -> tuple[Image, Image]:
     """Picture (h, w, 3) and matte (h, w) of a torso."""
-    chin_x, chin_y = landmarks[mesh.CHIN]
+    chin_x, chin_y = landmarks[face_regions.CHIN]
     half = np.array([(0.30, 0.10), (0.34, 0.34), (0.62, 0.46), (0.98, 0.62), (1.14, 0.86), (1.20, 1.3), (1.22, 3.0)])
     outline = np.concatenate([half, half[::-1] * (-1, 1)]) * unit + (chin_x, chin_y)
-    cover = mesh.polygon(outline, size, 0.02 * unit)
+    cover = face_regions.polygon(outline, size, 0.02 * unit)
     x, y = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
     across, down = (x - chin_x) / (1.2 * unit), (y - chin_y) / unit
     rng = np.random.default_rng(11)

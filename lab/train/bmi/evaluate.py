@@ -31,7 +31,7 @@ def report_of(estimated: Floats, faces: Sequence[Face], constant: float) -> Repo
 
 
 def interval_90(estimated: Floats, true: Floats) -> tuple[float, float]:
-    """The 5 % and 95 % quantiles of truth minus estimate, each rank moved outwards as for one more person.
+    """The 5 % and 95 % quantiles of `true` minus `estimated` (n,), each rank moved outwards as for one more person.
 
     Vovk, Gammerman, Shafer 2005, "Algorithmic learning in a random world": this makes the interval hold on others.
     """

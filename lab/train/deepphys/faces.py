@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.simulate import mesh
+from lab.simulate import face_regions
 from lab.simulate.cutout import NoFaceInPortrait, find_mesh
 from lab.simulate.optics import SKIN_LAB, Image, skin_colour, to_linear
 from lab.simulate.portrait import read_picture
@@ -50,7 +50,7 @@ def portrait_face(source: Path, rng: np.random.Generator) -> Face:
     """
     picture = read_picture(source)
     points = _mesh_of(source)
-    outline = points[list(mesh.OVAL)]
+    outline = points[list(face_regions.OVAL)]
     low, high = outline.min(axis=0), outline.max(axis=0)
     scale = SIDE * SHOWN / (_MARGIN * float(np.max(high - low)))
     shift = SIDE / 2 - scale * (low + high) / 2
@@ -60,7 +60,7 @@ def portrait_face(source: Path, rng: np.random.Generator) -> Face:
         cv2.warpAffine(softened, place, (SIDE, SIDE), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.uint8
     )
     landmarks = points * scale + shift
-    unit = float(np.linalg.norm(landmarks[mesh.FOREHEAD] - landmarks[mesh.CHIN]))
+    unit = float(np.linalg.norm(landmarks[face_regions.FOREHEAD] - landmarks[face_regions.CHIN]))
     everywhere = np.ones((SIDE, SIDE), np.float32)
     parts = skin_maps(square, landmarks, everywhere, unit)
     linear = to_linear(square)
@@ -71,8 +71,8 @@ def portrait_face(source: Path, rng: np.random.Generator) -> Face:
     want = int(np.clip(have + rng.integers(-2, 4), 1, 6))
     linear = np.minimum(retoned(linear, parts, have, want), 1.0).astype(np.float32)
     size = (SIDE, SIDE)
-    lids = np.maximum(*(mesh.area(landmarks, eye, size, 2.0) for eye in mesh.EYES))
-    return Face(linear, parts.perfusion, lids, mesh.area(landmarks, mesh.LIPS, size, 3.0), want)
+    lids = np.maximum(*(face_regions.area(landmarks, eye, size, 2.0) for eye in face_regions.EYES))
+    return Face(linear, parts.perfusion, lids, face_regions.area(landmarks, face_regions.LIPS, size, 3.0), want)
 
 
 @lru_cache(maxsize=1024)

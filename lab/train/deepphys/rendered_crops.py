@@ -39,8 +39,8 @@ PULSELESS: Final = 0.08
 def render(face: Face, duration_s: float, rng: np.random.Generator, driver: Floats | None) -> Example:
     """Render one clip of `face`, `duration_s` seconds long.
 
-    `driver` is a recorded contact wave on the grid of `GRID_HZ`, an average beat being about 1 high; without it the
-    pulse comes from `lab.simulate.physiology`.
+    `driver` (n,) is a recorded contact wave on the grid of `GRID_HZ`, an average beat being about 1 high; without it
+    the pulse comes from `lab.simulate.physiology`.
     """
     fps = float(rng.choice([30.0, 25.0, 20.0], p=[0.76, 0.14, 0.1]))
     count = round(duration_s * fps)
