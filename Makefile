@@ -35,7 +35,7 @@ test-browser: ## the page in Chromium, against real workers (installs Chromium w
 	@bash tools/browser.sh
 	@$(VENV)/bin/python -m pytest tests/browser --timeout 300 $(ARGS)
 
-test-hostile: dev ## 3,000 hostile clips through the decoder; DURATION_S=3600 continues with new ones for an hour, SEED=…
+test-hostile: dev ## 3,000 hostile clips through the decoder; DURATION_S=3600 goes on with new ones for an hour, SEED=…
 	@$(VENV)/bin/python -m lab.hostile $(if $(DURATION_S),--seconds $(DURATION_S),--files 3000) --seed $(or $(SEED),1)
 
 test-chaos: dev ## jobs while workers, broker and gateway are killed and the disk fills; JOBS=500, SEED=…
@@ -79,7 +79,7 @@ dev:
 lock: dev ## write the lock files again from pyproject.toml (UPGRADE=1 takes newer releases)
 	@bash tools/lock.sh
 
-clean: ## remove everything that the targets above made
+clean: ## remove what the targets above made
 	rm -rf $(VENV) .venv-seed .venv-setup.* web/node_modules web/openapi/node_modules web/dist .facevitals bench-out artefacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 
 .PHONY: test-seed seed-environment test-train train-environment help run up test test-nginx web page test-web test-browser test-hostile test-chaos check format bench default dev lock clean
