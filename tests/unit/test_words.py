@@ -90,7 +90,8 @@ def test_counts_are_per_thousand_words(tmp_path: Path) -> None:
 
 
 def test_exceptions_are_few_and_each_has_a_reason_and_a_place() -> None:
-    assert len(LIST["allow"]) < 15
-    for allowed in LIST["allow"]:
+    allowances = LIST.get("allow", [])
+    assert len(allowances) < 15
+    for allowed in allowances:
         assert allowed["reason"], allowed
         assert allowed.get("text", "") in (ROOT / allowed["file"]).read_text(), f"no longer needed: {allowed}"
