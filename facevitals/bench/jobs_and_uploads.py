@@ -113,7 +113,7 @@ def upload_together(port: int, clients: int, size: int) -> None:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """The value below which `share` of the values lie."""
+    """The `share` quantile of the values."""
     return sorted(values)[min(int(share * len(values)), len(values) - 1)]
 
 

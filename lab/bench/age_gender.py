@@ -14,7 +14,7 @@ from workers.vision.age_gender.calibration import AgeCalibration, Line
 Floats = NDArray[np.float64]
 
 ADULT: Final = 20.0
-#: Ages that a picture counts as, evenly spread over its band: the true age lies anywhere in it.
+#: Ages that a picture counts as, evenly spread over its band: the true age is anywhere in it.
 _SPREAD: Final = 8
 #: Knots of the age curve, in the network's years. The best of five sets that were tried on these portraits: held out,
 #: adults are 2.7 to 3.1 years off the band.

@@ -85,7 +85,7 @@ def fit_interval(
 
 
 def quantile_regression(rows: Array, target: Array, weights: Array, level: float) -> tuple[float, ...]:
-    """Coefficients (k,) such that a share `level` of the targets (n,) lies below `rows @ coefficients`, rows (n, k).
+    """Coefficients (k,) such that a share `level` of the targets (n,) is below `rows @ coefficients`, rows (n, k).
 
     Koenker, Bassett 1978, "Regression quantiles", Econometrica 46(1):33. `weights` (n,) sum to 1.
     """

@@ -40,7 +40,7 @@ MAX_LOG_ODDS: Final = {
     "edges": 2.0,
     "texture": 4.0,
 }
-#: Cues whose 0 is evidence: their neutral value lies halfway between people and pictures. That of the others is 0.
+#: Cues whose 0 is evidence: their neutral value is halfway between people and pictures. That of the others is 0.
 COUNTED: Final = ("blinks",)
 _RIDGE: Final = 0.003
 

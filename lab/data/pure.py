@@ -1,7 +1,7 @@
 """The PURE dataset as published: for each recording a JSON file and a folder of PNG files `Image<nanoseconds>.png`.
 
 Stricker, Müller, Gross 2014, "Non-contact video-based pulse rate measurement on a mobile service robot", RO-MAN.
-Recordings are named `PP-SS`: person and setup. The folder lies beside the JSON file, or contains it.
+Recordings are named `PP-SS`: person and setup. The folder is beside the JSON file, or contains it.
 """
 
 import json

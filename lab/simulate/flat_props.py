@@ -118,7 +118,7 @@ def clipboard(width: int, height: int) -> FlatProp:
 def hand_motion(times_s: Floats, spread: float, low_hz: float, high_hz: float, rng: np.random.Generator) -> Floats:
     """Across, down, roll and yaw (n, 4) of a prop in a hand.
 
-    `spread` scales the motion, whose frequencies lie between `low_hz` and `high_hz`.
+    `spread` scales the motion, whose frequencies are between `low_hz` and `high_hz`.
     """
     across, down, roll, yaw = (wander(times_s, low_hz, high_hz, rng) for _ in range(4))
     return np.stack([spread * across, 0.4 * spread * down, 0.8 * spread * roll, 2.5 * spread * yaw], axis=1)

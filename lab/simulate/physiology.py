@@ -128,7 +128,7 @@ def lung_volume(phase: Floats) -> Floats:
 def wander(times_s: Floats, low_hz: float, high_hz: float, rng: np.random.Generator, parts: int = 12) -> Floats:
     """A smooth random curve at `times_s` (n,) seconds, with an RMS of 1 over long times.
 
-    Its energy lies between `low_hz` and `high_hz` and falls as 1/f; `parts` is the number of sinusoids.
+    Its energy is between `low_hz` and `high_hz` and falls as 1/f; `parts` is the number of sinusoids.
     """
     frequencies = np.exp(rng.uniform(np.log(low_hz), np.log(high_hz), parts))
     strengths = 1 / np.sqrt(frequencies)
