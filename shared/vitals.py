@@ -9,10 +9,41 @@ from typing import Final
 
 
 class Branch(StrEnum):
-    """One half of the analysis: each runs in a queue of its own and fails alone."""
+    """One half of the analysis. Each runs in its own queue and fails alone."""
 
     VISION = "vision"
     RPPG = "rppg"
+
+
+class Stage(StrEnum):
+    """What a branch is doing."""
+
+    DECODING_AND_TRACKING = "decoding and tracking"
+    ESTIMATING = "estimating"
+
+
+class VitalName(StrEnum):
+    """Every vital."""
+
+    HEART_RATE = "heart_rate"
+    RESPIRATION_RATE = "respiration_rate"
+    HEART_RATE_VARIABILITY = "heart_rate_variability"
+    OXYGEN_SATURATION = "oxygen_saturation"
+    STRESS = "stress"
+    AGE = "age"
+    GENDER = "gender"
+    BMI = "bmi"
+
+
+class CheckName(StrEnum):
+    """Every check on the clip."""
+
+    FACE = "face"
+    OBSTRUCTION = "obstruction"
+    LIVENESS = "liveness"
+    LIGHTING = "lighting"
+    MOTION = "motion"
+    TIMING = "timing"
 
 
 class Reason(StrEnum):
@@ -111,4 +142,5 @@ VARIABILITY: Final[dict[str, VariabilitySpec]] = {
 SHORTEST_CLIP_S: Final = 1.0
 LONGEST_CLIP_S: Final = 120.0
 
-CHECKS: Final = ("face", "obstruction", "liveness", "lighting", "motion", "timing")
+#: The checks on a clip, in the order of the document.
+CHECKS: Final = tuple(check.value for check in CheckName)

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from pydantic import Field
 
-from shared.schemas.base import Schema
+from shared.schemas.base import PartialSchema, Schema
 from shared.schemas.vital_types import Vitals
 from shared.vitals import Reason
 
@@ -121,6 +121,36 @@ class Check(Schema):
     votes: dict[str, float] | None = None
 
 
+class Branches(Schema):
+    """The two halves of the analysis; each fails alone."""
+
+    vision: BranchReport
+    rppg: BranchReport
+
+    def by_name(self) -> dict[str, BranchReport]:
+        """Return the reports by the names of their branches."""
+        return {name: getattr(self, name) for name in type(self).model_fields}
+
+
+#: The default of a field that `PartialSchema` leaves out; typed so that a check that is present needs no test for None.
+_ABSENT: Final[Any] = None
+
+
+class Checks(PartialSchema):
+    """The checks on the clip by name. A finished job has all of them, an unfinished one none."""
+
+    face: Check = Field(default=_ABSENT)
+    obstruction: Check = Field(default=_ABSENT)
+    liveness: Check = Field(default=_ABSENT)
+    lighting: Check = Field(default=_ABSENT)
+    motion: Check = Field(default=_ABSENT)
+    timing: Check = Field(default=_ABSENT)
+
+    def by_name(self) -> dict[str, Check]:
+        """Return the checks that are present, by their names."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
+
+
 class BranchOutcome(Schema):
     """All that one branch hands over when it ends; written once."""
 
@@ -162,8 +192,8 @@ class JobDocument(Schema):
     created_at: datetime
     finished_at: datetime | None = None
     clip: ClipFacts | None = None
-    branches: dict[str, BranchReport]
-    checks: dict[str, Check] = Field(default_factory=dict)
+    branches: Branches
+    checks: Checks = Checks()
     vitals: Vitals = Vitals()
     error: Problem | None = None
     versions: dict[str, str]
