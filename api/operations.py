@@ -61,14 +61,14 @@ class ModelList(BaseModel):
 
 
 @router.get("/livez", response_model=Health)
-async def livez() -> Response:
-    """The process answers."""
+async def get_livez() -> Response:
+    """Check that the process answers."""
     return JSONResponse({"status": "ok"})
 
 
 @router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness, "description": "Not ready."}})
-async def readyz(gateway: GatewayDep) -> Response:
-    """Broker and store can be used. Workers are reported, not required: uploads wait for them."""
+async def get_readyz(gateway: GatewayDep) -> Response:
+    """Check that broker and store can be used. Workers are counted but not required: jobs wait for them."""
     body = await run_in_threadpool(_readiness, gateway)
     return JSONResponse(body.model_dump(), status_code=200 if body.status == "ok" else 503)
 
@@ -99,10 +99,12 @@ def _readiness(gateway: Gateway) -> Readiness:
 @router.get(
     "/v1/models",
     response_model=ModelList,
-    responses=problems.responses(*problems.KEY_PROBLEMS, problems.BrokerAway),
+    responses=problems.responses(
+        *problems.KEY_PROBLEMS, problems.BrokerAway, problems.BrokerRefused, problems.BrokerFull
+    ),
 )
-async def models(gateway: GatewayDep, _: Owner) -> Response:
-    """What the running workers have loaded: model, vitals served, licence, load time."""
+async def list_models(gateway: GatewayDep, _: Owner) -> Response:
+    """List the workers with the models that each has loaded: vitals served, licence, load time."""
     cards = await run_in_threadpool(worker_cards, gateway.records.redis)
     return JSONResponse({"workers": [card.model_dump(mode="json") for card in cards]})
 
@@ -209,8 +211,8 @@ _METRICS_RESPONSE: Final[dict[int | str, dict[str, Any]]] = {
 
 
 @router.get("/metrics", response_class=Response, responses=_METRICS_RESPONSE)
-async def metrics(gateway: GatewayDep) -> Response:
-    """Figures for Prometheus."""
+async def get_metrics(gateway: GatewayDep) -> Response:
+    """Get the metrics for Prometheus."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(gateway))
     return Response(await run_in_threadpool(generate_latest, registry), media_type=CONTENT_TYPE_LATEST)

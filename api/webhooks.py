@@ -10,21 +10,20 @@ import binascii
 import contextlib
 import datetime as dt
 import random
-import re
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import httpx
 import standardwebhooks
 import structlog
-from fastapi import FastAPI
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
 from api.addresses import AddressRefusedError, Network, Resolver, checked_address, parse_networks, system_resolver
 from api.gateway import Gateway
 from api.keys import Caller
+from api.parameters import shown, webhook_url
 from api.problems import BadParameter
 from shared.access.api_keys import OWNER_PREFIX, KeyRing
 from shared.jobs.broker_errors import troubles
@@ -32,15 +31,6 @@ from shared.jobs.webhooks import Outcome, Webhook, Webhooks
 from shared.schemas import JobDocument
 from shared.settings import Settings
 from shared.version import VERSION
-
-_LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_LAST_LABEL: Final = "[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_PORT: Final = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
-#: https, a name (an address as digits has a last label that begins with one), a port, a path; no user, no fragment.
-URL_PATTERN: Final = (
-    rf"^https://({_LABEL}\.){{0,8}}{_LAST_LABEL}(:({_PORT}))?([/?][A-Za-z0-9/._~:?@!$&'()*+,;=%-]{{0,1000}})?$"
-)
-_URL: Final = re.compile(URL_PATTERN)
 
 #: Waits grow by this factor: 5 s, 30 s, 3 min, 18 min, 1.8 h, 10.8 h.
 GROWTH: Final = 6
@@ -62,38 +52,50 @@ log = structlog.get_logger()
 
 
 class JobEnded(BaseModel):
-    """What a webhook carries: the job's document, final."""
+    """The body of a webhook: the final document of a job."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
     type: Literal["job.succeeded", "job.failed"]
     timestamp: dt.datetime
     data: JobDocument
 
 
-def describe(app: FastAPI) -> None:
-    """Put the webhook into OpenAPI, for whoever writes a receiver."""
+#: The webhook's name in OpenAPI.
+EVENT: Final = "job-ended"
 
-    @app.webhooks.post("job-ended", status_code=204)
-    async def job_ended(body: JobEnded) -> None:
-        """Posted to `webhook_url` when a job has ended, signed as Standard Webhooks says.
 
-        The headers are `webhook-id`, `webhook-timestamp` and `webhook-signature`. Answer 2xx to take it, 410 to hear
-        no more; anything else is tried again over hours with the same `webhook-id`.
-        """
+def operation() -> dict[str, Any]:
+    """Describe the webhook for OpenAPI, for those who write a receiver."""
+    return {
+        "summary": "Job ended",
+        "description": (
+            "Posted to `webhook_url` when a job has ended, signed as described by Standard Webhooks. The headers are "
+            "`webhook-id`, `webhook-timestamp` and `webhook-signature`. Answer 2xx to accept it, or 410 to refuse it "
+            "for good; after any other answer it is sent again, over hours, with the same `webhook-id`."
+        ),
+        "operationId": "job_ended",
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{JobEnded.__name__}"}}},
+        },
+        "responses": {"204": {"description": "Accepted."}},
+    }
 
 
 def checked_url(url: str | None, settings: Settings, caller: Caller) -> str | None:
-    """The webhook's address, if it is one that could be served.
+    """Return the webhook's URL, or None where there is none.
 
     Raises:
-        BadParameter: it can't be.
+        BadParameter: the URL is not allowed, or there is no secret to sign with.
     """
     if url is None:
         return None
-    if not _URL.fullmatch(url):
-        raise BadParameter("webhook_url: give https://, a host name, and a path; no address, user or fragment.")
+    webhook_url(url)
     if not settings.webhook_secret and not caller.owner.startswith(OWNER_PREFIX):
         raise BadParameter(
-            "webhook_url: nothing to sign with. Use a key of `facevitals keys`, or set FACEVITALS_WEBHOOK_SECRET."
+            f"{shown(url)} can't be called: the gateway has no secret to sign with. `webhook_url` takes a URL if the "
+            "request has a key made by `facevitals keys create`, or the operator has set FACEVITALS_WEBHOOK_SECRET."
         )
     return url
 
