@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import succeeded from '../fixtures/succeeded.json'
 import { ApiError } from './client'
-import type { JobDocument } from './document'
-import { follow, type Follower, type JobEvent, type Link } from './follow'
+import type { JobDocument, JobEvent } from './document'
+import { follow, type Follower, type Link } from './follow'
 
 const DONE = succeeded as unknown as JobDocument
 const RUNNING: JobDocument = { ...DONE, state: 'running', finished_at: null, vitals: {} }
@@ -49,7 +49,7 @@ const broken = () => {
 }
 
 describe('following a job', () => {
-  it('hears events and ends with the document', async () => {
+  it('reports events and ends with the document', async () => {
     gateway([sse(event(1, 'state', { state: 'running' }), event(2, 'done', { state: 'succeeded' })), document(DONE)])
     const { events, follower } = listener()
     const found = await follow('x', follower, new AbortController().signal, HASTE)
