@@ -1,4 +1,4 @@
-"""What one gateway process holds: records, store, admission and the hub that wakes waiting clients."""
+"""What endpoints depend on: the records, store, queue limit and notifier of this gateway process."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Gateway:
-    """Handed to every endpoint."""
+    """The parts of one gateway process."""
 
     settings: Settings
     records: JobRecords
@@ -29,10 +29,10 @@ class Gateway:
     admission: Admission
 
     def accept(self, job_id: str, options: JobOptions, owner: str, seal: Seal | None = None) -> JobDocument:
-        """Make the job of a stored clip and queue its branches (blocking).
+        """Create the job of a stored clip and queue its branches (blocking).
 
         Raises:
-            QueueFull: no job more may wait.
+            QueueFull: the queue has no place left.
             redis.exceptions.RedisError: the broker is away or full.
         """
         branches = branches_for(options.vitals)
@@ -56,11 +56,11 @@ class Gateway:
 
 
 def gateway_in(request: Request) -> Gateway:
-    """The gateway behind this request."""
+    """Return the gateway that serves this request."""
     gateway: Gateway = request.app.state.gateway
     return gateway
 
 
 async def gateway_of(request: Request) -> Gateway:
-    """The same as a dependency; asynchronous, since FastAPI sends others through a thread."""
+    """Return the gateway, as a dependency. Asynchronous, because FastAPI runs the others in a thread."""
     return gateway_in(request)

@@ -1,4 +1,4 @@
-"""Limits of one key: how often it may submit, and how many of its jobs may wait or run at once."""
+"""Limits of one API key: clips a minute, and unfinished jobs at once."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -15,26 +15,27 @@ from shared.ids import new_id
 
 @asynccontextmanager
 async def place(gateway: Gateway, caller: Caller) -> AsyncIterator[None]:
-    """Hold one of the caller's places while a submission is served; a caller without limits needs none.
+    """Hold one of the caller's slots while an upload is served. A caller without limits needs none.
 
     Raises:
-        RateExceeded: the key submits faster than it may.
-        TooManyActive: as many of its jobs as it may have wait or run.
+        RateExceeded: the key submits more clips a minute than it may.
+        TooManyActive: the key has as many unfinished jobs as it may have.
     """
     if not caller.rate_per_min and not caller.max_active:
         yield
         return
     quotas, held = Quotas(gateway.records.redis), new_id()
     rate, active = caller.rate_per_min, caller.max_active
-    answer = await run_in_threadpool(quotas.ask, caller.owner, held, rate_per_min=rate, max_active=active)
-    later = {"Retry-After": str(answer.wait_s)}
-    if answer.verdict is Verdict.FAST:
-        raise RateExceeded(f"This key may submit {rate} clips a minute.", headers=later)
-    if answer.verdict is Verdict.BUSY:
-        raise TooManyActive(f"This key may have {active} jobs waiting or running.", headers=later)
+    grant = await run_in_threadpool(quotas.ask, caller.owner, held, rate_per_min=rate, max_active=active)
+    later = {"Retry-After": str(grant.wait_s)}
+    if grant.verdict is Verdict.FAST:
+        raise RateExceeded(f"This key may submit {rate} clips a minute. Try again in {grant.wait_s} s.", headers=later)
+    if grant.verdict is Verdict.BUSY:
+        detail = f"This key may have {active} unfinished jobs. Try again in {grant.wait_s} s."
+        raise TooManyActive(detail, headers=later)
     try:
         yield
     finally:
-        # A broker that is away forgets the place by itself.
+        # If the broker is away, the slot expires.
         with suppress(RedisError):
             await run_in_threadpool(quotas.give_back, caller.owner, held)

@@ -32,7 +32,7 @@ def install(app: FastAPI) -> None:
 
 
 def event_stream() -> dict[str, Any]:
-    """Describe the content of a job's event stream: one schema for each event, told apart by `event`."""
+    """Describe the content of a job's event stream: one schema for each event, selected by `event`."""
     names = {name: f"Sent{schema.__name__}" for name, schema in EVENTS.items()}
     return {
         "schema": {

@@ -32,7 +32,7 @@ router = APIRouter(tags=["operations"])
 GatewayDep = Annotated[Gateway, Depends(gateway_of)]
 
 
-#: What readiness writes into the broker is gone after this, seconds.
+#: Time to live of the key that the readiness check writes into the broker, seconds.
 PROBE_TTL_S: Final = 5
 
 
@@ -43,7 +43,7 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether uploads can be taken, and who would work on them.
+    """Whether uploads can be accepted, and the number of workers by queue.
 
     `broker`: ok, short_of_memory (uploads are refused, results are served), full, away or refused.
     """
@@ -55,7 +55,7 @@ class Readiness(BaseModel):
 
 
 class ModelList(BaseModel):
-    """The worker processes and the models that each has loaded."""
+    """The worker processes with the models that each has loaded."""
 
     workers: list[WorkerCard]
 
@@ -82,7 +82,7 @@ def _readiness(gateway: Gateway) -> Readiness:
             for queue in card.queues:
                 workers[queue] = workers.get(queue, 0) + 1
         broker = "short_of_memory" if broker_memory(redis).is_short else "ok"
-        # A broker at its `maxmemory` answers every question and takes nothing.
+        # A broker at its `maxmemory` answers reads and refuses writes.
         redis.set(f"{PREFIX}ready:{os.getpid()}", "1", ex=PROBE_TTL_S)
     except (RedisError, OSError) as error:
         troubles.warn("not ready for the broker", error)
@@ -91,7 +91,7 @@ def _readiness(gateway: Gateway) -> Readiness:
         gateway.store.check()
     except StoreUnavailableError:
         store = "away"
-    # Short of memory it refuses uploads and still serves results: taken out of rotation it would serve neither.
+    # Short of memory, the gateway refuses uploads but still serves results: it stays in rotation.
     status = "ok" if broker in {"ok", "short_of_memory"} and store == "ok" else "unavailable"
     return Readiness(status=status, broker=broker, store=store, workers=workers)
 
@@ -110,7 +110,7 @@ async def list_models(gateway: GatewayDep, _: Owner) -> Response:
 
 
 class _Collector:
-    """Reads the figures from the broker when Prometheus asks."""
+    """Reads the metrics from the broker at each scrape."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -161,7 +161,7 @@ class _Collector:
 
 
 def _of_counters(counters: dict[str, int]) -> Iterable[Metric]:
-    # What never happened is counted as 0: an alert can't see the rise of a series from nothing to 1.
+    # What never happened is reported as 0: an alert can't detect the rise of a missing series to 1.
     counted = dict.fromkeys((f"{COUNTED}:{outcome}" for outcome in Outcome), 0) | counters
     dropped = [f"{DROPPED}:{queue}:{why}" for queue in QUEUES.values() for why in Dropped]
     counted = dict.fromkeys(dropped, 0) | counted
@@ -175,7 +175,7 @@ def _of_counters(counters: dict[str, int]) -> Iterable[Metric]:
     }
     for name, value in sorted(counted.items()):
         kind, *labels = name.split(":")
-        # A gateway of the next release may count more than this one knows.
+        # A gateway of a later release may count more.
         if kind in families:
             families[kind].add_metric(labels, value)
     return families.values()

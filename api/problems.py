@@ -71,7 +71,7 @@ class ProblemDetails(BaseModel):
 
 
 class ApiProblem(Exception):  # noqa: N818  (RFC 9457 calls it a problem)
-    """A request that is answered with an error. Each subclass is one type of problem; `detail` says what to do."""
+    """A request that is answered with an error. Each subclass is one type of problem; `detail` explains it."""
 
     status: int = 500
     type: ProblemType = ProblemType.INTERNAL

@@ -1,6 +1,6 @@
-"""The one table of vitals, and the closed list of reasons.
+"""The table of vitals, and the closed lists of names and reasons.
 
-Schemas, gates, documentation and the web page read this table; a vital's minimum length is written nowhere else.
+Schemas, gates, documentation and the web page use this table; minimum lengths are defined nowhere else.
 """
 
 from dataclasses import dataclass
@@ -75,8 +75,8 @@ class Reason(StrEnum):
 class VitalSpec:
     """One row of the table.
 
-    `minimum_s` is the shortest clip that can carry the vital, `preferred_s` the length from which its accuracy stops
-    being limited by length; `plausible` the range outside of which a value is refused (never clamped).
+    `minimum_s` is the shortest clip for the vital, `preferred_s` the length above which its accuracy is no longer
+    limited by length, `plausible` the range outside of which a value is rejected (never clamped).
     """
 
     name: str

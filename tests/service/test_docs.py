@@ -1,4 +1,4 @@
-"""`/docs` and the OpenAPI document: nothing of anybody else's, and generators can read it."""
+"""`/docs` and the OpenAPI document: nothing is loaded from other servers, and generators can read it."""
 
 import json
 import re
@@ -107,7 +107,7 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
             place = place[part]
 
 
-def test_every_call_that_wants_a_key_says_so(document: dict[str, Any]) -> None:
+def test_every_call_that_needs_a_key_declares_it(document: dict[str, Any]) -> None:
     schemes = document["components"]["securitySchemes"]
     for path, operations in document["paths"].items():
         for operation in operations.values():

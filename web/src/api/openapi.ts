@@ -123,7 +123,7 @@ export interface paths {
          * Save Video
          * @description Submit a clip and wait for its vitals in one call. New clients: use `POST /v1/jobs`.
          *
-         *     Whatever it is doing, receiving, storing or waiting, it answers within 290 s: `FACEVITALS_SAVE_VIDEO_LIMIT_S`.
+         *     The response comes within 290 s (`FACEVITALS_SAVE_VIDEO_LIMIT_S`), with or without a result.
          */
         readonly post: operations["save_video"];
         readonly delete?: never;
@@ -373,7 +373,7 @@ export interface components {
         };
         /**
          * BranchStatus
-         * @description Where one branch of a job is. `skipped`: none of its vitals was requested.
+         * @description The status of one branch. `skipped`: none of its vitals was requested.
          * @enum {string}
          */
         readonly BranchStatus: "pending" | "running" | "ok" | "error" | "timeout" | "skipped";
@@ -387,9 +387,9 @@ export interface components {
         };
         /**
          * Check
-         * @description One verdict on the clip: `score` in [0, 1], higher is better; `detail` says what to do about it.
+         * @description One verdict on the clip: `score` in [0, 1], higher is better; `detail` explains what to do about it.
          *
-         *     `votes`, where a verdict is made of some, are the log-odds that each cue adds.
+         *     `votes` are the log-odds that each cue adds, if the verdict is made of cues.
          */
         readonly Check: {
             readonly status: components["schemas"]["CheckStatus"];
@@ -437,7 +437,7 @@ export interface components {
         };
         /**
          * ClipFacts
-         * @description What decoding found out about the clip; headers are not believed.
+         * @description Facts about the clip, from decoding it; its headers are not trusted.
          */
         readonly ClipFacts: {
             /** Duration S */
@@ -472,7 +472,7 @@ export interface components {
         };
         /**
          * ErrorCode
-         * @description Why a job or a branch failed. All but the last four say that the clip itself was rejected.
+         * @description Why a job or a branch failed. All but the last four mean that the clip itself was rejected.
          * @enum {string}
          */
         readonly ErrorCode: "clip_undecodable" | "clip_too_short" | "clip_too_long" | "clip_too_large" | "container_not_allowed" | "codec_not_allowed" | "no_video" | "clip_missing" | "branch_failed" | "branch_timeout" | "queue_timeout";
@@ -605,7 +605,7 @@ export interface components {
         };
         /**
          * JobDocument
-         * @description A job, in any state. A finished one names every vital.
+         * @description A job, in any state. A finished job has every vital.
          */
         readonly JobDocument: {
             /** Id */
@@ -649,7 +649,7 @@ export interface components {
         };
         /**
          * JobState
-         * @description Where a job is; the last three are final.
+         * @description The state of a job; the last three are final.
          * @enum {string}
          */
         readonly JobState: "queued" | "running" | "succeeded" | "failed" | "cancelled";
@@ -714,7 +714,7 @@ export interface components {
         };
         /**
          * ModelList
-         * @description The worker processes and the models that each has loaded.
+         * @description The worker processes with the models that each has loaded.
          */
         readonly ModelList: {
             /** Workers */
@@ -781,7 +781,7 @@ export interface components {
         };
         /**
          * Problem
-         * @description What went wrong, for programs (`code`) and for people (`detail`: what happened and what to do).
+         * @description What went wrong: `code` for programs, `detail` for people (what happened and what to do).
          */
         readonly Problem: {
             readonly code: components["schemas"]["ErrorCode"];
@@ -818,7 +818,7 @@ export interface components {
         readonly ProblemType: "urn:facevitals:problem:internal" | "urn:facevitals:problem:bad-request" | "urn:facevitals:problem:not-found" | "urn:facevitals:problem:method-not-allowed" | "urn:facevitals:problem:header-too-large" | "urn:facevitals:problem:key-missing" | "urn:facevitals:problem:key-refused" | "urn:facevitals:problem:scope-missing" | "urn:facevitals:problem:foreign-origin" | "urn:facevitals:problem:wrong-host" | "urn:facevitals:problem:unknown-job" | "urn:facevitals:problem:not-finished" | "urn:facevitals:problem:request-too-slow" | "urn:facevitals:problem:upload-too-large" | "urn:facevitals:problem:unsupported-media" | "urn:facevitals:problem:bad-parameter" | "urn:facevitals:problem:idempotency-in-progress" | "urn:facevitals:problem:idempotency-conflict" | "urn:facevitals:problem:queue-full" | "urn:facevitals:problem:rate-exceeded" | "urn:facevitals:problem:too-many-active" | "urn:facevitals:problem:too-many-uploads" | "urn:facevitals:problem:broker-away" | "urn:facevitals:problem:broker-full" | "urn:facevitals:problem:broker-refused" | "urn:facevitals:problem:store-away" | "urn:facevitals:problem:too-many-requests" | "urn:facevitals:problem:gateway-away" | "about:blank";
         /**
          * Readiness
-         * @description Whether uploads can be taken, and who would work on them.
+         * @description Whether uploads can be accepted, and the number of workers by queue.
          *
          *     `broker`: ok, short_of_memory (uploads are refused, results are served), full, away or refused.
          */
@@ -891,7 +891,7 @@ export interface components {
         };
         /**
          * SaveVideoAnswer
-         * @description One flat answer: `result` holds each vital's value, `reasons` why one is missing, `job` the whole document.
+         * @description The response: `result` has each vital's value, `reasons` why a value is missing, `job` the whole document.
          */
         readonly SaveVideoAnswer: {
             /** Success */
@@ -1168,7 +1168,7 @@ export interface components {
         };
         /**
          * Wave
-         * @description A sampled wave. `times_s` counts from the clip's first frame; `values` have no unit unless `unit` says more.
+         * @description A sampled wave. `times_s` counts from the clip's first frame; `values` have the unit `unit`, if any.
          */
         readonly Wave: {
             /** Times S */
@@ -1180,7 +1180,7 @@ export interface components {
         };
         /**
          * Waveforms
-         * @description Waves and spectra behind the vitals, by vital name (`heart_rate`, `respiration_rate`).
+         * @description Waves and spectra of the vitals, by name (`heart_rate`, `respiration_rate`).
          */
         readonly Waveforms: {
             /** Waves */
@@ -1839,7 +1839,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["SaveVideoAnswer"];
                 };
             };
-            /** @description An API key is needed. */
+            /** @description An API key is needed and none was sent. */
             readonly 401: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1848,7 +1848,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["SaveVideoAnswer"];
                 };
             };
-            /** @description The API key is not accepted, or may not submit; or the call comes from another site. */
+            /** @description The API key is unknown or lacks a scope, or the call comes from a page of another origin. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1857,7 +1857,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["SaveVideoAnswer"];
                 };
             };
-            /** @description The clip came too slowly. */
+            /** @description The clip was sent too slowly. */
             readonly 408: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1884,7 +1884,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["SaveVideoAnswer"];
                 };
             };
-            /** @description The gateway has no keys, and the request was not addressed to this machine. */
+            /** @description The gateway needs no key, and the request is addressed to another host. */
             readonly 421: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1893,7 +1893,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["SaveVideoAnswer"];
                 };
             };
-            /** @description The form can't be used, or the clip can't be analysed. */
+            /** @description The form is invalid, or the clip can't be analysed. */
             readonly 422: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1911,7 +1911,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["SaveVideoAnswer"];
                 };
             };
-            /** @description Broker or store away, or too many uploads at once. */
+            /** @description The broker or the store can't be reached, or there are too many uploads at once. */
             readonly 503: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1920,7 +1920,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["SaveVideoAnswer"];
                 };
             };
-            /** @description No result in time; `message` says where the job goes on. */
+            /** @description No result in time; `message` has the URL of the job. */
             readonly 504: {
                 headers: {
                     readonly [name: string]: unknown;
