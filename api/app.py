@@ -11,13 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import docs, jobs, legacy, openapi, operations, origins, page, problems, webhooks
-from api.admission import Admission
+from api import cors, docs, jobs, legacy, openapi, operations, page, problems, webhooks
 from api.bodies import BodyLimits
-from api.gateway import Gateway
+from api.dependencies import Gateway
 from api.head import HeadAsGet
-from api.hub import Hub
+from api.job_notifier import JobNotifier
 from api.keys import Gatekeeper
+from api.queue_limit import QueueLimit
 from api.sweep import sweep_for_ever
 from api.tracing import RequestSpans
 from shared.clips.store import ClipStore, StoreUnavailableError
@@ -83,17 +83,17 @@ def create_app(config: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        hub = Hub(config.redis_url)
+        notifier = JobNotifier(config.redis_url)
         records = JobRecords(connect(config.redis_url), config.result_ttl_s)
         gateway = Gateway(
             settings=config,
             records=records,
             store=ClipStore(config.store),
-            hub=hub,
-            admission=Admission(records, config),
+            notifier=notifier,
+            queue_limit=QueueLimit(records, config),
         )
         app.state.gateway = gateway
-        await hub.start()
+        await notifier.start()
         loops = [
             asyncio.create_task(sweep_for_ever(gateway), name="sweep"),
             asyncio.create_task(webhooks.send_for_ever(gateway), name="webhooks"),
@@ -104,7 +104,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
-            await hub.stop()
+            await notifier.stop()
             gateway.records.redis.close()
             await run_in_threadpool(end_traces)
 
@@ -127,7 +127,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         silence_s=config.client_timeout_s,
         at_once=config.max_uploads,
     )
-    origins.install(app, config)
+    cors.install(app, config)
     app.add_middleware(SecurityHeaders)
     if traced:
         app.add_middleware(RequestSpans)

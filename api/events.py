@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
-from api.gateway import Gateway
-from api.hub import wait_for
+from api.dependencies import Gateway
+from api.job_notifier import wait_for
 from shared.jobs.records import Event
 from shared.schemas import EVENTS, DoneEvent, JobState
 
@@ -43,7 +43,7 @@ def event_data(event: Event) -> str | None:
 async def follow(gateway: Gateway, job_id: str, after: str) -> AsyncIterator[bytes]:
     """Yield the events after `after` until `done`. A job that is deleted meanwhile ends with `done` as well."""
     silent_since = time.monotonic()
-    with gateway.hub.watching(job_id) as changed:
+    with gateway.notifier.watching(job_id) as changed:
         while True:
             changed.clear()
             try:

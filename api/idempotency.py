@@ -12,7 +12,7 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
-from api.gateway import Gateway
+from api.dependencies import Gateway
 from api.problems import IdempotencyConflict, IdempotencyInProgress
 from shared.jobs.records import PREFIX
 

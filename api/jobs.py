@@ -13,10 +13,10 @@ from fastapi.sse import EventSourceResponse
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
-from api import fhir, idempotency, limits, parameters, problems, webhooks
+from api import fhir, idempotency, key_quota, parameters, problems, webhooks
+from api.dependencies import Gateway, gateway_of
 from api.events import follow, resume_point
-from api.gateway import Gateway, gateway_of
-from api.hub import wait_for
+from api.job_notifier import wait_for
 from api.keys import Caller, Eraser, Owner, Submitter
 from api.openapi import event_stream
 from api.uploads import receive
@@ -132,7 +132,7 @@ async def receive_clip(
     settings = gateway.settings
     webhook_url = webhooks.checked_url(request.query_params.get("webhook_url"), settings, caller)
     in_query = _options(vitals, retain_clip, webhook_url)
-    await gateway.admission.check(branches_for(in_query.vitals))
+    await gateway.queue_limit.check(branches_for(in_query.vitals))
     job_id = new_id()
     key = gateway.store.key(job_id)
     seal = Seal.new() if settings.encrypt_clips else None
@@ -214,7 +214,7 @@ async def create_job(
     """Submit a clip. The response comes as soon as the clip is stored and queued."""
     parameters.refuse_repeated(request, "vitals", "retain_clip", "webhook_url", "Idempotency-Key")
     owner = caller.owner
-    async with limits.place(gateway, caller):
+    async with key_quota.slot(gateway, caller):
         if idempotency_key is None:
             received = await receive_clip(request, gateway, caller, vitals, retain_clip)
             return _accepted(await start(gateway, received, owner))
@@ -265,7 +265,7 @@ async def get_job(
     if wait_s is not None:
         headers["Preference-Applied"] = f"wait={wait_s}"
         end = time.monotonic() + wait_s
-        with gateway.hub.watching(job_id) as changed:
+        with gateway.notifier.watching(job_id) as changed:
             while not document.state.is_final and (left := end - time.monotonic()) > 0:
                 changed.clear()
                 document = await _document(gateway, job_id, owner)

@@ -15,8 +15,8 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
-from api import origins
-from api.gateway import gateway_in
+from api import cors
+from api.dependencies import gateway_in
 from api.problems import KeyMissing, KeyRefused, ScopeMissing
 from shared.access.api_keys import ALL_SCOPES, KeyRing, Scope
 from shared.ids import KEY_PATTERN
@@ -113,7 +113,7 @@ async def caller_of(request: Request, scope: Scope) -> Caller:
             headers={"WWW-Authenticate": "Bearer"},
         )
     if caller.owner == ANONYMOUS:
-        origins.check(request, gateway.settings)
+        cors.check(request, gateway.settings)
     if scope not in caller.scopes:
         raise ScopeMissing(f"It lacks the scope '{scope}'. The operator can make a key that has it.")
     return caller

@@ -12,10 +12,10 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from api import limits
+from api import key_quota
 from api.bodies import ANSWER_BY, ARRIVED
-from api.gateway import Gateway, gateway_of
-from api.hub import wait_for
+from api.dependencies import Gateway, gateway_of
+from api.job_notifier import wait_for
 from api.jobs import UPLOAD_BODY, receive_clip, start
 from api.keys import caller_of
 from api.problems import OTHER_FORMS, ApiProblem, StoreAway, of_broker
@@ -153,7 +153,7 @@ async def save_video(request: Request, gateway: GatewayDep) -> Response:
 async def _serve(request: Request, gateway: Gateway, call: _Call) -> Response:
     try:
         caller = await caller_of(request, Scope.SUBMIT)
-        async with limits.place(gateway, caller):
+        async with key_quota.slot(gateway, caller):
             received = await receive_clip(request, gateway, caller)
             call.job_id = received.job_id
             # Not cancelled once it has begun: the broker may have done half of it.
@@ -184,7 +184,7 @@ async def _serve(request: Request, gateway: Gateway, call: _Call) -> Response:
 async def _wait(gateway: Gateway, call: _Call, owner: str) -> Response:
     """Wait for the job's end; the caller limits the time."""
     assert call.job_id is not None  # noqa: S101  (the job was made)
-    with gateway.hub.watching(call.job_id) as changed:
+    with gateway.notifier.watching(call.job_id) as changed:
         while True:
             changed.clear()
             document = await run_in_threadpool(gateway.records.document, call.job_id, owner=owner)

@@ -14,9 +14,9 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
 from api import problems
-from api.admission import broker_memory
-from api.gateway import Gateway, gateway_of
+from api.dependencies import Gateway, gateway_of
 from api.keys import Owner
+from api.queue_limit import broker_memory
 from shared.clips.store import StoreUnavailableError
 from shared.jobs.broker_errors import trouble_of, troubles
 from shared.jobs.celery_messages import Dropped
@@ -156,8 +156,8 @@ class _Collector:
         yield from _of_distributions(seen)
         yield from _of_counters(counters)
         yield GaugeMetricFamily("facevitals_webhooks_waiting", "Webhooks neither delivered nor given up.", webhooks)
-        hub = self._gateway.hub.waiting
-        yield GaugeMetricFamily("facevitals_waiting_clients", "Clients that follow or long-poll.", value=hub)
+        waiting = self._gateway.notifier.waiting
+        yield GaugeMetricFamily("facevitals_waiting_clients", "Clients that follow or long-poll.", value=waiting)
 
 
 def _of_counters(counters: dict[str, int]) -> Iterable[Metric]:

@@ -14,7 +14,7 @@ import structlog
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
-from api.gateway import Gateway
+from api.dependencies import Gateway
 from shared.clips.store import StoreUnavailableError, SweepRefusedError
 from shared.jobs.broker_errors import troubles
 from shared.jobs.queues import QUEUES

@@ -20,11 +20,11 @@ from pydantic import BaseModel, ConfigDict
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
-from api.addresses import AddressRefusedError, Network, Resolver, checked_address, parse_networks, system_resolver
-from api.gateway import Gateway
+from api.dependencies import Gateway
 from api.keys import Caller
 from api.parameters import shown, webhook_url
 from api.problems import BadParameter
+from api.ssrf_guard import AddressRefusedError, Network, Resolver, checked_address, parse_networks, system_resolver
 from shared.access.api_keys import OWNER_PREFIX, KeyRing
 from shared.jobs.broker_errors import troubles
 from shared.jobs.webhooks import Outcome, Webhook, Webhooks

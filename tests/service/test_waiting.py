@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.gateway import Gateway
+from api.dependencies import Gateway
 from api.problems import QueueFull
 from api.sweep import sweep_jobs
 from facevitals.local.broker import Broker
@@ -200,7 +200,7 @@ def test_a_queue_that_stands_still_is_over_by_the_end_of_its_wait(gateway: Gatew
     for number in range(60):
         grow_older(gateway, made(gateway, str(number)), 60)
     with pytest.raises(QueueFull) as refused:
-        asyncio.run(gateway.admission.check(Branch))
+        asyncio.run(gateway.queue_limit.check(Branch))
     assert 1 <= int(refused.value.headers["Retry-After"]) <= gateway.settings.wait_limit_s
 
 

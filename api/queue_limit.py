@@ -57,7 +57,7 @@ class _Reading:
         return max((load.seconds_each for load in self.loads.values()), default=1.0)
 
 
-class Admission:
+class QueueLimit:
     """Decides whether an upload is accepted, by the lengths of the queues and the broker's memory."""
 
     def __init__(self, records: JobRecords, settings: Settings) -> None:

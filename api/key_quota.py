@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
-from api.gateway import Gateway
+from api.dependencies import Gateway
 from api.keys import Caller
 from api.problems import RateExceeded, TooManyActive
 from shared.access.quotas import Quotas, Verdict
@@ -14,7 +14,7 @@ from shared.ids import new_id
 
 
 @asynccontextmanager
-async def place(gateway: Gateway, caller: Caller) -> AsyncIterator[None]:
+async def slot(gateway: Gateway, caller: Caller) -> AsyncIterator[None]:
     """Hold one of the caller's slots while an upload is served. A caller without limits needs none.
 
     Raises:

@@ -19,7 +19,7 @@ from shared.jobs.records import WAKE_CHANNEL
 RECHECK_S: Final = 5.0
 
 
-class Hub:
+class JobNotifier:
     """Notifies waiting requests by job id."""
 
     def __init__(self, redis_url: str) -> None:

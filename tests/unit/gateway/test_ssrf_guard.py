@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from api.addresses import AddressRefusedError, Resolver, checked_address, is_public, parse_networks, system_resolver
+from api.ssrf_guard import AddressRefusedError, Resolver, checked_address, is_public, parse_networks, system_resolver
 from api.webhooks import GROWTH, JITTER, TRIES, Answer, Sender, wait_s
 from shared.access.api_keys import new_webhook_secret
 from shared.jobs.webhooks import Webhook

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import structlog
 from fastapi import Request
 
-from api.admission import Admission
-from api.hub import Hub
+from api.job_notifier import JobNotifier
+from api.queue_limit import QueueLimit
 from shared.clips.encryption import Seal
 from shared.clips.store import ClipStore
 from shared.jobs.assembly import branches_for
@@ -25,8 +25,8 @@ class Gateway:
     settings: Settings
     records: JobRecords
     store: ClipStore
-    hub: Hub
-    admission: Admission
+    notifier: JobNotifier
+    queue_limit: QueueLimit
 
     def accept(self, job_id: str, options: JobOptions, owner: str, seal: Seal | None = None) -> JobDocument:
         """Create the job of a stored clip and queue its branches (blocking).
@@ -44,12 +44,12 @@ class Gateway:
             clip_key=self.store.key(job_id),
             deadline_s=self.settings.longest_job_s,
             most_active=self.settings.max_queued,
-            most_waiting=self.admission.most_waiting(),
+            most_waiting=self.queue_limit.most_waiting(),
             seal=seal,
             traceparent=tracing.traceparent(),
         )
         if document is None:
-            raise self.admission.full()
+            raise self.queue_limit.full()
         tracing.note(job=job_id)
         log.info("job accepted", job=job_id, branches=[str(name) for name in branches])
         return document
