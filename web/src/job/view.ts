@@ -11,7 +11,7 @@ export interface JobView {
   readonly document: JobDocument | null
   readonly stages: Partial<Readonly<Record<BranchName, string>>>
   readonly link: Link
-  /** Why it can't go on. */
+  /** The failure that stopped it. */
   readonly failure: ApiError | null
 }
 
