@@ -107,6 +107,9 @@ def idempotency_key(text: str) -> str:
 def _vitals(text: str | None) -> str | None:
     if text is not None:
         vital_names(text)
+        # A form may have empty names between its commas; the query takes exactly what OpenAPI documents.
+        if not re.search(VITALS_PATTERN, text):
+            raise BadParameter(f"{shown(text)} has a name that is empty. {_TAKES_VITALS}")
     return text
 
 

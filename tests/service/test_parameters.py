@@ -143,6 +143,13 @@ def test_a_mistake_is_answered_with_parameter_value_and_what_is_allowed(service:
             assert repr(mistake.sent)[1:-1] in detail, where
 
 
+def test_a_list_of_vitals_in_the_query_has_no_empty_name(service: Service) -> None:
+    with service.client() as client:
+        answer = client.post("/v1/jobs", content=LOOKS_LIKE_MP4, params={"vitals": "age,"})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("'age,' has a name that is empty. `vitals` takes a comma-separated list")
+
+
 def test_the_sentence_about_an_unknown_vital_names_it_and_the_vitals(service: Service) -> None:
     with service.client() as client:
         answer = client.post("/v1/jobs", content=LOOKS_LIKE_MP4, params={"vitals": "age,heartrate"})
