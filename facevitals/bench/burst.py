@@ -68,7 +68,10 @@ def burst(clip: Path, clips: int, folder: Path, *, workers: int = 1) -> dict[str
             documents = [_ended(client, each.job_id) for each in sent if each.job_id]
         seconds = time.monotonic() - begun
     codes = Counter(
-        report.error.code.value for document in documents for report in document.branches.values() if report.error
+        report.error.code.value
+        for document in documents
+        for report in document.branches.by_name().values()
+        if report.error
     )
     took_s = [
         (document.finished_at - document.created_at).total_seconds() for document in documents if document.finished_at

@@ -109,8 +109,8 @@ def test_a_record_of_the_next_release_is_read_or_ends_as_failed(tmp_path: Path) 
         assert records.finish("01NEW") == "clips/01NEW"
         document = records.document("01NEW")
         assert document is not None
-        assert document.branches["vision"].status is BranchStatus.OK
-        assert document.branches["rppg"].error is not None
-        assert "another release" in document.branches["rppg"].error.detail
+        assert document.branches.vision.status is BranchStatus.OK
+        assert document.branches.rppg.error is not None
+        assert "another release" in document.branches.rppg.error.detail
     finally:
         broker.child.stop(3)

@@ -1,7 +1,7 @@
-"""Whether an upload has a chance: one that has none is refused before its body is read, and is given a time to return.
+"""The limit of the queues: an upload that would wait too long is refused before its body is read, with a `Retry-After`.
 
-A reading of the queues and of the broker's memory serves for a moment; the job record's creation counts again, at that
-very moment.
+The lengths of the queues and the broker's memory are read at most every `READING_S`. The script that creates a job
+checks the lengths again.
 """
 
 import math
@@ -18,29 +18,29 @@ from shared.jobs.waiting import QueueLoad, queue_loads
 from shared.settings import Settings
 from shared.vitals import Branch
 
-#: Age up to which a reading serves, seconds.
+#: Longest use of a reading, seconds.
 READING_S: Final = 0.5
-#: The same of a reading that refuses; a crowd that is refused must not keep the broker busy with questions.
+#: The same for a reading that refuses uploads. It bounds the broker's load when many uploads are refused.
 REFUSAL_S: Final = 0.05
-#: The part of the broker's `maxmemory` from which on uploads are refused: the rest is for the jobs that were accepted.
+#: Part of the broker's `maxmemory` above which uploads are refused; the rest is for the jobs that were accepted.
 FULL_SHARE: Final = 0.9
 
 
 @dataclass(frozen=True)
 class BrokerMemory:
-    """Bytes of the broker's memory: used, and the most that it may use (0: any)."""
+    """The broker's memory in bytes: used, and the maximum (0: unlimited)."""
 
     used: int
     most: int
 
     @property
     def is_short(self) -> bool:
-        """Whether uploads are refused for it."""
+        """Whether uploads are refused."""
         return self.most > 0 and self.used >= FULL_SHARE * self.most
 
 
 def broker_memory(redis: Any) -> BrokerMemory:  # noqa: ANN401  (redis-py's types)
-    """What the broker says of its memory."""
+    """Read the broker's memory."""
     facts = redis.info("memory")
     return BrokerMemory(int(facts["used_memory"]), int(facts.get("maxmemory", 0)))
 
@@ -53,12 +53,12 @@ class _Reading:
 
     @property
     def slowest_s(self) -> float:
-        """Seconds that a waiting message adds to the wait of the next, in the slowest queue."""
+        """Seconds by which one waiting message delays the next, in the slowest queue."""
         return max((load.seconds_each for load in self.loads.values()), default=1.0)
 
 
-class Admission:
-    """Reads queues and broker, seldom, and says who may come in."""
+class QueueLimit:
+    """Decides whether an upload is accepted, by the lengths of the queues and the broker's memory."""
 
     def __init__(self, records: JobRecords, settings: Settings) -> None:
         self._records = records
@@ -69,16 +69,16 @@ class Admission:
         self._next_place_at = 0.0
 
     async def check(self, branches: Iterable[Branch]) -> None:
-        """Let an upload for these branches in.
+        """Check that an upload for these branches can be accepted.
 
         Raises:
-            QueueFull: its job would wait for too long, or too many jobs are unfinished.
+            QueueFull: its job would wait too long, or too many jobs are unfinished.
             BrokerFull: the broker's memory is nearly used up.
             redis.exceptions.RedisError: the broker is away.
         """
         now = time.monotonic()
         reading = self._reading
-        # A refusal is soon read anew: whoever comes as a place falls free shall have it.
+        # A refusal expires sooner, so that a free place is soon available.
         refuses = reading is not None and (reading.memory.is_short or self._obstacle(reading, branches) is not None)
         if reading is None or now - self._read_at >= (REFUSAL_S if refuses else READING_S):
             self._reading = reading = await run_in_threadpool(self._read)
@@ -93,7 +93,7 @@ class Admission:
         return _Reading(records.active(), broker_memory(records.redis), queue_loads(records))
 
     def most_waiting(self) -> dict[Branch, int]:
-        """How many messages may wait in each queue, by the last reading."""
+        """Return how many messages may wait in each queue, by the last reading."""
         loads = self._reading.loads if self._reading else {}
         return {branch: load.most_waiting(self._max_wait_s) for branch, load in loads.items()}
 
@@ -103,19 +103,18 @@ class Admission:
         for branch in branches:
             load = reading.loads[branch]
             if load.waiting >= (most := load.most_waiting(self._max_wait_s)):
-                why = f"{load.waiting} clips wait, the next one for about {load.expected_wait_s:.0f} s."
+                why = f"{load.waiting} clips are waiting; the next one would wait about {load.expected_wait_s:.0f} s."
                 return _Obstacle(why, (load.waiting - most + 1) * load.seconds_each, load.seconds_each)
         return None
 
     def full(self) -> QueueFull:
-        """The refusal where the last place was taken while the clip was on its way."""
+        """Return the problem of an upload whose place was taken while its clip was sent."""
         each_s = self._reading.slowest_s if self._reading else 1.0
         return self._queue_full(_Obstacle("The last place was taken a moment ago.", each_s, each_s))
 
     def _queue_full(self, obstacle: "_Obstacle") -> QueueFull:
-        # Each client that is refused is given a moment of its own: all of them at the first place that falls free would
-        # find it taken. Once all that waits now is done there is room for everybody.
-        # However slow the work is, what waits now is over by the end of its wait.
+        # Each refused client gets another time: if all of them returned when the first place becomes free, all but one
+        # would be refused again. No time is later than the end of everything that waits now.
         wait_s = min(obstacle.wait_s, self._wait_limit_s)
         now = time.monotonic()
         at = min(max(now + wait_s, self._next_place_at), now + max(self._max_wait_s, wait_s))
@@ -126,7 +125,7 @@ class Admission:
 
 @dataclass(frozen=True)
 class _Obstacle:
-    """Why there is no place, the seconds until one falls free, and those until the next one does."""
+    """Why there is no place, the seconds until one becomes free, and those until the next one does."""
 
     why: str
     wait_s: float

@@ -1,7 +1,7 @@
-"""One reader of the broker's wake-ups for all clients that wait on jobs in this process.
+"""Notifies the requests of this process that wait for a job when the job changes.
 
-A thousand open event streams cost one connection: the hub learns that a job changed and wakes whoever waits on it; they
-then read the job's own stream from where they were. Wake-ups lost while the broker was away cost at most `RECHECK_S`.
+One connection subscribes to the broker's channel for all of them; a request that is notified reads the job's own stream
+from its last position. Notifications that are lost while the broker is away delay a request by at most `RECHECK_S`.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from shared.jobs.records import WAKE_CHANNEL
 RECHECK_S: Final = 5.0
 
 
-class Hub:
-    """Wakes waiters by job id."""
+class JobNotifier:
+    """Notifies waiting requests by job id."""
 
     def __init__(self, redis_url: str) -> None:
-        # No read time-out: silence on the channel is normal. Health checks notice a dead connection.
+        # No read time-out: the channel may be idle. Health checks detect a dead connection.
         self._redis = redis.asyncio.Redis.from_url(
             redis_url,
             decode_responses=True,
@@ -36,15 +36,15 @@ class Hub:
 
     @property
     def waiting(self) -> int:
-        """Clients that wait now."""
+        """The number of waiting requests."""
         return sum(len(events) for events in self._waiters.values())
 
     async def start(self) -> None:
-        """Begin to listen."""
-        self._task = asyncio.create_task(self._listen(), name="hub")
+        """Subscribe to the channel."""
+        self._task = asyncio.create_task(self._listen(), name="job notifier")
 
     async def stop(self) -> None:
-        """Stop listening and let every waiter look once more."""
+        """Unsubscribe and notify every waiting request."""
         if self._task:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -54,7 +54,7 @@ class Hub:
 
     @contextlib.contextmanager
     def watching(self, job_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set whenever the job changed; clear it before looking."""
+        """Provide an event that is set whenever the job changes. Clear it before reading the job."""
         event = asyncio.Event()
         self._waiters[job_id].add(event)
         try:
@@ -83,13 +83,13 @@ class Hub:
                             for event in self._waiters.get(message["data"], ()):
                                 event.set()
             except (redis.exceptions.RedisError, OSError) as error:
-                troubles.warn("hub lost the broker", error)
+                troubles.warn("job notifier lost the broker", error)
                 away_s = min(away_s + 0.2, 2.0)
                 await asyncio.sleep(away_s)
 
 
 async def wait_for(event: asyncio.Event, timeout_s: float) -> bool:
-    """Wait until the event is set, at most `timeout_s`; whether it was set."""
+    """Wait until the event is set, for at most `timeout_s`; return whether it was set."""
     try:
         async with asyncio.timeout(max(timeout_s, 0)):
             await event.wait()

@@ -1,7 +1,7 @@
-"""Which addresses the gateway may call on a stranger's word: public ones, and networks that the operator lists.
+"""A guard against server-side request forgery: webhooks go to public addresses and to networks the operator lists.
 
-A name is resolved once for each call and the call goes to the address that was judged, so that a name which changes
-its mind in between (DNS rebinding) gains nothing.
+A name is resolved once for each call, and the call goes to the address that was checked, so that a name whose address
+changes in between (DNS rebinding) gains nothing.
 """
 
 import asyncio
@@ -28,49 +28,49 @@ _NOT_PUBLIC_V4: Final = tuple(
     )
 )
 _PUBLIC_V6: Final = ipaddress.IPv6Network("2000::/3")
-#: Of that: protocol assignments with Teredo, documentation, 6to4, AS112. What embeds an IPv4 address is not judged by
-#: it but refused: v4-mapped and the like lie outside 2000::/3 already.
+#: Of that: protocol assignments with Teredo, documentation, 6to4, AS112. Addresses that embed an IPv4 address are
+#: refused; the v4-mapped ones and the like are outside of 2000::/3 already.
 _NOT_PUBLIC_V6: Final = tuple(
     map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20"))
 )
 
 
-#: Names resolve in threads of their own: a name server that stalls on purpose must not take those that store uploads.
+#: Names are resolved in separate threads: a stalling name server must not block the threads that store uploads.
 _RESOLVING: Final = ThreadPoolExecutor(16, thread_name_prefix="resolve")
 
 
 class AddressRefusedError(Exception):
-    """The name leads to an address that is not public and that FACEVITALS_WEBHOOK_ALLOW does not list."""
+    """The name resolves to an address that is not public and that FACEVITALS_WEBHOOK_ALLOW does not list."""
 
 
 def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
-    """Networks from their texts.
+    """Parse networks.
 
     Raises:
-        ValueError: one of them is no network.
+        ValueError: a text is not a network.
     """
     return tuple(map(ipaddress.ip_network, texts))
 
 
 def is_public(address: Address) -> bool:
-    """Whether anybody on the internet could call this address."""
+    """Return whether this address can be reached from the whole internet."""
     if isinstance(address, ipaddress.IPv4Address):
         return not any(address in network for network in _NOT_PUBLIC_V4)
     return address in _PUBLIC_V6 and not any(address in network for network in _NOT_PUBLIC_V6)
 
 
 async def system_resolver(host: str, port: int) -> Sequence[str]:
-    """The addresses of `host`, as this machine resolves names."""
-    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    found = await asyncio.get_running_loop().run_in_executor(_RESOLVING, ask)
+    """Return the addresses of `host`, by the resolver of this machine."""
+    lookup = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_RESOLVING, lookup)
     return [str(entry[4][0]) for entry in found]
 
 
 async def checked_address(host: str, port: int, allowed: Sequence[Network], resolve: Resolver = system_resolver) -> str:
-    """The address to call for `host`, resolved once.
+    """Return the address to call for `host`, resolved once.
 
     Raises:
-        AddressRefusedError: one of its addresses is neither public nor in `allowed`: a name that mixes them is a trap.
+        AddressRefusedError: one of its addresses is neither public nor in `allowed`.
         OSError: the name has no address.
     """
     texts = await resolve(host, port)

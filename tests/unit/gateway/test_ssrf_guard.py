@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from api.addresses import AddressRefusedError, Resolver, checked_address, is_public, parse_networks, system_resolver
+from api.ssrf_guard import AddressRefusedError, Resolver, checked_address, is_public, parse_networks, system_resolver
 from api.webhooks import GROWTH, JITTER, TRIES, Answer, Sender, wait_s
 from shared.access.api_keys import new_webhook_secret
 from shared.jobs.webhooks import Webhook
@@ -158,5 +158,5 @@ def test_waits_grow_over_hours_and_scatter() -> None:
         assert planned * (1 - JITTER) <= min(drawn) < max(drawn) <= planned * (1 + JITTER)
         assert max(drawn) - min(drawn) > planned * JITTER
     assert 6 * 3600 < sum(map(min, waits)) < sum(map(max, waits)) < 24 * 3600
-    assert wait_s(1, 5, asked_s=100) == 100
-    assert wait_s(1, 5, asked_s=1e9) == 6 * 3600
+    assert wait_s(1, 5, retry_after_s=100) == 100
+    assert wait_s(1, 5, retry_after_s=1e9) == 6 * 3600

@@ -1,7 +1,7 @@
-"""Which pages may call: those of listed origins (CORS), and the gateway's own.
+"""Cross-origin requests: pages of the listed origins (CORS) and the gateway's own page may call.
 
-A gateway that asks for no key trusts whoever reaches it, and any page can make a visitor's browser reach it: by a form,
-by an image, or under a name of its own that it lets point to 127.0.0.1 (DNS rebinding). `check` refuses these.
+A gateway without keys accepts every request that reaches it, and any page can make a visitor's browser send one: by a
+form, by an image, or by a host name that it lets point to 127.0.0.1 (DNS rebinding). `check` refuses these.
 """
 
 import ipaddress
@@ -17,7 +17,7 @@ from shared.settings import Settings
 _ORIGIN: Final = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?")
 
 _HOST: Final = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[^\s:/@?#\[\]]+)(?::(?P<port>\d{1,5}))?")
-#: Ports that a browser leaves out of `Host` and `Origin`.
+#: Ports that a browser omits in `Host` and `Origin`.
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 
 METHODS: Final = ("GET", "HEAD", "POST", "DELETE")
@@ -25,49 +25,50 @@ REQUEST_HEADERS: Final = (
     *("Authorization", "X-API-Key", "Content-Type"),
     *("Idempotency-Key", "Last-Event-ID", "Prefer"),
 )
-ANSWER_HEADERS: Final = ("Location", "Retry-After", "Preference-Applied")
+RESPONSE_HEADERS: Final = ("Location", "Retry-After", "Preference-Applied")
 
 
 def install(app: FastAPI, settings: Settings) -> None:
-    """Let the listed origins call.
+    """Allow the listed origins to call.
 
     Raises:
-        ValueError: the list holds something that is no origin; `*` is none.
+        ValueError: an entry is not an origin; `*` is not one.
     """
     wrong = [origin for origin in settings.origins if not _ORIGIN.fullmatch(origin)]
     if wrong:
         raise ValueError(
-            f"FACEVITALS_CORS_ORIGINS: {wrong[0]!r} is no origin. Name each, as https://app.example, without a path."
+            f"FACEVITALS_CORS_ORIGINS: {wrong[0]!r} is not an origin. List each in full, as https://app.example, "
+            "without a path."
         )
     if settings.origins:
-        # Keys travel in a header of the caller's making, never in a cookie: credentials stay off.
+        # Keys are sent in a header, never in a cookie: credentials stay off.
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.origins,
             allow_methods=METHODS,
             allow_headers=REQUEST_HEADERS,
-            expose_headers=ANSWER_HEADERS,
+            expose_headers=RESPONSE_HEADERS,
             max_age=600,
         )
 
 
 def check(request: Request, settings: Settings) -> None:
-    """Refuse a request that needs no key where a page from elsewhere may have made a browser send it.
+    """Refuse a request without a key that a page of another origin may have made a browser send.
 
     Raises:
-        WrongHost: the gateway is open to its own machine, and `Host` names another.
-        ForeignOrigin: the page behind the request is neither the gateway's nor of a listed origin.
+        WrongHost: the gateway serves its own machine, and `Host` names another.
+        ForeignOrigin: the page is neither the gateway's nor of a listed origin.
     """
     host, origin = request.headers.get("host", ""), request.headers.get("origin")
-    # One that others may reach without a key can have any name, unless its names are set.
+    # A gateway that others may use without a key can have any host name, unless its names are set.
     has_any_name = settings.allow_open and not settings.hosts
     if not has_any_name and not _is_ours(host, settings.hosts):
         raise WrongHost(
-            "Without API keys the gateway answers to localhost and 127.0.0.1. Operators: make keys with `facevitals "
-            "keys create`, or name its hosts in FACEVITALS_ALLOW_HOSTS."
+            "Without API keys the gateway serves localhost and 127.0.0.1. Operators: make keys with `facevitals "
+            "keys create`, or list its host names in FACEVITALS_ALLOW_HOSTS."
         )
     if origin is None:
-        # No page's script, nor its form: a program, or a browser that shows or embeds an address, and says where from.
+        # Not a page's script or form, but a program, or a browser that shows or embeds a URL and sends its context.
         is_ours = request.headers.get("sec-fetch-site", "none") in {"none", "same-origin"}
     else:
         is_ours = origin in settings.origins or _is_of(origin, host)
@@ -87,7 +88,7 @@ def _is_ours(host: str, names: tuple[str, ...]) -> bool:
 
 
 def _is_of(origin: str, host: str) -> bool:
-    """Whether a page of this origin was served under this `Host`, over TLS (that a proxy ends) or without."""
+    """Return whether a page of this origin was served under this `Host`, with TLS (which a proxy ends) or without."""
     scheme, _, place = origin.partition("://")
     page, ours = _HOST.fullmatch(place), _HOST.fullmatch(host)
     if scheme not in _DEFAULT_PORTS or page is None or ours is None:
