@@ -12,7 +12,9 @@ record=$venv/.facevitals
 
 fail() { echo "environment.sh: $*" >&2; exit 1; }
 [ -f "requirements/$lock.lock" ] || fail "there is no requirements/$lock.lock"
-wanted() { echo "$1 $(cat "requirements/$1.lock" requirements/bootstrap.lock pyproject.toml tools/environment.sh | cksum) $PWD $venv"; }
+# The version comes from the last tag: after a new one the project is installed again.
+tag=$(git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null || true)
+wanted() { echo "$1 $(cat "requirements/$1.lock" requirements/bootstrap.lock pyproject.toml tools/environment.sh | cksum) ${tag:+$tag }$PWD $venv"; }
 installed() { [ -f "$record" ] && cat "$record"; }
 
 # browser holds all of dev, dev all of default, and default all of gateway, at the same releases: a richer environment is never made poorer.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from api import page
-from api.page import BUNDLE
+from api.page import INSTALLED_BUNDLE
 from shared.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -126,8 +126,8 @@ def test_all_images_share_one_user_because_they_share_the_clips() -> None:
 
 def test_the_page_lies_where_the_gateway_looks_for_it() -> None:
     (copied,) = (rest for _, rest in stages("Dockerfile.api")["gateway"] if "--from=page" in rest)
-    packages = Path(copied.split()[-1]).parents[1]
-    place = BUNDLE.relative_to(Path(page.__file__).parents[1])
+    place = INSTALLED_BUNDLE.relative_to(Path(page.__file__).parents[1])
+    packages = Path(copied.split()[-1]).parents[len(place.parts) - 1]
     assert packages.name == "site-packages"
     assert copied.endswith(f"{packages}/{place}")
     (base,) = (rest for word, rest in stages("Dockerfile.api")["python"] if word == "FROM")
