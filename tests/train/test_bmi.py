@@ -30,7 +30,7 @@ LONG = ("--rounds", "60", "--patience", "60", "--copies", "3", "--rate", "3e-3")
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread; and the command leaves this process's standard error alone."""
     torch.set_num_threads(1)
-    monkeypatch.setattr("facevitals.cli.train_bmi.silence_native_stderr", lambda: None)
+    monkeypatch.setattr("facevitals.cli.train_bmi_command.silence_native_stderr", lambda: None)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_the_whole_network_learns_and_is_written_whole(table: Path, backbone: Pa
 def test_a_backbone_that_is_not_there_is_not_downloaded(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facevitals.cli.train_bmi.settings", lambda: Settings(models_dir=tmp_path))
+    monkeypatch.setattr("facevitals.cli.train_bmi_command.settings", lambda: Settings(models_dir=tmp_path))
     told = CliRunner().invoke(app, ["train", "bmi", "--data", str(table), "--images", str(table.parent)])
     assert told.exit_code == 1
     assert "vit_h_14_swag-80465313.pth" in told.output.replace("\n", "")

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from facevitals.cli.render import print_document
-from facevitals.cli.service import exit_code
+from facevitals.cli.service_commands import exit_code
 from facevitals.local.isolated_settings import analysis_settings
 from facevitals.local.terminal import output
 from shared.observability.logging import silence_native_stderr

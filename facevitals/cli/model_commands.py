@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
-from facevitals.cli.analysis import not_installed
+from facevitals.cli.analyze_command import not_installed
 from facevitals.local.isolated_settings import analysis_settings
 from facevitals.local.terminal import output
 
