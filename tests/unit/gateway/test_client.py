@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from facevitals import client
 from facevitals.cli import app
-from facevitals.client import RESUMES, Client, ServerEvent, SubmitFailedError
+from facevitals.client import RESUMES, Client, ClientError, ServerEvent
 
 DONE = json.loads((Path(__file__).parents[3] / "web/src/fixtures/succeeded.json").read_text())
 PAGE = "<!doctype html><title>Sign in</title>"
@@ -63,7 +63,7 @@ def test_an_upload_that_something_else_took_fails_with_a_reason(
     serve: Callable[[Answer], str], clip: Path, body: str
 ) -> None:
     url = serve(lambda *_: (202, body))
-    with pytest.raises(SubmitFailedError, match="not as a gateway"):
+    with pytest.raises(ClientError, match="not as a gateway"):
         Client(url).submit(clip)
     # The command ends in one sentence, not in a traceback.
     result = CliRunner().invoke(app.app, ["submit", str(clip), "--url", url])
@@ -85,7 +85,7 @@ def test_odd_answers_in_between_are_asked_again(serve: Callable[[Answer], str], 
 
 @pytest.mark.parametrize("body", ODD)
 def test_odd_answers_for_good_end_with_a_reason(serve: Callable[[Answer], str], body: str) -> None:
-    with pytest.raises(SubmitFailedError, match="not as a gateway"):
+    with pytest.raises(ClientError, match="not as a gateway"):
         Client(serve(lambda *_: (200, body))).follow("x", lambda _: None)
 
 
@@ -120,7 +120,7 @@ def test_an_event_without_its_fields_ends_no_command(serve: Callable[[Answer], s
 def test_a_refusal_that_explains_nothing_is_named_by_its_status(
     serve: Callable[[Answer], str], clip: Path, body: str
 ) -> None:
-    with pytest.raises(SubmitFailedError, match="503"):
+    with pytest.raises(ClientError, match="503"):
         Client(serve(lambda *_: (503, body))).submit(clip)
 
 

@@ -1,0 +1,35 @@
+"""Importing the packages of the extra `worker`: numpy, OpenCV, MediaPipe, ONNX Runtime and others."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+#: Variables that `workers` sets: OpenMP and the linear algebra of numpy, scipy and OpenCV read them while they load.
+_THREAD_VARIABLES: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@contextmanager
+def worker_extra(what: str) -> Iterator[None]:
+    """Import packages of the extra inside the block; `what` needs them, as in "The analysis".
+
+    Libraries that are loaded in the block for the first time use one thread for linear algebra. The environment is left
+    as it was, so that what is loaded later, and child processes, are not limited.
+
+    Raises:
+        ModuleNotFoundError: a package is missing; the message says how to install it.
+    """
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    try:
+        for name in _THREAD_VARIABLES:
+            os.environ.setdefault(name, "1")
+        yield
+    except ModuleNotFoundError as missing:
+        raise ModuleNotFoundError(
+            f"{what} is not installed here ({missing.name} is missing): pip install 'facevitals[worker]'",
+            name=missing.name,
+        ) from missing
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
