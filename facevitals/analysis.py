@@ -11,7 +11,7 @@ from facevitals.extras import worker_extra
 from facevitals.local.isolated_settings import analysis_settings
 from facevitals.waves import Waves
 from shared.clips.rejection import ClipRejected
-from shared.schemas import ErrorCode, JobDocument, JobState, Waveforms
+from shared.schemas import ErrorCode, JobDocument, JobState, Vitals, Waveforms
 from shared.vitals import VITALS
 
 
@@ -29,7 +29,7 @@ class Analysis:
     tracebacks: tuple[str, ...] = field(default=(), repr=False)
 
     @property
-    def vitals(self) -> Any:  # noqa: ANN401
+    def vitals(self) -> Vitals:
         """The vitals, one attribute each: `vitals.heart_rate.value` is a number per minute, or None."""
         return self.document.vitals
 

@@ -68,7 +68,7 @@ def test_the_public_names_are_these() -> None:
 
 def test_another_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'analyse'"):
-        facevitals.analyse  # type: ignore[attr-defined]  # noqa: B018
+        facevitals.analyse  # noqa: B018
 
 
 def test_the_import_loads_no_other_package_and_changes_nothing() -> None:
