@@ -79,7 +79,7 @@ def test_the_locked_releases_are_those_that_it_requires(tmp_path: Path) -> None:
 
 
 def test_it_is_imported_from_its_environment(tmp_path: Path, version: str) -> None:
-    code = "import api, facevitals, lab, shared, workers as w; print(*(m.__file__ for m in (api, facevitals, lab, shared, w)))"
+    code = f"import {', '.join(PACKAGES)}; print(*(module.__file__ for module in ({', '.join(PACKAGES)})))"
     for path in run(tmp_path, "python", "-c", code).stdout.split():
         assert Path(path).is_relative_to(BIN.parent), path
     assert run(tmp_path, "python", "-c", "import facevitals; print(facevitals.__version__)").stdout.strip() == version
