@@ -3,10 +3,22 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 #: Variables that `workers` sets: OpenMP and the linear algebra of numpy, scipy and OpenCV read them while they load.
 _THREAD_VARIABLES: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+#: The releases that the extra is tested with, in a wheel and in a checkout. `pip install 'facevitals[worker]'` finds no
+#: solution: packages that are installed for their weights alone declare requirements that contradict each other.
+_LOCKS: Final = (
+    Path(__file__).parent / "requirements" / "default.lock",
+    Path(__file__).parent.parent / "requirements" / "default.lock",
+)
+
+
+def _lock() -> Path:
+    return next((path for path in _LOCKS if path.is_file()), Path("requirements/default.lock"))
 
 
 @contextmanager
@@ -26,7 +38,8 @@ def worker_extra(what: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as missing:
         raise ModuleNotFoundError(
-            f"{what} is not installed here ({missing.name} is missing): pip install 'facevitals[worker]'",
+            f"{what} is not installed here ({missing.name} is missing). Install the packages that it needs: "
+            f"pip install --no-deps -r {_lock()}",
             name=missing.name,
         ) from missing
     finally:

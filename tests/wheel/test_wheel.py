@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 DIST = ROOT / "artefacts/wheel/dist"
 BIN = ROOT / "artefacts/wheel/env/bin"
 PACKAGES = {"api", "workers", "shared", "lab", "facevitals"}
+LOCK = "facevitals/requirements/default.lock"
 CONSUMER = ROOT / "tests/unit/library/consumer.py"
 
 
@@ -54,7 +55,9 @@ def run(place: Path, *command: str | Path, check: bool = True) -> subprocess.Com
 def test_it_holds_every_file_of_the_packages_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     listed = subprocess.run(["git", "ls-files", *PACKAGES], cwd=ROOT, capture_output=True, text=True, check=True)
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    assert {name for name in held if not name.startswith("api/bundle/")} == set(listed.stdout.splitlines())
+    own = {name for name in held if not name.startswith("api/bundle/")}
+    assert own == {*listed.stdout.splitlines(), LOCK}
+    assert wheel.read(LOCK) == (ROOT / "requirements/default.lock").read_bytes()
     assert {f"{package}/py.typed" for package in PACKAGES} <= held
     assert {name.split("/")[0] for name in held} == PACKAGES
 
