@@ -151,7 +151,7 @@ def analyze(
         estimators: names of the pulse estimators to run.
 
     Raises:
-        ClipRejected: the clip can't be analysed: no video, too short, too large; `code` and `detail` say what.
+        ClipRejected: the clip can't be analysed: no video, too short, too large; `code` and `detail` state which.
         FileNotFoundError: the file can't be read.
         ValueError: a vital or an estimator does not exist.
         ModuleNotFoundError: the extra `worker` is not installed.

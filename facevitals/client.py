@@ -23,7 +23,7 @@ PAUSE_S: Final = 0.3
 
 
 class ClientError(Exception):
-    """A call of the gateway failed; the message says why."""
+    """A call of the gateway failed; the message gives the reason."""
 
 
 class UnreachableError(ClientError):
@@ -199,7 +199,7 @@ class Client:
         """The job's events from the first on, as they happen; the last one is `done`.
 
         A broken connection is resumed. Where the gateway stays away the events end without `done`; `wait` still gives
-        the document, or says why there is none.
+        the document, or raises why there is none.
 
         Raises:
             ClientError: the job is unknown.

@@ -29,7 +29,7 @@ def worker_extra(what: str) -> Iterator[None]:
     as it was, so that what is loaded later, and child processes, are not limited.
 
     Raises:
-        ModuleNotFoundError: a package is missing; the message says how to install it.
+        ModuleNotFoundError: a package is missing; the message has the command that installs it.
     """
     before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
     try:

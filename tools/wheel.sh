@@ -8,7 +8,7 @@ bash tools/environment.sh dev
 STRICT=1 bash tools/web.sh
 rm -rf "$dist"
 .venv/bin/python -m hatchling build -t sdist -d "$dist" >/dev/null
-# From the source distribution: what is missing there would be missing for everybody who builds from it.
+# From the source distribution, so that a file missing there is noticed here.
 unpacked=$(mktemp -d)
 trap 'rm -rf "$unpacked"' EXIT
 tar -xzf "$dist"/facevitals-*.tar.gz -C "$unpacked"

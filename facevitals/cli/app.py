@@ -63,7 +63,7 @@ def main() -> None:
     except ValidationError as error:
         if error.title != Settings.__name__:
             raise
-        # The value itself may be a secret, and is not shown.
+        # The value may be a secret, so it is not shown.
         for wrong in error.errors(include_input=False, include_url=False):
             name = "".join(f"{PREFIX}{str(part).upper()}: " for part in wrong["loc"])
             print(f"{name}{wrong['msg'].removeprefix('Value error, ')}", file=sys.stderr)

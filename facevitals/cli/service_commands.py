@@ -39,7 +39,7 @@ def gateway() -> None:
     from api.connections import BoundedConnection
 
     config = settings()
-    # Every client that follows its job holds a connection; a login shell allows 1,024 files by default.
+    # Every client that follows its job holds a connection; a login shell allows 1,024 open files by default.
     allow_many_files()
     try:
         application = create_app(config)
@@ -53,12 +53,12 @@ def gateway() -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        # One, whatever WEB_CONCURRENCY says: an application that is handed over can't be started twice.
+        # One, whatever WEB_CONCURRENCY is: an application object can't be started twice.
         workers=1,
         http=BoundedConnection,
         ws="none",
         timeout_keep_alive=config.client_timeout_s,
-        # Open event streams would hold the process for ever.
+        # Open event streams would keep the process alive.
         timeout_graceful_shutdown=3,
     )
 
@@ -78,7 +78,7 @@ def worker(
         raise typer.Exit(1)
     os.environ[QUEUES_VARIABLE] = ",".join(names)
     command = worker_command("workers.tasks", names, concurrency, config.log_level)
-    os.execv(sys.executable, command)  # noqa: S606  (no shell: these are our own words)
+    os.execv(sys.executable, command)  # noqa: S606  (no shell, and no input of others)
 
 
 def up(
@@ -113,7 +113,7 @@ def run(
         errors.print(f"{clip} is not a file.", style="red")
         raise typer.Exit(2)
     with tempfile.TemporaryDirectory(prefix="facevitals-run-") as folder:
-        # A service of its own: it must neither meet nor disturb one that is already up.
+        # Isolated from a service that already runs.
         config = isolated_settings(Path(folder))
         logs = Path(folder) / "logs"
         try:
