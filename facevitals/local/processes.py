@@ -22,7 +22,7 @@ class Stopped(Exception):  # noqa: N818  (a request, not an error)
 
 @contextmanager
 def until_stopped(clean_up: Callable[[], None]) -> Iterator[None]:
-    """End the block with `Stopped` on SIGTERM or SIGINT; `clean_up` runs however it ends, and no signal interrupts it."""
+    """End the block with `Stopped` on SIGTERM or SIGINT; `clean_up` runs however it ends, uninterrupted by signals."""
 
     numbers = (signal.SIGINT, signal.SIGTERM)
 
