@@ -45,7 +45,7 @@ def simulate(
     silence_native_stderr()
     try:
         with worker_extra("The simulator"):
-            from lab.simulate.kinds import KINDS
+            from lab.simulate.scenes import KINDS
     except ModuleNotFoundError as missing:
         errors.print(str(missing), style="red")
         raise typer.Exit(1) from missing

@@ -16,6 +16,7 @@ from shared.vitals import (
     VITALS,
     Branch,
     Reason,
+    Stage,
     VitalSpec,
 )
 from workers.branch.result import BranchResult, Progress
@@ -94,7 +95,7 @@ def measure_rppg(
             vitals.open(spec)
     if not vitals.any_open:
         return BranchResult(vitals=vitals.in_order())
-    (progress or Progress()).stage("estimating")
+    (progress or Progress()).stage(Stage.ESTIMATING)
     measured = examined or examine(track, models)
     if not isinstance(measured, Examined):
         for spec in vitals.still_open():
