@@ -40,6 +40,13 @@ test-browser: ## the page in Chromium, against real workers (installs Chromium w
 	@bash tools/browser.sh
 	@$(VENV)/bin/python -m pytest tests/browser --timeout 300 $(ARGS)
 
+wheel: ## wheel and source distribution in dist/, with the page (needs Node 20.19 or later)
+	@bash tools/wheel.sh dist
+
+test-wheel: ## the wheel, installed in an environment of its own, outside of the checkout
+	@bash tools/wheel.sh artefacts/wheel/dist artefacts/wheel/env
+	@$(VENV)/bin/python -m pytest tests/wheel --timeout 300 $(ARGS)
+
 test-hostile: dev ## 3,000 hostile clips through the decoder; DURATION_S=3600 goes on with new ones for an hour, SEED=…
 	@$(VENV)/bin/python -m lab.hostile $(if $(DURATION_S),--seconds $(DURATION_S),--files 3000) --seed $(or $(SEED),1)
 
@@ -85,6 +92,6 @@ lock: dev ## write the lock files again from pyproject.toml (UPGRADE=1 takes new
 	@bash tools/lock.sh
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) .venv-seed .venv-client .venv-setup.* web/node_modules web/openapi/node_modules web/dist .facevitals bench-out artefacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf $(VENV) .venv-seed .venv-client .venv-setup.* web/node_modules web/openapi/node_modules web/dist .facevitals bench-out artefacts dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 
-.PHONY: web-types test-seed seed-environment test-train train-environment help run up test test-nginx web page test-web test-browser test-hostile test-chaos check format bench default dev lock clean
+.PHONY: web-types wheel test-wheel test-seed seed-environment test-train train-environment help run up test test-nginx web page test-web test-browser test-hostile test-chaos check format bench default dev lock clean

@@ -9,8 +9,10 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.types import Scope
 
-#: Where `make` builds the page.
-BUNDLE: Final = Path(__file__).resolve().parent.parent / "web" / "dist"
+#: Where wheels and images have the page, and where `make web` builds it in a checkout.
+INSTALLED_BUNDLE: Final = Path(__file__).resolve().parent / "bundle"
+BUILT_BUNDLE: Final = INSTALLED_BUNDLE.parent.parent / "web" / "dist"
+BUNDLE: Final = INSTALLED_BUNDLE if INSTALLED_BUNDLE.is_dir() else BUILT_BUNDLE
 
 #: The page loads nothing from other servers, and has no inline script or style, WebAssembly or blob.
 CONTENT_SECURITY_POLICY: Final = (

@@ -30,7 +30,7 @@ LONG = ("--rounds", "60", "--patience", "60", "--copies", "3", "--rate", "3e-3")
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread; and the command leaves this process's standard error alone."""
     torch.set_num_threads(1)
-    monkeypatch.setattr("facevitals.cli.train_bmi.silence_native_stderr", lambda: None)
+    monkeypatch.setattr("facevitals.cli.train_bmi_command.silence_native_stderr", lambda: None)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_the_whole_network_trains_and_is_written(table: Path, backbone: Path, tm
 
 
 def test_a_missing_backbone_is_not_downloaded(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("facevitals.cli.train_bmi.settings", lambda: Settings(models_dir=tmp_path))
+    monkeypatch.setattr("facevitals.cli.train_bmi_command.settings", lambda: Settings(models_dir=tmp_path))
     result = CliRunner().invoke(app, ["train", "bmi", "--data", str(table), "--images", str(table.parent)])
     assert result.exit_code == 1
     assert "vit_h_14_swag-80465313.pth" in result.output.replace("\n", "")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from facevitals.cli.app import app
-from facevitals.cli.train import COMMANDS
+from facevitals.cli.train_commands import COMMANDS
 from tests.unit.data.conftest import astronaut
 from tests.unit.data.layouts import write_ubfc
 from tests.unit.pulse.test_checkpoint import deepphys_weights, write_checkpoint

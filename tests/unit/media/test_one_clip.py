@@ -16,7 +16,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from rich.console import Console
 
 from facevitals.cli.render import print_document
-from facevitals.cli.service import exit_code
+from facevitals.cli.service_commands import exit_code
 from shared.schemas import (
     BranchStatus,
     ErrorCode,

@@ -7,6 +7,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from facevitals.extras import worker_extra
+from facevitals.simulation import simulate as write
 from shared.observability.logging import silence_native_stderr
 
 errors = Console(stderr=True, markup=False)
@@ -39,16 +41,13 @@ def simulate(
     portrait: Annotated[Path | None, typer.Option(help="Another face: a picture file.")] = None,
     portrait_skin_tone: Annotated[int, typer.Option(help="Fitzpatrick type that the picture shows.")] = 2,
 ) -> None:
-    """Write a synthetic clip and its truth. Exit 2 for conditions that can't be filmed."""
+    """Write a synthetic clip and its truth. Exit 2 for conditions that can't be simulated."""
     silence_native_stderr()
     try:
-        from lab.simulate import ClipSpec
-        from lab.simulate import simulate as film
-        from lab.simulate.scenes import KINDS
+        with worker_extra("The simulator"):
+            from lab.simulate.scenes import KINDS
     except ModuleNotFoundError as missing:
-        errors.print(
-            f"The simulator is not installed here ({missing.name} is missing): pip install 'facevitals[worker]'"
-        )
+        errors.print(str(missing), style="red")
         raise typer.Exit(1) from missing
     if kind == "help":
         for known in KINDS.values():
@@ -57,35 +56,36 @@ def simulate(
     try:
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
-        spec = ClipSpec(
-            heart_rate=heart_rate,
-            respiration_rate=respiration_rate,
-            hrv_sdnn_ms=hrv_sdnn_ms,
-            duration_s=duration_s,
-            fps=fps,
-            width=width,
-            height=height,
-            seed=seed,
-            kind=kind,
-            skin_tone=skin_tone,
-            motion=motion,
-            light=light,
-            light_drift=light_drift,
-            bitrate_bps=bitrate,
-            codec=codec,
-            jitter=jitter,
-            dropped=dropped,
-            duration_header=duration_header,
-            pulse_strength=pulse_strength,
-            flicker_hz=flicker,
-            flicker_depth=flicker_depth if flicker else 0.0,
-            blink_rate=blink_rate,
-            portrait=portrait,
-            portrait_skin_tone=portrait_skin_tone,
-        )
         with Progress(console=errors, transient=True) as progress:
-            task = progress.add_task(f"filming {out.name}", total=1.0)
-            film(out, spec, on_progress=lambda done, total: progress.update(task, completed=done, total=total))
+            task = progress.add_task(f"writing {out.name}", total=1.0)
+            write(
+                out,
+                on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+                heart_rate=heart_rate,
+                respiration_rate=respiration_rate,
+                hrv_sdnn_ms=hrv_sdnn_ms,
+                duration_s=duration_s,
+                fps=fps,
+                width=width,
+                height=height,
+                seed=seed,
+                kind=kind,
+                skin_tone=skin_tone,
+                motion=motion,
+                light=light,
+                light_drift=light_drift,
+                bitrate_bps=bitrate,
+                codec=codec,
+                jitter=jitter,
+                dropped=dropped,
+                duration_header=duration_header,
+                pulse_strength=pulse_strength,
+                flicker_hz=flicker,
+                flicker_depth=flicker_depth if flicker else 0.0,
+                blink_rate=blink_rate,
+                portrait=portrait,
+                portrait_skin_tone=portrait_skin_tone,
+            )
     except (ValueError, OSError) as error:
         errors.print(str(error), style="red", highlight=False)
         raise typer.Exit(2) from error

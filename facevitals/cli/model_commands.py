@@ -7,7 +7,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
-from facevitals.cli.analysis import not_installed
+from facevitals.cli.analyze_command import not_installed
+from facevitals.extras import worker_extra
 from facevitals.local.isolated_settings import analysis_settings
 from facevitals.local.terminal import output
 
@@ -34,8 +35,9 @@ def models(
     if context.invoked_subcommand is not None:
         return
     try:
-        from workers.models.build import prepare_models
-        from workers.models.manifest import installed_models
+        with worker_extra("The analysis"):
+            from workers.models.build import prepare_models
+            from workers.models.manifest import installed_models
     except ModuleNotFoundError as missing:
         raise not_installed(missing) from missing
     config = analysis_settings()
@@ -66,9 +68,10 @@ def fetch(
 ) -> None:
     """Download weights: size, checksum and licence are shown first; goes on where an earlier try stopped."""
     try:
-        from workers.models.fetch import FetchFailed
-        from workers.models.fetch import fetch as download
-        from workers.models.manifest import MODELS, environment_folder
+        with worker_extra("The analysis"):
+            from workers.models.fetch import FetchFailed
+            from workers.models.fetch import fetch as download
+            from workers.models.manifest import MODELS, environment_folder
     except ModuleNotFoundError as missing:
         raise not_installed(missing) from missing
     entries = {entry.name: entry for entry in MODELS}

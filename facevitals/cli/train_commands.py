@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-from facevitals.cli.train_bmi import bmi
+from facevitals.cli.train_bmi_command import bmi
 from facevitals.cli.training_options import console, device_of, failed, learning, torch_or_exit
 from facevitals.local.isolated_settings import analysis_settings
 from shared.observability.logging import silence_native_stderr

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
+from facevitals.analysis import Analyzer
 from facevitals.cli.render import print_document
-from facevitals.cli.service import exit_code
-from facevitals.local.isolated_settings import analysis_settings
+from facevitals.cli.service_commands import exit_code
 from facevitals.local.terminal import output
 from shared.observability.logging import silence_native_stderr
 from shared.schemas import JobDocument
@@ -25,7 +26,7 @@ errors = Console(stderr=True, markup=False)
 def analyze(
     clips: Annotated[
         list[Path],
-        # Not checked here: a file that vanished would cost the whole batch, where it should cost its own document.
+        # Not checked here: one missing file must not end the batch.
         typer.Argument(help="MP4 or WebM files.", metavar="CLIP…"),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="One document a line, in order.")] = False,
@@ -43,27 +44,24 @@ def analyze(
     if isinstance(sys.stdout, TextIOWrapper):
         # A file's name need not be printable in the terminal's encoding.
         sys.stdout.reconfigure(errors="backslashreplace")
+    wanted = _subset(vitals)
+    chosen = [name.strip() for name in estimators.split(",")] if estimators else None
     try:
-        from workers.analyzer import Analyzer, AnalyzerOptions
+        analyzer = Analyzer(estimators=chosen)
     except ModuleNotFoundError as missing:
         raise not_installed(missing) from missing
-    from dataclasses import replace
-
-    wanted = _subset(vitals)
-    options = AnalyzerOptions.from_settings(analysis_settings())
-    try:
-        chosen = frozenset(name.strip() for name in estimators.split(",")) if estimators else None
-        analyzer = Analyzer.load(replace(options, estimators=chosen))
     except ValueError as error:
+        if isinstance(error, ValidationError):
+            raise
         errors.print(str(error), style="red", highlight=False)
         raise typer.Exit(2) from error
     for why in analyzer.refused_models.values():
         errors.print(why, style="yellow", highlight=False)
     worst = 0
-    try:
+    with analyzer:
         for clip in clips:
             with errors.status(f"analysing {escape(clip.name)}"):
-                analysis = analyzer.analyze(clip, wanted)
+                analysis = analyzer.analyze(clip, vitals=wanted, check=False)
             for trace in analysis.tracebacks:
                 errors.print(f"{clip}:\n{trace}", style="red", markup=False, highlight=False)
             worst = max(worst, exit_code(analysis.document), key=(0, 2, 1).index)
@@ -76,8 +74,6 @@ def analyze(
             if waveforms:
                 body["waveforms"] = analysis.waveforms.as_json()
             print(json.dumps(body), flush=True)
-    finally:
-        analyzer.close()
     raise typer.Exit(worst)
 
 
@@ -103,9 +99,6 @@ def _subset(vitals: str | None) -> list[str] | None:
 
 
 def not_installed(missing: ModuleNotFoundError) -> typer.Exit:
-    """Says what is missing here, and how a command ends that needs it."""
-    errors.print(
-        f"The analysis is not installed here ({missing.name} is missing): pip install 'facevitals[worker]'",
-        style="red",
-    )
+    """Print what is missing and how to install it; returns how the command ends."""
+    errors.print(str(missing), style="red", highlight=False)
     return typer.Exit(1)

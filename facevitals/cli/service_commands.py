@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from facevitals.cli.render import print_document
-from facevitals.client import Client, ServerEvent, SubmitFailedError
+from facevitals.client import Client, ClientError
 from facevitals.local.broker import BrokerNotStartedError
 from facevitals.local.generated_clip import generated_clip
 from facevitals.local.isolated_settings import isolated_settings
@@ -39,7 +39,7 @@ def gateway() -> None:
     from api.connections import BoundedConnection
 
     config = settings()
-    # Every client that follows its job holds a connection; a login shell allows 1,024 files by default.
+    # Every client that follows its job holds a connection; a login shell allows 1,024 open files by default.
     allow_many_files()
     try:
         application = create_app(config)
@@ -53,12 +53,12 @@ def gateway() -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        # One, whatever WEB_CONCURRENCY says: an application that is handed over can't be started twice.
+        # One, whatever WEB_CONCURRENCY is: an application object can't be started twice.
         workers=1,
         http=BoundedConnection,
         ws="none",
         timeout_keep_alive=config.client_timeout_s,
-        # Open event streams would hold the process for ever.
+        # Open event streams would keep the process alive.
         timeout_graceful_shutdown=3,
     )
 
@@ -78,7 +78,7 @@ def worker(
         raise typer.Exit(1)
     os.environ[QUEUES_VARIABLE] = ",".join(names)
     command = worker_command("workers.tasks", names, concurrency, config.log_level)
-    os.execv(sys.executable, command)  # noqa: S606  (no shell: these are our own words)
+    os.execv(sys.executable, command)  # noqa: S606  (no shell, and no input of others)
 
 
 def up(
@@ -113,7 +113,7 @@ def run(
         errors.print(f"{clip} is not a file.", style="red")
         raise typer.Exit(2)
     with tempfile.TemporaryDirectory(prefix="facevitals-run-") as folder:
-        # A service of its own: it must neither meet nor disturb one that is already up.
+        # Isolated from a service that already runs.
         config = isolated_settings(Path(folder))
         logs = Path(folder) / "logs"
         try:
@@ -126,7 +126,7 @@ def run(
                     stack.wait_ready()
                 console.print(f"Service ready after {time.monotonic() - begun:.1f} s at {stack.url}")
                 document = _submit(stack.url, clip, None)
-        except (StackFailedError, BrokerNotStartedError, SubmitFailedError) as error:
+        except (StackFailedError, BrokerNotStartedError, ClientError) as error:
             errors.print(str(error), style="red", highlight=False)
             _show_logs(logs)
             raise typer.Exit(1) from error
@@ -151,8 +151,9 @@ def submit(
     """Upload a clip to a gateway, follow its events, print the result. Exit 0 analysed, 2 clip rejected, 1 failure."""
     try:
         document = _submit(url, clip, vitals, api_key, quiet=as_json)
-    except SubmitFailedError as error:
-        errors.print(str(error), style="red", highlight=False)
+    except (ClientError, OSError) as error:
+        reason = f"{clip}: {error.strerror or error}" if isinstance(error, OSError) else str(error)
+        errors.print(reason, style="red", highlight=False)
         raise typer.Exit(1) from error
     if as_json:
         print(document.model_dump_json())
@@ -172,34 +173,29 @@ def exit_code(document: JobDocument) -> int:
 def _submit(
     url: str, clip: Path, vitals: str | None, api_key: str | None = None, *, quiet: bool = False
 ) -> JobDocument:
-    client = Client(url, api_key)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(pulse_style="cyan"), TimeElapsedColumn())
-    try:
-        with Progress(*columns, console=errors if quiet else console, transient=quiet) as progress:
-            shown: set[str] = set()
-            task = progress.add_task(f"uploading {escape(clip.name)}", total=None)
-            job_id = client.submit(clip, vitals)
-            progress.update(task, description=f"job {job_id} is queued")
-
-            def told(event: ServerEvent) -> None:
-                line, style = "", None
-                match event.name, event.data:
-                    case "stage", {"branch": str(branch), "stage": str(stage), "elapsed_ms": int(elapsed_ms)}:
-                        progress.update(task, description=f"{branch}: {stage}")
-                        line, style = f"{branch:<7} {elapsed_ms:>6} ms  {stage}", "dim"
-                    case "vital", {"name": str(name), "vital": {"value": None, "reason": reason}} if name in shown:
-                        line = f"        {name} is withdrawn: {reason}"
-                    case "vital", {"name": str(name), "vital": {"value": float() | str() | int() as value}}:
-                        shown.add(name)
-                        line = f"        {name} = {f'{value:.1f}' if isinstance(value, float) else value}"
-                if line and not quiet:
-                    progress.console.print(line, style=style, highlight=False)
-
-            document = client.follow(job_id, told)
-            progress.update(task, description=f"job {job_id} {document.state.value}", total=1, completed=1)
-        return document
-    finally:
-        client.close()
+    progress = Progress(*columns, console=errors if quiet else console, transient=quiet)
+    with Client(url, api_key) as client, progress:
+        shown: set[str] = set()
+        task = progress.add_task(f"uploading {escape(clip.name)}", total=None)
+        job_id = client.submit(clip, vitals=vitals)
+        progress.update(task, description=f"job {job_id} is queued")
+        for event in client.events(job_id):
+            line, style = "", None
+            match event.name, event.data:
+                case "stage", {"branch": str(branch), "stage": str(stage), "elapsed_ms": int(elapsed_ms)}:
+                    progress.update(task, description=f"{branch}: {stage}")
+                    line, style = f"{branch:<7} {elapsed_ms:>6} ms  {stage}", "dim"
+                case "vital", {"name": str(name), "vital": {"value": None, "reason": reason}} if name in shown:
+                    line = f"        {name} is withdrawn: {reason}"
+                case "vital", {"name": str(name), "vital": {"value": float() | str() | int() as value}}:
+                    shown.add(name)
+                    line = f"        {name} = {f'{value:.1f}' if isinstance(value, float) else value}"
+            if line and not quiet:
+                progress.console.print(line, style=style, highlight=False)
+        document = client.wait(job_id)
+        progress.update(task, description=f"job {job_id} {document.state.value}", total=1, completed=1)
+    return document
 
 
 def _show_logs(logs: Path) -> None:
