@@ -18,7 +18,7 @@ from lab.bench.trial import Row
 from workers.rppg.estimators import ESTIMATORS, NEURAL
 from workers.rppg.fusion.agreement import GROSS_PER_MIN, Estimate, Fusion, agree
 from workers.rppg.fusion.calibration import CALIBRATION
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.traces import Traces
 
 Array = NDArray[np.float64]

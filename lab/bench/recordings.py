@@ -14,13 +14,13 @@ from shared.schemas import Interval
 from workers.face.tracker import FaceTracker
 from workers.media.clip import open_clip
 from workers.rppg.fusion.calibration import CALIBRATION
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import measure_rppg
 from workers.rppg.signals.beats import Beats, beats_at, beats_of, mean_rate_per_min
 from workers.rppg.signals.filters import band_pass, pulse_wave
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
 from workers.rppg.signals.traces import GRID_HZ
-from workers.rppg.vitals.hrv import MEASURES, interval_of, told_from_noise
+from workers.rppg.vitals.heart_rate_variability import MEASURES, interval_of, told_from_noise
 from workers.rppg.vitals.respiration_rate import SLOW_HZ, Breathing, fuse, modulations, refusal
 
 Array = NDArray[np.float64]

@@ -19,7 +19,7 @@ import numpy as np
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import Frame, open_clip
 from workers.rppg.fusion.cascade import pulse_of
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
 from workers.rppg.signals.traces import traces_of
 

@@ -23,12 +23,12 @@ from workers.rppg.estimators import BY_COLOUR, ESTIMATORS, NEURAL, TURNS, Estima
 from workers.rppg.fusion.agreement import Estimate
 from workers.rppg.fusion.cascade import pulse_of
 from workers.rppg.fusion.pulse import Pulse
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import Examined, examine, measure_rppg
 from workers.rppg.signals.beats import Beats
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
 from workers.rppg.signals.traces import Traces
-from workers.rppg.vitals.hrv import MEASURES, beats_in, regular
+from workers.rppg.vitals.heart_rate_variability import MEASURES, beats_in, regular
 
 Row = dict[str, Any]
 

@@ -16,7 +16,7 @@ from lab.bench.trial import Row
 from lab.calibrate.fit import CONFORMAL_FOLDS, quantile_regression
 from lab.calibrate.table import dataset_weights, folds_by_subject
 from workers.rppg.fusion.calibration import CALIBRATION, LEAST_ERROR_MS, VariabilityModel, variability_features
-from workers.rppg.vitals.hrv import LEVEL, MEASURES, mean_ibi_ms, sampling_interval
+from workers.rppg.vitals.heart_rate_variability import LEVEL, MEASURES, mean_ibi_ms, sampling_interval
 
 Array = NDArray[np.float64]
 
@@ -41,7 +41,7 @@ class Misread:
 
     @property
     def stretch_s(self) -> float:
-        """Seconds of beats, as `workers.rppg.vitals.hrv.interval_of` counts them."""
+        """Seconds of beats, as `workers.rppg.vitals.heart_rate_variability.interval_of` counts them."""
         return self.intervals * self.mean_ibi_s
 
     @property
@@ -53,7 +53,7 @@ class Misread:
         return float(np.sqrt(max(error**2 - allowed**2, 0.0)))
 
     def told(self, model: VariabilityModel) -> bool:
-        """Whether it would be told (`workers.rppg.vitals.hrv.told_from_noise`)."""
+        """Whether it would be told (`workers.rppg.vitals.heart_rate_variability.told_from_noise`)."""
         return model.error_ms(self.name, self.mean_ibi_s, self.snr_db) <= model.most_error_ms
 
     def error_ms(self, model: VariabilityModel) -> float:

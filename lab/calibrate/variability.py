@@ -27,7 +27,7 @@ from shared.schemas import HeartRateVariability, Measure, VariabilityMeasures, V
 from shared.vitals import Reason
 from workers.rppg.fusion.calibration import CALIBRATION, FULL_S, VariabilityModel
 from workers.rppg.signals.beats import beats_at
-from workers.rppg.vitals.hrv import interval_of, regular, sdnn_ms, told_from_noise
+from workers.rppg.vitals.heart_rate_variability import interval_of, regular, sdnn_ms, told_from_noise
 from workers.rppg.vitals.stress import StressThresholds, stress
 
 Array = NDArray[np.float64]

@@ -19,31 +19,31 @@ class ModelUnusable(ModelNotInstalled):
 
 
 def _physnet(weights: Path) -> bytes:
-    from workers.models.physnet import graph_of
+    from workers.models.physnet_network import graph_of
 
     return graph_of(weights)
 
 
 def _deepphys(weights: Path) -> bytes:
-    from workers.models.deepphys import graph_of
+    from workers.models.deepphys_network import graph_of
 
     return graph_of(weights)
 
 
 def _agegender(weights: Path) -> bytes:
-    from workers.models.agegender import graph_of
+    from workers.models.agegender_network import graph_of
 
     return graph_of(weights)
 
 
 def _fasnet(weights: Path) -> bytes:
-    from workers.models.fasnet import graph_of
+    from workers.models.fasnet_network import graph_of
 
     return graph_of(weights)
 
 
 def _tscan(weights: Path) -> bytes:
-    from workers.models.tscan import graph_of
+    from workers.models.tscan_network import graph_of
 
     return graph_of(weights)
 

@@ -23,10 +23,11 @@ from workers.face.tracker import FaceTrack
 from workers.rppg.fusion.cascade import pulse_of
 from workers.rppg.fusion.evidence import relative
 from workers.rppg.fusion.pulse import Pulse
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.traces import NoTraces, Traces, traces_of
 from workers.rppg.vitals.heart_rate import heart_rate
-from workers.rppg.vitals.hrv import variability
+from workers.rppg.vitals.heart_rate_variability import variability
+from workers.rppg.vitals.oxygen_saturation import OxygenCalibration, oxygen_saturation
 from workers.rppg.vitals.respiration_rate import (
     RATES_PER_MIN,
     Breathing,
@@ -37,7 +38,6 @@ from workers.rppg.vitals.respiration_rate import (
     slow_down,
 )
 from workers.rppg.vitals.rolling import rolling_rates
-from workers.rppg.vitals.spo2 import OxygenCalibration, oxygen_saturation
 from workers.rppg.vitals.stress import StressThresholds, stress
 
 #: Checks that end the matter when they fail; the others warn, and the pulse's own evidence decides. What moves about

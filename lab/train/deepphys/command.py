@@ -13,7 +13,7 @@ from lab.data.recording import Recording
 from lab.train.deepphys.learn import Plan, train
 from lab.train.deepphys.studio import Series, planned, studio
 from workers.face.tracker import FaceTracker
-from workers.models.deepphys import graph_of
+from workers.models.deepphys_network import graph_of
 from workers.rppg.signals.traces import NoTraces
 
 #: Of so many subjects one is kept out of training.

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from workers.face.tracker import REGIONS, FaceTrack
 from workers.rppg.estimators import ESTIMATORS
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.traces import Traces, traces_of
 
 #: Skin under white light, linear RGB, and how strongly blood modulates each channel (Wang et al. 2017, section II-B).

@@ -9,7 +9,7 @@ import pytest
 from lab.calibrate.beat_errors import Misread, fit_errors, held_out, of_clips
 from workers.rppg.fusion.calibration import CALIBRATION, STRETCHES_S, VariabilityModel
 from workers.rppg.signals.beats import Beats, beats_at
-from workers.rppg.vitals.hrv import interval_of, sampling_interval, sdnn_ms, told_from_noise
+from workers.rppg.vitals.heart_rate_variability import interval_of, sampling_interval, sdnn_ms, told_from_noise
 
 
 def _table(people: int, seed: int, windows: int = 6) -> list[Misread]:

@@ -7,7 +7,15 @@ from numpy.typing import NDArray
 from workers.rppg.fusion.calibration import CALIBRATION
 from workers.rppg.signals.beats import beats_at, beats_of, mean_rate_per_min
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
-from workers.rppg.vitals.hrv import interval_of, lf_hf, mean_ibi_ms, pnn50, rmssd_ms, sdnn_ms, told_from_noise
+from workers.rppg.vitals.heart_rate_variability import (
+    interval_of,
+    lf_hf,
+    mean_ibi_ms,
+    pnn50,
+    rmssd_ms,
+    sdnn_ms,
+    told_from_noise,
+)
 
 
 def _wave(beat_times_s: NDArray[np.float64], duration_s: float, noise: float = 0.0) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from shared.vitals import VITALS, Branch, Reason
 from workers.branch.result import Progress
 from workers.rppg.fusion.calibration import CALIBRATION
 from workers.rppg.fusion.evidence import half_rate
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import Examined, examine, measure_rppg
 from workers.rppg.signals.spectrum import spectrum_of
 

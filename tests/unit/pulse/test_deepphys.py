@@ -13,7 +13,7 @@ from workers.models.manifest import MODELS, ModelState, look_up
 from workers.models.session import open_network
 from workers.rppg.estimators import NEURAL, TURNS
 from workers.rppg.estimators.deepphys import inputs_of, waves_of
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.filters import pulse_wave
 from workers.rppg.signals.traces import GRID_HZ
 

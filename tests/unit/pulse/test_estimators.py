@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from workers.rppg.estimators import ESTIMATORS, whole
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.filters import pulse_wave
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
 

@@ -15,7 +15,7 @@ from workers.media.clip import open_clip
 from workers.rppg.estimators import BY_COLOUR
 from workers.rppg.fusion.calibration import CALIBRATION
 from workers.rppg.fusion.gate import refusal
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import Examined, examine, measure_rppg
 from workers.rppg.signals.keyframe_artifacts import group_length, without_jumps, without_pattern
 

@@ -6,9 +6,9 @@ import pytest
 from lab.calibrate.oxygen import fit
 from shared.schemas import HeartRateVariability, Measure, OxygenSaturation, Stress, VariabilityMeasures, VitalStatus
 from shared.vitals import Reason
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import RppgOptions, measure_rppg
-from workers.rppg.vitals.spo2 import OxygenCalibration
+from workers.rppg.vitals.oxygen_saturation import OxygenCalibration
 from workers.rppg.vitals.stress import StressThresholds, stress
 
 from .conftest import MakeTrack

@@ -10,7 +10,7 @@ from workers.models.memory import OutOfMemory
 from workers.rppg.estimators import Estimator
 from workers.rppg.fusion.cascade import pulse_of
 from workers.rppg.fusion.gate import refusal
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.traces import Traces
 
 from .conftest import MakeTraces, pulse_at

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.models.agegender import graph_of, list_of
+from workers.models.agegender_network import graph_of, list_of
 from workers.models.build import ModelUnusable, model_file
 from workers.models.checkpoint import CheckpointUnreadable
 from workers.models.fetch import FetchFailed, fetch

@@ -7,7 +7,7 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.models.deepphys import PARTS
+from workers.models.deepphys_network import PARTS
 from workers.models.session import Network
 from workers.rppg.estimators import chrom, deepphys, green, ica, lgi, mrc, omit, pbv, physnet, pos, ssr, tscan
 from workers.rppg.signals.traces import Traces
