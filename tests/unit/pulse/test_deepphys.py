@@ -9,7 +9,8 @@ from lab.train.deepphys import crops
 from lab.train.deepphys.faces import drawn_face
 from tests.unit.pulse.test_checkpoint import deepphys_weights, write_checkpoint
 from workers.models.build import model_file
-from workers.models.manifest import MODELS, ModelState, look_up
+from workers.models.installed import ModelState, look_up
+from workers.models.manifest import MODELS
 from workers.models.session import open_network
 from workers.rppg.estimators import NEURAL, TURNS
 from workers.rppg.estimators.deepphys import inputs_of, waves_of
