@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from lab.bench.report import Report
 from lab.bench.trial import Row
 from workers.rppg.estimators import ESTIMATORS, NEURAL
-from workers.rppg.fusion.agreement import GROSS_PER_MIN, Estimate, Fusion, agree
-from workers.rppg.fusion.calibration import CALIBRATION
+from workers.rppg.fusion.agreement import FUSION, GROSS_PER_MIN, Estimate, Fusion, agree
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.traces import Traces
 
@@ -33,7 +32,7 @@ NEAR_PER_MIN: Final = 3.0
 ORDER: Final = tuple(spec.name for spec in ESTIMATORS)
 #: Groups with fewer told clips have no worst error to speak of.
 FEWEST_IN_GROUP: Final = 8
-KEPT: Final = tuple(spec.name for spec in ESTIMATORS if spec.kept)
+KEPT: Final = tuple(spec.name for spec in ESTIMATORS if spec.default)
 
 
 def is_live(row: Row) -> bool:
@@ -136,12 +135,12 @@ def by_estimator(rows: Sequence[Row], costs_ms: dict[str, float]) -> Report:
     def line(name: str, error: Array, others: frozenset[str], ensemble: frozenset[str]) -> None:
         near = np.abs(error) <= NEAR_PER_MIN
         shares = (float(near[part].mean()) if part.any() else "" for part in (~dark, dark))
-        without, together = (_at_coverage(live, truth, CALIBRATION.fusion, part) for part in (others, ensemble))
+        without, together = (_at_coverage(live, truth, FUSION, part) for part in (others, ensemble))
         mae = float(np.nanmean(np.abs(error)))
         report.add(name, mae, float(near.mean()), *shares, without, together, costs_ms.get(name, ""))
 
     if live:
-        fused = np.array([_fused(row, CALIBRATION.fusion, kept)[0] for row in live])
+        fused = np.array([_fused(row, FUSION, kept)[0] for row in live])
         line("all kept, fused", fused - truth, kept, kept)
     for name in names:
         alone = np.array([row["estimates"].get(name, np.nan) for row in live])
@@ -149,7 +148,7 @@ def by_estimator(rows: Sequence[Row], costs_ms: dict[str, float]) -> Report:
     report.notes.append("The fusion is that of the calibration; without one estimator the others keep their weights.")
     report.notes.append("Networks are asked where the others leave a doubt; here all were asked, in every clip.")
     if live:
-        report.summary = {"fused_mae_at_80": round(_at_coverage(live, truth, CALIBRATION.fusion, kept), 3)}
+        report.summary = {"fused_mae_at_80": round(_at_coverage(live, truth, FUSION, kept), 3)}
     return report
 
 

@@ -13,15 +13,15 @@ from lab.bench.report import Report
 from shared.schemas import Interval
 from workers.face.tracker import FaceTracker
 from workers.media.clip import open_clip
-from workers.rppg.fusion.calibration import CALIBRATION
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import measure_rppg
 from workers.rppg.signals.beats import Beats, beats_at, beats_of, mean_rate_per_min
 from workers.rppg.signals.filters import band_pass, pulse_wave
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
 from workers.rppg.signals.traces import GRID_HZ
-from workers.rppg.vitals.heart_rate_variability import MEASURES, interval_of, told_from_noise
-from workers.rppg.vitals.respiration_rate import SLOW_HZ, Breathing, fuse, modulations, refusal
+from workers.rppg.vitals.breathing import SLOW_HZ, Breathing, fuse, modulations
+from workers.rppg.vitals.heart_rate_variability import MEASURES, VARIABILITY_MODEL, exceeds_noise, interval_of
+from workers.rppg.vitals.respiration_rate import refusal
 
 Array = NDArray[np.float64]
 
@@ -139,7 +139,7 @@ def beats_in(ppg: Array) -> tuple[Beats, float]:
     spectrum = spectrum_of(wave, GRID_HZ)
     rate = mean_rate_per_min(wave, GRID_HZ, 60 * spectrum.peak_hz())
     snr = snr_db(spectrum, rate / 60)
-    return beats_of(wave, GRID_HZ, rate, half_band_hz=CALIBRATION.variability.half_band_hz(snr)), snr
+    return beats_of(wave, GRID_HZ, rate, half_band_hz=VARIABILITY_MODEL.half_band_hz(snr)), snr
 
 
 def variability(path: Path) -> Report:
@@ -151,8 +151,8 @@ def variability(path: Path) -> Report:
     )
     for length_s in (30, 15):
         placed = list(placed_beats(path, length_s))
-        for name in CALIBRATION.variability.errors:
-            rows = [part.told(name) for part in placed if told_from_noise(name, part.beats, part.snr_db)]
+        for name in VARIABILITY_MODEL.errors:
+            rows = [part.told(name) for part in placed if exceeds_noise(name, part.beats, part.snr_db)]
             error = np.array([value - true for value, true, _ in rows])
             middle = float(np.median([true for _, true, _ in rows]))
             inside = float(np.mean([low <= true <= high for _, true, (low, high) in rows]))

@@ -19,9 +19,9 @@ from shared.observability.logging import silence_native_stderr
 from shared.schemas import Measure, VariabilityMeasures, Vital
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import open_clip
-from workers.rppg.estimators import BY_COLOUR, ESTIMATORS, NEURAL, TURNS, Estimator
+from workers.rppg.estimators import BY_COLOUR, ESTIMATORS, NEURAL, STAGES, Estimator
 from workers.rppg.fusion.agreement import Estimate
-from workers.rppg.fusion.cascade import pulse_of
+from workers.rppg.fusion.cascade import estimate_pulse
 from workers.rppg.fusion.pulse import Pulse
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import Examined, examine, measure_rppg
@@ -122,11 +122,11 @@ def row_of(shot: Film, track: FaceTrack, models: RppgModels) -> Row:
     """Everything that tables and calibration need of one clip."""
     spec, truth = shot.spec, shot.truth
     every = _once_each(models)
-    kept = {spec.name for spec in ESTIMATORS if spec.kept}
+    kept = {spec.name for spec in ESTIMATORS if spec.default}
     asked = replace(every, estimators={name: run for name, run in every.estimators.items() if name in kept})
     examined = examine(track, asked, thorough=True)
     seen = examined if isinstance(examined, Examined) else None
-    told = None if seen is None else Examined(seen.traces, pulse_of(seen.traces, asked.estimators))
+    told = None if seen is None else Examined(seen.traces, estimate_pulse(seen.traces, asked.estimators))
     vitals = measure_rppg(track, asked, examined=told).vitals
     row: Row = {
         "seed": spec.seed,
@@ -149,17 +149,17 @@ def row_of(shot: Film, track: FaceTrack, models: RppgModels) -> Row:
         colours = {name: run for name, run in signal.items() if name in BY_COLOUR}
         for name, chosen in (("alone", signal), ("colours", colours)):
             if chosen:
-                row[name] = _of_pulse(pulse_of(seen.traces, chosen))
+                row[name] = _of_pulse(estimate_pulse(seen.traces, chosen))
         row["networks"] = [
-            _of_pulse(pulse_of(seen.traces, so_far, thorough=True)) for so_far in _turn_by_turn(asked.estimators)
+            _of_pulse(estimate_pulse(seen.traces, so_far, thorough=True)) for so_far in _turn_by_turn(asked.estimators)
         ]
     return row
 
 
 def _turn_by_turn(estimators: dict[str, Estimator]) -> Iterator[dict[str, Estimator]]:
     """The estimators asked after each turn in which there is a network."""
-    for turn in sorted({TURNS[name] for name in estimators if name in NEURAL}):
-        yield {name: run for name, run in estimators.items() if TURNS[name] <= turn}
+    for turn in sorted({STAGES[name] for name in estimators if name in NEURAL}):
+        yield {name: run for name, run in estimators.items() if STAGES[name] <= turn}
 
 
 def _name(estimate: Estimate) -> str:

@@ -24,14 +24,10 @@ from lab.calibrate.fit import quantile_regression
 from lab.trials import CALIBRATION_SEED, PULSELESS, specs
 from shared.vitals import Reason
 from workers.rppg.fusion.agreement import Agreement
-from workers.rppg.fusion.calibration import (
-    CALIBRATION,
-    LEAST_ERROR_PER_MIN,
-    PixelIntervalModel,
-    pixel_interval_features,
-)
 from workers.rppg.fusion.evidence import Evidence
+from workers.rppg.fusion.gate import GATE
 from workers.rppg.fusion.pulse_presence import PresenceModel, features
+from workers.rppg.vitals.heart_rate import MIN_ERROR_PER_MIN, PixelIntervalModel, pixel_interval_features
 
 Array = NDArray[np.float64]
 
@@ -50,7 +46,7 @@ MARGINS: Final = {"networks": 1.0, "alone": 1.5, "colours": 1.5}
 #: The models of presence, and what of a row each is fitted to.
 SEEN_WITH: Final = {"presence": "networks", "presence_patches": "alone", "presence_alone": "colours"}
 
-#: How far above the mean of lamps the least greenness of blood lies, in standard deviations of lamps.
+#: How far above the mean of lamps the minimum PBV contrast lies, in standard deviations of lamps.
 LAMP_DEVIATIONS: Final = 4.0
 
 #: Level of the interval.
@@ -85,14 +81,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report: dict[str, Any] = {"clips": len(found)}
     models_of: dict[str, PresenceModel] = {}
     for name, what in SEEN_WITH.items():
-        held = CALIBRATION.gate.presence_alone if what == "colours" and not options.refit_alone else None
+        held = GATE.presence_alone if what == "colours" and not options.refit_alone else None
         models_of[name], report[name] = fit(found, what, held=held)
     pixel_interval, report["pixel_interval"] = fit_interval(found)
-    least_greenness, report["least_greenness"] = fit_greenness(found)
+    min_pbv_contrast, report["min_pbv_contrast"] = fit_pbv_contrast(found)
     if options.write:
         with renewed() as document:
             document["gate"] |= {name: _rounded(model) for name, model in models_of.items()}
-            document["gate"]["least_greenness"] = round(least_greenness, 3)
+            document["gate"]["min_pbv_contrast"] = round(min_pbv_contrast, 3)
             document["pixel_interval"] = {name: round(value, 4) for name, value in asdict(pixel_interval).items()}
             document["gate_made_by"] = {
                 "command": "python -m lab.calibrate.gate --write" + (" --refit-alone" if options.refit_alone else ""),
@@ -132,7 +128,7 @@ def fit(found: Sequence[Row], what: str, *, held: PresenceModel | None = None) -
         "likeliest wrong": [round(value, 2) for value in sorted(left_out[y == 0])[-5:]],
     }
     found_weights = {name: float(value) for name, value in zip(names, weights, strict=True)}
-    return PresenceModel(**found_weights, least=least), report
+    return PresenceModel(**found_weights, min_log_odds=least), report
 
 
 def fit_interval(found: Sequence[Row]) -> tuple[PixelIntervalModel, dict[str, Any]]:
@@ -140,7 +136,7 @@ def fit_interval(found: Sequence[Row]) -> tuple[PixelIntervalModel, dict[str, An
     told = [row for row in found if row["conditions"]["kind"] == "live" and row["vitals"]["heart_rate"]["value"]]
     x = np.array([pixel_interval_features(*_read(row)) for row in told])
     error = np.array([abs(row["vitals"]["heart_rate"]["value"] - row["truth"]["heart_rate"]) for row in told])
-    target = np.log(error + LEAST_ERROR_PER_MIN)
+    target = np.log(error + MIN_ERROR_PER_MIN)
 
     def fitted(chosen: NDArray[np.bool_]) -> Array:
         weights = np.full(chosen.sum(), 1 / chosen.sum())
@@ -158,11 +154,11 @@ def fit_interval(found: Sequence[Row]) -> tuple[PixelIntervalModel, dict[str, An
     return PixelIntervalModel(*(float(value) for value in fitted(np.ones(len(told), np.bool_)))), report
 
 
-def fit_greenness(found: Sequence[Row]) -> tuple[float, dict[str, Any]]:
-    """From which greenness on few witnesses are believed, and the greenness of lamps on whom it was measured."""
+def fit_pbv_contrast(found: Sequence[Row]) -> tuple[float, dict[str, Any]]:
+    """The PBV contrast from which one estimator family suffices, and that of the lamps that it was fitted to."""
     parts = [(row["conditions"]["kind"], part) for row in found for part in row.get("networks", ())]
     green = {
-        what: np.array([part["evidence"]["greenness"] for kind, part in parts if kind == what and _tinted(part)])
+        what: np.array([part["evidence"]["pbv_contrast"] for kind, part in parts if kind == what and _tinted(part)])
         for what in ("flicker", "live")
     }
     lamps = green["flicker"]
@@ -176,7 +172,7 @@ def fit_greenness(found: Sequence[Row]) -> tuple[float, dict[str, Any]]:
 
 
 def _tinted(part: Row) -> bool:
-    return part["evidence"].get("greenness") is not None
+    return part["evidence"].get("pbv_contrast") is not None
 
 
 def _read(part: Row) -> tuple[Evidence, Agreement]:
@@ -199,8 +195,12 @@ def _examples(row: Row, what: str) -> Iterator[tuple[Array, bool]]:
 
 def _refused_before(row: Row, evidence: Evidence, agreement: Agreement) -> bool:
     """What the checks or the other rules settle before anybody asks whether there is a pulse."""
-    gate, reason = CALIBRATION.gate, row["vitals"]["heart_rate"].get("reason")
-    doubted = gate.lamp_behind(evidence) or gate.half_stands_out(evidence) or gate.imagined(evidence, agreement)
+    gate, reason = GATE, row["vitals"]["heart_rate"].get("reason")
+    doubted = (
+        gate.lamp_behind(evidence)
+        or gate.half_stands_out(evidence)
+        or gate.lacks_independent_support(evidence, agreement)
+    )
     return doubted or reason in _REFUSED
 
 

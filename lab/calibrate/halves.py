@@ -17,7 +17,7 @@ import numpy as np
 from lab.bench.trial import Row, read_rows
 from lab.calibrate.document import renewed
 from lab.calibrate.fit import density
-from workers.rppg.fusion.agreement import KNOTS_PER_MIN, MEMBER_PER_MIN, Estimate, Reliability, heard_in_step
+from workers.rppg.fusion.agreement import KNOTS_PER_MIN, MEMBER_PER_MIN, Estimate, Reliability, consistent_across_halves
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,13 +31,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{options.journal} has no living clip whose halves are in step\n")
         return 1
     report = {
-        name: {"in step": len(pairs), "wrong": sum(abs(rate - truth) > MEMBER_PER_MIN for rate, truth in pairs)}
+        name: {"consistent": len(pairs), "wrong": sum(abs(rate - truth) > MEMBER_PER_MIN for rate, truth in pairs)}
         for name, pairs in said.items()
     }
     if options.write:
         with renewed() as document:
-            document["in_step"] = {name: asdict(fit(pairs)) for name, pairs in said.items()}
-            document["in_step_made_by"] = {"command": "python -m lab.calibrate.halves --write", **report}
+            document["consistent_across_halves"] = {name: asdict(fit(pairs)) for name, pairs in said.items()}
+            document["consistent_across_halves_made_by"] = {
+                "command": "python -m lab.calibrate.halves --write",
+                **report,
+            }
     json.dump(report, sys.stdout, indent=1)
     sys.stdout.write("\n")
     return 0
@@ -53,7 +56,7 @@ def said_in_step(found: Iterable[Row]) -> dict[str, list[tuple[float, float]]]:
         for full_name, rate in row["estimates"].items():
             name, _, part = full_name.partition(".")
             estimates.append(Estimate(name, rate, 0.0, part=part or None))
-        for name, rate in sorted(heard_in_step(estimates).items()):
+        for name, rate in sorted(consistent_across_halves(estimates).items()):
             said.setdefault(name, []).append((rate, row["truth"]["heart_rate"]))
     return said
 

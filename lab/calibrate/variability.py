@@ -25,9 +25,16 @@ from lab.simulate.physiology import FAST_HEART
 from lab.trials import live_spec
 from shared.schemas import HeartRateVariability, Measure, VariabilityMeasures, VitalStatus
 from shared.vitals import Reason
-from workers.rppg.fusion.calibration import CALIBRATION, FULL_S, VariabilityModel
 from workers.rppg.signals.beats import beats_at
-from workers.rppg.vitals.heart_rate_variability import interval_of, regular, sdnn_ms, told_from_noise
+from workers.rppg.vitals.heart_rate_variability import (
+    FULL_S,
+    VARIABILITY_MODEL,
+    VariabilityModel,
+    exceeds_noise,
+    interval_of,
+    regular,
+    sdnn_ms,
+)
 from workers.rppg.vitals.stress import StressThresholds, stress
 
 Array = NDArray[np.float64]
@@ -94,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "held_out": {name: fit["held_out"] for name, fit in errors.items()},
             }
     else:
-        shipped = stretches(options.data, CALIBRATION.variability)
+        shipped = stretches(options.data, VARIABILITY_MODEL)
         report["verdicts of stress, as shipped"] = _verdicts([*shipped, *stretches_of_clips(rows)])
     json.dump(report, sys.stdout, indent=1)
     sys.stdout.write("\n")
@@ -112,7 +119,7 @@ def stretches(path: Path, model: VariabilityModel) -> Iterator[Stretch]:
             for length_s in LENGTHS_S:
                 for at in range(0, round(FULL_S) - length_s + 1, max(length_s // 2, 10)):
                     beats, snr = beats_in(full[at * BIDMC_HZ : (at + length_s) * BIDMC_HZ])
-                    if regular(beats) and told_from_noise("sdnn_ms", beats, snr, model):
+                    if regular(beats) and exceeds_noise("sdnn_ms", beats, snr, model):
                         value = sdnn_ms(beats)
                         high = interval_of("sdnn_ms", value, beats, snr, model)[1]
                         yield Stretch("patients", patient, length_s, value, high, sdnn_ms(truth))

@@ -93,5 +93,5 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> RppgModels:
 @pytest.fixture(scope="session")
 def quick_models(tmp_path_factory: pytest.TempPathFactory) -> RppgModels:
     """The estimators that need no network: a hundred times quicker, and enough where the picture has no face anyway."""
-    signal = frozenset(spec.name for spec in ESTIMATORS if spec.kept and not spec.neural)
+    signal = frozenset(spec.name for spec in ESTIMATORS if spec.default and not spec.neural)
     return RppgModels.load(tmp_path_factory.mktemp("models"), threads=1, only=signal)

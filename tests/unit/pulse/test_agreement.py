@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from workers.rppg.fusion.agreement import RATES_PER_MIN, Estimate, agree, belief, heard_in_step
-from workers.rppg.fusion.calibration import CALIBRATION
+from workers.rppg.fusion.agreement import FUSION, RATES_PER_MIN, Estimate, agree, belief, consistent_across_halves
+from workers.rppg.fusion.gate import GATE
+from workers.rppg.vitals.heart_rate import INTERVAL
 
-FUSION = CALIBRATION.fusion
 _WHOLE_AND_HALVES = ((0.0, None), (-0.8, "left"), (0.9, "right"))
 FIVE = ("pos", "chrom", "green", "physnet", "tscan")
 
@@ -54,14 +54,14 @@ def test_order_does_not_matter() -> None:
 
 def test_the_interval_widens_with_doubt_spread_and_shortness() -> None:
     sure, unsure = agree(_estimates(72, 72, 72, 72, 72), FUSION), agree(_estimates(72, 74, 73, 48, 71), FUSION)
-    width = CALIBRATION.interval.half_width_per_min
+    width = INTERVAL.half_width_per_min
     assert width(sure, 15, 1) < width(unsure, 15, 1)
     assert width(sure, 15, 1) < width(sure, 6, 1)
     assert width(sure, 15, 1) < width(sure, 15, 4)
 
 
 def test_the_interval_heeds_the_nearest_estimates_and_not_the_one_that_is_lost() -> None:
-    width = CALIBRATION.interval.half_width_per_min
+    width = INTERVAL.half_width_per_min
     two_lost = agree(_estimates(72, 72.2, 48, 110, 71.9), FUSION)
     scattered = agree(_estimates(72, 74.5, 69.5, 48, 110), FUSION)
     assert two_lost.near_per_min == pytest.approx(0.1)
@@ -90,8 +90,8 @@ def test_a_network_that_hears_one_rate_everywhere_is_believed_against_estimators
     for rate in (80.0, 126.0, 150.0):
         step = [Estimate("deepphys", rate + of, 0.0, neural=True, part=part) for of, part in _WHOLE_AND_HALVES]
         apart = [*step[:2], Estimate("deepphys", 47.0, 0.0, neural=True, part="right")]
-        assert heard_in_step([*lost, *step]) == {"deepphys": rate}
-        assert heard_in_step([*lost, *apart]) == {}
+        assert consistent_across_halves([*lost, *step]) == {"deepphys": rate}
+        assert consistent_across_halves([*lost, *apart]) == {}
         near = np.abs(RATES_PER_MIN - rate) <= 3
         assert belief([*lost, *step], FUSION)[near].sum() > 3 * belief([*lost, *apart], FUSION)[near].sum()
     assert agree([*lost[:2], lost[3], *step], FUSION).rate_per_min == pytest.approx(150, abs=1)
@@ -114,7 +114,7 @@ def test_a_heart_that_is_not_at_rest_is_told_where_estimators_agree() -> None:
     for rate in (45.0, 110.0, 150.0, 175.0):
         agreement = agree(_estimates(rate, rate + 0.5, rate - 0.4, rate, rate), FUSION)
         assert agreement.rate_per_min == pytest.approx(rate, abs=0.5)
-        assert agreement.confidence > CALIBRATION.gate.settled_confidence
+        assert agreement.confidence > GATE.stop_confidence
 
 
 def test_nobody_asked_is_an_error() -> None:

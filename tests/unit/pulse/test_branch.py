@@ -8,8 +8,8 @@ import pytest
 from shared.schemas import Check, CheckStatus, Vital, VitalStatus
 from shared.vitals import VITALS, Branch, Reason
 from workers.branch.result import Progress
-from workers.rppg.fusion.calibration import CALIBRATION
 from workers.rppg.fusion.evidence import half_rate
+from workers.rppg.fusion.gate import GATE
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import Examined, examine, measure_rppg
 from workers.rppg.signals.spectrum import spectrum_of
@@ -56,11 +56,10 @@ def test_a_second_harmonic_stronger_than_its_pulse_is_not_told_as_the_rate() -> 
     times = np.arange(450) / 30
     slow = np.sin(2 * np.pi * 44 / 60 * times) + 1.3 * np.sin(2 * np.pi * 88 / 60 * times)
     fast = np.sin(2 * np.pi * 88 / 60 * times) + 0.3 * np.sin(2 * np.pi * 176 / 60 * times)
-    gate = CALIBRATION.gate
     noise = 0.05 * np.random.default_rng(0).normal(size=450)
     for wave, doubtful in ((slow, True), (fast, False)):
         line_db, share = half_rate(spectrum_of(wave + noise, 30.0), 88 / 60)
-        assert (line_db > gate.half_line_db and share > gate.half_share) is doubtful
+        assert (line_db > GATE.half_line_db and share > GATE.half_share) is doubtful
 
 
 def test_the_interval_widens_with_noise(make_track: MakeTrack, quick_models: RppgModels) -> None:
@@ -114,7 +113,7 @@ def test_a_face_that_left_is_measured_while_it_was_there_or_not_at_all(
 
 
 def test_what_was_not_asked_for_is_not_computed(make_track: MakeTrack, quick_models: RppgModels) -> None:
-    result = measure_rppg(make_track(), quick_models, wanted=frozenset({"stress"}))
+    result = measure_rppg(make_track(), quick_models, requested=frozenset({"stress"}))
     assert result.vitals["heart_rate"].reason is Reason.NOT_REQUESTED
 
 

@@ -12,7 +12,7 @@ from workers.models.build import model_file
 from workers.models.installed import ModelState, look_up
 from workers.models.manifest import MODELS
 from workers.models.session import open_network
-from workers.rppg.estimators import NEURAL, TURNS
+from workers.rppg.estimators import NEURAL, STAGES
 from workers.rppg.estimators.deepphys import inputs_of, waves_of
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.filters import pulse_wave
@@ -36,7 +36,7 @@ def test_it_is_there_where_open_licences_alone_may_be(tmp_path: Path) -> None:
 
 
 def test_it_is_the_first_network_to_be_asked() -> None:
-    neural = {name: turn for name, turn in TURNS.items() if name in NEURAL}
+    neural = {name: stage for name, stage in STAGES.items() if name in NEURAL}
     assert min(neural, key=neural.__getitem__) == "deepphys"
     assert list(neural.values()).count(neural["deepphys"]) == 1
 

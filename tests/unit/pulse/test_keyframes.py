@@ -13,8 +13,7 @@ from lab.simulate.encode import encode
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import open_clip
 from workers.rppg.estimators import BY_COLOUR
-from workers.rppg.fusion.calibration import CALIBRATION
-from workers.rppg.fusion.gate import refusal
+from workers.rppg.fusion.gate import GATE, refusal
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import Examined, examine, measure_rppg
 from workers.rppg.signals.keyframe_artifacts import group_length, without_jumps, without_pattern
@@ -84,7 +83,7 @@ def test_an_encoded_pulse_is_told_beside_stronger_keyframes_and_never_another(
     beside = examine(_coded_anew(film, FEW_BITS, keyframe_s=0.9), models)
     assert isinstance(beside, Examined)
     pulse = beside.pulse
-    assert pulse.evidence.coded > CALIBRATION.gate.coded_share * pulse.evidence.modulation
+    assert pulse.evidence.keyframe_modulation > GATE.keyframe_share * pulse.evidence.modulation
     assert refusal(pulse) is None
     assert pulse.rate_per_min == pytest.approx(FEW_BITS.heart_rate, abs=1.5)
     # Where nothing else confirms it, the same pulse leaves a doubt.
@@ -115,7 +114,7 @@ def test_a_pulse_that_is_another_between_the_keyframes_is_not_told(
     assert isinstance(examined, Examined)
     between = examined.pulse.between_keyframes
     assert between is not None
-    assert between.agreement.confidence < CALIBRATION.gate.confidence
+    assert between.agreement.confidence < GATE.min_confidence
     assert refusal(examined.pulse) is not None
     sure = replace(between, agreement=replace(between.agreement, confidence=0.99), rate_per_min=60.0)
     assert refusal(replace(examined.pulse, between_keyframes=sure)) is not None
@@ -169,6 +168,6 @@ def test_frames_without_a_face_stay_unmeasured() -> None:
     cleaned = without_pattern(values, keys)
     assert np.isnan(cleaned[100:200]).all()
     assert np.isfinite(cleaned[200:]).all()
-    bridged = without_jumps(values, keys)
-    assert np.isnan(bridged[100:200]).all()
-    assert bridged[200:] == pytest.approx(1)
+    interpolated = without_jumps(values, keys)
+    assert np.isnan(interpolated[100:200]).all()
+    assert interpolated[200:] == pytest.approx(1)
