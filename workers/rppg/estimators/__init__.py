@@ -1,7 +1,11 @@
-"""Estimators of the pulse wave: traces in, a wave out. A new one is a module here and a line in `ESTIMATORS`."""
+"""Estimators of the pulse wave: traces in, a wave out.
+
+A new one is a module here with a function `estimate`, and a line in `ESTIMATORS`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Final, cast
 
 import numpy as np
@@ -9,7 +13,6 @@ from numpy.typing import NDArray
 
 from workers.models.deepphys_network import PARTS
 from workers.models.session import Network
-from workers.rppg.estimators import chrom, deepphys, green, ica, lgi, mrc, omit, pbv, physnet, pos, ssr, tscan
 from workers.rppg.signals.traces import Traces
 
 #: (n,) pulse wave on the traces' grid, rising with blood volume, standardised; or (k, n), the whole face first and then
@@ -34,7 +37,6 @@ class EstimatorSpec:
 
     Attributes:
         name: its name, as `--estimators` takes it.
-        estimate: its function.
         default: whether it runs without being requested. The others run if `--estimators` names them, and are measured
             by `facevitals bench accuracy`.
         stage: stage of the cascade in which it runs; later stages run only if the earlier ones leave a doubt.
@@ -43,16 +45,27 @@ class EstimatorSpec:
             counts as one independent estimator. None: its own name; without calibration it has no vote then.
         model: for a network, the manifest's name of its weights.
         shipped: weights of this project, used if those of `model` are not installed.
+        module: its module in this package. None: the module of its name.
     """
 
     name: str
-    estimate: Estimator | NeuralEstimator
     default: bool = False
     stage: int = 0
     crops: bool = False
     family: str | None = None
     model: str | None = None
     shipped: str | None = None
+    module: str | None = None
+
+    @property
+    def estimate(self) -> Estimator | NeuralEstimator:
+        """The function `estimate` of its module.
+
+        Raises:
+            ModuleNotFoundError: there is no such module.
+        """
+        module = import_module(f"{__name__}.{self.module or self.name}")
+        return cast("Estimator | NeuralEstimator", module.estimate)
 
     @property
     def weights(self) -> tuple[str, ...]:
@@ -83,26 +96,18 @@ class EstimatorSpec:
 #: follow light of any colour like GREEN; PhysNet and TS-CAN are taken to be no better than the published DeepPhys and
 #: MTTS-CAN.
 ESTIMATORS: Final[tuple[EstimatorSpec, ...]] = (
-    EstimatorSpec("pos", pos.estimate, default=True),
-    EstimatorSpec("chrom", chrom.estimate, default=True),
-    EstimatorSpec("green", green.estimate, default=True),
-    EstimatorSpec("lgi", lgi.estimate, family="chrom"),
-    EstimatorSpec("omit", omit.estimate, default=True, family="chrom"),
-    EstimatorSpec("pbv", pbv.estimate, default=True, family="chrom"),
-    EstimatorSpec("mrc", mrc.estimate, default=True, crops=True, family="green"),
-    EstimatorSpec("ica", ica.estimate, family="green"),
-    EstimatorSpec("2sr", ssr.estimate, crops=True, family="green"),
-    EstimatorSpec(
-        "deepphys",
-        deepphys.estimate,
-        default=True,
-        stage=1,
-        crops=True,
-        model="deepphys",
-        shipped="deepphys.rendered",
-    ),
-    EstimatorSpec("tscan", tscan.estimate, default=True, stage=2, crops=True, family="mttscan", model="tscan.rlap"),
-    EstimatorSpec("physnet", physnet.estimate, stage=3, crops=True, family="deepphys", model="physnet.rlap"),
+    EstimatorSpec("pos", default=True),
+    EstimatorSpec("chrom", default=True),
+    EstimatorSpec("green", default=True),
+    EstimatorSpec("lgi", family="chrom"),
+    EstimatorSpec("omit", default=True, family="chrom"),
+    EstimatorSpec("pbv", default=True, family="chrom"),
+    EstimatorSpec("mrc", default=True, crops=True, family="green"),
+    EstimatorSpec("ica", family="green"),
+    EstimatorSpec("2sr", module="ssr", crops=True, family="green"),
+    EstimatorSpec("deepphys", default=True, stage=1, crops=True, model="deepphys", shipped="deepphys.rendered"),
+    EstimatorSpec("tscan", default=True, stage=2, crops=True, family="mttscan", model="tscan.rlap"),
+    EstimatorSpec("physnet", stage=3, crops=True, family="deepphys", model="physnet.rlap"),
 )
 
 #: Names of the networks.
