@@ -1,21 +1,38 @@
-"""The gate is fitted to clips whose pulse is known, and never learns that evidence of a pulse speaks against one."""
+"""The gate knows no vital, is fitted to clips of known pulse, and never weighs evidence of a pulse against one."""
 
 from dataclasses import astuple, fields, replace
+from importlib import import_module
+from pkgutil import iter_modules
 
 import numpy as np
 import pytest
 
+import workers.rppg.fusion
 from lab.bench.trial import Row
 from lab.calibrate.gate import fit_pbv_contrast, regression
 from lab.calibrate.halves import fit, said_in_step
+from shared.vitals import HEART_RATE, VitalSpec
 from tests.unit.pulse.conftest import MakeTraces, pulse_at
 from workers.rppg.fusion.agreement import KNOTS_PER_MIN, Agreement
 from workers.rppg.fusion.evidence import gather, relative
-from workers.rppg.fusion.gate import GATE
+from workers.rppg.fusion.gate import GATE, RATE_RANGE_PER_MIN
 from workers.rppg.fusion.pulse_presence import PresenceModel, features
 from workers.rppg.signals.filters import pulse_wave
 
 _HALVES_COHERENCE = [field.name for field in fields(PresenceModel)].index("halves_coherence")
+
+
+def test_the_fusion_knows_no_vital() -> None:
+    for found in iter_modules(workers.rppg.fusion.__path__, "workers.rppg.fusion."):
+        values = vars(import_module(found.name)).items()
+        assert not [name for name, value in values if isinstance(value, VitalSpec)], found.name
+        assert not [
+            name for name, value in values if str(getattr(value, "__module__", "")).startswith("workers.rppg.vitals")
+        ]
+
+
+def test_the_gates_range_of_rates_is_that_of_the_heart_rate() -> None:
+    assert HEART_RATE.plausible == RATE_RANGE_PER_MIN
 
 
 def test_a_regression_finds_what_speaks_for_a_pulse() -> None:
@@ -28,7 +45,7 @@ def test_a_regression_finds_what_speaks_for_a_pulse() -> None:
     assert nothing < 0.5
 
 
-def test_nothing_is_weighed_against_a_pulse() -> None:
+def test_no_weight_is_negative() -> None:
     rng = np.random.default_rng(1)
     x = np.column_stack([np.ones(400), rng.normal(size=(400, 2))])
     y = (x[:, 1] - x[:, 2] > 0).astype(np.float64)
@@ -55,21 +72,21 @@ def test_each_kind_of_evidence_has_the_gate_that_was_fitted_to_it(make_traces: M
     assert gate.presence_for(both) is gate.presence
 
 
-def test_the_same_coherence_says_more_in_a_longer_clip_and_no_more_beyond_half_a_minute(
+def test_the_same_coherence_counts_for_more_in_a_longer_clip_up_to_half_a_minute(
     make_traces: MakeTraces,
 ) -> None:
     traces = make_traces()
     wave = pulse_wave(-relative(traces.face[1]), traces.fs)
     evidence = replace(gather(traces, {"green": wave}, wave, 1.2), halves_coherence=0.6)
     agreement = Agreement(72.0, 0.9, ("green",), 0.2, 3.0, 0.2, 0)
-    heard = [features(replace(evidence, duration_s=duration_s), agreement) for duration_s in (10, 15, 30, 120)]
-    ten, fitted, thirty, long = (row[_HALVES_COHERENCE] for row in heard)
+    rows = [features(replace(evidence, duration_s=duration_s), agreement) for duration_s in (10, 15, 30, 120)]
+    ten, fitted, thirty, long = (row[_HALVES_COHERENCE] for row in rows)
     assert fitted == pytest.approx(0.6)
     assert ten < fitted < thirty
     assert thirty == long
 
 
-def test_how_often_halves_in_step_are_right_is_counted_on_living_clips() -> None:
+def test_the_reliability_of_consistent_halves_is_counted_on_living_clips() -> None:
     def row(kind: str, left: float, right: float, rate: float = 80.0) -> Row:
         estimates = {"pos": 50.0, "deepphys": 80.0, "deepphys.left": left, "deepphys.right": right}
         return {"conditions": {"kind": kind}, "truth": {"heart_rate": rate}, "estimates": estimates}
