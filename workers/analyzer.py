@@ -84,7 +84,7 @@ class AnalyzerOptions:
 class Analysis:
     """A finished analysis: the document, and the waves behind the vitals that it gives.
 
-    `tracebacks` of the exceptions that nobody foresaw, as text; they may quote what is in the clip.
+    `tracebacks` of unexpected exceptions, as text; they may quote what is in the clip.
     """
 
     document: JobDocument

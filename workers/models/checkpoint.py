@@ -32,7 +32,7 @@ _OLD_MAGIC: Final = 0x1950A86A20F9469CFC6C
 
 
 class CheckpointUnreadable(Exception):  # noqa: N818  (named for what happened)
-    """The file is not a checkpoint of plain tensors, or not of the expected network; the message says why."""
+    """The file is not a checkpoint of plain tensors, or not of the expected network; the message is the reason."""
 
 
 class _Storage(NamedTuple):

@@ -145,8 +145,8 @@ def _torch_file(layers: list[tuple[NDArray[np.float32], NDArray[np.float32]]]) -
 def _onnx_place(_: int) -> Place:
     import onnxruntime
 
-    asked = os.environ["DEEPFACE_ONNX_PROVIDERS"].startswith("cuda")
-    return "cuda" if asked and "CUDAExecutionProvider" in onnxruntime.get_available_providers() else "cpu"
+    requested = os.environ["DEEPFACE_ONNX_PROVIDERS"].startswith("cuda")
+    return "cuda" if requested and "CUDAExecutionProvider" in onnxruntime.get_available_providers() else "cpu"
 
 
 def _torch_place(threads: int) -> Place:

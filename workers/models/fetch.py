@@ -23,7 +23,7 @@ _STALL_S: Final = 30.0
 
 
 class FetchFailed(Exception):  # noqa: N818  (named for what happened)
-    """The file could not be downloaded, or is not the one in the manifest; the message says which."""
+    """The file could not be downloaded, or is not the one in the manifest; the message is the reason."""
 
 
 def fetch(entry: ModelEntry, folder: Path, progress: Progress | None = None) -> Path:

@@ -45,7 +45,7 @@ class ModelEntry:
     Attributes:
         name: unique name, as `facevitals models` prints it and an estimator's `model` refers to it.
         title: what it is, for people.
-        module: the installed Python package that contains the file. Empty: the file lies in the models folder, or in
+        module: the installed Python package that contains the file. Empty: the file is in the models folder, or in
             `environment_folder`, where the set-up puts the models that the default configuration needs.
         file: path inside the package or folder.
         sha256: checksum, hexadecimal. Empty: the user's own weights, of which any are accepted, or this package's own.
@@ -81,7 +81,7 @@ class ModelEntry:
     download: Download | None = None
 
     def folder(self, models_dir: Path, deepface_home: Path | None = None) -> Path:
-        """Folder that its file is looked for in and downloaded to; DeepFace's weights lie in DeepFace's home."""
+        """Folder that its file is looked for in and downloaded to; DeepFace's weights are in DeepFace's home."""
         return deepface_home if deepface_home and self.file.startswith(".deepface/") else models_dir
 
     def file_in(self, models_dir: Path) -> Path | None:

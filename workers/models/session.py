@@ -88,7 +88,7 @@ _CPU: Final = "CPUExecutionProvider"
 
 
 class DeviceUnavailable(Exception):  # noqa: N818  (named for what happened)
-    """CUDA was asked for, and ONNX Runtime has none here: install requirements/gpu.lock, or set another device."""
+    """CUDA was requested, and ONNX Runtime has none here: install requirements/gpu.lock, or set another device."""
 
 
 def resolve(device: Device) -> Place:

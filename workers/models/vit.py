@@ -124,7 +124,7 @@ def open_vit(path: Path, threads: int, device: Device = "cpu") -> VisionTransfor
     """Load a BMI network; on the CPU it runs on `threads` threads.
 
     Raises:
-        CheckpointUnreadable: the file has no such network; the message says why.
+        CheckpointUnreadable: the file has no such network; the message is the reason.
         DoesNotFit: the device has too little free memory.
         ModuleNotFoundError: PyTorch or torchvision is not installed.
     """

@@ -50,7 +50,7 @@ def test_errors_fitted_to_few_people_hold_on_others() -> None:
     assert np.mean(held) == pytest.approx(0.9, abs=0.02)
 
 
-def test_figures_are_told_of_people_who_were_left_out() -> None:
+def test_figures_are_those_of_people_left_out() -> None:
     found = _table(20, seed=1)
     odd = [replace(part, subject="odd", dataset="odd", value_ms=part.truth_ms + 150) for part in found[:8]]
     model = _with(fit_errors([*found, *odd]))
@@ -63,7 +63,7 @@ def test_figures_are_told_of_people_who_were_left_out() -> None:
     assert figures["odd"]["interval_coverage"] == 0
 
 
-def test_noise_slowness_and_length_never_narrow_an_interval_whatever_the_table_says() -> None:
+def test_noise_slowness_and_length_never_narrow_an_interval_whatever_the_table_contains() -> None:
     against = 60 * np.abs(np.random.default_rng(3).normal(size=240))
     found = [
         replace(part, value_ms=part.truth_ms + off * np.exp(0.1 * part.snr_db) / part.mean_ibi_s**2 / part.intervals)
@@ -76,7 +76,7 @@ def test_noise_slowness_and_length_never_narrow_an_interval_whatever_the_table_s
         assert length >= 0
 
 
-def test_what_the_sample_allows_is_not_asked_of_the_beats() -> None:
+def test_what_the_sample_allows_is_not_the_error_of_the_beats() -> None:
     low, high = sampling_interval(20.0, 20)
     base = Misread("sdnn_ms", "made", "a", 20.0, 0.0, 20, 0.8, 8.0)
     assert replace(base, truth_ms=high - 0.1).beside_sampling_ms == 0
@@ -98,7 +98,7 @@ def test_the_fit_counts_as_the_interval_does() -> None:
             assert (part.beside_sampling_ms <= part.error_ms(VARIABILITY_MODEL)) is held
 
 
-def test_a_longer_stretch_is_told_as_a_short_one_is() -> None:
+def test_a_longer_stretch_is_reported_like_a_short_one() -> None:
     model = VARIABILITY_MODEL
     assert model.error_ms("sdnn_ms", 0.8, 4.0, STRETCHES_S[1]) > model.error_ms("sdnn_ms", 0.8, 4.0)
     assert [exceeds_noise("sdnn_ms", _even(count), 4.0) for count in (18, 80)] == [True, True]

@@ -100,7 +100,7 @@ def test_slow_variation_is_low_frequency_and_fast_is_high() -> None:
     assert lf_hf(fast) < 0.33
 
 
-def test_beats_of_a_noisy_slow_heart_are_not_told_from_its_noise() -> None:
+def test_beats_of_a_noisy_slow_heart_do_not_exceed_its_noise() -> None:
     clear = beats_at(np.cumsum(np.full(20, 0.8) + 0.03 * np.sin(np.arange(20))))
     assert exceeds_noise("rmssd_ms", clear, 8.0)
     assert not exceeds_noise("rmssd_ms", clear, 0.0)

@@ -1,4 +1,4 @@
-"""Light is grey, blood is green: what beats in the patches of a face is told from light by its colours."""
+"""Light is grey, blood is green: the colours of a beat in the patches of a face distinguish them."""
 
 from dataclasses import replace
 
@@ -64,7 +64,7 @@ def test_noise_is_too_uncertain(make_traces: MakeTraces) -> None:
         assert seen.error > 2 * clear.error
 
 
-def test_halves_out_of_step_say_nothing(make_traces: MakeTraces) -> None:
+def test_halves_that_do_not_correlate_have_no_contrast(make_traces: MakeTraces) -> None:
     traces = _traces(make_traces, PULSATILE, 0.02)
     crops = traces.crops.copy()
     crops[:, :, :36] = 2 * SKIN - crops[:, :, :36].astype(np.float64)

@@ -15,25 +15,30 @@ import pytest
 from lab.simulate import ClipSpec, simulate
 
 ROOT = Path(__file__).parents[3]
-#: Code blocks whose first line names a file.
+#: Code blocks of the section, and the file that the step before each names.
 BLOCK = re.compile(
-    r"^(?P<indent> *)```(?:python|toml)\n *# (?P<path>[\w./]+)\n(?P<lines>.*?)^ *```$", re.MULTILINE | re.DOTALL
+    r"`(?P<path>[\w/]+\.(?:py|toml))`(?:(?!```|\.py`).)*?\n"
+    r"(?P<indent> *)```(?P<kind>diff|python|toml)\n(?P<lines>.*?)^ *```$",
+    re.MULTILINE | re.DOTALL,
 )
 
 
-def add(lines: list[str], target: Path) -> None:
-    """Add lines to a file, after the lines that it has already if the first one is such a line, else at its end."""
+def apply(kind: str, lines: list[str], target: Path) -> None:
+    """Apply a block to a file: a diff line by line, TOML at the end; a block of Python is a new file."""
+    if kind == "python":
+        assert not target.exists(), target
+        target.write_text("\n".join(lines) + "\n", "utf-8")
+        return
     found = target.read_text("utf-8").split("\n")
-    if lines[0] == "" or lines[0] not in found:
+    if kind == "toml":
         found += lines
-    else:
-        at = 0
-        for line in lines:
-            if line in found:
-                at = found.index(line)
-            else:
-                at += 1
-                found.insert(at, line)
+    at = 0
+    for line in lines if kind == "diff" else []:
+        if line.startswith("+"):
+            at += 1
+            found.insert(at, line[1:])
+        else:
+            at = found.index(line[1:])
     target.write_text("\n".join(found), "utf-8")
 
 
@@ -46,12 +51,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     blocks = list(BLOCK.finditer((ROOT / "CONTRIBUTING.md").read_text("utf-8")))
     assert len(blocks) == 7
     for block in blocks:
-        target = copy / block["path"]
-        text = "".join(line.removeprefix(block["indent"]) for line in block["lines"].splitlines(keepends=True))
-        if target.exists():
-            add(text.rstrip("\n").split("\n"), target)
-        else:
-            target.write_text(text, "utf-8")
+        lines = [line.removeprefix(block["indent"]) for line in block["lines"].rstrip("\n").split("\n")]
+        apply(block["kind"], lines, copy / block["path"])
     return copy
 
 

@@ -19,7 +19,7 @@ from workers.rppg.fusion.gate import GATE, RATE_RANGE_PER_MIN
 from workers.rppg.fusion.pulse_presence import PresenceModel, features
 from workers.rppg.signals.filters import pulse_wave
 
-_HALVES_COHERENCE = [field.name for field in fields(PresenceModel)].index("halves_coherence")
+_HALVES_COHERENCE = [field.name for field in fields(PresenceModel)].index("halves_correlation")
 
 
 def test_the_fusion_knows_no_vital() -> None:
@@ -57,7 +57,7 @@ def test_no_weight_is_negative() -> None:
 def test_the_gate_of_networks_weighs_nothing_against_a_pulse() -> None:
     model = GATE.presence
     assert min(astuple(model)[1:-1]) >= 0
-    assert min(model.region_coherence, model.halves_coherence, model.halves_agreeing, model.log_rate) > 0
+    assert min(model.region_coherence, model.halves_correlation, model.halves_agreeing, model.log_rate) > 0
     assert min(model.patches_snr_db, model.patches_coherence) > 0
 
 
@@ -77,7 +77,7 @@ def test_the_same_coherence_counts_for_more_in_a_longer_clip_up_to_half_a_minute
 ) -> None:
     traces = make_traces()
     wave = pulse_wave(-relative(traces.face[1]), traces.fs)
-    evidence = replace(gather(traces, {"green": wave}, wave, 1.2), halves_coherence=0.6)
+    evidence = replace(gather(traces, {"green": wave}, wave, 1.2), halves_correlation=0.6)
     agreement = Agreement(72.0, 0.9, ("green",), 0.2, 3.0, 0.2, 0)
     rows = [features(replace(evidence, duration_s=duration_s), agreement) for duration_s in (10, 15, 30, 120)]
     ten, fitted, thirty, long = (row[_HALVES_COHERENCE] for row in rows)
@@ -134,7 +134,7 @@ def test_one_family_suffices_if_the_skin_varies_in_the_colours_of_blood(make_tra
     assert gate.lacks_independent_support(replace(unseen, pbv_contrast=0.3, pbv_contrast_error=0.4), one)
 
 
-def test_the_minimum_pbv_contrast_lies_above_all_lamps() -> None:
+def test_the_minimum_pbv_contrast_is_above_that_of_all_lamps() -> None:
     def row(kind: str, pbv_contrast: float | None) -> Row:
         return {"conditions": {"kind": kind}, "networks": [{"evidence": {"pbv_contrast": pbv_contrast}}]}
 

@@ -109,7 +109,7 @@ def test_a_short_clip_shows_less_variability_than_five_minutes_and_is_not_called
     assert high > 50
 
 
-def test_what_lies_far_on_one_side_is_told_of_a_short_clip_too() -> None:
+def test_a_value_far_from_the_threshold_has_a_verdict_in_a_short_clip_too() -> None:
     assert _stress(_variability(6, 1, 9), 15).value == "stress"
     assert _stress(_variability(110, 90, 135), 15).value == "no_stress"
 

@@ -47,7 +47,7 @@ class Skin:
         change: (k, 3, n) relative change of their colours in the pulse band, rising with blood volume.
         noise: (k, 3) its variance, plus a share of the median variance.
         likeness: (k,) similarity of their colours to skin, in [0, 1].
-        halves: two of (k,), whether they lie in the left half and whether in the right.
+        halves: two of (k,), whether they are in the left half and whether in the right.
     """
 
     change: NDArray[np.float64]
@@ -123,6 +123,6 @@ def _combined(change: NDArray[np.float64], weights: NDArray[np.float64]) -> NDAr
 
 @lru_cache(maxsize=1)
 def _oval() -> NDArray[np.bool_]:
-    """Whether each patch (`PATCHES`, `PATCHES`) lies in the oval."""
+    """Whether each patch (`PATCHES`, `PATCHES`) is in the oval."""
     middle = (np.arange(PATCHES) + 0.5) / PATCHES * 2 - 1
     return np.asarray((middle[None, :] / _OVAL[0]) ** 2 + (middle[:, None] / _OVAL[1]) ** 2 < 1)

@@ -118,7 +118,7 @@ class Agreement:
 
     Attributes:
         rate_per_min: the rate, beats a minute.
-        confidence: belief in [0, 1] that the true rate lies within `GROSS_PER_MIN`.
+        confidence: belief in [0, 1] that the true rate is within `GROSS_PER_MIN`.
         members: estimators of the whole face within `MEMBER_PER_MIN` of the rate, the most reliable first.
         spread_per_min: standard deviation of the members' estimates.
         entropy: of the belief, in nats: the logarithm of how many of `RATES_PER_MIN` it is spread over.

@@ -53,10 +53,10 @@ class Evidence:
         half_share: the same power over the highest near the rate.
         keyframe_modulation: relative amplitude of the pattern that keyframes left in the face's green, and that was
             removed.
-        halves_coherence: in [-1, 1]: correlation of a network's waves of the left and the right half of the face, near
+        halves_correlation: in [-1, 1]: correlation of a network's waves of the left and right half of the face, near
             the rate; None if no network looked at halves.
         patches_snr_db: `snr_db` of patches of the crops (MRC); None if they were not used.
-        patches_coherence: `halves_coherence` of patches.
+        patches_coherence: `halves_correlation` of patches.
         pbv_contrast: of patches, as in `workers.rppg.fusion.blood_signature.ColorSignature`; None if enough estimators
             agree on the rate without it.
         pbv_contrast_error: its standard error.
@@ -79,7 +79,7 @@ class Evidence:
     half_line_db: float
     half_share: float
     keyframe_modulation: float = 0.0
-    halves_coherence: float | None = None
+    halves_correlation: float | None = None
     patches_snr_db: float | None = None
     patches_coherence: float | None = None
     pbv_contrast: float | None = None
@@ -118,7 +118,7 @@ def gather(
     def snr_db(wave: NDArray[np.float64] | None) -> float:
         return -60.0 if wave is None else snr_of(spectrum_of(wave, fs), rate_hz)
 
-    def halves_coherence(names: Collection[str]) -> float | None:
+    def halves_correlation(names: Collection[str]) -> float | None:
         parts = next((list(found.values()) for name, found in parts_of.items() if found and name in names), None)
         return None if parts is None else _mean_correlation(parts, fs, rate_hz)
 
@@ -144,9 +144,9 @@ def gather(
         half_line_db=half_line_db,
         half_share=half_share,
         keyframe_modulation=traces.keyframe_modulation,
-        halves_coherence=halves_coherence(NEURAL),
+        halves_correlation=halves_correlation(NEURAL),
         patches_snr_db=None if patches is None else snr_db(patches),
-        patches_coherence=halves_coherence({"mrc"}),
+        patches_coherence=halves_correlation({"mrc"}),
     )
 
 

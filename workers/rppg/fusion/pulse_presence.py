@@ -34,7 +34,7 @@ class PresenceModel:
     log_odds_of_confidence: float
     region_correlation: float
     region_coherence: float
-    halves_coherence: float
+    halves_correlation: float
     halves_agreeing: float
     log_rate: float
     patches_snr_db: float
@@ -66,7 +66,7 @@ def features(evidence: Evidence, agreement: Agreement) -> NDArray[np.float64]:
             min(float(np.log(confidence / (1 - confidence))), _MAX_LOG_ODDS),
             evidence.region_correlation,
             evidence.region_coherence * steadiness,
-            0.0 if evidence.halves_coherence is None else evidence.halves_coherence * steadiness,
+            0.0 if evidence.halves_correlation is None else evidence.halves_correlation * steadiness,
             float(agreement.parts),
             float(np.log(agreement.rate_per_min / 60)),
             0.0 if evidence.patches_snr_db is None else evidence.patches_snr_db,

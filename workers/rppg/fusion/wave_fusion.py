@@ -64,7 +64,7 @@ def _between_keyframes(traces: Traces, rate_per_min: float) -> Pulse | None:
     """The pulse of the regions' colours with the change across keyframes interpolated.
 
     None at a multiple of the keyframes' rate as well: with their pattern most of a pulse there is removed from the
-    traces, and what is left of it lies at other rates.
+    traces, and what is left of it is at other rates.
     """
     if traces.keyframes_interpolated is None or traces.keyframes_interpolated[0].min() <= 0:
         return None

@@ -69,8 +69,8 @@ def beats_of(
 def mean_rate_per_min(wave: NDArray[np.float64], fs: float, rate_per_min: float) -> float:
     """Return the mean rate of a wave (n,) of about `rate_per_min`: its beats over the time that they take.
 
-    A spectrum's peak is the rate that lasted longest around the middle of the clip, where its window lies. For a heart
-    that varies by 35 ms it is 0.95 /min off the mean of 15 s, and the count 0.19 (0.3 at -4 dB). Noise adds or removes
+    A spectrum's peak is the rate that lasted longest around the middle of the clip, under its window. For a heart that
+    varies by 35 ms it is 0.95 /min off the mean of 15 s, and the count 0.19 (0.3 at -4 dB). Noise adds or removes
     beats, differently in each band: if the counts of the bands differ, `rate_per_min` is returned.
     """
     counts = []

@@ -99,7 +99,7 @@ class Breathing:
     fs: float
 
     def quantile(self, share: float) -> float:
-        """Rate, breaths a minute, below which that share of the belief lies."""
+        """Rate, breaths a minute, below which the belief has that share."""
         return float(np.interp(share, np.cumsum(self.belief), RATES_PER_MIN))
 
     def interval(self) -> tuple[float, float]:

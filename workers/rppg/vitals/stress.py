@@ -3,7 +3,7 @@
 Low SDNN goes with stress, and so does a high LF/HF where the clip is long enough (Kim, Cheon, Bai, Lee, Koo 2018,
 "Stress and heart rate variability: a meta-analysis and review of the literature", Psychiatry Investig. 15(3):235).
 The threshold applies to five minutes, and a clip's SDNN is lower: it is too short for slow waves. So the score is the
-probability that SDNN of five minutes lies below the threshold, given the clip's, its error, and by how much such clips
+probability that SDNN of five minutes is below the threshold, given the clip's, its error, and by how much such clips
 fall short. If it is neither high nor low, the vital abstains.
 """
 
@@ -115,7 +115,7 @@ class _LogNormal:
     spread: float
 
     def below(self, threshold: float) -> float:
-        """Probability that it lies below a threshold."""
+        """Probability that it is below a threshold."""
         return float(norm.cdf((np.log(threshold) - self.middle) / self.spread))
 
     def interval(self) -> Interval:
