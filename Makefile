@@ -22,11 +22,16 @@ web: ## the page, built into web/dist (needs Node 20.19 or later)
 page:
 	@bash tools/web.sh
 
-test-web: dev ## the page's types, format and component tests; a TypeScript client from the OpenAPI document
+test-web: dev ## the page's types, format and component tests; TypeScript and Python clients from the OpenAPI document
 	@STRICT=1 bash tools/web.sh modules
 	@cd web && npm run --silent check
 	@[ -x web/openapi/node_modules/.bin/tsc ] || (cd web/openapi && npm ci --loglevel=error --no-progress)
-	@$(VENV)/bin/python -m pytest tests/service/test_docs.py -k typescript
+	@bash tools/client_generator.sh
+	@$(VENV)/bin/python -m pytest tests/service/test_docs.py tests/service/test_python_client.py -k "typescript or python_client"
+
+web-types: dev ## write the page's types of the API anew (web/src/api/openapi.ts and contract.ts)
+	@$(VENV)/bin/python tools/web_contract.py
+	@bash tools/web_types.sh
 
 test-nginx: dev ## deploy/nginx on a real nginx, in front of a real gateway
 	@NGINX=$$(bash tools/nginx.sh) && export NGINX && $(VENV)/bin/python -m pytest tests/service/test_nginx.py $(ARGS)
@@ -80,6 +85,6 @@ lock: dev ## write the lock files again from pyproject.toml (UPGRADE=1 takes new
 	@bash tools/lock.sh
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) .venv-seed .venv-setup.* web/node_modules web/openapi/node_modules web/dist .facevitals bench-out artefacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf $(VENV) .venv-seed .venv-client .venv-setup.* web/node_modules web/openapi/node_modules web/dist .facevitals bench-out artefacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 
-.PHONY: test-seed seed-environment test-train train-environment help run up test test-nginx web page test-web test-browser test-hostile test-chaos check format bench default dev lock clean
+.PHONY: web-types test-seed seed-environment test-train train-environment help run up test test-nginx web page test-web test-browser test-hostile test-chaos check format bench default dev lock clean

@@ -10,6 +10,8 @@ compile() {
         ${UPGRADE:+--upgrade} -o "$out" "$@"
 }
 echo 'uv==0.13.9' | "$uv" pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url -o requirements/bootstrap.lock -
+# The generator of Python clients has an environment of its own.
+compile client requirements/client.txt
 compile dev --extra worker --extra dev --extra tracing pyproject.toml
 compile browser --extra worker --extra dev --extra tracing --extra browser -c requirements/dev.lock pyproject.toml
 compile seed --extra worker --extra dev --extra tracing --extra seed -c requirements/dev.lock pyproject.toml

@@ -19,7 +19,7 @@ from shared.jobs.withdrawal import served_waveforms
 from shared.jobs.worker_registry import LoadedModel
 from shared.schemas import BranchOutcome, BranchStatus, ClipFacts, ErrorCode, JobDocument, Waveforms
 from shared.settings import Settings
-from shared.vitals import VITALS, Branch
+from shared.vitals import VITALS, Branch, Stage
 from workers.branch.failures import outcome_of_exception
 from workers.branch.result import BranchResult, Progress
 from workers.face.tracker import FaceTrack, FaceTracker
@@ -172,7 +172,7 @@ class Analyzer:
             ClipRejected: the clip can't be analysed.
             ClipMissingError: the file at `path` can't be read.
         """
-        progress.stage("decoding and tracking")
+        progress.stage(Stage.DECODING_AND_TRACKING)
         try:
             with open_clip(path, self._options.budget) as clip:
                 track = self._tracker.track(clip.frames(), branches)

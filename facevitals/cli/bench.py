@@ -24,7 +24,7 @@ def speed(
     rounds: Annotated[int, typer.Option(help="Times that each run is repeated.", min=1)] = 5,
     out: Out = Path("bench-out"),
 ) -> None:
-    """The whole analysis against decoding the same clip, in turns."""
+    """The whole analysis against decoding the same clip, in alternation."""
     silence_native_stderr()
     from lab.bench.speed import measure
     from workers.analyzer import AnalyzerOptions
@@ -41,10 +41,10 @@ def speed(
 @app.command()
 def accuracy(
     live: Annotated[int, typer.Option(help="Simulated clips of a living person.", min=0)] = 240,
-    negatives: Annotated[int, typer.Option(help="Simulated clips that have no pulse to be told.", min=0)] = 300,
+    negatives: Annotated[int, typer.Option(help="Simulated clips without a pulse.", min=0)] = 300,
     data: Annotated[Path | None, typer.Option(help="Folder of real clips and signals; left out where absent.")] = None,
-    clips: Annotated[Path, typer.Option(help="Folder where filmed clips stay: 5 MB each.")] = Path("bench-out/clips"),
-    processes: Annotated[int, typer.Option(help="Processes that film and measure, all stepping behind.", min=1)] = 2,
+    clips: Annotated[Path, typer.Option(help="Folder that keeps rendered clips, 5 MB each.")] = Path("bench-out/clips"),
+    processes: Annotated[int, typer.Option(help="Processes that render and measure, at low priority.", min=1)] = 2,
     vision: Annotated[
         Path | None,
         typer.Option(help="Folder of labelled portraits: age, gender, BMI, obstruction and liveness, nothing else."),
@@ -54,13 +54,13 @@ def accuracy(
     ] = 98,
     out: Out = Path("bench-out"),
 ) -> None:
-    """How right the vitals are, how often they are told, and whether their intervals hold. Goes on where it stopped."""
+    """Errors and coverage of the vitals and of their intervals. Continues where it stopped."""
     silence_native_stderr()
     if vision is not None:
-        from lab.bench.seeing import seeing
+        from lab.bench.vision_report import vision_reports
 
         summary = {}
-        for report in seeing(
+        for report in vision_reports(
             vision, analysis_settings().models_path, clips, impostors, data / "clips" if data else None
         ):
             report.write(out)
@@ -73,9 +73,9 @@ def accuracy(
 
     from lab.bench import accuracy as tables
     from lab.bench import recordings
-    from lab.bench.trial import rows as measured
+    from lab.data.measured_clips import rows as measured
+    from lab.data.vitals_clips import MEASUREMENT_SEED, render, specs
     from lab.simulate import ClipSpec
-    from lab.trials import MEASUREMENT_SEED, film, specs
     from workers.face.tracker import FaceTracker
     from workers.media.clip import open_clip
     from workers.rppg.network_sessions import RppgModels
@@ -94,7 +94,7 @@ def accuracy(
     )
     rows = list(progress_over(made, "clips", total=len(chosen), console=console))
     reports = [table(rows) for table in tables.TABLES]
-    with open_clip(film(ClipSpec(), clips).path) as clip:
+    with open_clip(render(ClipSpec(), clips).path) as clip:
         traces = traces_of(FaceTracker().track(clip.frames()))
     reports.append(tables.by_estimator(rows, tables.costs_ms(models, traces)))
     if data is not None:
@@ -113,18 +113,18 @@ def accuracy(
 @app.command()
 def load(
     seconds: Annotated[float, typer.Option(help="Length of one round of uploads.", min=1)] = 4,
-    rounds: Annotated[int, typer.Option(help="Rounds, each measuring ours and the bare part.", min=1)] = 3,
+    rounds: Annotated[int, typer.Option(help="Rounds, each measuring the service and the baseline.", min=1)] = 3,
     jobs: Annotated[int, typer.Option(help="Jobs and no-ops in each round.", min=10)] = 100,
     followers: Annotated[int, typer.Option(help="Event streams held open; 0 leaves them out.", min=0)] = 1000,
     waiting: Annotated[int, typer.Option(help="Jobs that wait while others are queued; 0: left out.", min=0)] = 10_000,
     processes: Annotated[str, typer.Option(help="Worker processes whose throughput is measured; empty: none.")] = (
         "1,2,4,8,16"
     ),
-    uploads: Annotated[bool, typer.Option(help="Measure jobs and uploads beside bare parts.")] = True,
-    clips: Annotated[int, typer.Option(help="Jobs by which a clip's cost is told; 0 leaves it out.", min=0)] = 200,
+    uploads: Annotated[bool, typer.Option(help="Measure jobs and uploads beside baselines.")] = True,
+    clips: Annotated[int, typer.Option(help="Jobs by which a clip's cost is measured; 0 leaves it out.", min=0)] = 200,
     out: Out = Path("bench-out"),
 ) -> None:
-    """Queue, uploads and memory, beside bare parts that do the same; followers, a long queue, many workers."""
+    """Queue, uploads and memory, beside baselines that do the same; followers, a long queue, many workers."""
     silence_native_stderr()
     from facevitals.bench.load import LoadPlan, measure_load
 
@@ -152,11 +152,11 @@ def load(
 
 @app.command()
 def burst(
-    clips: Annotated[int, typer.Option(help="Clips that come at once.", min=1)] = 200,
+    clips: Annotated[int, typer.Option(help="Clips that are sent at once.", min=1)] = 200,
     workers: Annotated[int, typer.Option(help="Workers for each queue.", min=1)] = 1,
     clip: Annotated[Path | None, typer.Option(help="A clip; by default one of 15 s is generated.")] = None,
 ) -> None:
-    """Many clips at once for few workers: which are taken, refused, analysed. Exit 1 where an accepted one is not."""
+    """Many clips at once for few workers: which are accepted and analysed. Exit 1 where an accepted one is not."""
     from facevitals.bench.burst import burst as run_burst
     from facevitals.local.generated_clip import generated_clip
 
@@ -172,8 +172,8 @@ def burst(
 @app.command()
 def chaos(
     jobs: Annotated[int, typer.Option(help="Jobs to be accepted.", min=1)] = 500,
-    seed: Annotated[int, typer.Option(help="Of clips and blows.")] = 1,
-    every_s: Annotated[float, typer.Option("--every", help="Seconds between two blows, about.", min=0.1)] = 3.0,
+    seed: Annotated[int, typer.Option(help="Of clips and faults.")] = 1,
+    every_s: Annotated[float, typer.Option("--every", help="Seconds between two faults, about.", min=0.1)] = 3.0,
     deadline_s: Annotated[float, typer.Option("--deadline", help="Seconds for waiting, and for work.", min=20)] = 40.0,
     keep: Annotated[Path | None, typer.Option(help="Keep logs, broker and store in this folder.")] = None,
 ) -> None:
@@ -195,5 +195,5 @@ def chaos(
         raise typer.Exit(130) from stopped
     print(json.dumps(summary))
     wrong = [summary[name] for name in ("lost", "doubled", "foreign", "clips_left", "keys_without_ttl")]
-    if any(wrong) or summary["documents"] != summary["jobs"] or summary["most_tries"] > summary["tries_allowed"]:
+    if any(wrong) or summary["documents"] != summary["jobs"] or summary["max_tries"] > summary["tries_allowed"]:
         raise typer.Exit(1)

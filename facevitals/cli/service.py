@@ -165,7 +165,7 @@ def exit_code(document: JobDocument) -> int:
     """0 analysed, 2 the clip was rejected, 1 anything else: a branch that failed alone is a failure too."""
     if document.state is JobState.SUCCEEDED:
         ended_badly = {BranchStatus.ERROR, BranchStatus.TIMEOUT}
-        return int(any(branch.status in ended_badly for branch in document.branches.values()))
+        return int(any(branch.status in ended_badly for branch in document.branches.by_name().values()))
     return 2 if document.error and document.error.code.rejects_clip else 1
 
 

@@ -44,7 +44,7 @@ def simulate(
     try:
         from lab.simulate import ClipSpec
         from lab.simulate import simulate as film
-        from lab.simulate.kinds import KINDS
+        from lab.simulate.scenes import KINDS
     except ModuleNotFoundError as missing:
         errors.print(
             f"The simulator is not installed here ({missing.name} is missing): pip install 'facevitals[worker]'"

@@ -77,7 +77,7 @@ def deepphys(
     with learning(steps) as (show, say):
         told = run(
             plan, Sources(data or (), count, portraits, waves), out, start=start, resume=resume, threads=threads,
-            processes=processes, on_step=lambda step, value: show(step, f"loss {value:.3f}"), say=say,
+            processes=processes, on_step=lambda step, value: show(step, f"loss {value:.3f}"), log_line=say,
         )  # fmt: skip
     console.print(
         f"Written to {told['network']}; workers take deepphys.pth, beside it, from {analysis_settings().models_path}"
@@ -102,7 +102,7 @@ def measure(
     from rich.progress import track as progress_over
 
     from lab.data.prepared import load, prepared, recordings_in
-    from lab.train.evaluate import Answer, answers, bland_altman, estimators_of, report_of
+    from lab.train.deepphys.evaluate import Evaluation, bland_altman, estimators_of, evaluate, report_of
     from workers.face.tracker import FaceTracker
     from workers.rppg.signals.traces import NoTraces
 
@@ -113,7 +113,7 @@ def measure(
         recordings = recordings_in(data)
     except ValueError as error:
         raise failed(error) from error
-    found: list[Answer] = []
+    found: list[Evaluation] = []
     with closing(FaceTracker()) as tracker:
         for recording in progress_over(recordings, "recordings", console=console):
             try:
@@ -121,7 +121,7 @@ def measure(
             except NoTraces as error:
                 console.print(f"{recording.name} is left out: {error}", markup=False, highlight=False)
                 continue
-            found += answers(recording.name, load(path), asked, window)
+            found += evaluate(recording.name, load(path), asked, window)
     if not found:
         raise failed(ValueError(f"no face was seen in any recording of {data}"))
     report = report_of(found)

@@ -65,7 +65,7 @@ def bmi(
     with learning(rounds, CheckpointUnreadable) as (show, say):
         told = run(
             read_table(data, images), weights, out, card, plan, threads=threads,
-            on_round=lambda done, mae: show(done, f"{mae:.2f} kg/m2 off"), say=say,
+            on_round=lambda done, mae: show(done, f"{mae:.2f} kg/m2 off"), log_line=say,
         )  # fmt: skip
     console.print(f"{out}/bmi.pth and {out}/bmi.json: put them, and the backbone they name, into {models_path}")
     print(json.dumps(told))

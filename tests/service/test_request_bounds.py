@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lab.hostile.floods import ATTACKS, Pieces, run
+from facevitals.bench.floods import ATTACKS, Pieces, run
 from shared.access.api_keys import KeyRing
 from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, new_service, wait_until
 

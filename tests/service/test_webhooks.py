@@ -17,9 +17,9 @@ import pytest
 import standardwebhooks
 from prometheus_client.parser import text_string_to_metric_families
 
-from api.addresses import parse_networks
 from api.keys import Caller
 from api.problems import BadParameter
+from api.ssrf_guard import parse_networks
 from api.webhooks import AT_ONCE, TRIES, TRY_S, Sender, check_settings, checked_url, try_once
 from facevitals.local.broker import crash, start_broker
 from shared.access.api_keys import KeyRing, new_webhook_secret

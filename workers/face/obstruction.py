@@ -45,8 +45,9 @@ REGIONS: Final[dict[str, list[tuple[float, float]]]] = {
 }  # fmt: skip
 
 #: Covered part of the region that is covered most, from which on a face counts as obstructed: the highest at which nine
-#: in ten covered faces were refused of 57 people that the network was not trained on; `python -m lab.bench.obstruction
-#: FACES` chooses it, and tells of 61 others what it refuses. From the second on the cover is doubtful.
+#: in ten covered faces were refused of 57 people that the network was not trained on;
+#: `python -m lab.bench.obstruction_report FACES` chooses it, and reports what it refuses of 61 others. From the second
+#: on the cover is doubtful.
 COVERED_FAIL: Final = 0.45
 COVERED_WARN: Final = 0.3
 # The best portraits are looked at; the middle one of them decides.

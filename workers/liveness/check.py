@@ -1,10 +1,10 @@
 """Is a living person before the camera, or a picture of one? Votes, each bounded by what it is worth, make P(live).
 
 Each cue (`workers.liveness.cues`) becomes a vote: log-odds of a living person, with weights that
-`python -m lab.calibrate.liveness` fits to simulated clips and writes to `liveness.json` beside this file. A cue that a
-clip can't show does not vote. MiniFASNet's texture, where its weights are installed, is one vote more, and the others
-have weights of their own beside it; what fails without it fails with it as well. Without it nothing here can tell a
-good film on a steady, borderless screen from a person, so the verdict is then never "pass".
+`python -m lab.calibrate.liveness_weights` fits to simulated clips and writes to `liveness.json` beside this file. A cue
+that a clip can't show does not vote. MiniFASNet's texture, where its weights are installed, is one vote more, and the
+others have weights of their own beside it; what fails without it fails with it as well. Without it nothing here can
+tell a good film on a steady, borderless screen from a person, so the verdict is then never "pass".
 """
 
 import json

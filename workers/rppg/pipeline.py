@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from shared.schemas import VITAL_TYPES, CheckStatus, Vital, VitalStatus, Waveforms
-from shared.vitals import HEART_RATE, VITALS, Branch, Reason, VitalSpec
+from shared.vitals import HEART_RATE, VITALS, Branch, Reason, Stage, VitalSpec
 from workers.branch.result import BranchResult, Progress
 from workers.face.tracker import FaceTrack
 from workers.rppg.fusion.cascade import estimate_pulse
@@ -77,7 +77,7 @@ def measure_rppg(
             vitals.open(spec)
     if not vitals.any_open:
         return BranchResult(vitals=vitals.in_order())
-    (progress or Progress()).stage("estimating")
+    (progress or Progress()).stage(Stage.ESTIMATING)
     measured = examined or examine(track, models)
     if not isinstance(measured, Examined):
         for spec in vitals.still_open():

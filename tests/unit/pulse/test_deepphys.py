@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab.train.deepphys import crops
+from lab.train.deepphys import rendered_crops
 from lab.train.deepphys.faces import drawn_face
 from tests.unit.pulse.test_checkpoint import deepphys_weights, write_checkpoint
 from workers.models.build import model_file
@@ -52,7 +52,7 @@ def test_it_reads_the_pulse_of_faces_it_never_saw(tmp_path: Path) -> None:
     agreement = []
     for seed in range(100_001, 100_005):
         rng = np.random.default_rng(seed)
-        example = crops.render(drawn_face(rng), 6.0, rng, None)
+        example = rendered_crops.render(drawn_face(rng), 6.0, rng, None)
         if example.bvp.any():
             true = pulse_wave(example.bvp.astype(np.float64), GRID_HZ)
             agreement.append(float(np.mean(waves_of(example.crops, GRID_HZ, network)[0] * true)))
@@ -74,7 +74,7 @@ def test_crops_are_averaged_to_the_networks_size_without_rounding() -> None:
 def test_each_half_of_the_face_is_estimated_on_its_own(tmp_path: Path) -> None:
     network = open_network(model_file(OURS.name, tmp_path), threads=1)
     rng = np.random.default_rng(100_003)
-    example = crops.render(drawn_face(rng), 8.0, rng, None)
+    example = rendered_crops.render(drawn_face(rng), 8.0, rng, None)
     true = pulse_wave(example.bvp.astype(np.float64), GRID_HZ)
     half_still = example.crops.copy()
     # The right half of the picture is one frame and noise.

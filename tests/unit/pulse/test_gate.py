@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import workers.rppg.fusion
-from lab.bench.trial import Row
 from lab.calibrate.gate import fit_pbv_contrast, regression
-from lab.calibrate.halves import fit, said_in_step
+from lab.calibrate.halves import consistent_estimates, fit
+from lab.data.measured_clips import Row
 from shared.vitals import HEART_RATE, VitalSpec
 from tests.unit.pulse.conftest import MakeTraces, pulse_at
 from workers.rppg.fusion.agreement import KNOTS_PER_MIN, Agreement
@@ -86,15 +86,15 @@ def test_the_same_coherence_counts_for_more_in_a_longer_clip_up_to_half_a_minute
     assert thirty == long
 
 
-def test_the_reliability_of_consistent_halves_is_counted_on_living_clips() -> None:
+def test_estimates_consistent_across_halves_are_counted_on_living_clips() -> None:
     def row(kind: str, left: float, right: float, rate: float = 80.0) -> Row:
         estimates = {"pos": 50.0, "deepphys": 80.0, "deepphys.left": left, "deepphys.right": right}
         return {"conditions": {"kind": kind}, "truth": {"heart_rate": rate}, "estimates": estimates}
 
     rows = [row("live", 79, 81), row("live", 80, 80.5, 79.5), row("live", 60, 80), row("still", 80, 80)]
-    said = said_in_step([*rows, row("live", 80, 80, 120), {"conditions": {"kind": "live"}}])
-    assert said == {"deepphys": [(80, 80), (80, 79.5), (80, 120)]}
-    model = fit(said["deepphys"])
+    found = consistent_estimates([*rows, row("live", 80, 80, 120), {"conditions": {"kind": "live"}}])
+    assert found == {"deepphys": [(80, 80), (80, 79.5), (80, 120)]}
+    model = fit(found["deepphys"])
     assert model.hit == pytest.approx(3 / 5)
     assert model.scale_per_min == pytest.approx(0.25)
     wrong = dict(zip(KNOTS_PER_MIN, model.misses, strict=True))

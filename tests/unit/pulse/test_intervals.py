@@ -1,4 +1,4 @@
-"""An interval that claims 90 % holds 90 %, on people whom nobody fitted it to."""
+"""An interval that claims 90 % holds 90 %, on people to whom it was not fitted."""
 
 from pathlib import Path
 
@@ -35,9 +35,9 @@ def _clips(people: int, seed: int) -> list[RealClip]:
         off = rng.laplace(scale=0.4)
         for _ in range(3):
             rate = rng.uniform(55, 100)
-            said = rate + off + rng.normal(scale=0.1, size=5)
+            estimated = rate + off + rng.normal(scale=0.1, size=5)
             names = ("pos", "chrom", "green", "deepphys", "mttscan")
-            estimates = tuple(Estimate(name, float(value), 0.0) for name, value in zip(names, said, strict=True))
+            estimates = tuple(Estimate(name, float(value), 0.0) for name, value in zip(names, estimated, strict=True))
             clips.append(RealClip("made", str(person), 15.0, 2, rng.uniform(0.5, 3), float(rate), estimates))
     return clips
 

@@ -95,7 +95,7 @@ def test_an_encoded_pulse_is_reported_despite_stronger_keyframes_and_never_anoth
     assert keyframes.main([str(tmp_path / "coded.mp4")]) == 0
     seen = json.loads(capsys.readouterr().out)
     assert seen["keyframes_per_min"] == pytest.approx(60 / 0.9, abs=0.1)
-    assert seen["in step"]["between keyframes"]["rate"] == pytest.approx(FEW_BITS.heart_rate, abs=2)
+    assert seen["coherence"]["between keyframes"]["rate"] == pytest.approx(FEW_BITS.heart_rate, abs=2)
 
     with_the_heart = measure_rppg(_coded_anew(film, FEW_BITS, keyframe_s=0.8), models).vitals["heart_rate"]
     assert with_the_heart.value is None or with_the_heart.value == pytest.approx(FEW_BITS.heart_rate, abs=1.5)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lab.calibrate.liveness import ALONE, MOST, fit
-from lab.impostors import Trial
+from lab.calibrate.liveness_weights import MAX_LOG_ODDS, WITHOUT_TEXTURE, fit
+from lab.data.liveness_clips import LivenessClip
 from lab.simulate import ClipSpec, simulate
 from shared.schemas import CheckStatus
 from shared.vitals import Reason
@@ -167,7 +167,7 @@ def test_nothing_votes_louder_than_it_may() -> None:
     for fusion in fusions().values():
         for cues in (PERSON, PICTURE):
             for vote in fusion.votes(cues):
-                assert abs(vote.log_odds) <= MOST[vote.name]
+                assert abs(vote.log_odds) <= MAX_LOG_ODDS[vote.name]
 
 
 def test_without_a_face_or_in_too_short_a_clip_nothing_is_said(alive: FaceTrack) -> None:
@@ -199,16 +199,16 @@ def test_edges_on_both_sides_are_a_frame_on_one_side_a_door() -> None:
     assert framed(portrait(both)) > 0.6
 
 
-def test_the_fit_finds_what_tells_and_lets_no_cue_speak_the_wrong_way() -> None:
+def test_the_fit_weights_informative_cues_and_none_negatively() -> None:
     rng = np.random.default_rng(1)
-    trials = []
+    clips = []
     for seed in range(80):
         live = seed % 2 == 0
         cues = replace(
             UNTOLD, pulse=float(rng.normal(2 if live else -2, 2)), blinks=int(rng.integers(0, 2) + (not live))
         )
-        trials.append(Trial("live" if live else "still", seed, 1, cues))
-    fusion = fit(trials, ALONE)
+        clips.append(LivenessClip("live" if live else "still", seed, 1, cues))
+    fusion = fit(clips, WITHOUT_TEXTURE)
     assert fusion.weights["pulse"] > 0.3
     assert fusion.weights["blinks"] == pytest.approx(0, abs=1e-3)
 

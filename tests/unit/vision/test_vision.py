@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from lab.bench.looks import Truth, fit_age, fit_gender
-from lab.bench.vision import answers
+from lab.bench.age_gender import Truth, fit_age, fit_gender
+from lab.bench.vision import model_outputs
 from shared.schemas import Check, CheckStatus, Method, Vital, VitalStatus
 from shared.vitals import VITALS, Branch, Reason
 from workers.branch.result import Progress
@@ -234,7 +234,7 @@ def test_labelled_faces_are_read_as_well_as_the_documentation_says(tmp_path: Pat
     for label in labels[::3]:
         (tmp_path / label["file"]).symlink_to(FACES / label["file"])
     (tmp_path / "labels.json").write_text(json.dumps(labels[::3]))
-    faces, missed = answers(tmp_path)
+    faces, missed = model_outputs(tmp_path)
     assert missed <= 3
     model = next(name for name in AGE if name in faces.ages)
     years = AGE[model].years(faces.ages[model].astype(np.float32)).astype(np.float64)
