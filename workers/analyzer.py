@@ -25,12 +25,12 @@ from workers.branch.result import BranchResult, Progress
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.liveness.check import LivenessThresholds
 from workers.media.clip import ClipBudget, open_clip
-from workers.models.deepface import DeepFaceOptions
+from workers.models.deepface_client import DeepFaceOptions
 from workers.models.manifest import MODELS
 from workers.models.session import Device, Runner, resolve
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import RppgOptions, measure_rppg
-from workers.rppg.vitals.spo2 import OxygenCalibration
+from workers.rppg.vitals.oxygen_saturation import OxygenCalibration
 from workers.rppg.vitals.stress import StressThresholds
 from workers.vision.age_gender.ollama import OllamaGender, OllamaOptions
 from workers.vision.loaded_models import VisionOptions
@@ -84,7 +84,7 @@ class AnalyzerOptions:
 class Analysis:
     """A finished analysis: the document, and the waves behind the vitals that it gives.
 
-    `tracebacks` of the exceptions that nobody foresaw, as text; they may quote what is in the clip.
+    `tracebacks` of unexpected exceptions, as text; they may quote what is in the clip.
     """
 
     document: JobDocument

@@ -78,7 +78,7 @@ def accuracy(
     from lab.simulate import ClipSpec
     from workers.face.tracker import FaceTracker
     from workers.media.clip import open_clip
-    from workers.rppg.loaded_models import RppgModels
+    from workers.rppg.network_sessions import RppgModels
     from workers.rppg.signals.traces import traces_of
 
     config = analysis_settings()

@@ -13,7 +13,7 @@ from facevitals.local.isolated_settings import analysis_settings
 from facevitals.local.terminal import output
 
 if TYPE_CHECKING:
-    from workers.models.manifest import InstalledModel
+    from workers.models.installed import InstalledModel
 
 console = output()
 errors = Console(stderr=True, markup=False)
@@ -37,7 +37,7 @@ def models(
     try:
         with worker_extra("The analysis"):
             from workers.models.build import prepare_models
-            from workers.models.manifest import installed_models
+            from workers.models.installed import installed_models
     except ModuleNotFoundError as missing:
         raise not_installed(missing) from missing
     config = analysis_settings()

@@ -63,7 +63,7 @@ def deepphys(
     where = device_of(torch_or_exit(), device)
     from lab.train.deepphys.command import Sources, run
     from lab.train.deepphys.learn import Plan
-    from workers.models.deepphys import SIDES
+    from workers.models.deepphys_network import SIDES
 
     if side not in SIDES.values():
         raise typer.BadParameter(f"the network takes crops of {' or '.join(map(str, SIDES.values()))} pixels")

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from lab.data.measured_clips import Row
 from lab.report import Report
 from workers.rppg.estimators import ESTIMATORS, NEURAL
-from workers.rppg.fusion.agreement import GROSS_PER_MIN, Estimate, Fusion, agree
-from workers.rppg.fusion.calibration import CALIBRATION
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.fusion.agreement import FUSION, GROSS_PER_MIN, Estimate, Fusion, agree
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.traces import Traces
 
 Array = NDArray[np.float64]
@@ -34,7 +33,7 @@ NEAR_PER_MIN: Final = 3.0
 ORDER: Final = tuple(spec.name for spec in ESTIMATORS)
 #: Fewest clips with a reported vital for a group to be the worst one.
 MIN_GROUP: Final = 8
-DEFAULT: Final = tuple(spec.name for spec in ESTIMATORS if spec.kept)
+DEFAULT: Final = tuple(spec.name for spec in ESTIMATORS if spec.default)
 
 
 def is_live(row: Row) -> bool:
@@ -137,12 +136,12 @@ def by_estimator(rows: Sequence[Row], costs_ms: dict[str, float]) -> Report:
     def line(name: str, error: Array, others: frozenset[str], ensemble: frozenset[str]) -> None:
         near = np.abs(error) <= NEAR_PER_MIN
         shares = (float(near[part].mean()) if part.any() else "" for part in (~dark, dark))
-        without, together = (_at_coverage(live, truth, CALIBRATION.fusion, part) for part in (others, ensemble))
+        without, together = (_at_coverage(live, truth, FUSION, part) for part in (others, ensemble))
         mae = float(np.nanmean(np.abs(error)))
         report.add(name, mae, float(near.mean()), *shares, without, together, costs_ms.get(name, ""))
 
     if live:
-        fused = np.array([_fused(row, CALIBRATION.fusion, default)[0] for row in live])
+        fused = np.array([_fused(row, FUSION, default)[0] for row in live])
         line("all default ones, fused", fused - truth, default, default)
     for name in names:
         alone = np.array([row["estimates"].get(name, np.nan) for row in live])
@@ -157,7 +156,7 @@ def by_estimator(rows: Sequence[Row], costs_ms: dict[str, float]) -> Report:
         "The service runs networks only where the others leave a doubt; here all were run, in every clip."
     )
     if live:
-        report.summary = {"fused_mae_at_80": round(_at_coverage(live, truth, CALIBRATION.fusion, default), 3)}
+        report.summary = {"fused_mae_at_80": round(_at_coverage(live, truth, FUSION, default), 3)}
     return report
 
 

@@ -10,14 +10,14 @@ from lab.data.bidmc import at_30_hz, window_beats, windows
 from lab.report import Report
 from workers.face.tracker import FaceTracker
 from workers.media.clip import open_clip
-from workers.rppg.fusion.calibration import CALIBRATION
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import measure_rppg
 from workers.rppg.signals.filters import pulse_wave
 from workers.rppg.signals.spectrum import spectrum_of
 from workers.rppg.signals.traces import GRID_HZ
-from workers.rppg.vitals.hrv import told_from_noise
-from workers.rppg.vitals.respiration_rate import SLOW_HZ, Breathing, fuse, modulations, refusal
+from workers.rppg.vitals.breathing import SLOW_HZ, Breathing, fuse, modulations
+from workers.rppg.vitals.heart_rate_variability import VARIABILITY_MODEL, exceeds_noise
+from workers.rppg.vitals.respiration_rate import refusal
 
 Floats = NDArray[np.float64]
 
@@ -78,8 +78,8 @@ def variability(path: Path) -> Report:
     )
     for length_s in (30, 15):
         found = list(window_beats(path, length_s))
-        for name in CALIBRATION.variability.errors:
-            rows = [window.measured(name) for window in found if told_from_noise(name, window.beats, window.snr_db)]
+        for name in VARIABILITY_MODEL.errors:
+            rows = [window.measured(name) for window in found if exceeds_noise(name, window.beats, window.snr_db)]
             error = np.array([value - true for value, true, _ in rows])
             middle = float(np.median([true for _, true, _ in rows]))
             inside = float(np.mean([low <= true <= high for _, true, (low, high) in rows]))

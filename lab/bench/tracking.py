@@ -18,8 +18,8 @@ import numpy as np
 
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import Frame, open_clip
-from workers.rppg.fusion.cascade import pulse_of
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.fusion.cascade import estimate_pulse
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
 from workers.rppg.signals.traces import traces_of
 
@@ -84,7 +84,7 @@ def _rows(path: Path, rate: float, trackers: dict[float, FaceTracker], models: R
         every = every or track
         width = float(np.nanmedian(np.hypot(*(every.landmarks[:, 454] - every.landmarks[:, 234]).T)))
         apart = np.hypot(*np.moveaxis(track.landmarks - every.landmarks, 2, 0)) / width
-        pulse = pulse_of(traces_of(track), models.estimators)
+        pulse = estimate_pulse(traces_of(track), models.estimators)
         pos = next(estimate for estimate in pulse.estimates if estimate.name == "pos")
         wave = models.estimators["pos"](traces_of(track))
         row = Row(

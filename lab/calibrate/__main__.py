@@ -26,7 +26,7 @@ from lab.calibrate.held_out import (
 )
 from lab.calibrate.table import RealClip, read_table
 from workers.rppg.fusion.agreement import GROSS_PER_MIN, agree
-from workers.rppg.fusion.calibration import CALIBRATION
+from workers.rppg.fusion.gate import GATE
 
 #: Level of the interval.
 LEVEL: Final = 0.9
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="renew workers/rppg/fusion/calibration.json")
     options = parser.parse_args(arguments)
     clips = read_table(options.table)
-    confidence = CALIBRATION.gate.confidence
+    confidence = GATE.min_confidence
     report = _report(clips, confidence)
     if options.write:
         with renewed() as document:
@@ -66,7 +66,7 @@ def _document(clips: Sequence[RealClip], confidence: float, table: Path, report:
         "made_by": "python -m lab.calibrate --write",
         "data": {"file": table.name, "sha256": hashlib.sha256(table.read_bytes()).hexdigest(), "clips": len(clips)},
         "held_out": report,
-        "fusion": {name: value for name, value in asdict(fusion).items() if name != "in_step"},
+        "fusion": {name: value for name, value in asdict(fusion).items() if name != "consistent_across_halves"},
         "interval": {name: round(value, 4) for name, value in asdict(interval).items()},
     }
 

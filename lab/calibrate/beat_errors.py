@@ -15,8 +15,16 @@ from lab.calibrate.fit import CONFORMAL_FOLDS, quantile_regression
 from lab.calibrate.table import dataset_weights, folds_by_subject
 from lab.data.bidmc import window_beats
 from lab.data.measured_clips import Row
-from workers.rppg.fusion.calibration import CALIBRATION, LEAST_ERROR_MS, VariabilityModel, variability_features
-from workers.rppg.vitals.hrv import LEVEL, MEASURES, mean_ibi_ms, sampling_interval
+from workers.rppg.vitals.heart_rate_variability import (
+    LEVEL,
+    MEASURES,
+    MIN_ERROR_MS,
+    VARIABILITY_MODEL,
+    VariabilityModel,
+    mean_ibi_ms,
+    sampling_interval,
+    variability_features,
+)
 
 Array = NDArray[np.float64]
 
@@ -45,7 +53,7 @@ class MeasureError:
 
     @property
     def stretch_s(self) -> float:
-        """Length of the beats in seconds, as `workers.rppg.vitals.hrv.interval_of` counts it."""
+        """Length of the beats in seconds, as `workers.rppg.vitals.heart_rate_variability.interval_of` counts it."""
         return self.intervals * self.mean_ibi_s
 
     @property
@@ -57,8 +65,8 @@ class MeasureError:
         return float(np.sqrt(max(error**2 - allowed**2, 0.0)))
 
     def reported(self, model: VariabilityModel) -> bool:
-        """Whether the service would report the measure (`workers.rppg.vitals.hrv.told_from_noise`)."""
-        return model.error_ms(self.name, self.mean_ibi_s, self.snr_db) <= model.most_error_ms
+        """Whether the service would report the measure (`workers.rppg.vitals.heart_rate_variability.exceeds_noise`)."""
+        return model.error_ms(self.name, self.mean_ibi_s, self.snr_db) <= model.max_error_ms
 
     def error_ms(self, model: VariabilityModel) -> float:
         """Allowance of the model for beat errors, ms."""
@@ -69,10 +77,10 @@ def of_patients(path: Path) -> Iterator[MeasureError]:
     """Windows of BIDMC whose SNR is high enough to place beats."""
     for length_s in LENGTHS_S:
         for part in window_beats(path, length_s):
-            for name in CALIBRATION.variability.errors:
+            for name in VARIABILITY_MODEL.errors:
                 value, truth = MEASURES[name](part.beats), MEASURES[name](part.truth)
                 mean_s, kept = mean_ibi_ms(part.beats) / 1000, int(part.beats.kept.sum())
-                if part.snr_db >= CALIBRATION.variability.least_snr_db:
+                if part.snr_db >= VARIABILITY_MODEL.min_snr_db:
                     dataset = f"patients, {length_s} s"
                     yield MeasureError(name, dataset, part.patient, value, truth, kept, mean_s, part.snr_db)
 
@@ -88,9 +96,9 @@ def of_clips(rows: Sequence[Row]) -> Iterator[MeasureError]:
         if row["conditions"]["kind"] != "live" or beats is None or not accepted:
             continue
         snr_db = row["evidence"]["snr_db"]
-        for name in CALIBRATION.variability.errors:
+        for name in VARIABILITY_MODEL.errors:
             truth = row["truth"][name]
-            if truth is not None and snr_db >= CALIBRATION.variability.least_snr_db:
+            if truth is not None and snr_db >= VARIABILITY_MODEL.min_snr_db:
                 kept, mean_s = beats["intervals"], beats["mean_ibi_ms"] / 1000
                 yield MeasureError(name, "simulated clips", str(row["seed"]), beats[name], truth, kept, mean_s, snr_db)
 
@@ -102,7 +110,7 @@ def fit_errors(found: Sequence[MeasureError]) -> tuple[float, ...]:
     raised until `LEVEL` of the predictions hold in the dataset that needs it most.
     """
     rows = np.array([variability_features(part.mean_ibi_s, part.snr_db, part.stretch_s) for part in found])
-    target = np.log([part.beside_sampling_ms + LEAST_ERROR_MS for part in found])
+    target = np.log([part.beside_sampling_ms + MIN_ERROR_MS for part in found])
     weights = dataset_weights(found)
     dataset = np.array([part.dataset for part in found])
     fold = folds_by_subject(found, CONFORMAL_FOLDS, seed=0)
@@ -131,7 +139,7 @@ def held_out(found: Sequence[MeasureError], seed: int = 1) -> dict[str, dict[str
 def fitted_model(found: Sequence[MeasureError]) -> tuple[VariabilityModel, dict[str, Any]]:
     """The calibration's model with errors fitted to all windows, and a report with held-out figures."""
     errors, report = {}, {}
-    for name in CALIBRATION.variability.errors:
+    for name in VARIABILITY_MODEL.errors:
         chosen = [part for part in found if part.name == name]
         errors[name] = tuple(round(value, 3) for value in fit_errors(chosen))
         report[name] = {"fitted": errors[name], "held_out": held_out(chosen)}
@@ -154,7 +162,7 @@ def _figures(pairs: Sequence[tuple[MeasureError, VariabilityModel]]) -> dict[str
 
 
 def _model(errors: dict[str, tuple[float, ...]]) -> VariabilityModel:
-    return replace(CALIBRATION.variability, errors=errors)
+    return replace(VARIABILITY_MODEL, errors=errors)
 
 
 def _in_sense(rows: Array, target: Array, weights: Array) -> Array:

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 
 from lab.calibrate.table import RealClip, dataset_weights, folds_by_subject
-from workers.rppg.fusion.agreement import KNOTS_PER_MIN, Agreement, Fusion, Reliability, hit_density
-from workers.rppg.fusion.calibration import CALIBRATION, LEAST_ERROR_PER_MIN, IntervalModel, interval_features
+from workers.rppg.fusion.agreement import FUSION, KNOTS_PER_MIN, Agreement, Fusion, Reliability, hit_density
+from workers.rppg.vitals.heart_rate import MIN_ERROR_PER_MIN, IntervalModel, interval_features
 
 Array = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ def fit_fusion(clips: Sequence[RealClip]) -> Fusion:
         prior=_prior(truth, weights),
         reliabilities={name: _reliability(name, clips, truth, weights) for name in names},
         # The table's estimates are of the whole face; halves are fitted to simulated clips (`lab.calibrate.halves`).
-        in_step=CALIBRATION.fusion.in_step,
+        consistent_across_halves=FUSION.consistent_across_halves,
     )
 
 
@@ -71,7 +71,7 @@ def fit_interval(
             for agreement, clip in zip(agreements, clips, strict=True)
         ]
     )
-    target = np.log(np.abs(errors_per_min) + LEAST_ERROR_PER_MIN)
+    target = np.log(np.abs(errors_per_min) + MIN_ERROR_PER_MIN)
 
     def fitted(chosen: NDArray[np.bool_]) -> Array:
         count = int(chosen.sum())

@@ -24,14 +24,10 @@ from lab.data.measured_clips import Row, read_rows, rows
 from lab.data.vitals_clips import CALIBRATION_SEED, PULSELESS, specs
 from shared.vitals import Reason
 from workers.rppg.fusion.agreement import Agreement
-from workers.rppg.fusion.calibration import (
-    CALIBRATION,
-    LEAST_ERROR_PER_MIN,
-    PixelIntervalModel,
-    pixel_interval_features,
-)
 from workers.rppg.fusion.evidence import Evidence
+from workers.rppg.fusion.gate import GATE
 from workers.rppg.fusion.pulse_presence import PresenceModel, features
+from workers.rppg.vitals.heart_rate import MIN_ERROR_PER_MIN, PixelIntervalModel, pixel_interval_features
 
 Array = NDArray[np.float64]
 
@@ -84,14 +80,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report: dict[str, Any] = {"clips": len(found)}
     models_of: dict[str, PresenceModel] = {}
     for name, inputs in INPUTS.items():
-        held = CALIBRATION.gate.presence_alone if inputs == "colours" and not options.refit_alone else None
+        held = GATE.presence_alone if inputs == "colours" and not options.refit_alone else None
         models_of[name], report[name] = fit(found, inputs, held=held)
     pixel_interval, report["pixel_interval"] = fit_interval(found)
-    least_greenness, report["least_greenness"] = fit_greenness(found)
+    min_pbv_contrast, report["min_pbv_contrast"] = fit_pbv_contrast(found)
     if options.write:
         with renewed() as document:
             document["gate"] |= {name: _rounded(model) for name, model in models_of.items()}
-            document["gate"]["least_greenness"] = round(least_greenness, 3)
+            document["gate"]["min_pbv_contrast"] = round(min_pbv_contrast, 3)
             document["pixel_interval"] = {name: round(value, 4) for name, value in asdict(pixel_interval).items()}
             document["gate_made_by"] = {
                 "command": "python -m lab.calibrate.gate --write" + (" --refit-alone" if options.refit_alone else ""),
@@ -133,7 +129,7 @@ def fit(
         "likeliest wrong": [round(value, 2) for value in sorted(left_out[y == 0])[-5:]],
     }
     found_weights = {name: float(value) for name, value in zip(names, weights, strict=True)}
-    return PresenceModel(**found_weights, least=least), report
+    return PresenceModel(**found_weights, min_log_odds=least), report
 
 
 def fit_interval(found: Sequence[Row]) -> tuple[PixelIntervalModel, dict[str, Any]]:
@@ -141,7 +137,7 @@ def fit_interval(found: Sequence[Row]) -> tuple[PixelIntervalModel, dict[str, An
     reported = [row for row in found if row["conditions"]["kind"] == "live" and row["vitals"]["heart_rate"]["value"]]
     x = np.array([pixel_interval_features(*_read(row)) for row in reported])
     error = np.array([abs(row["vitals"]["heart_rate"]["value"] - row["truth"]["heart_rate"]) for row in reported])
-    target = np.log(error + LEAST_ERROR_PER_MIN)
+    target = np.log(error + MIN_ERROR_PER_MIN)
 
     def fitted(chosen: NDArray[np.bool_]) -> Array:
         weights = np.full(chosen.sum(), 1 / chosen.sum())
@@ -159,12 +155,12 @@ def fit_interval(found: Sequence[Row]) -> tuple[PixelIntervalModel, dict[str, An
     return PixelIntervalModel(*(float(value) for value in fitted(np.ones(len(reported), np.bool_)))), report
 
 
-def fit_greenness(found: Sequence[Row]) -> tuple[float, dict[str, Any]]:
+def fit_pbv_contrast(found: Sequence[Row]) -> tuple[float, dict[str, Any]]:
     """Least greenness from which on few estimators are enough, and the greenness of lamps and of the living."""
     parts = [(row["conditions"]["kind"], part) for row in found for part in row.get("networks", ())]
     green = {
         chosen: np.array(
-            [part["evidence"]["greenness"] for kind, part in parts if kind == chosen and _has_greenness(part)]
+            [part["evidence"]["pbv_contrast"] for kind, part in parts if kind == chosen and _has_greenness(part)]
         )
         for chosen in ("flicker", "live")
     }
@@ -179,7 +175,7 @@ def fit_greenness(found: Sequence[Row]) -> tuple[float, dict[str, Any]]:
 
 
 def _has_greenness(part: Row) -> bool:
-    return part["evidence"].get("greenness") is not None
+    return part["evidence"].get("pbv_contrast") is not None
 
 
 def _read(part: Row) -> tuple[Evidence, Agreement]:
@@ -202,8 +198,12 @@ def _examples(row: Row, inputs: str) -> Iterator[tuple[Array, bool]]:
 
 def _refused_before(row: Row, evidence: Evidence, agreement: Agreement) -> bool:
     """Whether a check or another rule of the gate refuses before the model is applied."""
-    gate, reason = CALIBRATION.gate, row["vitals"]["heart_rate"].get("reason")
-    refused = gate.lamp_behind(evidence) or gate.half_stands_out(evidence) or gate.imagined(evidence, agreement)
+    gate, reason = GATE, row["vitals"]["heart_rate"].get("reason")
+    refused = (
+        gate.lamp_behind(evidence)
+        or gate.half_stands_out(evidence)
+        or gate.lacks_independent_support(evidence, agreement)
+    )
     return refused or reason in _REFUSED
 
 

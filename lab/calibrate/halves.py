@@ -2,7 +2,7 @@
 
 Published estimates are of the whole face, so this is fitted to the living simulated clips in the journal that
 `python -m lab.calibrate.gate` keeps. Run that first, and again afterwards, since rates in its rows depend on what is
-written here. With `--write`, renews `in_step` in `workers/rppg/fusion/calibration.json`.
+written here. With `--write`, renews `consistent_across_halves` in `workers/rppg/fusion/calibration.json`.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import numpy as np
 from lab.calibrate.document import renewed
 from lab.calibrate.fit import density
 from lab.data.measured_clips import Row, read_rows
-from workers.rppg.fusion.agreement import KNOTS_PER_MIN, MEMBER_PER_MIN, Estimate, Reliability, heard_in_step
+from workers.rppg.fusion.agreement import KNOTS_PER_MIN, MEMBER_PER_MIN, Estimate, Reliability, consistent_across_halves
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,8 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     if options.write:
         with renewed() as document:
-            document["in_step"] = {name: asdict(fit(pairs)) for name, pairs in found.items()}
-            document["in_step_made_by"] = {"command": "python -m lab.calibrate.halves --write", **report}
+            document["consistent_across_halves"] = {name: asdict(fit(pairs)) for name, pairs in found.items()}
+            document["consistent_across_halves_made_by"] = {
+                "command": "python -m lab.calibrate.halves --write",
+                **report,
+            }
     json.dump(report, sys.stdout, indent=1)
     sys.stdout.write("\n")
     return 0
@@ -53,7 +56,7 @@ def consistent_estimates(rows: Iterable[Row]) -> dict[str, list[tuple[float, flo
         for full_name, rate in row["estimates"].items():
             name, _, part = full_name.partition(".")
             estimates.append(Estimate(name, rate, 0.0, part=part or None))
-        for name, rate in sorted(heard_in_step(estimates).items()):
+        for name, rate in sorted(consistent_across_halves(estimates).items()):
             found.setdefault(name, []).append((rate, row["truth"]["heart_rate"]))
     return found
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from workers.face.tracker import FaceTracker
 from workers.media.clip import open_clip
 from workers.rppg.fusion.gate import refusal
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import Examined, examine
-from workers.rppg.vitals.spo2 import OxygenCalibration, ratio_of_ratios
+from workers.rppg.vitals.oxygen_saturation import OxygenCalibration, ratio_of_ratios
 
 #: Least span of the readings, in per cent, for a slope to be fitted.
 MIN_SPAN: Final = 4.0

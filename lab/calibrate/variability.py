@@ -26,9 +26,16 @@ from lab.data.vitals_clips import live_spec
 from lab.simulate.physiology import FAST_HEART
 from shared.schemas import HeartRateVariability, Measure, VariabilityMeasures, VitalStatus
 from shared.vitals import Reason
-from workers.rppg.fusion.calibration import CALIBRATION, FULL_S, VariabilityModel
 from workers.rppg.signals.beats import beats_at
-from workers.rppg.vitals.hrv import interval_of, regular, sdnn_ms, told_from_noise
+from workers.rppg.vitals.heart_rate_variability import (
+    FULL_S,
+    VARIABILITY_MODEL,
+    VariabilityModel,
+    exceeds_noise,
+    interval_of,
+    regular,
+    sdnn_ms,
+)
 from workers.rppg.vitals.stress import StressThresholds, stress
 
 Array = NDArray[np.float64]
@@ -95,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "held_out": {name: fit["held_out"] for name, fit in errors.items()},
             }
     else:
-        shipped = segments(options.data, CALIBRATION.variability)
+        shipped = segments(options.data, VARIABILITY_MODEL)
         report["verdicts of stress, as shipped"] = _verdicts([*shipped, *segments_of_clips(rows)])
     json.dump(report, sys.stdout, indent=1)
     sys.stdout.write("\n")
@@ -113,7 +120,7 @@ def segments(path: Path, model: VariabilityModel) -> Iterator[Segment]:
             for length_s in LENGTHS_S:
                 for at in range(0, round(FULL_S) - length_s + 1, max(length_s // 2, 10)):
                     beats, snr = beats_at_30_hz(full[at * BIDMC_HZ : (at + length_s) * BIDMC_HZ])
-                    if regular(beats) and told_from_noise("sdnn_ms", beats, snr, model):
+                    if regular(beats) and exceeds_noise("sdnn_ms", beats, snr, model):
                         value = sdnn_ms(beats)
                         high = interval_of("sdnn_ms", value, beats, snr, model)[1]
                         yield Segment("patients", patient, length_s, value, high, sdnn_ms(truth))

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from scipy.signal import find_peaks, resample_poly
 
 from shared.schemas import Interval
-from workers.rppg.fusion.calibration import CALIBRATION
 from workers.rppg.signals.beats import Beats, beats_at, beats_of, mean_rate_per_min
 from workers.rppg.signals.filters import band_pass, pulse_wave
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
 from workers.rppg.signals.traces import GRID_HZ
-from workers.rppg.vitals.hrv import MEASURES, interval_of
+from workers.rppg.vitals.heart_rate_variability import MEASURES, VARIABILITY_MODEL, interval_of
 
 Floats = NDArray[np.float64]
 
@@ -96,7 +95,7 @@ def beats_at_30_hz(ppg: Floats) -> tuple[Beats, float]:
     spectrum = spectrum_of(wave, GRID_HZ)
     rate = mean_rate_per_min(wave, GRID_HZ, 60 * spectrum.peak_hz())
     snr = snr_db(spectrum, rate / 60)
-    return beats_of(wave, GRID_HZ, rate, half_band_hz=CALIBRATION.variability.half_band_hz(snr)), snr
+    return beats_of(wave, GRID_HZ, rate, half_band_hz=VARIABILITY_MODEL.half_band_hz(snr)), snr
 
 
 def at_30_hz(ppg: Floats) -> Floats:

@@ -21,16 +21,16 @@ from shared.observability.logging import silence_native_stderr
 from shared.schemas import Measure, VariabilityMeasures, Vital
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import open_clip
-from workers.rppg.estimators import BY_COLOUR, ESTIMATORS, NEURAL, TURNS, Estimator
+from workers.rppg.estimators import BY_COLOUR, ESTIMATORS, NEURAL, STAGES, Estimator
 from workers.rppg.fusion.agreement import Estimate
-from workers.rppg.fusion.cascade import pulse_of
+from workers.rppg.fusion.cascade import estimate_pulse
 from workers.rppg.fusion.pulse import Pulse
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import Examined, examine, measure_rppg
 from workers.rppg.signals.beats import Beats
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
 from workers.rppg.signals.traces import Traces
-from workers.rppg.vitals.hrv import MEASURES, beats_in, regular
+from workers.rppg.vitals.heart_rate_variability import MEASURES, beats_in, regular
 
 Row = dict[str, Any]
 
@@ -119,12 +119,14 @@ def row_of(rendered: RenderedClip, track: FaceTrack, models: RppgModels) -> Row:
     """The row of a rendered clip and its face track; `models` must include every estimator to be measured."""
     spec, truth = rendered.spec, rendered.truth
     every = _with_cached_waves(models)
-    kept = {spec.name for spec in ESTIMATORS if spec.kept}
+    kept = {spec.name for spec in ESTIMATORS if spec.default}
     default = replace(every, estimators={name: run for name, run in every.estimators.items() if name in kept})
     result = examine(track, default, thorough=True)
     thorough = result if isinstance(result, Examined) else None
     # As the service does it: networks run only where the signal estimators leave a doubt.
-    served = None if thorough is None else Examined(thorough.traces, pulse_of(thorough.traces, default.estimators))
+    served = (
+        None if thorough is None else Examined(thorough.traces, estimate_pulse(thorough.traces, default.estimators))
+    )
     vitals = measure_rppg(track, default, examined=served).vitals
     row: Row = {
         "seed": spec.seed,
@@ -147,9 +149,9 @@ def row_of(rendered: RenderedClip, track: FaceTrack, models: RppgModels) -> Row:
         colours = {name: run for name, run in signal.items() if name in BY_COLOUR}
         for name, chosen in (("alone", signal), ("colours", colours)):
             if chosen:
-                row[name] = _of_pulse(pulse_of(thorough.traces, chosen))
+                row[name] = _of_pulse(estimate_pulse(thorough.traces, chosen))
         row["networks"] = [
-            _of_pulse(pulse_of(thorough.traces, so_far, thorough=True))
+            _of_pulse(estimate_pulse(thorough.traces, so_far, thorough=True))
             for so_far in _after_each_network_stage(default.estimators)
         ]
     return row
@@ -157,8 +159,8 @@ def row_of(rendered: RenderedClip, track: FaceTrack, models: RppgModels) -> Row:
 
 def _after_each_network_stage(estimators: dict[str, Estimator]) -> Iterator[dict[str, Estimator]]:
     """The estimators that have run after each stage of the cascade that includes a network."""
-    for turn in sorted({TURNS[name] for name in estimators if name in NEURAL}):
-        yield {name: run for name, run in estimators.items() if TURNS[name] <= turn}
+    for turn in sorted({STAGES[name] for name in estimators if name in NEURAL}):
+        yield {name: run for name, run in estimators.items() if STAGES[name] <= turn}
 
 
 def _name(estimate: Estimate) -> str:

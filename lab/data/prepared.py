@@ -66,7 +66,13 @@ def prepared(recording: Recording, folder: Path, tracker: FaceTracker) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     making = path.with_name(f"{path.stem}.{os.getpid()}.npz")
     np.savez(
-        making, bvp=bvp, fs=traces.fs, frames=traces.frames, coded=traces.coded, gaps=np.array(traces.gaps), **held
+        making,
+        bvp=bvp,
+        fs=traces.fs,
+        frames=traces.frames,
+        coded=traces.keyframe_modulation,
+        gaps=np.array(traces.gaps),
+        **held,
     )
     making.replace(path)
     return path
@@ -80,7 +86,7 @@ def load(path: Path) -> Prepared:
             fs=float(held["fs"]),
             gaps=tuple((float(start), float(stop)) for start, stop in held["gaps"].reshape(-1, 2)),
             frames=int(held["frames"]),
-            coded=float(held["coded"]),
+            keyframe_modulation=float(held["coded"]),
         )
         if "chest" in held:
             traces = replace(traces, chest=held["chest"])

@@ -15,7 +15,7 @@ from facevitals.cli.train_commands import COMMANDS
 from tests.unit.data.conftest import astronaut
 from tests.unit.data.layouts import write_ubfc
 from tests.unit.pulse.test_checkpoint import deepphys_weights, write_checkpoint
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 
 __all__ = ["astronaut"]
 

@@ -16,7 +16,7 @@ from workers.models.build import model_file
 from workers.models.checkpoint import read_checkpoint
 from workers.models.session import open_network
 from workers.rppg.estimators.deepphys import inputs_of
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.filters import pulse_wave
 from workers.rppg.signals.traces import GRID_HZ
 

@@ -13,7 +13,7 @@ from lab.data.recording import Recording
 from lab.train.deepphys.learn import Plan, train
 from lab.train.deepphys.rendered_dataset import Series, plan_jobs, rendering
 from workers.face.tracker import FaceTracker
-from workers.models.deepphys import graph_of
+from workers.models.deepphys_network import graph_of
 from workers.rppg.signals.traces import NoTraces
 
 #: One in this many subjects is held out of training.

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from lab.data.prepared import Prepared
 from lab.report import Report
 from workers.models.checkpoint import CheckpointUnreadable
-from workers.models.deepphys import graph_of
+from workers.models.deepphys_network import graph_of
 from workers.models.session import open_network
 from workers.rppg.estimators import ESTIMATORS, Estimator, whole
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.filters import pulse_wave
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
 

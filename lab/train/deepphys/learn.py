@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lab.data.example import Example
 from lab.train.deepphys.network import DROPOUT, DeepPhys, save
-from workers.models.deepphys import SIDES
+from workers.models.deepphys_network import SIDES
 from workers.rppg.estimators.deepphys import inputs_of
 from workers.rppg.signals.filters import PULSE_BAND_HZ, pulse_wave, standardise
 from workers.rppg.signals.spectrum import spectrum_of

@@ -10,7 +10,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from workers.models.deepphys import SIDES
+from workers.models.deepphys_network import SIDES
 
 #: Dropout after each pooling and before the last layer, the paper's.
 DROPOUT: Final = (0.25, 0.5)

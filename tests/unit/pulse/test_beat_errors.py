@@ -7,9 +7,16 @@ import numpy as np
 import pytest
 
 from lab.calibrate.beat_errors import MeasureError, fit_errors, held_out, of_clips
-from workers.rppg.fusion.calibration import CALIBRATION, STRETCHES_S, VariabilityModel
 from workers.rppg.signals.beats import Beats, beats_at
-from workers.rppg.vitals.hrv import interval_of, sampling_interval, sdnn_ms, told_from_noise
+from workers.rppg.vitals.heart_rate_variability import (
+    STRETCHES_S,
+    VARIABILITY_MODEL,
+    VariabilityModel,
+    exceeds_noise,
+    interval_of,
+    sampling_interval,
+    sdnn_ms,
+)
 
 
 def _table(people: int, seed: int, windows: int = 6) -> list[MeasureError]:
@@ -30,7 +37,7 @@ def _table(people: int, seed: int, windows: int = 6) -> list[MeasureError]:
 
 
 def _with(errors: tuple[float, ...]) -> VariabilityModel:
-    return replace(CALIBRATION.variability, errors={"sdnn_ms": errors, "rmssd_ms": errors})
+    return replace(VARIABILITY_MODEL, errors={"sdnn_ms": errors, "rmssd_ms": errors})
 
 
 def test_errors_fitted_to_few_people_hold_on_others() -> None:
@@ -62,7 +69,7 @@ def test_noise_slowness_and_length_never_narrow_an_interval_whatever_the_data() 
         replace(part, value_ms=part.truth_ms + off * np.exp(0.1 * part.snr_db) / part.mean_ibi_s**2 / part.intervals)
         for off, part in zip(against, _table(40, seed=3), strict=True)
     ]
-    for errors in (fit_errors(found), *CALIBRATION.variability.errors.values()):
+    for errors in (fit_errors(found), *VARIABILITY_MODEL.errors.values()):
         _, slowness, clearness, length = errors
         assert slowness >= 0
         assert clearness <= 0
@@ -88,13 +95,13 @@ def test_the_fit_counts_as_the_interval_does() -> None:
         _, high = interval_of("sdnn_ms", value, beats, 9.0)
         for truth, held in ((high - 0.01, True), (high + 0.01, False)):
             part = MeasureError("sdnn_ms", "made", "a", value, truth, kept, float(beats.intervals_s.mean()), 9.0)
-            assert (part.beside_sampling_ms <= part.error_ms(CALIBRATION.variability)) is held
+            assert (part.beside_sampling_ms <= part.error_ms(VARIABILITY_MODEL)) is held
 
 
 def test_a_longer_window_is_reported_as_a_short_one_is() -> None:
-    model = CALIBRATION.variability
+    model = VARIABILITY_MODEL
     assert model.error_ms("sdnn_ms", 0.8, 4.0, STRETCHES_S[1]) > model.error_ms("sdnn_ms", 0.8, 4.0)
-    assert [told_from_noise("sdnn_ms", _even(count), 4.0) for count in (18, 80)] == [True, True]
+    assert [exceeds_noise("sdnn_ms", _even(count), 4.0) for count in (18, 80)] == [True, True]
 
 
 def test_clips_without_beats_and_negatives_are_left_out() -> None:
@@ -110,7 +117,7 @@ def test_clips_without_beats_and_negatives_are_left_out() -> None:
         {"conditions": {"kind": "still"}},
         {"beats": None},
         {"vitals": {"heart_rate": {"value": None}}},
-        {"evidence": {"snr_db": CALIBRATION.variability.least_snr_db - 0.1}},
+        {"evidence": {"snr_db": VARIABILITY_MODEL.min_snr_db - 0.1}},
     )
     older = {**row, "beats": {**row["beats"], "sdnn_ms": 99.0}}
     (part,) = of_clips([older, row, *({**row, "seed": seed, **other} for seed, other in enumerate(others))])

@@ -27,7 +27,7 @@ from workers.liveness.cues.texture import FASNET, live_by_texture, texture
 from workers.media.clip import open_clip
 from workers.models.build import ModelNotInstalled, model_file
 from workers.models.checkpoint import CheckpointUnreadable
-from workers.models.fasnet import graph_of
+from workers.models.fasnet_network import graph_of
 from workers.models.manifest import MODELS
 from workers.models.session import Network, open_network
 

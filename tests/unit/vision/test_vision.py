@@ -15,7 +15,8 @@ from shared.vitals import VITALS, Branch, Reason
 from workers.branch.result import Progress
 from workers.face.portraits import Portrait, frontality
 from workers.face.tracker import FaceTrack
-from workers.models.manifest import MODELS, ModelState, look_up
+from workers.models.installed import ModelState, look_up
+from workers.models.manifest import MODELS
 from workers.vision.age_gender.age import age, interval
 from workers.vision.age_gender.agegender import looks
 from workers.vision.age_gender.calibration import AGE, GENDER, AgeCalibration

@@ -14,8 +14,8 @@ from workers.liveness.cues.screen import band, framed
 from workers.liveness.cues.texture import texture
 from workers.models.session import Runner
 from workers.rppg.estimators import BY_COLOUR
-from workers.rppg.fusion.calibration import CALIBRATION
-from workers.rppg.fusion.pulse import fused_pulse
+from workers.rppg.fusion.gate import log_odds_of_colours
+from workers.rppg.fusion.wave_fusion import fused_pulse
 from workers.rppg.signals.traces import NoTraces, traces_of
 
 # The best portraits are looked at; the middle one of them counts.
@@ -50,5 +50,4 @@ def pulse(track: FaceTrack) -> float | None:
     if traces.duration_s < _SHORTEST_S:
         return None
     # Networks draw a pulse where there is none; these can't.
-    found = fused_pulse(traces, {name: run(traces) for name, run in BY_COLOUR.items()})
-    return CALIBRATION.gate.presence_alone.log_odds(found.evidence, found.agreement)
+    return log_odds_of_colours(fused_pulse(traces, {name: run(traces) for name, run in BY_COLOUR.items()}))

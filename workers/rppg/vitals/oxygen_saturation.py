@@ -1,9 +1,8 @@
-"""Oxygen saturation from the ratio of ratios: experimental, because the camera decides where its zero lies.
+"""Oxygen saturation from the ratio of ratios: experimental, because its offset depends on the camera.
 
 SpO2 = A - B·R with R = (AC/DC)red / (AC/DC)blue (Scully et al. 2012, IEEE Trans. Biomed. Eng. 59(2):303; Bal 2015,
-Biomed. Opt. Express 6(1):86). AC is the amplitude in the band of the pulse, in time, over the skin: not the spread of
-pixels.
-White balance, gamma and compression move R, so A and B belong to a camera; `lab.calibrate.oxygen` fits them.
+Biomed. Opt. Express 6(1):86). AC is the amplitude over time in the band of the pulse, not the spread of pixels. White
+balance, gamma and compression change R, so A and B belong to a camera; `lab.calibrate.oxygen` fits them.
 """
 
 from collections.abc import Iterable
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shared.schemas import Baseline, OxygenSaturation, OxygenSaturationDiagnostics, VitalStatus
 from shared.vitals import OXYGEN_SATURATION, Reason
@@ -19,11 +17,9 @@ from workers.rppg.fusion.evidence import amplitude, relative
 from workers.rppg.fusion.pulse import Pulse
 from workers.rppg.signals.filters import band_pass, detrend
 from workers.rppg.signals.traces import Traces
-from workers.rppg.vitals.method import method_of
+from workers.rppg.vitals.measurement import VitalInputs, VitalResult, method_of
 
-Array = NDArray[np.float64]
-
-#: Always answering 97.5 % misses the oximeter of healthy people by this much (VitalLens technical report).
+#: The error of always reporting 97.5 % for healthy people (VitalLens technical report).
 BASELINE: Final = Baseline(value=97.5, mae=1.19, source="a constant, on healthy people of VV-Medium")
 
 INTERVAL_LEVEL: Final = 0.9
@@ -32,12 +28,12 @@ _Z: Final = 1.645
 
 @dataclass(frozen=True)
 class OxygenCalibration:
-    """A and B of a camera, per cent, and the standard deviation that is left between people and clips.
+    """A and B of a camera, per cent, and the residual standard deviation between people and clips.
 
-    B is the slope in use for red and blue of webcams. A is placed where the pulse of the published skin model
-    (relative strengths 0.33 in red and 0.53 in blue, Wang et al. 2017: R = 0.62) reads 97.5 %; the A in use beside that
-    slope, 125, belongs to cameras that give R = 1.06, and reads 109 % here. Clips differ by 0.2 in R, so an
-    uncalibrated camera can't do better than `residual_sd`; ISO 80601-2-61 asks 4 % of an oximeter on the finger.
+    B is the customary slope for red and blue of webcams. A is chosen so that the pulse of the published skin model
+    (relative strengths 0.33 in red and 0.53 in blue, Wang et al. 2017: R = 0.62) gives 97.5 %; the A customary with
+    that slope, 125, belongs to cameras with R = 1.06, and gives 109 % here. R varies by 0.2 between clips, so an
+    uncalibrated camera can't be better than `residual_sd`; ISO 80601-2-61 requires 4 % of an oximeter on the finger.
     """
 
     a: float = 113.6
@@ -47,7 +43,7 @@ class OxygenCalibration:
 
 @dataclass(frozen=True)
 class RatioOfRatios:
-    """R, its standard error from noise, and the two relative amplitudes behind it."""
+    """R, its standard error from noise, and the relative amplitudes of red and blue (AC/DC)."""
 
     value: float
     standard_error: float
@@ -56,9 +52,7 @@ class RatioOfRatios:
 
 
 def ratio_of_ratios(traces: Traces, pulse: Pulse) -> RatioOfRatios:
-    """R of the whole face. Only what varies in step with the pulse counts: the channels are projected on the fused
-    wave.
-    """
+    """Return R of the whole face from the channels' projections on the fused wave, so that only the pulse counts."""
     reference = band_pass(detrend(pulse.wave, traces.fs), traces.fs)
     reference /= np.linalg.norm(reference)
     slopes, errors = [], []
@@ -85,7 +79,10 @@ def ratio_of_ratios(traces: Traces, pulse: Pulse) -> RatioOfRatios:
 def oxygen_saturation(
     traces: Traces, pulse: Pulse, calibration: OxygenCalibration, models: Iterable[str]
 ) -> OxygenSaturation:
-    """The vital `oxygen_saturation` of an accepted pulse: experimental, or abstained; never clamped into range."""
+    """Return the vital `oxygen_saturation` of an accepted pulse: experimental, or abstained; it is never clamped.
+
+    `models` are the weights that took part.
+    """
     spec = OXYGEN_SATURATION
     method = method_of("ratio of ratios, red over blue", models, pulse.frames)
     ratio = ratio_of_ratios(traces, pulse)
@@ -121,3 +118,9 @@ def oxygen_saturation(
         method=method,
         diagnostics=diagnostics,
     )
+
+
+def measure(inputs: VitalInputs) -> VitalResult:
+    """Measure the oxygen saturation, by the camera's `OxygenCalibration`."""
+    calibration = inputs.option(OxygenCalibration)
+    return VitalResult(oxygen_saturation(inputs.traces, inputs.pulse, calibration, inputs.models))

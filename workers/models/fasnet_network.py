@@ -1,8 +1,8 @@
-"""MiniFASNet's weights become an ONNX graph: the two networks by which DeepFace tells faces from pictures of faces.
+"""MiniFASNet as an ONNX graph: the two networks that DeepFace uses against presentation attacks.
 
 Silent-Face-Anti-Spoofing (Minivision, Apache-2.0): MobileFaceNet's blocks (Chen et al. 2018, arXiv 1804.07573) made
-narrow, in the second network with squeeze-and-excitation (Hu et al. 2018, CVPR, arXiv 1709.01507). Widths are read off
-the weights; the networks take BGR from 0 to 255.
+narrow, in the second network with squeeze-and-excitation (Hu et al. 2018, CVPR, arXiv 1709.01507). Widths are those
+of the weights; the networks take BGR from 0 to 255.
 """
 
 from collections.abc import Mapping
@@ -16,18 +16,21 @@ from onnx import TensorProto, helper
 from workers.models.checkpoint import CheckpointUnreadable, read_checkpoint
 from workers.models.graph import Graph
 
+#: Side of the input, pixels.
 SIDE: Final = 80
+#: PyTorch's default of batch normalisation.
 _EPSILON: Final = 1e-5
-#: Blocks in order: those that halve the picture, and stacks of residual ones.
+#: Blocks in order: those that halve the resolution, and stacks of residual ones.
 _STAGES: Final = ("conv_23", "conv_3", "conv_34", "conv_4", "conv_45", "conv_5")
-
-Array = NDArray[np.float64]
 
 
 def graph_of(weights: Path) -> bytes:
-    """The serialised network: `faces` (n, 3, 80, 80) → (n, 3) logits, float32, of which the second is "live".
+    """Build the serialised network: `faces` (n, 3, 80, 80) → (n, 3) logits, float32, of which the second is "live".
 
-    The same weights give the same bytes. Raises CheckpointUnreadable.
+    The result is deterministic.
+
+    Raises:
+        CheckpointUnreadable: the file has other weights.
     """
     tensors = {name: np.asarray(value, np.float64) for name, value in read_checkpoint(weights).items()}
     try:
@@ -38,7 +41,7 @@ def graph_of(weights: Path) -> bytes:
 
 
 class _Writer:
-    def __init__(self, tensors: Mapping[str, Array]) -> None:
+    def __init__(self, tensors: Mapping[str, NDArray[np.float64]]) -> None:
         self._tensors = tensors
         self._graph = Graph("faces")
 
@@ -100,7 +103,7 @@ class _Writer:
             self._graph.add("Relu" if part == 1 else "Sigmoid")
         self._graph.join("Mul", given)
 
-    def _normalisation(self, name: str) -> tuple[Array, Array]:
+    def _normalisation(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         parts: dict[str, Any] = {
             part: self._tensors[f"{name}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")
         }

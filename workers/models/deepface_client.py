@@ -1,8 +1,8 @@
 """DeepFace's own clients for age and gender (Serengil and Ozpinar 2021), on the engine of the operator's choice.
 
-DeepFace downloads weights that it does not find. Here it always finds them: what has not been fetched, or has another
-checksum, never reaches it. Its Keras files are the ones with known checksums; those of its other engines are made from
-them, once, in a folder of their own.
+DeepFace downloads weights that it does not find. Here it always finds them: it is not loaded unless they are installed
+with the right checksum. Checksums are known of its Keras files; those of its other engines are converted from them,
+once, in a folder of their own.
 """
 
 import os
@@ -19,35 +19,38 @@ from numpy.typing import NDArray
 
 from workers.models.build import ModelNotInstalled, write_whole
 from workers.models.checkpoint import CheckpointUnreadable
-from workers.models.memory import Place, free_bytes, require_room, with_care
+from workers.models.memory import Place, free_bytes, require_room, retry_with_less_memory
 from workers.models.session import Device, Loaded
 from workers.models.vggface import graph_of, read_layers, torch_names
 
-Floats = NDArray[np.float32]
 Engine = Literal["onnx", "pytorch", "tensorflow"]
 Attribute = Literal["Age", "Gender"]
 
-#: What each engine imports, and how its files end.
+#: Package and file extension of each engine.
 _PACKAGES: Final[dict[Engine, str]] = {"onnx": "onnxruntime", "pytorch": "torch", "tensorflow": "tensorflow"}
 _ENDINGS: Final[dict[Engine, str]] = {"onnx": "onnx", "pytorch": "pth", "tensorflow": "h5"}
-#: Where DeepFace looks for weights, inside of its home.
+#: Folder of the weights inside DeepFace's home.
 WEIGHTS: Final = Path(".deepface") / "weights"
-# The home of files that are made from Keras' ones; another recipe, another folder.
-_MADE: Final = "deepface-made-1"
+#: Home of the converted files; another conversion has another folder.
+_CONVERTED: Final = "deepface-made-1"
 
 
 class DeepFaceClient:
-    """One of DeepFace's clients, ready: faces (n, 224, 224, 3) BGR from 0 to 1 become answers (n, k)."""
+    """A loaded client of DeepFace: faces (n, 224, 224, 3), BGR from 0 to 1, in, (n, k) out."""
 
     def __init__(self, client: Any, attribute: Attribute, loaded: Loaded) -> None:  # noqa: ANN401  (DeepFace carries no types)
         self._client, self._attribute = client, attribute
         self.loaded = loaded
 
-    def __call__(self, *inputs: Floats) -> Floats:
-        """Years (n, 1) of the age's client; probabilities (n, 2) of woman and man. Raises OutOfMemory."""
-        return with_care(f"DeepFace's {self._attribute}", self._run, inputs, self._free, batched=True)
+    def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return years (n, 1), or probabilities (n, 2) of woman and man.
 
-    def _run(self, faces: Floats) -> Floats:
+        Raises:
+            OutOfMemory: the device's memory ran out twice.
+        """
+        return retry_with_less_memory(f"DeepFace's {self._attribute}", self._run, inputs, self._free, batched=True)
+
+    def _run(self, faces: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(self._client.predict(faces), np.float32).reshape(len(faces), -1)
 
     def _free(self) -> None:
@@ -59,7 +62,7 @@ class DeepFaceClient:
 
 @dataclass(frozen=True)
 class DeepFaceOptions:
-    """Which engine runs DeepFace, and the folder that holds its `.deepface/weights`."""
+    """The folder with DeepFace's `.deepface/weights`, and the engine that runs it."""
 
     home: Path
     engine: Engine = "onnx"
@@ -68,27 +71,27 @@ class DeepFaceOptions:
 def open_deepface(
     attribute: Attribute, keras_file: Path, options: DeepFaceOptions, threads: int, device: Device = "cpu"
 ) -> DeepFaceClient:
-    """Build one of DeepFace's clients from the Keras file of its weights.
+    """Load one of DeepFace's clients from the Keras file of its weights.
 
-    The environment variables by which DeepFace is told its engine and its folder are set for this process. Its ONNX
-    engine takes every core, whatever `threads` says: it can't be told.
+    Sets DeepFace's environment variables for its engine and folder in this process. Its ONNX engine uses every core,
+    whatever `threads` is: it has no option for that.
 
     Raises:
         ModelNotInstalled: DeepFace or its engine is not installed.
-        CheckpointUnreadable: the file is none of DeepFace's.
-        DoesNotFit: the device has not the memory for it.
+        CheckpointUnreadable: the file is not one of DeepFace's.
+        DoesNotFit: the device has too little free memory.
     """
     begun = time.monotonic()
     for package in ("deepface", _PACKAGES[options.engine]):
         if find_spec(package) is None:
             raise ModelNotInstalled(f"{package} is not installed; get it with: make seed-environment")
-    home = options.home if options.engine == "tensorflow" else _made(keras_file, options)
+    home = options.home if options.engine == "tensorflow" else _converted(keras_file, options)
     weights = home / WEIGHTS / f"{keras_file.stem}.{_ENDINGS[options.engine]}"
     if not weights.is_file():
         raise ModelNotInstalled(f"{weights} is not there")
     room: Place = "cpu" if device == "cpu" or free_bytes("cuda") is None else "cuda"
     require_room(f"deepface.{attribute.lower()}", weights.stat().st_size, room)
-    _tell(home, options.engine, device)
+    _configure(home, options.engine, device)
     place = _PREPARE[options.engine](max(threads, 1))
     try:
         from deepface.modules import modeling
@@ -101,27 +104,27 @@ def open_deepface(
     )
 
 
-def _tell(home: Path, engine: Engine, device: Device) -> None:
+def _configure(home: Path, engine: Engine, device: Device) -> None:
     if device == "cpu":
-        # PyTorch's and TensorFlow's clients take whatever GPU they see.
+        # PyTorch's and TensorFlow's clients use any GPU that they see.
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     os.environ |= {
         "DEEPFACE_HOME": str(home),
         "DEEPFACE_BACKEND_ENGINE": engine,
         "DEEPFACE_ONNX_PROVIDERS": "cpu" if device == "cpu" else "cuda,cpu",
         "DEEPFACE_LOG_LEVEL": "40",
-        # As DeepFace's own front door does: its weights are of the Keras before the third.
+        # As DeepFace itself does: its weights are Keras 2's.
         "TF_USE_LEGACY_KERAS": "1",
         "KERAS_BACKEND": "tensorflow",
         "TF_CPP_MIN_LOG_LEVEL": "3",
-        # TensorFlow would take all of the GPU's memory at once, and leave the other models none.
+        # TensorFlow would reserve all of the GPU's memory at once.
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
     }
 
 
-def _made(keras_file: Path, options: DeepFaceOptions) -> Path:
-    """The home of what is made from Keras' file for this engine; made now where it was not yet."""
-    home = options.home / _MADE
+def _converted(keras_file: Path, options: DeepFaceOptions) -> Path:
+    """Home of the weights converted for this engine; converts them if that was not done yet."""
+    home = options.home / _CONVERTED
     target = home / WEIGHTS / f"{keras_file.stem}.{_ENDINGS[options.engine]}"
     if not target.is_file():
         layers = read_layers(keras_file)
@@ -129,7 +132,7 @@ def _made(keras_file: Path, options: DeepFaceOptions) -> Path:
     return home
 
 
-def _torch_file(layers: list[tuple[Floats, Floats]]) -> bytes:
+def _torch_file(layers: list[tuple[NDArray[np.float32], NDArray[np.float32]]]) -> bytes:
     import io
 
     import torch
@@ -142,22 +145,22 @@ def _torch_file(layers: list[tuple[Floats, Floats]]) -> bytes:
 def _onnx_place(_: int) -> Place:
     import onnxruntime
 
-    asked = os.environ["DEEPFACE_ONNX_PROVIDERS"].startswith("cuda")
-    return "cuda" if asked and "CUDAExecutionProvider" in onnxruntime.get_available_providers() else "cpu"
+    requested = os.environ["DEEPFACE_ONNX_PROVIDERS"].startswith("cuda")
+    return "cuda" if requested and "CUDAExecutionProvider" in onnxruntime.get_available_providers() else "cpu"
 
 
 def _torch_place(threads: int) -> Place:
     import torch
 
     torch.set_num_threads(threads)
-    # Its clients take the GPU wherever PyTorch sees one.
+    # Its clients use the GPU if PyTorch sees one.
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _tensorflow_place(threads: int) -> Place:
     import tensorflow as tf
 
-    with suppress(RuntimeError):  # it runs already, with the threads that it was told before
+    with suppress(RuntimeError):  # TensorFlow is running already, with the threads that were set before
         tf.config.threading.set_intra_op_parallelism_threads(threads)
     return "cuda" if tf.config.list_physical_devices("GPU") else "cpu"
 

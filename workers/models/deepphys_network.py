@@ -1,10 +1,10 @@
-"""DeepPhys's weights become an ONNX graph.
+"""DeepPhys as an ONNX graph.
 
 Chen, McDuff 2018, "DeepPhys: video-based physiological measurement using convolutional attention networks", ECCV
 (arXiv 1805.07888): two branches of 3x3 convolutions, tanh throughout; twice the appearance branch gates the motion
 branch through a soft mask, and both are averaged over 2x2; then dense layers of 128 and 1.
-Weights are a state dictionary as rPPG-Toolbox writes it; its first dense layer tells whether they were trained on
-pictures of 36 or of 72 pixels.
+Weights are a state dictionary as rPPG-Toolbox writes it; the size of its first dense layer is that of a network for
+crops of 36 or of 72 pixels.
 """
 
 from collections.abc import Mapping
@@ -18,22 +18,22 @@ from onnx import TensorProto, helper
 from workers.models.checkpoint import CheckpointUnreadable, read_checkpoint
 from workers.models.graph import Graph
 
-Array = NDArray[np.float64]
-
-#: Inputs of the first dense layer, and the pictures' side: 64 maps of what two valid convolutions and halvings leave.
+#: Inputs of the first dense layer, and the side of the crops: 64 maps after two valid convolutions and poolings.
 SIDES: Final[Mapping[int, int]] = {64 * 7 * 7: 36, 64 * 16 * 16: 72}
 
-#: What the graph's answers are of.
+#: Parts of the face that the graph's outputs are of.
 PARTS: Final = ("whole", "left", "right")
 
 
 def graph_of(weights: Path, *, one_look: bool = False) -> bytes:
-    """The serialised network: `motion` and `appearance` (n, 3, s, s) → the wave's derivative (n, 3); s is 36 or 72.
+    """Build the serialised network: `motion` and `appearance` (n, 3, s, s) → (n, 3), the wave's derivative.
 
-    The three are of the whole face and of the picture's left and right part alone, whose maps don't meet: noise of the
-    one is hardly that of the other.
-    With `one_look` it takes a single appearance (1, 3, s, s) for all n: half the work, for weights that learnt so.
-    Raises CheckpointUnreadable where the file holds other weights.
+    The side s is 36 or 72 pixels. The outputs are those of `PARTS`: of the whole face, and of the crop's left and right
+    part alone, whose maps don't overlap, so that they hardly share noise. With `one_look` the network takes a single
+    appearance (1, 3, s, s) for all n: half the work, for weights that were trained so.
+
+    Raises:
+        CheckpointUnreadable: the file has other weights.
     """
     state = read_checkpoint(weights)
     try:
@@ -47,7 +47,7 @@ def _graph(state: Mapping[str, NDArray[Any]], *, one_look: bool) -> bytes:
     if features not in SIDES:
         raise CheckpointUnreadable(f"a dense layer of {features} inputs belongs to neither 36 nor 72 pixels")
     side = SIDES[features]
-    # rPPG-Toolbox writes the branch's name with one p; whoever corrects it is welcome too.
+    # rPPG-Toolbox spells the branch's name with one p; the correct spelling is accepted as well.
     branch = "apperance" if "apperance_conv1.weight" in state else "appearance"
     graph = Graph("appearance")
     masks = []
@@ -82,10 +82,10 @@ def _graph(state: Mapping[str, NDArray[Any]], *, one_look: bool) -> bytes:
     return graph.serialise("deepphys", inputs, ("n", len(PARTS)))
 
 
-def _halves(features: int) -> tuple[Array, Array]:
-    """(1, features) what to multiply the last maps by to hear the left part alone, and the right.
+def _halves(features: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Masks (1, features) of the last maps for the left part alone, and for the right.
 
-    The column in the middle is in neither, and what is left is raised to the whole's sum.
+    The column in the middle is in neither, and the rest is scaled to the sum of the whole.
     """
     wide = round((features / 64) ** 0.5)
     left = np.zeros((64, wide, wide))
@@ -109,5 +109,5 @@ def _mask(graph: Graph, state: Mapping[str, NDArray[Any]], name: str) -> str:
     return graph.add("Mul", np.array([0.5]))
 
 
-def _array(state: Mapping[str, NDArray[Any]], name: str) -> Array:
+def _array(state: Mapping[str, NDArray[Any]], name: str) -> NDArray[np.float64]:
     return np.asarray(state[name], np.float64)

@@ -1,4 +1,4 @@
-"""The models behind the pulse, loaded once and handed around as a value."""
+"""The estimators of the pulse with the sessions of their networks, loaded once and passed as a value."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +12,14 @@ from workers.rppg.estimators import ESTIMATORS, Estimator
 
 @dataclass(frozen=True)
 class RppgModels:
-    """Estimators ready to run, by name; the weights in use, by estimator; why others are left out; the networks by
-    model, and which were there and yet refused.
+    """Estimators ready to run.
+
+    Attributes:
+        estimators: functions by name.
+        weights: manifest name of the weights in use, by estimator.
+        left_out: why an estimator was not loaded, by estimator.
+        networks: loaded networks, by manifest name.
+        refused: why weights that are installed were not loaded, by manifest name.
     """
 
     estimators: dict[str, Estimator]
@@ -32,9 +38,18 @@ class RppgModels:
         only: frozenset[str] | None = None,
         device: Device = "cpu",
     ) -> Self:
-        """Load what is installed, building networks if need be; `only` names the estimators wanted, else those kept.
+        """Load the estimators whose weights are installed, building networks first if they are not built yet.
 
-        Raises ValueError where `only` names an estimator that does not exist.
+        Args:
+            models_dir: folder of weights and built networks.
+            threads: threads of each network on the CPU.
+            open_only: leave out models without an open licence.
+            only: names of the estimators to load; None loads the default ones.
+            device: where networks run.
+
+        Raises:
+            ValueError: `only` names an estimator that does not exist.
+            DeviceUnavailable: `device` is `cuda`, and ONNX Runtime has no CUDA here.
         """
         unknown = (only or frozenset()) - {spec.name for spec in ESTIMATORS}
         if unknown:
@@ -47,7 +62,7 @@ class RppgModels:
         networks: dict[str, Runner] = {}
         refused: dict[str, str] = {}
         for spec in ESTIMATORS:
-            if spec.name not in only if only is not None else not spec.kept:
+            if spec.name not in only if only is not None else not spec.default:
                 continue
             if spec.model is None:
                 estimators[spec.name] = spec.bind()

@@ -1,11 +1,11 @@
-"""TS-CAN's weights become an ONNX graph.
+"""TS-CAN as an ONNX graph.
 
 Liu, Fromm, Patel, McDuff 2020, "Multi-task temporal shift attention networks for on-device contactless vitals
 measurement", NeurIPS 33 (arXiv 2006.03790): two branches of 3x3 convolutions, tanh throughout; before each
 convolution of the motion branch a temporal shift (Lin et al. 2019), a third of the channels one frame back, a third one
-frame forth, inside segments of `SEGMENT` frames; twice the appearance branch gates the motion branch through a soft
+frame forward, inside segments of `SEGMENT` frames; twice the appearance branch gates the motion branch through a soft
 mask, and both are averaged over 2x2; then dense layers of 128 and 1.
-The weights are Keras's: kernels lie (height, width, in, out), and what is flattened runs over height, width, channels.
+The weights are Keras's: kernels are (height, width, in, out), and maps are flattened by height, width, channels.
 """
 
 from pathlib import Path
@@ -18,20 +18,23 @@ from onnx import TensorProto, helper
 
 from workers.models.graph import Graph
 
+#: Side of the input, pixels.
 SIDE: Final = 36
 #: Frames that a shift stays within: an eighth of the 160 frames that the weights were trained on.
 SEGMENT: Final = 20
+#: Side of the last maps.
 _LAST_SIDE: Final = 7
-
-Array = NDArray[np.float64]
 
 
 def graph_of(weights: Path) -> bytes:
-    """The serialised network: `motion` (n, 3, 36, 36) and `appearance` (1, 3, 36, 36) → `wave` (n,), n divisible by 20.
+    """Build the serialised network: `motion` (n, 3, 36, 36) and `appearance` (1, 3, 36, 36) → (n,), n divisible by 20.
 
-    `motion` holds differences of neighbouring frames, each standardised over its own pixels; `appearance` the clip's
-    mean
-    frame, RGB in [0, 1]. The answer is the wave's derivative. The same weights give the same bytes.
+    `motion` are differences of neighbouring frames, each standardised over its pixels; `appearance` is the clip's mean
+    frame, RGB in [0, 1]. The output is the wave's derivative. The result is deterministic.
+
+    Raises:
+        KeyError: the file has no weights of TS-CAN.
+        OSError: the file is not HDF5.
     """
     with h5py.File(weights, "r") as file:
         root = file["inner"]
@@ -72,7 +75,7 @@ def graph_of(weights: Path) -> bytes:
 
 
 def _convolve(graph: Graph, layer: h5py.Group, *, same: bool) -> int:
-    """A 3x3 convolution and tanh; gives the number of channels."""
+    """Append a 3x3 convolution and tanh, and return the number of channels."""
     kernel = _array(layer["0"]).transpose(3, 2, 0, 1)
     graph.add("Conv", kernel, _array(layer["1"]), pads=[1, 1, 1, 1] if same else [0, 0, 0, 0])
     graph.add("Tanh")
@@ -91,7 +94,7 @@ def _mask(graph: Graph, layer: h5py.Group) -> str:
 
 
 def _shift(graph: Graph, channels: int, side: int) -> None:
-    """Temporal shift of (n, c, h, w) inside segments; the segment's end repeats what has nowhere to come from."""
+    """Append a temporal shift of (n, c, h, w) inside segments; the frame at a segment's end is repeated."""
     third = channels // 3
     segments = graph.add("Reshape", np.array([-1, SEGMENT, channels, side, side]))
 
@@ -105,5 +108,5 @@ def _shift(graph: Graph, channels: int, side: int) -> None:
     graph.add("Reshape", np.array([-1, channels, side, side]))
 
 
-def _array(dataset: h5py.Dataset) -> Array:
+def _array(dataset: h5py.Dataset) -> NDArray[np.float64]:
     return np.asarray(dataset[()], np.float64)

@@ -1,9 +1,9 @@
-"""AgeGenderNet's weights become an ONNX graph.
+"""AgeGenderNet as an ONNX graph.
 
 The network of face-api (V. Mühler; weights as `@vladmandic/face-api` carries them, MIT): a small Xception (Chollet
 2017, CVPR, arXiv 1610.02357) of an entry, two residual blocks and an exit, and two linear heads. The weights are one
-file of bytes and a list that gives each tensor's shape and how its bytes became numbers: value = byte · scale + min.
-Kernels lie (height, width, in, out).
+file of bytes and a list of each tensor's shape and quantisation: value = byte · scale + min. Kernels are
+(height, width, in, out).
 """
 
 import json
@@ -17,24 +17,26 @@ from onnx import TensorProto, helper
 from workers.models.checkpoint import CheckpointUnreadable
 from workers.models.graph import Graph
 
+#: Side of the input, pixels.
 SIDE: Final = 112
+#: Residual blocks.
 _MAIN_BLOCKS: Final = 2
-#: Beside the weights, the list that says what they are.
+#: Suffix of the file beside the weights that lists their tensors.
 _LIST_SUFFIX: Final = "-weights_manifest.json"
-
-Array = NDArray[np.float64]
 
 
 def list_of(weights: Path) -> Path:
-    """The file beside `weights` that lists its tensors."""
+    """Return the path of the file beside `weights` that lists its tensors."""
     return weights.with_name(weights.stem + _LIST_SUFFIX)
 
 
 def graph_of(weights: Path) -> bytes:
-    """The serialised network: `faces` (n, 3, 112, 112) → (n, 3), float32: age in years, logits of male and of female.
+    """Build the serialised network: `faces` (n, 3, 112, 112) → (n, 3), float32: age, logits of male and female.
 
-    `faces` are RGB from 0 to 255 less the mean colour, over 255. The same weights give the same bytes. Raises
-    `CheckpointUnreadable` where the list beside the weights is missing or is another network's.
+    `faces` are RGB from 0 to 255 less the mean colour, over 255; age is in years. The result is deterministic.
+
+    Raises:
+        CheckpointUnreadable: the list beside the weights is missing or is another network's.
     """
     tensors = _read(weights)
     try:
@@ -44,7 +46,7 @@ def graph_of(weights: Path) -> bytes:
         raise CheckpointUnreadable(msg) from missing
 
 
-def _network(tensors: dict[str, Array]) -> bytes:
+def _network(tensors: dict[str, NDArray[np.float64]]) -> bytes:
     graph = Graph("faces")
 
     def convolve(name: str, stride: int) -> None:
@@ -98,12 +100,12 @@ def _network(tensors: dict[str, Array]) -> bytes:
 
 
 def _same(kernel: int, stride: int) -> dict[str, list[int]]:
-    """TensorFlow's "same" padding of an input whose side the stride divides: what is odd goes to the end."""
+    """TensorFlow's "same" padding of an input whose side the stride divides: the odd pixel is at the end."""
     total = max(kernel - stride, 0)
     return {"pads": [total // 2] * 2 + [total - total // 2] * 2}
 
 
-def _read(weights: Path) -> dict[str, Array]:
+def _read(weights: Path) -> dict[str, NDArray[np.float64]]:
     beside = list_of(weights)
     try:
         listed: list[dict[str, Any]] = json.loads(beside.read_text("utf-8"))[0]["weights"]
@@ -111,7 +113,7 @@ def _read(weights: Path) -> dict[str, Array]:
         msg = f"{beside.name}, which lists the tensors of {weights.name}, can't be read ({type(error).__name__})"
         raise CheckpointUnreadable(msg) from error
     data = weights.read_bytes()
-    tensors: dict[str, Array] = {}
+    tensors: dict[str, NDArray[np.float64]] = {}
     at = 0
     for entry in listed:
         count = int(np.prod(entry["shape"]))

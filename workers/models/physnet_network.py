@@ -1,12 +1,9 @@
-"""PhysNet's weights become an ONNX graph.
+"""PhysNet as an ONNX graph.
 
-Yu, Li, Zhao 2019, "Remote photoplethysmograph signal measurement from facial videos using spatio-temporal
-networks", BMVC
-(arXiv 1905.02419): nine blocks of 3-D convolution, batch normalisation and ReLU with poolings between them,
-two
-transposed convolutions that give time its resolution back, an average over space, a 1x1x1 convolution.
-The weights are Keras's: kernels lie (time, height, width, in, out), those of transposed convolutions (time, height,
-width, out, in).
+Yu, Li, Zhao 2019, "Remote photoplethysmograph signal measurement from facial videos using spatio-temporal networks",
+BMVC (arXiv 1905.02419): nine blocks of 3-D convolution, batch normalisation and ReLU with poolings between them, two
+transposed convolutions that restore the resolution in time, an average over space, a 1x1x1 convolution. The weights are
+Keras's: kernels are (time, height, width, in, out), those of transposed convolutions (time, height, width, out, in).
 """
 
 from collections.abc import Mapping
@@ -20,20 +17,24 @@ from onnx import TensorProto, helper
 
 from workers.models.graph import Graph
 
+#: Side of the input, pixels.
 SIDE: Final = 32
-#: Poolings (time, height, width) after the block of that number.
+#: Poolings (time, height, width), by the number of the block that they follow.
 POOLINGS: Final[Mapping[int, tuple[int, int, int]]] = {1: (1, 2, 2), 3: (2, 2, 2), 5: (2, 2, 2), 7: (1, 2, 2)}
+#: Blocks of convolutions.
 BLOCKS: Final = 9
 #: Keras's default, with which the weights were trained.
 BATCH_NORMALISATION_EPSILON: Final = 1e-3
 
-Array = NDArray[np.float64]
-
 
 def graph_of(weights: Path) -> bytes:
-    """The serialised network: `frames` (1, 3, n, 32, 32) → `wave` (n,), n divisible by 4, float32.
+    """Build the serialised network: `frames` (1, 3, n, 32, 32) → wave (n,), n divisible by 4, float32.
 
-    `frames` are RGB, standardised per channel over the clip. The same weights give the same bytes.
+    `frames` are RGB, standardised per channel over the clip. The result is deterministic.
+
+    Raises:
+        KeyError: the file has no weights of PhysNet.
+        OSError: the file is not HDF5.
     """
     graph = Graph("frames")
     with h5py.File(weights, "r") as file:
@@ -64,7 +65,7 @@ def graph_of(weights: Path) -> bytes:
     )
 
 
-def _fold(layers: h5py.Group, convolution: str, out_axis: int) -> tuple[Array, Array]:
+def _fold(layers: h5py.Group, convolution: str, out_axis: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Kernel and bias of a convolution with the batch normalisation after it folded in."""
     kernel, bias = (np.asarray(layers[f"{convolution}/vars/{part}"][()], np.float64) for part in range(2))
     gamma, beta, mean, variance = (
