@@ -12,7 +12,7 @@ from shared.ids import new_id
 from shared.jobs.records import JobRecords, connect
 from shared.schemas import JobOptions
 from shared.settings import Settings
-from shared.vitals import Branch
+from shared.vitals import Branch, Stage
 
 #: Clients that follow the same job.
 FOLLOWERS_PER_JOB: Final = 2
@@ -97,7 +97,7 @@ async def _follow_all(settings: Settings, pid: int, followers: int, jobs: list[s
     await asyncio.sleep(0)
     begun = time.perf_counter()
     for job_id in jobs:
-        await asyncio.to_thread(records.emit_stage, job_id, Branch.RPPG, "measured", 0)
+        await asyncio.to_thread(records.emit_stage, job_id, Branch.RPPG, Stage.ESTIMATING, 0)
     latencies = [at - begun for at in await asyncio.gather(*waits)]
     ends = [asyncio.create_task(_until(reader, b"event: done")) for reader, _ in streams]
     for job_id in jobs:
