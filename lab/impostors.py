@@ -23,10 +23,10 @@ from lab.trials import film
 from shared.vitals import Branch
 from workers.face.tracker import FaceTracker
 from workers.liveness.cues import Cues
-from workers.liveness.cues.all import cues_of
+from workers.liveness.cues.extraction import cues_of
 from workers.liveness.cues.texture import FASNET
 from workers.media.clip import open_clip
-from workers.vision.loaded_models import VisionModels, VisionOptions
+from workers.vision.attribute_models import VisionModels, VisionOptions
 
 #: First seeds of the clips that the votes are fitted to, and of those that error rates are told of.
 TRAINING_SEED: Final = 3_000_000

@@ -23,7 +23,7 @@ from shared.vitals import VITALS, Branch
 from workers.branch.failures import outcome_of_exception
 from workers.branch.result import BranchResult, Progress
 from workers.face.tracker import FaceTrack, FaceTracker
-from workers.liveness.check import LivenessThresholds
+from workers.liveness.liveness_check import LivenessThresholds
 from workers.media.clip import ClipBudget, open_clip
 from workers.models.deepface import DeepFaceOptions
 from workers.models.manifest import MODELS
@@ -33,7 +33,7 @@ from workers.rppg.pipeline import RppgOptions, measure_rppg
 from workers.rppg.vitals.spo2 import OxygenCalibration
 from workers.rppg.vitals.stress import StressThresholds
 from workers.vision.age_gender.ollama import OllamaGender, OllamaOptions
-from workers.vision.loaded_models import VisionOptions
+from workers.vision.attribute_models import VisionOptions
 from workers.vision.pipeline import VisionModels, measure_vision
 
 

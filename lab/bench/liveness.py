@@ -18,7 +18,7 @@ from lab.bench.report import Report
 from lab.impostors import ATTACKS, Trial, people_of, trials
 from shared.schemas import CheckStatus
 from shared.settings import settings
-from workers.liveness.check import LivenessThresholds, verdict
+from workers.liveness.liveness_check import LivenessThresholds, verdict
 
 #: What each attack is.
 WORDS = {

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog, minimize
 
 from workers.vision.age_gender.age import INTERVAL_LEVEL
-from workers.vision.age_gender.calibration import AgeCalibration, Line
+from workers.vision.age_gender.attribute_calibration import AgeCalibration, Line
 
 Floats = NDArray[np.float64]
 

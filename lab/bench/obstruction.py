@@ -22,7 +22,7 @@ from lab.bench.vision import portraits_of
 from lab.simulate.occluders import draw
 from lab.train.obstruction import filmed, held_out
 from workers.face.mesh import FaceFinder
-from workers.face.obstruction import COVERED_FAIL, CoverMeter, region_weights
+from workers.face.obstruction_check import COVERED_FAIL, CoverMeter, region_weights
 from workers.face.occlusion_input import POINTS, flatten, onto
 from workers.face.portraits import Portrait
 

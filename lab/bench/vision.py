@@ -1,8 +1,8 @@
 """`python -m lab.bench.vision FACES`: age and gender on labelled portraits, and the constants that follow from them.
 
 FACES holds pictures and `labels.json`: a list of {"file", "age_band" ("20-29", "70+"), "gender"}. Pictures take the
-service's own way: mesh, portrait, models. The constants of `workers.vision.age_gender.calibration` are fitted to them;
-every error that is printed is "held out": of ten-fold cross-validation, five times over.
+service's own way: mesh, portrait, models. The constants of `workers.vision.age_gender.attribute_calibration` are
+fitted to them; every error that is printed is "held out": of ten-fold cross-validation, five times over.
 """
 
 import argparse
@@ -21,9 +21,9 @@ from lab.bench.looks_tables import Faces, age_table, bmi_table, gender_table
 from lab.bench.report import Report
 from workers.face.mesh import FaceFinder
 from workers.face.portraits import Portrait, portrait_of
-from workers.vision.age_gender.calibration import GENDER
+from workers.vision.age_gender.attribute_calibration import GENDER
+from workers.vision.attribute_models import FACE_MODELS, VisionModels, VisionOptions
 from workers.vision.bmi.proportions import FRONTAL, ratios
-from workers.vision.loaded_models import FACE_MODELS, VisionModels, VisionOptions
 
 # Faces that fill their picture are found once there is something around them.
 _BORDER: Final = 60

@@ -21,8 +21,8 @@ from scipy.optimize import minimize
 
 from lab.impostors import Trial, trials
 from shared.settings import settings
-from workers.liveness.check import ONE_SIDED, Fusion, features
 from workers.liveness.cues import Cues
+from workers.liveness.liveness_check import ONE_SIDED, Fusion, features
 
 Floats = NDArray[np.float64]
 

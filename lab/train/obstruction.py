@@ -1,4 +1,4 @@
-"""`python -m lab.train.obstruction FACES`: the network of `workers.face.obstruction`, from portraits.
+"""`python -m lab.train.obstruction FACES`: the network of `workers.face.obstruction_check`, from portraits.
 
 Portraits (as `lab.bench.vision` reads them) are laid flat, things are drawn over them (`lab.simulate.occluders`), and
 the network learns where. Of every four portraits two are kept out: `python -m lab.bench.obstruction` measures on those.

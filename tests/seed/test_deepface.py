@@ -23,8 +23,8 @@ from workers.models.deepface import WEIGHTS, DeepFaceOptions, Engine, open_deepf
 from workers.models.manifest import MODELS, sha256_of
 from workers.models.memory import OutOfMemory
 from workers.models.vggface import LAYERS, SIDE, read_layers
-from workers.vision.age_gender.deepface import faces
-from workers.vision.loaded_models import VisionModels, VisionOptions
+from workers.vision.age_gender.deepface_predictor import faces
+from workers.vision.attribute_models import VisionModels, VisionOptions
 from workers.vision.pipeline import measure_vision
 
 ENGINES: tuple[Engine, ...] = ("onnx", "pytorch", "tensorflow")

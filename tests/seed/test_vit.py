@@ -18,8 +18,8 @@ from workers.face.portraits import Portrait
 from workers.models.checkpoint import CheckpointUnreadable
 from workers.models.memory import DoesNotFit, OutOfMemory
 from workers.models.vit import BmiCard, VisionTransformer, open_vit, vision_transformer
-from workers.vision.bmi.bmi_vit import UNMEASURED_90, body, trained_body_mass_index
-from workers.vision.loaded_models import VisionModels, VisionOptions
+from workers.vision.attribute_models import VisionModels, VisionOptions
+from workers.vision.bmi.vit_predictor import UNMEASURED_90, body, trained_body_mass_index
 from workers.vision.pipeline import measure_vision
 
 METHOD = Method(name="test", version="0")

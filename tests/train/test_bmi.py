@@ -19,8 +19,8 @@ from lab.train.bmi.people import Face, class_of, read_table
 from shared.schemas import Method, VitalStatus
 from shared.settings import Settings
 from workers.models.vit import vision_transformer
-from workers.vision.bmi.bmi_vit import FEWEST_PEOPLE, trained_body_mass_index
-from workers.vision.loaded_models import VisionModels, VisionOptions
+from workers.vision.attribute_models import VisionModels, VisionOptions
+from workers.vision.bmi.vit_predictor import FEWEST_PEOPLE, trained_body_mass_index
 
 #: What the head's training is told in the longest of these tests.
 LONG = ("--rounds", "60", "--patience", "60", "--copies", "3", "--rate", "3e-3")

@@ -20,7 +20,7 @@ from workers.face.chest_patches import EMPTY_TORSO, Torso, TorsoView
 from workers.face.crops import CROP_SIDE, CropBox
 from workers.face.eye_patches import EMPTY_EYES, Eyes, EyeView
 from workers.face.mesh import POINTS, FaceBox, FaceFinder
-from workers.face.obstruction import CoverMeter
+from workers.face.obstruction_check import CoverMeter
 from workers.face.portraits import Portrait, PortraitAlbum
 from workers.face.quality_checks import CheckedTrack, check_track
 from workers.face.skin_regions import REGIONS, SkinMap, SkinMapper, colours

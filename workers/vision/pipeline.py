@@ -10,16 +10,16 @@ from shared.vitals import AGE, BMI, GENDER, VITALS, Branch, Reason, VitalSpec
 from workers.branch.result import BranchResult, Progress
 from workers.face.portraits import Portrait
 from workers.face.tracker import FaceTrack
-from workers.liveness.check import LivenessThresholds, check_liveness
+from workers.liveness.liveness_check import LivenessThresholds, check_liveness
 from workers.models.vit import VisionTransformer
 from workers.vision.age_gender.age import age
-from workers.vision.age_gender.calibration import AGE as CALIBRATED_AGE
-from workers.vision.age_gender.calibration import UNFITTED_GENDER
+from workers.vision.age_gender.attribute_calibration import AGE as CALIBRATED_AGE
+from workers.vision.age_gender.attribute_calibration import UNFITTED_GENDER
 from workers.vision.age_gender.gender import gender
-from workers.vision.age_gender.oracle import GenderOracle, asked
-from workers.vision.bmi.bmi_vit import trained_body_mass_index
+from workers.vision.age_gender.ollama import GenderOracle, asked
+from workers.vision.attribute_models import Reading, VisionModels
 from workers.vision.bmi.proportions import body_mass_index
-from workers.vision.loaded_models import Reading, VisionModels
+from workers.vision.bmi.vit_predictor import trained_body_mass_index
 
 __all__ = ["VisionModels", "measure_vision"]
 

@@ -14,7 +14,7 @@ from lab.train.bmi.evaluate import interval_90, report_of
 from lab.train.bmi.learn import Labelled, Plan, head_of, train, with_new_head
 from lab.train.bmi.people import Face, Part
 from workers.models.vit import BmiCard, open_vit
-from workers.vision.bmi.bmi_vit import pictures
+from workers.vision.bmi.vit_predictor import pictures
 
 
 def run(

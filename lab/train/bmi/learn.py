@@ -18,7 +18,7 @@ from torch import nn
 
 from lab.train.bmi.crops import Picture, varied
 from workers.models.vit import BmiCard, Tensors, assembled, read
-from workers.vision.bmi.bmi_vit import pictures
+from workers.vision.bmi.vit_predictor import pictures
 
 Floats = NDArray[np.float32]
 #: Whatever PyTorch makes: it has no types here.

@@ -9,7 +9,7 @@ import pytest
 from lab.simulate.occluders import draw
 from shared.schemas import Check, CheckStatus
 from shared.vitals import Reason
-from workers.face.obstruction import CoverMeter
+from workers.face.obstruction_check import CoverMeter
 from workers.face.portraits import Portrait
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import Frame, open_clip

@@ -18,12 +18,12 @@ from workers.face.mesh import FaceFinder
 from workers.face.portraits import Portrait
 from workers.face.thumbnails import EMPTY_VIEWS
 from workers.face.tracker import FaceTrack, FaceTracker
-from workers.liveness.check import LivenessThresholds, check_liveness, fusions, verdict
 from workers.liveness.cues import Cues
-from workers.liveness.cues.all import cues_of, pulse
 from workers.liveness.cues.blinks import blinks
+from workers.liveness.cues.extraction import cues_of, pulse
 from workers.liveness.cues.screen import band, framed
 from workers.liveness.cues.texture import FASNET, live_by_texture, texture
+from workers.liveness.liveness_check import LivenessThresholds, check_liveness, fusions, verdict
 from workers.media.clip import open_clip
 from workers.models.build import ModelNotInstalled, model_file
 from workers.models.checkpoint import CheckpointUnreadable

@@ -17,8 +17,7 @@ import pytest
 from shared.schemas import Vital, VitalStatus
 from shared.vitals import Reason
 from workers.face.portraits import Portrait
-from workers.vision.age_gender.ollama import FAILURES, REST_S, Breaker, NoAnswer, OllamaGender, OllamaOptions
-from workers.vision.age_gender.oracle import asked
+from workers.vision.age_gender.ollama import FAILURES, REST_S, Breaker, NoAnswer, OllamaGender, OllamaOptions, asked
 
 Answer = tuple[int, bytes]
 

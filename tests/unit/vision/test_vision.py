@@ -17,11 +17,11 @@ from workers.face.portraits import Portrait, frontality
 from workers.face.tracker import FaceTrack
 from workers.models.manifest import MODELS, ModelState, look_up
 from workers.vision.age_gender.age import age, interval
-from workers.vision.age_gender.agegender import looks
-from workers.vision.age_gender.calibration import AGE, GENDER, AgeCalibration
+from workers.vision.age_gender.agegender_predictor import looks
+from workers.vision.age_gender.attribute_calibration import AGE, GENDER, AgeCalibration
 from workers.vision.age_gender.gender import LEAST_PROBABILITY, gender
 from workers.vision.alignment import chips, similarity
-from workers.vision.loaded_models import VisionModels, VisionOptions
+from workers.vision.attribute_models import VisionModels, VisionOptions
 from workers.vision.pipeline import best, measure_vision
 
 VISION = {name for name, spec in VITALS.items() if spec.branch is Branch.VISION}

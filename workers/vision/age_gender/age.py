@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from shared.schemas import Baseline, Method, Vital, VitalStatus
 from shared.vitals import AGE
-from workers.vision.age_gender.calibration import AgeCalibration
+from workers.vision.age_gender.attribute_calibration import AgeCalibration
 
 INTERVAL_LEVEL: Final = 0.9
 

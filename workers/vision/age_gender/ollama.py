@@ -13,13 +13,16 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import cv2
 import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.schemas import Method, Vital, VitalStatus
+from shared.version import VERSION
+from shared.vitals import GENDER
 from workers.face.portraits import Portrait
 from workers.media.downscale import halved, halvings
 
@@ -87,6 +90,19 @@ class Breaker:
             self.failures += 1
             if self.failures >= FAILURES:
                 self.opened_s = self.clock()
+
+
+class GenderOracle(Protocol):
+    """Portraits in, a gender out; raises NoAnswer."""
+
+    @property
+    def name(self) -> str:
+        """What answers, for `method`."""
+        ...
+
+    def __call__(self, portraits: Sequence[Portrait], /) -> Literal["female", "male"]:
+        """The gender of the person on the portraits."""
+        ...
 
 
 class OllamaGender:
@@ -180,6 +196,22 @@ class OllamaGender:
                 if len(answer) > _LARGEST_ANSWER:
                     raise NoAnswer("Ollama answered far more than was asked for")
             return reply.status_code, bytes(answer)
+
+
+def asked(oracle: GenderOracle, portraits: Sequence[Portrait], local: Vital) -> Vital:
+    """The oracle's answer, `experimental` because nobody has measured it; or the local one, and why it stands in."""
+    try:
+        told = oracle(portraits)
+    except NoAnswer as why:
+        note = f"{why}; the local models answered"
+        return local.model_copy(update={"detail": f"{local.detail} ({note})" if local.detail else note})
+    return Vital(
+        value=told,
+        unit=GENDER.unit,
+        status=VitalStatus.EXPERIMENTAL,
+        detail=None if local.value in {None, told} else f"The local models say {local.value}.",
+        method=Method(name="vision-language model", version=VERSION, models=[oracle.name], frames=1),
+    )
 
 
 def _gender(reply: dict[str, Any]) -> Literal["female", "male", "unknown"]:

@@ -16,9 +16,9 @@ from workers.models.deepface import Attribute, DeepFaceOptions, open_deepface
 from workers.models.memory import DoesNotFit, OutOfMemory
 from workers.models.session import Device, Runner, open_network
 from workers.models.vit import open_vit
-from workers.vision.age_gender import agegender, deepface, dlib_nets
-from workers.vision.age_gender.calibration import AGE, GENDER
-from workers.vision.bmi import bmi_vit
+from workers.vision.age_gender import agegender_predictor, deepface_predictor, dlib_predictor
+from workers.vision.age_gender.attribute_calibration import AGE, GENDER
+from workers.vision.bmi import vit_predictor
 
 Floats = NDArray[np.float32]
 
@@ -77,7 +77,7 @@ class FaceModelSpec:
 
 
 def _agegender(portraits: Sequence[Portrait], network: Runner) -> Looks:
-    answers = agegender.looks(portraits, network)
+    answers = agegender_predictor.looks(portraits, network)
     return Looks(answers[:, 0], answers[:, 1])
 
 
@@ -85,19 +85,21 @@ def _agegender(portraits: Sequence[Portrait], network: Runner) -> Looks:
 #: by the order of `calibration.AGE` and `calibration.GENDER`: the first that are installed.
 FACE_MODELS: Final = (
     FaceModelSpec(
-        "deepface.age", lambda portraits, network: Looks(ages=deepface.ages(portraits, network)), _deepface("Age")
+        "deepface.age",
+        lambda portraits, network: Looks(ages=deepface_predictor.ages(portraits, network)),
+        _deepface("Age"),
     ),
     FaceModelSpec(
         "deepface.gender",
-        lambda portraits, network: Looks(log_odds=deepface.log_odds_male(portraits, network)),
+        lambda portraits, network: Looks(log_odds=deepface_predictor.log_odds_male(portraits, network)),
         _deepface("Gender"),
     ),
     FaceModelSpec("agegender", _agegender),
-    FaceModelSpec("age.dlib", lambda portraits, network: Looks(ages=dlib_nets.ages(portraits, network))),
+    FaceModelSpec("age.dlib", lambda portraits, network: Looks(ages=dlib_predictor.ages(portraits, network))),
     FaceModelSpec(
-        "gender.dlib", lambda portraits, network: Looks(log_odds=dlib_nets.log_odds_male(portraits, network))
+        "gender.dlib", lambda portraits, network: Looks(log_odds=dlib_predictor.log_odds_male(portraits, network))
     ),
-    FaceModelSpec("bmi.vit", lambda portraits, network: Looks(body_mass=bmi_vit.body(portraits, network)), _vit),
+    FaceModelSpec("bmi.vit", lambda portraits, network: Looks(body_mass=vit_predictor.body(portraits, network)), _vit),
 )
 _SPECS: Final = {spec.model: spec for spec in FACE_MODELS}
 #: For each vital, sets of models in the order in which they are preferred, and what the default set-up installs.

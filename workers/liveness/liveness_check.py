@@ -19,7 +19,7 @@ from shared.schemas import Check, CheckStatus
 from shared.vitals import Reason
 from workers.face.tracker import FaceTrack
 from workers.liveness.cues import Cues
-from workers.liveness.cues.all import cues_of
+from workers.liveness.cues.extraction import cues_of
 from workers.models.session import Runner
 
 #: P(live) from which on the verdict is "pass" (the original's threshold), and up to which it is "fail".
