@@ -24,8 +24,8 @@ from api.tracing import RequestSpans
 from shared.clips.store import ClipStore, StoreUnavailableError
 from shared.jobs.broker_errors import troubles
 from shared.jobs.records import JobRecords, connect
-from shared.observability.logging import configure_logs
-from shared.observability.tracing import configure_traces, end_traces
+from shared.observability.logging import configure_logging
+from shared.observability.tracing import configure_tracing, shutdown_tracing
 from shared.schemas import NOTICE
 from shared.settings import Settings, settings
 from shared.version import VERSION
@@ -79,8 +79,8 @@ def create_app(config: Settings | None = None) -> FastAPI:
             "something in front of the gateway guards it."
         )
     webhooks.check_settings(config)
-    configure_logs(config)
-    traced = configure_traces(config, "gateway")
+    configure_logging(config)
+    traced = configure_tracing(config, "gateway")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -107,7 +107,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
             await asyncio.gather(*loops, return_exceptions=True)
             await hub.stop()
             gateway.records.redis.close()
-            await run_in_threadpool(end_traces)
+            await run_in_threadpool(shutdown_tracing)
 
     app = FastAPI(
         title="Face Vitals",

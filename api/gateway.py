@@ -7,7 +7,7 @@ from fastapi import Request
 
 from api.admission import Admission
 from api.hub import Hub
-from shared.clips.encryption import Seal
+from shared.clips.encryption import ClipKey
 from shared.clips.store import ClipStore
 from shared.jobs.assembly import branches_for
 from shared.jobs.records import JobRecords
@@ -28,7 +28,7 @@ class Gateway:
     hub: Hub
     admission: Admission
 
-    def accept(self, job_id: str, options: JobOptions, owner: str, seal: Seal | None = None) -> JobDocument:
+    def accept(self, job_id: str, options: JobOptions, owner: str, seal: ClipKey | None = None) -> JobDocument:
         """Make the job of a stored clip and queue its branches (blocking).
 
         Raises:
@@ -50,7 +50,7 @@ class Gateway:
         )
         if document is None:
             raise self.admission.full()
-        tracing.note(job=job_id)
+        tracing.set_attributes(job=job_id)
         log.info("job accepted", job=job_id, branches=[str(name) for name in branches])
         return document
 

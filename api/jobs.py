@@ -19,7 +19,7 @@ from api.gateway import Gateway, gateway_of
 from api.hub import wait_for
 from api.keys import Caller, Eraser, Owner, Submitter
 from api.uploads import receive
-from shared.clips.encryption import Seal
+from shared.clips.encryption import ClipKey
 from shared.ids import ID_PATTERN, is_id, new_id
 from shared.jobs.assembly import branches_for
 from shared.schemas import JobDocument, JobOptions, Waveforms
@@ -125,7 +125,7 @@ class Received:
     job_id: str
     options: JobOptions
     sha256: str
-    seal: Seal | None = None
+    seal: ClipKey | None = None
 
     @property
     def content(self) -> str:
@@ -149,7 +149,7 @@ async def receive_clip(
     await gateway.admission.check(branches_for(asked.vitals))
     job_id = new_id()
     key = gateway.store.key(job_id)
-    seal = Seal.new() if settings.encrypt_clips else None
+    seal = ClipKey.new() if settings.encrypt_clips else None
     upload = await receive(request, gateway.store, key, settings.max_upload_bytes, hashed=hashed, seal=seal)
     form = upload.fields
     try:

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from api.gateway import Gateway
 from api.keys import Caller
 from api.problems import RateExceeded, TooManyActive
-from shared.access.quotas import Quotas, Verdict
+from shared.access.quotas import Admission, Quotas
 from shared.ids import new_id
 
 
@@ -26,15 +26,15 @@ async def place(gateway: Gateway, caller: Caller) -> AsyncIterator[None]:
         return
     quotas, held = Quotas(gateway.records.redis), new_id()
     rate, active = caller.rate_per_min, caller.max_active
-    answer = await run_in_threadpool(quotas.ask, caller.owner, held, rate_per_min=rate, max_active=active)
+    answer = await run_in_threadpool(quotas.acquire, caller.owner, held, rate_per_min=rate, max_active=active)
     later = {"Retry-After": str(answer.wait_s)}
-    if answer.verdict is Verdict.FAST:
+    if answer.admission is Admission.RATE_EXCEEDED:
         raise RateExceeded(f"This key may submit {rate} clips a minute.", headers=later)
-    if answer.verdict is Verdict.BUSY:
+    if answer.admission is Admission.TOO_MANY_ACTIVE:
         raise TooManyActive(f"This key may have {active} jobs waiting or running.", headers=later)
     try:
         yield
     finally:
         # A broker that is away forgets the place by itself.
         with suppress(RedisError):
-            await run_in_threadpool(quotas.give_back, caller.owner, held)
+            await run_in_threadpool(quotas.release, caller.owner, held)

@@ -25,7 +25,7 @@ from shared.jobs.records import DROPPED, PREFIX
 from shared.jobs.waiting import queue_loads
 from shared.jobs.webhooks import COUNTED, Outcome, Webhooks
 from shared.jobs.worker_registry import WorkerCard, worker_cards
-from shared.observability.metrics import DISTRIBUTIONS, Histogram, histograms
+from shared.observability.metrics import HISTOGRAMS, Histogram, read_histograms
 
 router = APIRouter(tags=["operations"])
 
@@ -123,7 +123,7 @@ class _Collector:
             cards = worker_cards(records.redis)
             loads = queue_loads(records)
             ages = {branch: records.oldest_s(branch) for branch in QUEUES}
-            seen = list(histograms(records.redis))
+            seen = list(read_histograms(records.redis))
             webhooks = Webhooks(records.redis).waiting()
         except (RedisError, OSError) as error:
             troubles.warn("metrics without the broker", error)
@@ -195,9 +195,9 @@ def _of_workers(cards: list[WorkerCard]) -> Iterable[Metric]:
 
 
 def _of_distributions(seen: list[Histogram]) -> Iterable[Metric]:
-    for of in DISTRIBUTIONS.values():
+    for of in HISTOGRAMS.values():
         family = HistogramMetricFamily(of.name, of.help, labels=of.labels)
-        for each in (one for one in seen if one.of is of):
+        for each in (one for one in seen if one.spec is of):
             bounds = [*map(str, of.bounds), "+Inf"]
             family.add_metric(each.labels, list(zip(bounds, accumulate(each.counts), strict=True)), each.total)
         yield family

@@ -191,7 +191,7 @@ def sweep_unfinished(gateway: Gateway) -> None:
         SweepRefusedError: the store does not let us.
     """
     ttl_s = gateway.settings.clip_ttl_s
-    for clip_key in gateway.store.abort_unfinished(ttl_s - store_every_s(ttl_s)):
+    for clip_key in gateway.store.abort_incomplete(ttl_s - store_every_s(ttl_s)):
         log.info("unfinished upload aborted", clip=clip_key)
 
 

@@ -11,7 +11,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from api.bodies import FORM_BYTES
 from api.problems import BadParameter, StoreAway, UnsupportedMedia, UploadTooLarge
-from shared.clips.encryption import Seal
+from shared.clips.encryption import ClipKey
 from shared.clips.store import ClipStore, ClipWriter, StoreUnavailableError
 
 #: Form fields that may carry the clip; the second and third are older front ends'.
@@ -182,7 +182,7 @@ class _Intake:
 
 
 async def receive(
-    request: Request, store: ClipStore, key: str, max_bytes: int, *, hashed: bool, seal: Seal | None = None
+    request: Request, store: ClipStore, key: str, max_bytes: int, *, hashed: bool, seal: ClipKey | None = None
 ) -> Upload:
     """Store the request's clip under `key`, sealed if asked. When this raises, nothing stays in the store.
 

@@ -27,8 +27,8 @@ from shared.jobs.celery_messages import Dropped
 from shared.jobs.queues import NOOP_TASK, TASKS, make_celery
 from shared.jobs.records import JobRecords, connect
 from shared.jobs.transport import message_dropped
-from shared.observability.logging import configure_logs, silence_native_stderr
-from shared.observability.tracing import configure_traces, end_traces
+from shared.observability.logging import configure_logging, silence_native_stderr
+from shared.observability.tracing import configure_tracing, shutdown_tracing
 from shared.settings import settings
 from shared.vitals import Branch
 from workers.job_runner.clock import ClockSkewError, check_clock
@@ -36,7 +36,7 @@ from workers.job_runner.process import WorkerProcess, queues_of_this_worker
 
 log = structlog.get_logger()
 
-configure_logs(settings())
+configure_logging(settings())
 app: Celery = make_celery(settings())
 
 _BRANCH_OF_TASK = {name: branch for branch, name in TASKS.items()}
@@ -87,8 +87,8 @@ def _init(**_: object) -> None:
     """Load what the queues need, so that the first clip does not pay for it."""
     die_with_parent()
     silence_native_stderr()
-    configure_logs(settings())
-    configure_traces(settings(), "worker")
+    configure_logging(settings())
+    configure_tracing(settings(), "worker")
     _Holder.get()
 
 
@@ -96,7 +96,7 @@ def _init(**_: object) -> None:
 def _shutdown(**_: object) -> None:
     if _Holder.process is not None:
         _Holder.process.close()
-    end_traces()
+    shutdown_tracing()
 
 
 def die_with_parent() -> None:

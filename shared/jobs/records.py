@@ -35,13 +35,13 @@ from pydantic import ValidationError
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
-from shared.clips.encryption import Seal
+from shared.clips.encryption import ClipKey
 from shared.ids import new_id
 from shared.jobs import lua
 from shared.jobs.assembly import assemble, branch_reports
 from shared.jobs.celery_messages import Dropped, job_of, message, queue_key
 from shared.jobs.withdrawal import corrections, served_waveforms
-from shared.observability.metrics import INTERVAL, JOB, Observation, observe
+from shared.observability.metrics import INTERVAL, JOB, Sample, observe
 from shared.schemas import (
     BranchOutcome,
     BranchReport,
@@ -115,7 +115,7 @@ class Asked:
 
     options: JobOptions
     clip_key: str
-    seal: Seal | None
+    seal: ClipKey | None
     waited_s: float
     traceparent: str
 
@@ -204,7 +204,7 @@ class JobRecords:
         deadline_s: float,
         most_active: int | None = None,
         most_waiting: Mapping[Branch, int] | None = None,
-        seal: Seal | None = None,
+        seal: ClipKey | None = None,
         traceparent: str = "",
     ) -> JobDocument | None:
         """Write a new record and queue its branches, in one step. `deadline_s`: by then all of it is over.
@@ -245,7 +245,7 @@ class JobRecords:
         if not options:
             return None
         waited_s = max(self.now() - float(created), 0.0) if created else 0.0
-        return Asked(JobOptions.read(options), clip_key, Seal.parse(seal) if seal else None, waited_s, parent or "")
+        return Asked(JobOptions.read(options), clip_key, ClipKey.parse(seal) if seal else None, waited_s, parent or "")
 
     def now(self) -> float:
         """Seconds since the epoch by the broker's clock."""
@@ -514,12 +514,12 @@ def failed_outcome(status: BranchStatus, code: ErrorCode, detail: str, elapsed_m
     return BranchOutcome(status=status, elapsed_ms=elapsed_ms, error=Problem(code=code, detail=detail))
 
 
-def _figures(document: JobDocument) -> Iterator[Observation]:
+def _figures(document: JobDocument) -> Iterator[Sample]:
     if document.finished_at is not None:
-        yield Observation(JOB, (document.state,), (document.finished_at - document.created_at).total_seconds())
+        yield Sample(JOB, (document.state,), (document.finished_at - document.created_at).total_seconds())
     for name, vital in document.vitals.items():
         if vital.interval is not None:
-            yield Observation(INTERVAL, (name,), vital.interval[1] - vital.interval[0])
+            yield Sample(INTERVAL, (name,), vital.interval[1] - vital.interval[0])
 
 
 def _outcome(text: str) -> BranchOutcome:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from facevitals.local.broker import Broker
-from shared.access.quotas import Quotas, Verdict
+from shared.access.quotas import Admission, Quotas
 from shared.jobs.records import ACTIVE, LEASES, Begin, JobRecords, connect
 from shared.schemas import BranchOutcome, BranchStatus, JobDocument, JobOptions
 from shared.vitals import Branch
@@ -120,8 +120,8 @@ def test_an_event_is_added_once(records: JobRecords, monkeypatch: pytest.MonkeyP
 def test_a_submission_takes_one_place_and_counts_once(records: JobRecords) -> None:
     quotas = Quotas(records.redis)
     for _ in range(2):
-        assert quotas.ask("key:me", "place", rate_per_min=1, max_active=1).verdict is Verdict.GO
-    assert quotas.ask("key:me", "another", rate_per_min=0, max_active=1).verdict is Verdict.BUSY
-    quotas.give_back("key:me", "place")
-    assert quotas.ask("key:me", "another", rate_per_min=1, max_active=1).verdict is Verdict.FAST
+        assert quotas.acquire("key:me", "place", rate_per_min=1, max_active=1).admission is Admission.ADMITTED
+    assert quotas.acquire("key:me", "another", rate_per_min=0, max_active=1).admission is Admission.TOO_MANY_ACTIVE
+    quotas.release("key:me", "place")
+    assert quotas.acquire("key:me", "another", rate_per_min=1, max_active=1).admission is Admission.RATE_EXCEEDED
     assert records.redis.zcard(ACTIVE + "key:me") == 0

@@ -20,7 +20,7 @@ import pytest
 from api.gateway import Gateway
 from api.sweep import sweep_jobs, sweep_store
 from facevitals.local.broker import start_broker
-from shared.clips.encryption import Seal, Sealer
+from shared.clips.encryption import ClipEncryptor, ClipKey
 from shared.clips.store import CLIPS, ClipMissingError, ClipStore, StoreUnavailableError, SweepRefusedError
 from shared.schemas import JobOptions
 from shared.settings import Settings
@@ -203,7 +203,7 @@ def test_a_store_that_is_away_keeps_no_job_from_its_end(tmp_path: Path, monkeypa
         broker.child.stop(3)
 
 
-async def write(store: ClipStore, key: str, clip: bytes, seal: Seal | None = None, *, fail: bool = False) -> None:
+async def write(store: ClipStore, key: str, clip: bytes, seal: ClipKey | None = None, *, fail: bool = False) -> None:
     async with store.writing(key, seal) as out:
         for start in range(0, len(clip), 100_000):
             await out.write([clip[start : start + 100_000]])
@@ -214,7 +214,7 @@ async def write(store: ClipStore, key: str, clip: bytes, seal: Seal | None = Non
 @pytest.mark.parametrize("sealed", [False, True])
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 6_000_000])
 def test_s3_gives_back_what_it_was_given(bucket: Bucket, sealed: bool, size: int) -> None:
-    store, clip, seal = ClipStore(bucket.url), os.urandom(size), Seal.new() if sealed else None
+    store, clip, seal = ClipStore(bucket.url), os.urandom(size), ClipKey.new() if sealed else None
     key = store.key("01J")
     asyncio.run(write(store, key, clip, seal))
     assert bucket.all_keys() == [f"prefix/{key}"]
@@ -269,11 +269,11 @@ def test_an_upload_whose_gateway_was_killed_is_aborted_when_it_is_old_and_no_oth
     httpx.post(f"{bucket.endpoint}/{bucket.name}/prefix/somebody-elses?uploads").raise_for_status()
     store = ClipStore(bucket.url)
     assert not bucket.all_keys()
-    assert store.abort_unfinished(3600) == []
+    assert store.abort_incomplete(3600) == []
     assert sorted(bucket.unfinished()) == ["prefix/clips/01J", "prefix/somebody-elses"]
-    assert store.abort_unfinished(-1) == ["prefix/clips/01J"]
+    assert store.abort_incomplete(-1) == ["prefix/clips/01J"]
     assert bucket.unfinished() == ["prefix/somebody-elses"]
-    assert store.abort_unfinished(-1) == []
+    assert store.abort_incomplete(-1) == []
 
 
 def test_the_bucket_takes_the_rules_that_the_documentation_gives_it(bucket: Bucket) -> None:
@@ -292,11 +292,11 @@ def test_the_bucket_takes_the_rules_that_the_documentation_gives_it(bucket: Buck
 def test_where_unfinished_uploads_can_not_be_asked_for_it_is_said(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert ClipStore(tmp_path.as_uri()).abort_unfinished(0) == []
+    assert ClipStore(tmp_path.as_uri()).abort_incomplete(0) == []
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     with pytest.raises(SweepRefusedError, match="AWS_SECRET_ACCESS_KEY"):
-        ClipStore(bucket.url).abort_unfinished(0)
+        ClipStore(bucket.url).abort_incomplete(0)
 
 
 def test_a_bucket_that_is_away_is_503_at_once_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,7 +325,7 @@ def test_a_bucket_that_is_away_is_503_at_once_and_comes_back(tmp_path: Path, mon
 
 
 def test_a_worker_killed_with_a_clip_in_hand_leaves_no_copy_of_it(bucket: Bucket, tmp_path: Path) -> None:
-    store, seal = ClipStore(bucket.url), Seal.new()
+    store, seal = ClipStore(bucket.url), ClipKey.new()
     asyncio.run(write(store, store.key("01J"), CLIP, seal))
     code = (
         "import sys, time; from shared.clips.encryption import Seal; from shared.clips.store import ClipStore\n"
@@ -357,25 +357,25 @@ Change = Callable[[bytes], bytes]
     ],
 )
 def test_a_sealed_clip_that_was_tampered_with_is_no_clip(tmp_path: Path, change: Change) -> None:
-    store, seal = ClipStore(tmp_path.as_uri()), Seal.new()
+    store, seal = ClipStore(tmp_path.as_uri()), ClipKey.new()
     key = store.key("01J")
     asyncio.run(write(store, key, CLIP, seal))
     path = tmp_path / key
     path.write_bytes(change(path.read_bytes()))
-    with pytest.raises(ClipMissingError, match="seal is broken"), store.local_copy(key, seal):
+    with pytest.raises(ClipMissingError, match="can't be decrypted"), store.local_copy(key, seal):
         pass
 
 
 def test_another_key_or_another_place_does_not_open_it(tmp_path: Path) -> None:
-    store, seal = ClipStore(tmp_path.as_uri()), Seal.new()
+    store, seal = ClipStore(tmp_path.as_uri()), ClipKey.new()
     asyncio.run(write(store, store.key("01J"), CLIP, seal))
     (tmp_path / store.key("01K")).write_bytes((tmp_path / store.key("01J")).read_bytes())
-    for key, other in (("01J", Seal.new()), ("01K", seal)):
-        with pytest.raises(ClipMissingError, match="seal is broken"), store.local_copy(store.key(key), other):
+    for key, other in (("01J", ClipKey.new()), ("01K", seal)):
+        with pytest.raises(ClipMissingError, match="can't be decrypted"), store.local_copy(store.key(key), other):
             pass
     assert seal.text not in repr(seal)
-    sealer = Sealer(seal, "x")
-    assert sealer.seal([b"x" * 10]) == []
+    encryptor = ClipEncryptor(seal, "x")
+    assert encryptor.encrypt([b"x" * 10]) == []
 
 
 def test_a_store_that_does_not_exist_says_so(bucket: Bucket) -> None:

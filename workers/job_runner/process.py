@@ -20,7 +20,7 @@ from shared.jobs.queues import QUEUES, QUEUES_VARIABLE
 from shared.jobs.records import LEASE_S, Asked, Begin, JobRecords, connect, failed_outcome
 from shared.jobs.worker_registry import RENEW_EVERY_S, WorkerCard, put_card, remove_card
 from shared.observability import tracing
-from shared.observability.metrics import BRANCH, STAGE, WAIT, Observation, observe
+from shared.observability.metrics import BRANCH, STAGE, WAIT, Sample, observe
 from shared.schemas import BranchOutcome, BranchStatus, Check, ErrorCode, Vital, Waveforms
 from shared.settings import Settings
 from shared.vitals import VITALS, Branch
@@ -57,12 +57,14 @@ class _JobProgress(Progress):
         self._begun = self._stage_begun = time.monotonic()
         self._stage = ""
         self._span = contextlib.ExitStack()
-        self.observed: list[Observation] = []
+        self.observed: list[Sample] = []
 
     def stage(self, name: str) -> None:
         self.end_stage()
         self._stage, self._stage_begun = name, time.monotonic()
-        self._span.enter_context(tracing.span(name, **{tracing.JOB: self._job_id, "facevitals.branch": self._branch}))
+        self._span.enter_context(
+            tracing.span(name, **{tracing.JOB_ATTRIBUTE: self._job_id, "facevitals.branch": self._branch})
+        )
         elapsed_ms = round(1000 * (time.monotonic() - self._begun))
         self._tell(lambda: self._records.emit_stage(self._job_id, self._branch, name, elapsed_ms))
 
@@ -78,7 +80,7 @@ class _JobProgress(Progress):
         self._span.close()
         if self._stage:
             took_s = time.monotonic() - self._stage_begun
-            self.observed.append(Observation(STAGE, (self._branch, self._stage), took_s))
+            self.observed.append(Sample(STAGE, (self._branch, self._stage), took_s))
             self._stage = ""
 
     @staticmethod
@@ -167,15 +169,15 @@ class WorkerProcess:
         if asked is None:
             raise JobOverError
         progress = _JobProgress(self._records, job_id, branch)
-        about = {tracing.JOB: job_id, "facevitals.branch": branch}
+        about = {tracing.JOB_ATTRIBUTE: job_id, "facevitals.branch": branch}
         with tracing.span(f"{branch} branch", parent=asked.traceparent, **about):
             try:
                 outcome, waveforms = self._measure(branch, job_id, asked, progress, begun)
             finally:
                 progress.end_stage()
-            tracing.note(status=outcome.status)
+            tracing.set_attributes(status=outcome.status)
         took_s = outcome.elapsed_ms / 1000
-        figures = [Observation(WAIT, (branch,), asked.waited_s), Observation(BRANCH, (branch, outcome.status), took_s)]
+        figures = [Sample(WAIT, (branch,), asked.waited_s), Sample(BRANCH, (branch, outcome.status), took_s)]
         observe(self._records.redis, figures + progress.observed)
         return outcome, waveforms
 

@@ -12,7 +12,7 @@ import redis
 import structlog
 from pydantic import BaseModel
 
-from shared.observability.logging import configure_logs
+from shared.observability.logging import configure_logging
 from shared.observability.redaction import Redactor
 from shared.settings import Settings
 
@@ -72,7 +72,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     root = logging.getLogger()
     before, level, stream = root.handlers, root.level, io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    configure_logs(SETTINGS)
+    configure_logging(SETTINGS)
     yield stream
     root.handlers = before
     root.setLevel(level)
