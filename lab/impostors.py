@@ -23,7 +23,7 @@ from lab.trials import film
 from shared.vitals import Branch
 from workers.face.tracker import FaceTracker
 from workers.liveness.cues import Cues
-from workers.liveness.cues.extraction import cues_of
+from workers.liveness.cues.extraction import extract_cues
 from workers.liveness.cues.texture import FASNET
 from workers.media.clip import open_clip
 from workers.vision.attribute_models import VisionModels, VisionOptions
@@ -160,4 +160,4 @@ class Reader:
     def cues(self, path: Path) -> Cues:
         """What a clip shows."""
         with open_clip(path) as clip:
-            return cues_of(self._tracker.track(clip.frames(), (Branch.VISION,)), self._networks)
+            return extract_cues(self._tracker.track(clip.frames(), (Branch.VISION,)), self._networks)

@@ -141,7 +141,7 @@ class Analyzer:
     @property
     def loaded_models(self) -> list[LoadedModel]:
         """The models in memory, as the worker's card shows them."""
-        networks: dict[str, Runner] = {"obstruction": self._tracker.cover_network}
+        networks: dict[str, Runner] = {"obstruction": self._tracker.obstruction_network}
         for models in (self._vision, self._rppg):
             networks |= models.networks if models else {}
         entries = {entry.name: entry for entry in MODELS}
@@ -191,7 +191,7 @@ class Analyzer:
                 wanted,
                 progress,
                 aggregate=self._options.age_aggregate,
-                ask_gender=self._ollama,
+                remote_gender_model=self._ollama,
                 bmi_from_face=self._options.bmi_from_face,
                 thresholds=self._options.liveness,
             )

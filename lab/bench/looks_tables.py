@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from lab.bench.looks import Floats, Truth, fit_age, fit_gender, folds, years
 from lab.bench.report import Report
 from workers.vision.age_gender.age import BASELINE_YEARS
-from workers.vision.age_gender.gender import LEAST_PROBABILITY
+from workers.vision.age_gender.gender import MIN_PROBABILITY
 from workers.vision.bmi.proportions import BASELINE, INTERVAL_90, MEAN, PER_SD, index
 
 #: Level of the interval around a share that was counted.
@@ -94,7 +94,7 @@ def gender_table(models: tuple[str, ...], faces: Faces) -> Report:
     held = _held_out_odds(log_odds, male)
     right = (held > 0) == male
     probability = 1 / (1 + np.exp(-np.abs(held)))
-    told = probability >= LEAST_PROBABILITY
+    told = probability >= MIN_PROBABILITY
     columns = ("group", "portraits", "told", "right where told", "90 % interval of that", "claimed", "claim holds")
     name = " + ".join(models)
     report = Report(f"vision-gender-{'-'.join(models)}", f"Gender by {name}, adults, held out", columns)

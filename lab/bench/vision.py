@@ -20,7 +20,7 @@ from lab.bench.looks import OLDEST, Floats, Truth
 from lab.bench.looks_tables import Faces, age_table, bmi_table, gender_table
 from lab.bench.report import Report
 from workers.face.mesh import FaceFinder
-from workers.face.portraits import Portrait, portrait_of
+from workers.face.portraits import Portrait, portrait_from_frame
 from workers.vision.age_gender.attribute_calibration import GENDER
 from workers.vision.attribute_models import FACE_MODELS, VisionModels, VisionOptions
 from workers.vision.bmi.proportions import FRONTAL, ratios
@@ -99,7 +99,7 @@ def portrait_at(finder: FaceFinder, path: Path) -> Portrait | None:
         if finder.mesh(rgb) is not None:
             # Looked at twice, as in a clip: the second mesh starts from the first.
             mesh = finder.mesh(rgb)
-            return None if mesh is None else portrait_of(0.0, rgb, mesh)
+            return None if mesh is None else portrait_from_frame(0.0, rgb, mesh)
     return None
 
 

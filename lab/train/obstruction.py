@@ -18,7 +18,7 @@ from onnx import TensorProto, helper
 
 from lab.bench.vision import portraits_of
 from lab.simulate.occluders import draw
-from workers.face.occlusion_input import PLACES, POINTS, SIDE, WEIGHTS, network_input, onto
+from workers.face.occlusion_input import GRID, POINTS, SIDE, WEIGHTS, fit_affine, network_input
 from workers.face.portraits import Portrait
 from workers.models.graph import Graph
 
@@ -71,7 +71,7 @@ def pool(portraits: Sequence[tuple[int, Portrait]]) -> tuple[list[NDArray[np.uin
             rgb = np.asarray(cv2.warpAffine(rgb, move, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE), np.uint8)
             mask = np.asarray(cv2.warpAffine(mask, move, (SIDE, SIDE)), np.float32)
             pictures.append(filmed(rgb, rng))
-            masks.append(np.asarray(cv2.resize(mask, (PLACES, PLACES), interpolation=cv2.INTER_AREA), np.float32))
+            masks.append(np.asarray(cv2.resize(mask, (GRID, GRID), interpolation=cv2.INTER_AREA), np.float32))
     return pictures, masks
 
 
@@ -87,7 +87,7 @@ def filmed(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8
 
 def _near(portrait: Portrait) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """The face and what is around it (112, 112, 3), and its mesh there."""
-    flat = onto(portrait.landmarks[POINTS].astype(np.float64))
+    flat = fit_affine(portrait.landmarks[POINTS].astype(np.float64))
     scale = _DRAWN_SIDE / (SIDE * _AROUND)
     shift = np.array([[_DRAWN_SIDE / 2], [_DRAWN_SIDE / 2]]) - scale * SIDE / 2
     place = np.column_stack([scale * flat[:, :2], scale * flat[:, 2:] + shift])
@@ -126,7 +126,7 @@ def train(inputs: NDArray[np.float32], masks: NDArray[np.float32], epochs: int) 
         "d": block(32, 48, stride=2), "e": block(48, 48), "f": block(48, 48, dilation=2),
         "g": block(80, 32, kernel=1), "h": nn.Conv2d(32, 1, 1),
     })  # fmt: skip
-    place = nn.Parameter(torch.zeros(1, 24, PLACES, PLACES))
+    place = nn.Parameter(torch.zeros(1, 24, GRID, GRID))
 
     def forward(x: Any) -> Any:  # noqa: ANN401
         x = parts["c"](parts["b"](parts["a"](x)) + place)
@@ -184,7 +184,7 @@ def graph_of(weights: Mapping[str, Floats]) -> bytes:
     block("g")
     graph.add("Conv", weights["h.weight"], weights["h.bias"])
     faces = helper.make_tensor_value_info("faces", TensorProto.FLOAT, ["n", 3, SIDE, SIDE])
-    return graph.serialise("obstruction", [faces], ["n", 1, PLACES, PLACES])
+    return graph.serialise("obstruction", [faces], ["n", 1, GRID, GRID])
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Looks:
+class FaceAttributes:
     """What one network says of n portraits: `ages` in years, `log_odds` of male against female and `body_mass` in
     kg/m2, each (n,) or None where it is not asked that.
     """
@@ -72,13 +72,13 @@ class FaceModelSpec:
     """One way from portraits to an answer. `model` names its weights in `workers.models.manifest.MODELS`."""
 
     model: str
-    look: Callable[[Sequence[Portrait], Runner], Looks]
+    look: Callable[[Sequence[Portrait], Runner], FaceAttributes]
     opened: Opener = _network
 
 
-def _agegender(portraits: Sequence[Portrait], network: Runner) -> Looks:
+def _agegender(portraits: Sequence[Portrait], network: Runner) -> FaceAttributes:
     answers = agegender_predictor.looks(portraits, network)
-    return Looks(answers[:, 0], answers[:, 1])
+    return FaceAttributes(answers[:, 0], answers[:, 1])
 
 
 #: A new model is a module, a line, and its calibration. Which of those that tell an age or a gender are asked is said
@@ -86,20 +86,23 @@ def _agegender(portraits: Sequence[Portrait], network: Runner) -> Looks:
 FACE_MODELS: Final = (
     FaceModelSpec(
         "deepface.age",
-        lambda portraits, network: Looks(ages=deepface_predictor.ages(portraits, network)),
+        lambda portraits, network: FaceAttributes(ages=deepface_predictor.ages(portraits, network)),
         _deepface("Age"),
     ),
     FaceModelSpec(
         "deepface.gender",
-        lambda portraits, network: Looks(log_odds=deepface_predictor.log_odds_male(portraits, network)),
+        lambda portraits, network: FaceAttributes(log_odds=deepface_predictor.log_odds_male(portraits, network)),
         _deepface("Gender"),
     ),
     FaceModelSpec("agegender", _agegender),
-    FaceModelSpec("age.dlib", lambda portraits, network: Looks(ages=dlib_predictor.ages(portraits, network))),
+    FaceModelSpec("age.dlib", lambda portraits, network: FaceAttributes(ages=dlib_predictor.ages(portraits, network))),
     FaceModelSpec(
-        "gender.dlib", lambda portraits, network: Looks(log_odds=dlib_predictor.log_odds_male(portraits, network))
+        "gender.dlib",
+        lambda portraits, network: FaceAttributes(log_odds=dlib_predictor.log_odds_male(portraits, network)),
     ),
-    FaceModelSpec("bmi.vit", lambda portraits, network: Looks(body_mass=vit_predictor.body(portraits, network)), _vit),
+    FaceModelSpec(
+        "bmi.vit", lambda portraits, network: FaceAttributes(body_mass=vit_predictor.body(portraits, network)), _vit
+    ),
 )
 _SPECS: Final = {spec.model: spec for spec in FACE_MODELS}
 #: For each vital, sets of models in the order in which they are preferred, and what the default set-up installs.
@@ -112,7 +115,7 @@ _DEFAULT: Final = {"age": "agegender", "gender": "agegender", "bmi": "bmi.vit"}
 
 
 @dataclass(frozen=True)
-class Reading:
+class CalibratedAttributes:
     """Calibrated answers for n portraits: `ages` in years, `log_odds` of male and `body_mass` in kg/m2, None where no
     model tells them; the models that told; and by vital why one that should have told failed.
     """
@@ -124,7 +127,7 @@ class Reading:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-class _Shelf:
+class _ModelCache:
     """Networks as they are asked for, each opened once; and why others can't be."""
 
     def __init__(self, options: VisionOptions) -> None:
@@ -158,7 +161,7 @@ class VisionModels:
     @classmethod
     def load(cls, options: VisionOptions, *, only_used: bool = True) -> Self:
         """Load what is installed; by default not those for which a better one is there."""
-        shelf = _Shelf(options)
+        shelf = _ModelCache(options)
         used = {
             vital: next(
                 (names for names in preferred if all(shelf.has(name, _SPECS[name].opened) for name in names)), ()
@@ -178,13 +181,15 @@ class VisionModels:
             shelf.refused,
         )
 
-    def look(self, portraits: Sequence[Portrait], vitals: frozenset[str] = frozenset(PREFERRED)) -> Reading:
+    def look(
+        self, portraits: Sequence[Portrait], vitals: frozenset[str] = frozenset(PREFERRED)
+    ) -> CalibratedAttributes:
         """The networks of these vitals, each asked once about all portraits, at least one; their answers calibrated.
 
         A network that runs out of memory costs the vitals that it serves, and no other.
         """
         asked = {vital: names for vital, names in self.weights.items() if vital in vitals}
-        seen: dict[str, Looks] = {}
+        seen: dict[str, FaceAttributes] = {}
         broken: dict[str, str] = {}
         for name in dict.fromkeys(name for names in asked.values() for name in names):
             try:
@@ -194,7 +199,7 @@ class VisionModels:
         failed = {vital: broken[name] for vital, names in asked.items() for name in reversed(names) if name in broken}
         told = {vital: names for vital, names in asked.items() if vital not in failed}
         ages = [AGE[name].years(found) for name in told.get("age", ()) if (found := seen[name].ages) is not None]
-        return Reading(
+        return CalibratedAttributes(
             ages[0] if ages else None,
             _fused({name: seen[name].log_odds for name in told.get("gender", ())}),
             next((seen[name].body_mass for name in told.get("bmi", ())), None),

@@ -16,8 +16,8 @@ from workers.vision.age_gender.age import age
 from workers.vision.age_gender.attribute_calibration import AGE as CALIBRATED_AGE
 from workers.vision.age_gender.attribute_calibration import UNFITTED_GENDER
 from workers.vision.age_gender.gender import gender
-from workers.vision.age_gender.ollama import GenderOracle, asked
-from workers.vision.attribute_models import Reading, VisionModels
+from workers.vision.age_gender.ollama import RemoteGenderModel, asked
+from workers.vision.attribute_models import CalibratedAttributes, VisionModels
 from workers.vision.bmi.proportions import body_mass_index
 from workers.vision.bmi.vit_predictor import trained_body_mass_index
 
@@ -37,7 +37,7 @@ def measure_vision(
     progress: Progress | None = None,
     *,
     aggregate: Literal["median", "max"] = "median",
-    ask_gender: GenderOracle | None = None,
+    remote_gender_model: RemoteGenderModel | None = None,
     bmi_from_face: bool = True,
     thresholds: LivenessThresholds | None = None,
 ) -> BranchResult:
@@ -71,8 +71,8 @@ def measure_vision(
             vital = proportions
         else:
             vital = _measured(spec, reading, models, aggregate, len(portraits))
-            if spec is GENDER and ask_gender is not None:
-                vital = asked(ask_gender, portraits, vital)
+            if spec is GENDER and remote_gender_model is not None:
+                vital = asked(remote_gender_model, portraits, vital)
         vitals[spec.name] = vital
         progress.vital(spec.name, vital)
     progress.check("liveness", liveness)
@@ -85,7 +85,9 @@ def best(portraits: Sequence[Portrait]) -> tuple[Portrait, ...]:
     return tuple(portrait for portrait in portraits if portrait.quality >= least)
 
 
-def _look(portraits: Sequence[Portrait], models: VisionModels, wanted: frozenset[str] | None) -> Reading | None:
+def _look(
+    portraits: Sequence[Portrait], models: VisionModels, wanted: frozenset[str] | None
+) -> CalibratedAttributes | None:
     """The networks' answers, where one of them was asked for."""
     asked = frozenset(models.weights) if wanted is None else frozenset(models.weights) & wanted
     return models.look(portraits, asked) if asked else None
@@ -93,7 +95,7 @@ def _look(portraits: Sequence[Portrait], models: VisionModels, wanted: frozenset
 
 def _measured(
     spec: VitalSpec,
-    reading: Reading | None,
+    reading: CalibratedAttributes | None,
     models: VisionModels,
     aggregate: Literal["median", "max"],
     frames: int,

@@ -22,7 +22,7 @@ from lab.simulate.physiology import Floats, live, wander
 from lab.simulate.posture import RECOIL
 from lab.train.deepphys.faces import SHOWN, SIDE, Face, smooth_field
 from workers.face.crops import CROP_SIDE
-from workers.media.downscale import halved, halvings
+from workers.media.downscale import downsample, octaves
 from workers.rppg.signals.traces import GRID_HZ
 
 #: Rates that hearts are given, /min.
@@ -191,5 +191,5 @@ def _decoded(path: Path) -> list[NDArray[np.uint8]]:
 
 def _small(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """As `workers.face.crops` does it."""
-    part = halved(frame, halvings(len(frame), 2 * CROP_SIDE))
+    part = downsample(frame, octaves(len(frame), 2 * CROP_SIDE))
     return np.asarray(cv2.resize(part, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA), np.uint8)

@@ -9,7 +9,7 @@ import pytest
 from lab.simulate.occluders import draw
 from shared.schemas import Check, CheckStatus
 from shared.vitals import Reason
-from workers.face.obstruction_check import CoverMeter
+from workers.face.obstruction_check import ObstructionDetector
 from workers.face.portraits import Portrait
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import Frame, open_clip
@@ -156,7 +156,7 @@ def test_a_mask_over_mouth_and_chin_is_an_obstruction(
     scene: Scene, tracker: FaceTracker, colour: tuple[int, int, int]
 ) -> None:
     portraits = tracker.track(scene(1.0)).portraits
-    meter = CoverMeter()
+    meter = ObstructionDetector()
     assert meter.check(portraits).status is CheckStatus.PASS
     check = meter.check([covered(portrait, colour) for portrait in portraits])
     assert (check.status, check.reason) == (CheckStatus.FAIL, Reason.FACE_OBSTRUCTED)
@@ -165,7 +165,7 @@ def test_a_mask_over_mouth_and_chin_is_an_obstruction(
 @pytest.mark.parametrize("kind", ["hand", "mask", "phone", "scarf", "hair"])
 def test_what_hides_a_face_is_noticed_and_what_does_not_is_not(scene: Scene, tracker: FaceTracker, kind: str) -> None:
     portrait = max(tracker.track(scene(1.0)).portraits, key=lambda one: one.quality)
-    meter = CoverMeter()
+    meter = ObstructionDetector()
 
     def statuses(name: str) -> list[CheckStatus]:
         drawn = (draw(name, portrait.rgb, portrait.landmarks, np.random.default_rng(seed)) for seed in range(6))
@@ -186,4 +186,4 @@ def test_a_face_without_colour_is_judged_as_well(scene: Scene, tracker: FaceTrac
 
 
 def test_without_a_portrait_nothing_is_said_about_obstruction() -> None:
-    assert CoverMeter().check([]).status is CheckStatus.UNKNOWN
+    assert ObstructionDetector().check([]).status is CheckStatus.UNKNOWN

@@ -106,7 +106,7 @@ def test_a_dropped_key_frame_still_marks_the_step_in_quality(encode: Encode) -> 
     times_s = np.arange(480) / 240
     keys = {"g": "31", "keyint_min": "31", "sc_threshold": "0", "bf": "0"}
     frames = read(encode(times_s=times_s, encoding=keys))
-    marked = [frame.time_s for frame in frames if frame.key]
+    marked = [frame.time_s for frame in frames if frame.is_keyframe]
     first = times_s[::31]
     assert len(marked) == len(first)
     assert all(0 <= seen_s - key_s < 1 / 120 for seen_s, key_s in zip(marked, first, strict=True))

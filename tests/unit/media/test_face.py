@@ -92,11 +92,11 @@ def test_nothing_of_a_clip_is_left_for_the_next_one(scene: Scene, tracker: FaceT
 
 
 def test_regions_are_the_skin_s_linear_light(scene: Scene, tracker: FaceTracker) -> None:
-    def halved(_: float, picture: Picture) -> Picture:
+    def downsample(_: float, picture: Picture) -> Picture:
         return np.asarray(np.rint(np.interp(LINEAR_LIGHT[picture] / 2, LINEAR_LIGHT, np.arange(256))), np.uint8)
 
     full = tracker.track(scene(1.0)).regions.mean(axis=0)
-    half = tracker.track(scene(1.0, change=halved)).regions.mean(axis=0)
+    half = tracker.track(scene(1.0, change=downsample)).regions.mean(axis=0)
     assert half / full == pytest.approx(np.full((len(REGIONS), 3), 0.5), rel=0.05)
     red, green, blue = full[0]
     assert red > green > blue
@@ -238,8 +238,8 @@ def test_nine_portraits_at_the_moments_of_the_original(scene: Scene, tracker: Fa
 def test_what_no_branch_reads_is_left_empty(scene: Scene, tracker: FaceTracker) -> None:
     frames = list(scene(1.0))
     looks, pulse = tracker.track(frames, (Branch.VISION,)), tracker.track(frames, (Branch.RPPG,))
-    assert [len(part.times_s) > 0 for part in (looks.eyes, looks.views, looks.torso)] == [True, True, False]
-    assert [len(part.times_s) > 0 for part in (pulse.eyes, pulse.views, pulse.torso)] == [False, False, True]
+    assert [len(part.times_s) > 0 for part in (looks.eyes, looks.thumbnails, looks.torso)] == [True, True, False]
+    assert [len(part.times_s) > 0 for part in (pulse.eyes, pulse.thumbnails, pulse.torso)] == [False, False, True]
     assert np.array_equal(looks.regions, pulse.regions)
 
 

@@ -5,7 +5,7 @@ import pytest
 from skimage import data
 
 from workers.face.mesh import FaceFinder
-from workers.face.portraits import Portrait, portrait_of
+from workers.face.portraits import Portrait, portrait_from_frame
 
 
 @pytest.fixture(scope="session")
@@ -16,4 +16,4 @@ def portrait() -> Portrait:
     mesh = finder.mesh(rgb)
     finder.close()
     assert mesh is not None
-    return portrait_of(0.0, rgb, mesh)
+    return portrait_from_frame(0.0, rgb, mesh)

@@ -13,13 +13,13 @@ from lab.bench.vision import answers
 from shared.schemas import Check, CheckStatus, Method, Vital, VitalStatus
 from shared.vitals import VITALS, Branch, Reason
 from workers.branch.result import Progress
-from workers.face.portraits import Portrait, frontality
+from workers.face.portraits import Portrait, measure_frontality
 from workers.face.tracker import FaceTrack
 from workers.models.manifest import MODELS, ModelState, look_up
 from workers.vision.age_gender.age import age, interval
 from workers.vision.age_gender.agegender_predictor import looks
 from workers.vision.age_gender.attribute_calibration import AGE, GENDER, AgeCalibration
-from workers.vision.age_gender.gender import LEAST_PROBABILITY, gender
+from workers.vision.age_gender.gender import MIN_PROBABILITY, gender
 from workers.vision.alignment import chips, similarity
 from workers.vision.attribute_models import VisionModels, VisionOptions
 from workers.vision.pipeline import best, measure_vision
@@ -59,7 +59,7 @@ def test_a_portrait_of_a_woman_is_hers(portrait: Portrait, models: VisionModels)
     assert set(vitals) == VISION
     assert vitals["gender"].value == "female"
     assert vitals["gender"].probability is not None
-    assert vitals["gender"].probability >= LEAST_PROBABILITY
+    assert vitals["gender"].probability >= MIN_PROBABILITY
     years = vitals["age"]
     assert years.status is VitalStatus.OK
     assert years.interval is not None
@@ -219,7 +219,7 @@ def test_a_similarity_is_found_again() -> None:
 def test_a_face_turned_away_is_less_frontal(portrait: Portrait) -> None:
     nose = portrait.landmarks.copy()
     nose[1] += (nose[454] - nose[234]) * 0.2
-    assert frontality(nose) < 0.6 * frontality(portrait.landmarks)
+    assert measure_frontality(nose) < 0.6 * measure_frontality(portrait.landmarks)
 
 
 def test_labelled_faces_are_read_as_well_as_the_documentation_says(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every cue of a tracked face."""
+"""Measure all liveness cues of a tracked face."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,47 +8,50 @@ import numpy as np
 
 from workers.face.tracker import FaceTrack
 from workers.liveness.cues import Cues
-from workers.liveness.cues.background_motion import company
-from workers.liveness.cues.blinks import blinks
-from workers.liveness.cues.screen import band, framed
-from workers.liveness.cues.texture import texture
+from workers.liveness.cues.background_motion import measure_background_motion
+from workers.liveness.cues.blinks import count_blinks
+from workers.liveness.cues.screen import measure_border_edges, measure_rolling_band
+from workers.liveness.cues.texture import texture_log_odds
 from workers.models.session import Runner
 from workers.rppg.estimators import BY_COLOUR
 from workers.rppg.fusion.calibration import CALIBRATION
 from workers.rppg.fusion.pulse import fused_pulse
 from workers.rppg.signals.traces import NoTraces, traces_of
 
-# The best portraits are looked at; the middle one of them counts.
+#: Number of portraits that are judged, best quality first. Their median counts.
 _PORTRAITS: Final = 3
-_SHORTEST_S: Final = 5.0
-# Part of the clip in which there must be a face for a flicker over it.
-_SEEN: Final = 0.5
+#: Shortest stretch with a face in which a pulse can be detected, in seconds.
+_MIN_DURATION_S: Final = 5.0
+#: Smallest part of the clip with a face for a flicker to be measured on it.
+_MIN_FACE_PART: Final = 0.5
 
 
-def cues_of(track: FaceTrack, networks: Mapping[str, Runner]) -> Cues:
-    """What the track shows; `networks` are MiniFASNet's, by name, or none."""
+def extract_cues(track: FaceTrack, networks: Mapping[str, Runner]) -> Cues:
+    """Return the cues of a track. `networks` are MiniFASNet's by name; without them `texture` is None."""
     best = sorted(track.portraits, key=lambda portrait: -portrait.quality)[:_PORTRAITS]
-    motion = company(track.views)
+    motion = measure_background_motion(track.thumbnails)
     return Cues(
-        pulse=pulse(track),
-        blinks=blinks(track.eyes),
-        stirs=None if motion is None else motion.stirs,
-        together=None if motion is None else motion.together,
-        band=band(track.times_s, track.crops) if np.mean(track.faces > 0) >= _SEEN else None,
-        framed=float(np.median([framed(portrait) for portrait in best])) if best else None,
-        texture=texture(best, networks),
+        pulse=pulse_log_odds(track),
+        blinks=count_blinks(track.eyes),
+        self_motion=None if motion is None else motion.self_motion,
+        background_moves_with_face=None if motion is None else motion.background_moves_with_face,
+        rolling_band=measure_rolling_band(track.times_s, track.crops)
+        if np.mean(track.faces > 0) >= _MIN_FACE_PART
+        else None,
+        border_edges=float(np.median([measure_border_edges(portrait) for portrait in best])) if best else None,
+        texture=texture_log_odds(best, networks),
     )
 
 
-def pulse(track: FaceTrack) -> float | None:
-    """Log-odds of a pulse in the longest stretch in which the face is seen; None where that is too short."""
+def pulse_log_odds(track: FaceTrack) -> float | None:
+    """Return the log-odds of a pulse in the longest stretch with a face; None where it is shorter than 5 s."""
     try:
-        # Nobody looks at the crops, so that they need not be made ready.
+        # These estimators need no crops, so their preparation is skipped.
         traces = traces_of(replace(track, crops=track.crops[:, :1, :1])).longest_seen()
     except NoTraces:
         return None
-    if traces.duration_s < _SHORTEST_S:
+    if traces.duration_s < _MIN_DURATION_S:
         return None
-    # Networks draw a pulse where there is none; these can't.
+    # Networks can output a pulse where there is none, so only the estimators by colour are run.
     found = fused_pulse(traces, {name: run(traces) for name, run in BY_COLOUR.items()})
     return CALIBRATION.gate.presence_alone.log_odds(found.evidence, found.agreement)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.face.portraits import Portrait
-from workers.media.downscale import halved, halvings
+from workers.media.downscale import downsample, octaves
 from workers.models.session import Runner
 from workers.models.vggface import SIDE
 
@@ -45,9 +45,9 @@ def _face(portrait: Portrait) -> Floats:
     upright = points @ level.T
     low, high = upright.min(axis=0), upright.max(axis=0)
     size = np.maximum(high - low, 1.0)
-    times = halvings(float(size.max()) / SIDE, 2.0)
+    times = octaves(float(size.max()) / SIDE, 2.0)
     if times:
-        rgb = halved(rgb, times)
+        rgb = downsample(rgb, times)
     # A pixel's centre, not its corner, is what shrinks onto the smaller picture.
     step = 1 << times
     scale = SIDE / float(size.max())

@@ -10,7 +10,7 @@ from shared.vitals import GENDER, Reason
 
 #: Below this nothing is said. `python -m lab.bench.vision ../shared/data/faces` shows how many are told a gender, and
 #: how many of them the right one, held out.
-LEAST_PROBABILITY: Final = 0.58
+MIN_PROBABILITY: Final = 0.58
 
 
 def gender(log_odds: NDArray[np.float32], method: Method, unmeasured: str = "") -> Vital:
@@ -20,9 +20,9 @@ def gender(log_odds: NDArray[np.float32], method: Method, unmeasured: str = "") 
     """
     male = float(1 / (1 + np.exp(-float(np.mean(log_odds)))))
     probability = max(male, 1 - male)
-    if probability < LEAST_PROBABILITY:
+    if probability < MIN_PROBABILITY:
         detail = (
-            f"The likelier answer has a probability of {probability:.0%} only; {LEAST_PROBABILITY:.0%} are asked for."
+            f"The likelier answer has a probability of {probability:.0%} only; {MIN_PROBABILITY:.0%} are asked for."
         )
         return Vital.without_value(GENDER.unit, VitalStatus.ABSTAINED, Reason.ESTIMATORS_DISAGREE, detail, method)
     return Vital(

@@ -24,7 +24,7 @@ from shared.schemas import Method, Vital, VitalStatus
 from shared.version import VERSION
 from shared.vitals import GENDER
 from workers.face.portraits import Portrait
-from workers.media.downscale import halved, halvings
+from workers.media.downscale import downsample, octaves
 
 _PROMPT: Final = (
     "The picture shows one person. Judging by appearance alone, is the person more likely female or male? "
@@ -92,7 +92,7 @@ class Breaker:
                 self.opened_s = self.clock()
 
 
-class GenderOracle(Protocol):
+class RemoteGenderModel(Protocol):
     """Portraits in, a gender out; raises NoAnswer."""
 
     @property
@@ -198,7 +198,7 @@ class OllamaGender:
             return reply.status_code, bytes(answer)
 
 
-def asked(oracle: GenderOracle, portraits: Sequence[Portrait], local: Vital) -> Vital:
+def asked(oracle: RemoteGenderModel, portraits: Sequence[Portrait], local: Vital) -> Vital:
     """The oracle's answer, `experimental` because nobody has measured it; or the local one, and why it stands in."""
     try:
         told = oracle(portraits)
@@ -237,7 +237,7 @@ def _object(data: bytes, what: str) -> dict[str, Any]:
 
 
 def _jpeg(rgb: NDArray[np.uint8]) -> bytes:
-    times = halvings(max(rgb.shape[:2]), _LARGEST_SIDE)
-    small = halved(rgb, times) if times else rgb
+    times = octaves(max(rgb.shape[:2]), _LARGEST_SIDE)
+    small = downsample(rgb, times) if times else rgb
     encoded = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]
     return bytes(encoded.tobytes())

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from shared.schemas import Baseline, Method, Vital, VitalStatus
 from shared.version import VERSION
 from shared.vitals import BMI, Reason
-from workers.face.portraits import frontality
+from workers.face.portraits import measure_frontality
 from workers.face.skin_regions import OVAL
 
 Floats = NDArray[np.float64]
@@ -57,7 +57,7 @@ def body_mass_index(landmarks: NDArray[np.float32]) -> Vital:
     """The BMI of a tracked face by its landmarks (n, 478, 2) in n frames, NaN where none was seen; `experimental`."""
     seen = landmarks[~np.isnan(landmarks[:, 0, 0])]
     few = seen[:: max(1, len(seen) // _MOST)]
-    frontal = [mesh for mesh in few if frontality(mesh) >= FRONTAL]
+    frontal = [mesh for mesh in few if measure_frontality(mesh) >= FRONTAL]
     if len(frontal) < _FEWEST:
         return Vital.without_value(
             BMI.unit,

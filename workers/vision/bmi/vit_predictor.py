@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 _MEAN: Final = np.array([0.485, 0.456, 0.406], np.float32)
 _SD: Final = np.array([0.229, 0.224, 0.225], np.float32)
 #: An error on fewer people than this is no measurement: the 5 % and 95 % quantiles of 100 rest on five on each side.
-FEWEST_PEOPLE: Final = 100
+MIN_PEOPLE: Final = 100
 #: 90 % interval where nobody measured the weights: that of a normal error whose mean size is the largest published for
 #: BMI from faces, 6.5 kg/m2.
 UNMEASURED_90: Final = (-13.4, 13.4)
@@ -45,7 +45,7 @@ def pictures(faces: Sequence[NDArray[np.uint8]]) -> Floats:
 def trained_body_mass_index(readings: Floats, card: BmiCard, method: Method) -> Vital:
     """The BMI of a person whose portraits read `readings` (n,): `ok` with weights whose error is known."""
     value = float(np.median(readings))
-    measured = card.interval_90 if card.people >= FEWEST_PEOPLE else None
+    measured = card.interval_90 if card.people >= MIN_PEOPLE else None
     low, high = measured or UNMEASURED_90
     trained = f"Trained on {card.trained_on}. " if card.trained_on else ""
     error = (
