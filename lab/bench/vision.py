@@ -21,7 +21,7 @@ from lab.bench.looks_tables import Faces, age_table, bmi_table, gender_table
 from lab.bench.report import Report
 from workers.face.mesh import FaceFinder
 from workers.face.portraits import Portrait, portrait_from_frame
-from workers.vision.age_gender.attribute_calibration import GENDER
+from workers.vision.age_gender.attribute_calibration import GENDER_CALIBRATIONS
 from workers.vision.attribute_models import FACE_MODELS, VisionModels, VisionOptions
 from workers.vision.bmi.proportions import FRONTAL, ratios
 
@@ -45,7 +45,11 @@ def looks(folder: Path) -> tuple[list[Report], int]:
     """Tables of age, gender and BMI on a folder's portraits, and how many pictures show no face."""
     faces, missed = answers(folder)
     tables = [age_table(model, raw, faces.truth) for model, raw in faces.ages.items()]
-    tables += [gender_table(models, faces) for models in GENDER if all(model in faces.log_odds for model in models)]
+    tables += [
+        gender_table(models, faces)
+        for models in GENDER_CALIBRATIONS
+        if all(model in faces.log_odds for model in models)
+    ]
     return [*tables, bmi_table(faces.ratios)], missed
 
 
@@ -62,7 +66,7 @@ def answers(folder: Path) -> tuple[Faces, int]:
         if spec.model not in models.networks:
             continue
         # One at a time: a picture is a person, and gets every view of it.
-        looks = [spec.look([portrait], models.networks[spec.model]) for portrait in portraits]
+        looks = [spec.predict([portrait], models.networks[spec.model]) for portrait in portraits]
         if looks[0].ages is not None:
             ages[spec.model] = np.array([look.ages[0] for look in looks if look.ages is not None], np.float64)
         if looks[0].log_odds is not None:

@@ -1,4 +1,4 @@
-"""The models behind age, gender and BMI, loaded once and handed around as a value."""
+"""The models for age, gender and BMI, loaded once and passed as a value."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,26 +17,27 @@ from workers.models.memory import DoesNotFit, OutOfMemory
 from workers.models.session import Device, Runner, open_network
 from workers.models.vit import open_vit
 from workers.vision.age_gender import agegender_predictor, deepface_predictor, dlib_predictor
-from workers.vision.age_gender.attribute_calibration import AGE, GENDER
+from workers.vision.age_gender.attribute_calibration import AGE_CALIBRATIONS, GENDER_CALIBRATIONS
 from workers.vision.bmi import vit_predictor
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class FaceAttributes:
-    """What one network says of n portraits: `ages` in years, `log_odds` of male against female and `body_mass` in
-    kg/m2, each (n,) or None where it is not asked that.
+    """Outputs of one network for n portraits, each (n,), or None for what it does not estimate.
+
+    ages       years
+    log_odds   log-odds of male against female
+    body_mass  kg/m2
     """
 
-    ages: Floats | None = None
-    log_odds: Floats | None = None
-    body_mass: Floats | None = None
+    ages: NDArray[np.float32] | None = None
+    log_odds: NDArray[np.float32] | None = None
+    body_mass: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
 class VisionOptions:
-    """Where the models lie and how they are run. `deepface` is None where its models are not wanted."""
+    """The folder of the models, and how they are run. With `deepface` None its models are not used."""
 
     models_dir: Path
     threads: int = 1
@@ -48,87 +49,101 @@ class VisionOptions:
 Opener = Callable[[str, VisionOptions], Runner]
 
 
-def _network(name: str, options: VisionOptions) -> Runner:
+def _open_onnx(name: str, options: VisionOptions) -> Runner:
     path = model_file(name, options.models_dir, open_only=options.open_only)
     return open_network(path, options.threads, options.device)
 
 
-def _vit(name: str, options: VisionOptions) -> Runner:
+def _open_vit(name: str, options: VisionOptions) -> Runner:
     return open_vit(model_file(name, options.models_dir, open_only=options.open_only), options.threads, options.device)
 
 
-def _deepface(attribute: Attribute) -> Opener:
-    def opened(name: str, options: VisionOptions) -> Runner:
+def _deepface_opener(attribute: Attribute) -> Opener:
+    def open_model(name: str, options: VisionOptions) -> Runner:
         if options.deepface is None:
             raise ModelNotInstalled("DeepFace's models are turned off (FACEVITALS_DEEPFACE_BACKEND)")
         weights = model_file(name, options.deepface.home, open_only=options.open_only)
         return open_deepface(attribute, weights, options.deepface, options.threads, options.device)
 
-    return opened
+    return open_model
 
 
 @dataclass(frozen=True)
 class FaceModelSpec:
-    """One way from portraits to an answer. `model` names its weights in `workers.models.manifest.MODELS`."""
+    """One model: `model` names its weights in `workers.models.manifest.MODELS`, `predict` runs it on portraits."""
 
     model: str
-    look: Callable[[Sequence[Portrait], Runner], FaceAttributes]
-    opened: Opener = _network
+    predict: Callable[[Sequence[Portrait], Runner], FaceAttributes]
+    open_model: Opener = _open_onnx
 
 
 def _agegender(portraits: Sequence[Portrait], network: Runner) -> FaceAttributes:
-    answers = agegender_predictor.looks(portraits, network)
-    return FaceAttributes(answers[:, 0], answers[:, 1])
+    outputs = agegender_predictor.predict(portraits, network)
+    return FaceAttributes(outputs[:, 0], outputs[:, 1])
 
 
-#: A new model is a module, a line, and its calibration. Which of those that tell an age or a gender are asked is said
-#: by the order of `calibration.AGE` and `calibration.GENDER`: the first that are installed.
+#: Every model. A new one is a module, an entry here, and its calibration. Which of the models for age and gender are
+#: used follows from the order of `AGE_CALIBRATIONS` and `GENDER_CALIBRATIONS`: the first that are installed.
 FACE_MODELS: Final = (
     FaceModelSpec(
         "deepface.age",
-        lambda portraits, network: FaceAttributes(ages=deepface_predictor.ages(portraits, network)),
-        _deepface("Age"),
+        lambda portraits, network: FaceAttributes(ages=deepface_predictor.predict_ages(portraits, network)),
+        _deepface_opener("Age"),
     ),
     FaceModelSpec(
         "deepface.gender",
-        lambda portraits, network: FaceAttributes(log_odds=deepface_predictor.log_odds_male(portraits, network)),
-        _deepface("Gender"),
+        lambda portraits, network: FaceAttributes(
+            log_odds=deepface_predictor.predict_log_odds_male(portraits, network)
+        ),
+        _deepface_opener("Gender"),
     ),
     FaceModelSpec("agegender", _agegender),
-    FaceModelSpec("age.dlib", lambda portraits, network: FaceAttributes(ages=dlib_predictor.ages(portraits, network))),
     FaceModelSpec(
-        "gender.dlib",
-        lambda portraits, network: FaceAttributes(log_odds=dlib_predictor.log_odds_male(portraits, network)),
+        "age.dlib", lambda portraits, network: FaceAttributes(ages=dlib_predictor.predict_ages(portraits, network))
     ),
     FaceModelSpec(
-        "bmi.vit", lambda portraits, network: FaceAttributes(body_mass=vit_predictor.body(portraits, network)), _vit
+        "gender.dlib",
+        lambda portraits, network: FaceAttributes(log_odds=dlib_predictor.predict_log_odds_male(portraits, network)),
+    ),
+    FaceModelSpec(
+        "bmi.vit",
+        lambda portraits, network: FaceAttributes(body_mass=vit_predictor.predict_body_mass(portraits, network)),
+        _open_vit,
     ),
 )
 _SPECS: Final = {spec.model: spec for spec in FACE_MODELS}
-#: For each vital, sets of models in the order in which they are preferred, and what the default set-up installs.
+#: Sets of models for each vital, in order of preference.
 PREFERRED: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
-    "age": tuple((name,) for name in AGE),
-    "gender": tuple(GENDER),
+    "age": tuple((name,) for name in AGE_CALIBRATIONS),
+    "gender": tuple(GENDER_CALIBRATIONS),
     "bmi": (("bmi.vit",),),
 }
+#: The model for each vital that the default installation has.
 _DEFAULT: Final = {"age": "agegender", "gender": "agegender", "bmi": "bmi.vit"}
 
 
 @dataclass(frozen=True)
 class CalibratedAttributes:
-    """Calibrated answers for n portraits: `ages` in years, `log_odds` of male and `body_mass` in kg/m2, None where no
-    model tells them; the models that told; and by vital why one that should have told failed.
+    """Calibrated estimates for n portraits, each (n,), or None without a model.
+
+    ages       years
+    log_odds   log-odds of male against female
+    body_mass  kg/m2
+    models     names of the models used, by vital
+    failed     why a vital's model failed, by vital
     """
 
-    ages: Floats | None = None
-    log_odds: Floats | None = None
-    body_mass: Floats | None = None
+    ages: NDArray[np.float32] | None = None
+    log_odds: NDArray[np.float32] | None = None
+    body_mass: NDArray[np.float32] | None = None
     models: dict[str, tuple[str, ...]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 
 
 class _ModelCache:
-    """Networks as they are asked for, each opened once; and why others can't be."""
+    """Open each model at most once. `missing` has the reasons of those that can't be used, `refused` of those that are
+    installed nevertheless.
+    """
 
     def __init__(self, options: VisionOptions) -> None:
         self._options = options
@@ -136,21 +151,25 @@ class _ModelCache:
         self.missing: dict[str, str] = {}
         self.refused: dict[str, str] = {}
 
-    def has(self, name: str, opened: Opener = _network) -> bool:
+    def has(self, name: str, open_model: Opener = _open_onnx) -> bool:
         if name not in self.networks and name not in self.missing:
             try:
-                self.networks[name] = opened(name, self._options)
-            except ModelNotInstalled as why:
-                self.missing[name] = str(why)
-            except (DoesNotFit, CheckpointUnreadable, ModuleNotFoundError) as why:
-                self.missing[name] = self.refused[name] = f"{name} can't be used: {why}"
+                self.networks[name] = open_model(name, self._options)
+            except ModelNotInstalled as error:
+                self.missing[name] = str(error)
+            except (DoesNotFit, CheckpointUnreadable, ModuleNotFoundError) as error:
+                self.missing[name] = self.refused[name] = f"{name} can't be used: {error}"
         return name in self.networks
 
 
 @dataclass(frozen=True)
 class VisionModels:
-    """Networks ready to run, by name; the models in use for each vital; why others are left out, by vital; and what was
-    there and yet refused, by name.
+    """Models that are ready to run.
+
+    networks  by name
+    weights   names of the models in use, by vital
+    left_out  why a vital has no model, by vital
+    refused   why an installed model can't be used, by name
     """
 
     networks: dict[str, Runner]
@@ -160,57 +179,62 @@ class VisionModels:
 
     @classmethod
     def load(cls, options: VisionOptions, *, only_used: bool = True) -> Self:
-        """Load what is installed; by default not those for which a better one is there."""
-        shelf = _ModelCache(options)
+        """Load the installed models; with `only_used`, without those for which a preferred one is installed."""
+        cache = _ModelCache(options)
         used = {
             vital: next(
-                (names for names in preferred if all(shelf.has(name, _SPECS[name].opened) for name in names)), ()
+                (names for names in preferred if all(cache.has(name, _SPECS[name].open_model) for name in names)), ()
             )
             for vital, preferred in PREFERRED.items()
         }
         if not only_used:
             for spec in FACE_MODELS:
-                shelf.has(spec.model, spec.opened)
+                cache.has(spec.model, spec.open_model)
         for name in FASNET:
-            shelf.has(name)
+            cache.has(name)
         wanted = {name for names in used.values() for name in names} | set(FASNET)
         return cls(
-            {name: network for name, network in shelf.networks.items() if name in wanted or not only_used},
+            {name: network for name, network in cache.networks.items() if name in wanted or not only_used},
             {vital: names for vital, names in used.items() if names},
-            {vital: shelf.missing[_DEFAULT[vital]] for vital, names in used.items() if not names},
-            shelf.refused,
+            {vital: cache.missing[_DEFAULT[vital]] for vital, names in used.items() if not names},
+            cache.refused,
         )
 
-    def look(
+    def predict(
         self, portraits: Sequence[Portrait], vitals: frozenset[str] = frozenset(PREFERRED)
     ) -> CalibratedAttributes:
-        """The networks of these vitals, each asked once about all portraits, at least one; their answers calibrated.
+        """Run the models of `vitals` on n >= 1 portraits, each model once, and calibrate their outputs.
 
-        A network that runs out of memory costs the vitals that it serves, and no other.
+        A model that runs out of memory fails the vitals that depend on it, and no other.
         """
-        asked = {vital: names for vital, names in self.weights.items() if vital in vitals}
-        seen: dict[str, FaceAttributes] = {}
-        broken: dict[str, str] = {}
-        for name in dict.fromkeys(name for names in asked.values() for name in names):
+        requested = {vital: names for vital, names in self.weights.items() if vital in vitals}
+        outputs: dict[str, FaceAttributes] = {}
+        errors: dict[str, str] = {}
+        for name in dict.fromkeys(name for names in requested.values() for name in names):
             try:
-                seen[name] = _SPECS[name].look(portraits, self.networks[name])
-            except OutOfMemory as why:
-                broken[name] = str(why)
-        failed = {vital: broken[name] for vital, names in asked.items() for name in reversed(names) if name in broken}
-        told = {vital: names for vital, names in asked.items() if vital not in failed}
-        ages = [AGE[name].years(found) for name in told.get("age", ()) if (found := seen[name].ages) is not None]
+                outputs[name] = _SPECS[name].predict(portraits, self.networks[name])
+            except OutOfMemory as error:
+                errors[name] = str(error)
+        failed = {
+            vital: errors[name] for vital, names in requested.items() for name in reversed(names) if name in errors
+        }
+        used = {vital: names for vital, names in requested.items() if vital not in failed}
+        ages = [
+            AGE_CALIBRATIONS[name].years(raw) for name in used.get("age", ()) if (raw := outputs[name].ages) is not None
+        ]
         return CalibratedAttributes(
             ages[0] if ages else None,
-            _fused({name: seen[name].log_odds for name in told.get("gender", ())}),
-            next((seen[name].body_mass for name in told.get("bmi", ())), None),
-            told,
+            _fuse({name: outputs[name].log_odds for name in used.get("gender", ())}),
+            next((outputs[name].body_mass for name in used.get("bmi", ())), None),
+            used,
             failed,
         )
 
 
-def _fused(log_odds: dict[str, Floats | None]) -> Floats | None:
+def _fuse(log_odds: dict[str, NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
+    """Return the calibrated log-odds (n,) of male, a weighted sum over the models; None without models."""
     if not log_odds:
         return None
-    *weights, constant = GENDER[tuple(log_odds)]
-    answers = [answer for answer in log_odds.values() if answer is not None]
-    return np.asarray(np.stack(answers, axis=1) @ np.array(weights) + constant, np.float32)
+    *weights, constant = GENDER_CALIBRATIONS[tuple(log_odds)]
+    outputs = [output for output in log_odds.values() if output is not None]
+    return np.asarray(np.stack(outputs, axis=1) @ np.array(weights) + constant, np.float32)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lab.bench.vision import portrait_at
 from lab.train.bmi.people import Face
 from workers.face.mesh import FaceFinder
-from workers.vision.alignment import square
+from workers.vision.alignment import crop_square
 
 Picture = NDArray[np.uint8]
 
@@ -36,7 +36,7 @@ def crops(faces: Iterable[Face], side: int, around: float, cache: Path) -> Itera
             kept = cache / f"{digest}-{side}-{around:g}.npy"
             portrait = None if kept.is_file() else portrait_at(finder, face.picture)
             if portrait is not None:
-                np.save(kept, square(portrait, around, side))
+                np.save(kept, crop_square(portrait, around, side))
             yield face, kept if kept.is_file() else None
 
 

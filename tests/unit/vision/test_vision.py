@@ -17,12 +17,12 @@ from workers.face.portraits import Portrait, measure_frontality
 from workers.face.tracker import FaceTrack
 from workers.models.manifest import MODELS, ModelState, look_up
 from workers.vision.age_gender.age import age, interval
-from workers.vision.age_gender.agegender_predictor import looks
-from workers.vision.age_gender.attribute_calibration import AGE, GENDER, AgeCalibration
+from workers.vision.age_gender.agegender_predictor import predict
+from workers.vision.age_gender.attribute_calibration import AGE_CALIBRATIONS, GENDER_CALIBRATIONS, AgeCalibration
 from workers.vision.age_gender.gender import MIN_PROBABILITY, gender
 from workers.vision.alignment import chips, similarity
 from workers.vision.attribute_models import VisionModels, VisionOptions
-from workers.vision.pipeline import best, measure_vision
+from workers.vision.pipeline import measure_vision, select_portraits
 
 VISION = {name for name, spec in VITALS.items() if spec.branch is Branch.VISION}
 FACES = Path(__file__).parents[4] / "shared" / "data" / "faces"
@@ -129,7 +129,7 @@ def test_altered_weights_are_not_loaded(tmp_path: Path) -> None:
     assert entry.open_licence
 
 
-CALIBRATION = AGE["agegender"]
+CALIBRATION = AGE_CALIBRATIONS["agegender"]
 
 
 def test_the_age_is_the_portraits_median_or_the_original_s_maximum() -> None:
@@ -138,14 +138,14 @@ def test_the_age_is_the_portraits_median_or_the_original_s_maximum() -> None:
     assert age(ages, "max", CALIBRATION, METHOD).value == 60
 
 
-@pytest.mark.parametrize("calibration", AGE.values(), ids=AGE)
+@pytest.mark.parametrize("calibration", AGE_CALIBRATIONS.values(), ids=AGE_CALIBRATIONS)
 def test_the_interval_holds_its_estimate_and_no_negative_age(calibration: AgeCalibration) -> None:
     for years in np.linspace(0.25, 80, 200):
         low, high = interval(float(years), calibration)
         assert 0 <= low <= years <= high
 
 
-@pytest.mark.parametrize("calibration", AGE.values(), ids=AGE)
+@pytest.mark.parametrize("calibration", AGE_CALIBRATIONS.values(), ids=AGE_CALIBRATIONS)
 def test_who_looks_older_is_never_read_younger(calibration: AgeCalibration) -> None:
     years = calibration.years(np.linspace(-10, 120, 500).astype(np.float32))
     assert years.min() >= 0
@@ -170,7 +170,7 @@ def test_without_agegendernet_the_packages_models_answer(portrait: Portrait, mod
     assert vitals["gender"].method is not None
     assert vitals["gender"].method.models == ["gender.dlib"]
     assert vitals["age"].status is VitalStatus.UNAVAILABLE
-    assert ("gender.dlib",) in GENDER
+    assert ("gender.dlib",) in GENDER_CALIBRATIONS
 
 
 def test_agegendernet_reads_each_portrait_about_alike_however_many_there_are(
@@ -178,8 +178,8 @@ def test_agegendernet_reads_each_portrait_about_alike_however_many_there_are(
 ) -> None:
     if "agegender" not in models.networks:
         pytest.skip("AgeGenderNet is not in this environment (facevitals models fetch agegender)")
-    alone = looks([portrait], models.networks["agegender"])
-    nine = looks([portrait] * 9, models.networks["agegender"])
+    alone = predict([portrait], models.networks["agegender"])
+    nine = predict([portrait] * 9, models.networks["agegender"])
     assert nine.shape == (9, 2)
     assert nine[:, 0].mean() == pytest.approx(alone[0, 0], abs=1.0)
     assert np.all(nine[:, 1] < 0)
@@ -187,8 +187,8 @@ def test_agegendernet_reads_each_portrait_about_alike_however_many_there_are(
 
 def test_turned_and_blurred_portraits_are_left_out_beside_good_ones(portrait: Portrait) -> None:
     blurred = replace(portrait, quality=0.2 * portrait.quality)
-    assert best([blurred, portrait, portrait]) == (portrait, portrait)
-    assert best([blurred]) == (blurred,)
+    assert select_portraits([blurred, portrait, portrait]) == (portrait, portrait)
+    assert select_portraits([blurred]) == (blurred,)
 
 
 def test_chips_do_not_depend_on_how_large_or_tilted_the_face_is(portrait: Portrait) -> None:
@@ -235,17 +235,20 @@ def test_labelled_faces_are_read_as_well_as_the_documentation_says(tmp_path: Pat
     (tmp_path / "labels.json").write_text(json.dumps(labels[::3]))
     faces, missed = answers(tmp_path)
     assert missed <= 3
-    model = next(name for name in AGE if name in faces.ages)
-    years = AGE[model].years(faces.ages[model].astype(np.float32)).astype(np.float64)
+    model = next(name for name in AGE_CALIBRATIONS if name in faces.ages)
+    years = AGE_CALIBRATIONS[model].years(faces.ages[model].astype(np.float32)).astype(np.float64)
     assert float(faces.truth.off_band(years).mean()) < (3.5 if model == "agegender" else 8)
-    models = next(names for names in GENDER if all(name in faces.log_odds for name in names))
-    *weights, constant = GENDER[models]
+    models = next(names for names in GENDER_CALIBRATIONS if all(name in faces.log_odds for name in names))
+    *weights, constant = GENDER_CALIBRATIONS[models]
     log_odds = np.stack([faces.log_odds[name] for name in models], axis=1) @ np.array(weights) + constant
     assert float(((log_odds > 0) == faces.truth.male).mean()) > 0.85
     held = [
         low <= high_ and low_ <= high
         for (low, high), low_, high_ in zip(
-            (interval(float(own), AGE[model]) for own in years), faces.truth.low, faces.truth.high, strict=True
+            (interval(float(own), AGE_CALIBRATIONS[model]) for own in years),
+            faces.truth.low,
+            faces.truth.high,
+            strict=True,
         )
     ]
     assert np.mean(held) > 0.85

@@ -1,7 +1,7 @@
-"""What the networks' answers mean: constants fitted by `python -m lab.bench.vision ../shared/data/faces`.
+"""Calibration of the networks' outputs: constants fitted by `python -m lab.bench.vision ../shared/data/faces`.
 
-All of it rests on 262 portraits (FairFace, CC-BY-4.0; 173 of adults) and is checked by cross-validation on the same;
-`docs/models` has the tables.
+They are fitted to 262 portraits (FairFace, CC-BY-4.0; 173 of adults), and evaluated by cross-validation on the same
+portraits; see `docs/models`.
 """
 
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-#: Offset and slope.
+#: Offset and slope of a straight line.
 Line = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class AgeCalibration:
-    """How a network's years become a person's.
+    """Map from a network's age to a calibrated age, with its error.
 
-    `curve` are knots (years of the network, years of the person) with straight lines between; level beyond the last,
-    because what the network says of the old no longer tells their ages apart; `low` and `high`
-    are offset and slope, over the person's years, of the 5 % and 95 % quantiles of the truth; `mae` what they miss the
-    middle of the age band by (173 adults, held out). `unmeasured` says what the figures rest on where it is not those
-    portraits: the vital is `experimental` then.
+    curve       knots (network's years, calibrated years), linear in between and constant beyond the last: the networks
+                do not separate the ages of old people
+    low, high   lines over the calibrated years: the 5 % and 95 % quantiles of the true age
+    mae         mean absolute error to the middle of the age band in years (173 adults, held out)
+    unmeasured  the source of the figures where it is not those portraits; the vital is then `experimental`
     """
 
     curve: tuple[tuple[float, float], ...]
@@ -32,22 +32,22 @@ class AgeCalibration:
     unmeasured: str = ""
 
     def years(self, ages: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The person's years (n,) for the network's (n,)."""
+        """Return the calibrated ages (n,) for the network's `ages` (n,), in years."""
         x, y = (np.array(column) for column in zip(*self.curve, strict=True))
         before = np.maximum(x[0] - ages, 0.0) * ((y[1] - y[0]) / (x[1] - x[0]))
         return np.asarray(np.maximum(np.interp(ages, x, y) - before, 0.0), np.float32)
 
 
-#: Its weights can't be had where this was measured. On the set that it was trained on its authors state 4.65 years and
-#: 97.4 % (methods page); the interval is that of a normal error twice as large, a margin of ours for other faces.
+#: DeepFace's weights were not available for measurements. Its authors report 4.65 years and 97.4 % on their own data
+#: (methods page). The interval is that of a normal error twice as large, as a margin for other faces.
 DEEPFACE_NOTE: Final = (
     "DeepFace's models are not measured here: the error behind this is their authors', on their own data; the interval "
     "is that of twice that error."
 )
 
-#: By model; the first that is installed answers. Adults count more than minors in the fit (1 to 0.3): they are whom
-#: this is used by; minors read too old.
-AGE: Final = {
+#: Calibrations of age by model, in order of preference. Adults have a weight of 1 in the fit and minors 0.3, because
+#: most users are adults; the ages of minors are overestimated.
+AGE_CALIBRATIONS: Final = {
     "deepface.age": AgeCalibration(
         curve=((0.0, 0.0), (100.0, 100.0)), low=(-19.2, 1.0), high=(19.2, 1.0), mae=4.65, unmeasured=DEEPFACE_NOTE
     ),
@@ -65,12 +65,12 @@ AGE: Final = {
     ),
 }
 
-#: Genders of models that were not fitted, and what to say of them.
+#: Models for gender that were not fitted, with a note for the user.
 UNFITTED_GENDER: Final[dict[tuple[str, ...], str]] = {("deepface.gender",): DEEPFACE_NOTE}
 
-#: Weights of each model's log-odds of male, then the constant, by the models that are installed; fitted to adults by
-#: logistic regression, so that the sum is the logarithm of calibrated odds.
-GENDER: Final[dict[tuple[str, ...], tuple[float, ...]]] = {
+#: Calibrations of gender by set of models, in order of preference: a weight for each model's log-odds of male, then a
+#: constant. Fitted to adults by logistic regression, so that the weighted sum is the calibrated log-odds.
+GENDER_CALIBRATIONS: Final[dict[tuple[str, ...], tuple[float, ...]]] = {
     ("deepface.gender",): (1.0, 0.0),
     ("agegender", "gender.dlib"): (0.48, 0.671, -1.59),
     ("agegender",): (1.098, -1.525),
