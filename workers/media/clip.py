@@ -9,36 +9,40 @@ import hashlib
 import itertools
 import os
 import queue
-import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import av
 import av.error
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from shared.schemas import ClipFacts, ErrorCode
-from shared.vitals import LONGEST_CLIP_S, SHORTEST_CLIP_S
+from shared.vitals import SHORTEST_CLIP_S
 from workers.branch.result import ClipRejected
-from workers.media.cpu_budget import BudgetedFile, CpuBudget
-from workers.media.mp4_index import IndexRejected, check_index
+from workers.media.container import (
+    ADVICE,
+    CODECS,
+    ClipBudget,
+    check_size,
+    open_container,
+    open_file,
+    select_video_stream,
+    sniff,
+)
+from workers.media.cpu_budget import CpuBudget
 
-CODECS: Final = {"h264": "h264", "hevc": "hevc", "vp8": "vp8", "vp9": "vp9", "av1": "av1", "libdav1d": "av1"}
+__all__ = ["MAX_FPS", "Clip", "ClipBudget", "Frame", "open_clip"]
 
-_ADVICE: Final = "Record it again as MP4 (H.264) or WebM (VP8, VP9 or AV1)."
-#: Largest ratio of the sides. Panoramas have 4; a longer strip has no height left after scaling for the face detector.
-_MAX_ASPECT_RATIO: Final = 16
 #: Memory for frames that are decoded ahead of their consumer.
 _QUEUE_BYTES: Final = 32_000_000
 #: Largest frame rate: frames that follow another sooner than this rate allows are dropped. No vital needs more than 30
@@ -48,15 +52,6 @@ MAX_FPS: Final = 120
 #: between two frames at 120 a second become 8. Cameras jitter by some tenths of a millisecond.
 _MIN_INTERVAL_S: Final = 1 / MAX_FPS - 1.1e-3
 
-#: FFmpeg's options for opening a clip. FFmpeg decodes the first frames to detect their format, so the decoders are
-#: limited here, and the frame size by `max_pixels`. A webcam's clip has two tracks. FFmpeg keeps all packets that it
-#: reads meanwhile, 430 bytes for one of a single byte, and must not read on to estimate a frame rate that is not used.
-_OPEN_OPTIONS: Final = {
-    "codec_whitelist": "h264,hevc,vp8,vp9,av1,libdav1d",
-    "max_streams": "16",
-    "probesize": "100000",
-    "fpsprobesize": "0",
-}
 #: Seconds between two checks of the stop flag while the queue is full.
 _PUT_TIMEOUT_S: Final = 0.1
 
@@ -77,24 +72,6 @@ class Frame:
     is_keyframe: bool = False
 
 
-@dataclass(frozen=True)
-class ClipBudget:
-    """Limits on decoding one clip; a clip that exceeds one is rejected.
-
-    pixels      Width times height of a frame
-    frames      Number of decoded frames, dropped ones included
-    duration_s  Presentation time of the last frame in seconds
-    bytes       Size of the file
-    cpu_s       Processor time of decoding in seconds, without that of the consumer
-    """
-
-    pixels: int = 3840 * 2160
-    frames: int = 120 * 60 + 60
-    duration_s: float = LONGEST_CLIP_S
-    bytes: int = 200_000_000
-    cpu_s: float = 30.0
-
-
 @contextmanager
 def open_clip(path: Path, budget: ClipBudget | None = None) -> Iterator["Clip"]:
     """Open the clip at `path`; without a `budget`, the limits are `ClipBudget`'s defaults.
@@ -104,7 +81,7 @@ def open_clip(path: Path, budget: ClipBudget | None = None) -> Iterator["Clip"]:
         OSError: The file can't be read. `Clip.frames` raises it as well.
     """
     budget = budget or ClipBudget()
-    with FileIO(path, opener=_open_file) as file:
+    with FileIO(path, opener=open_file) as file:
         size = os.fstat(file.fileno()).st_size
         if size > budget.bytes:
             raise ClipRejected(
@@ -113,13 +90,13 @@ def open_clip(path: Path, budget: ClipBudget | None = None) -> Iterator["Clip"]:
             )
         cpu = CpuBudget(budget.cpu_s)
         with cpu:
-            demuxer, name = _sniff(file.read(4096))
+            demuxer, name = sniff(file.read(4096))
             file.seek(0)
-            container = _open_container(path, file, demuxer, name, budget, cpu)
+            container = open_container(path, file, demuxer, name, budget, cpu)
         clip = None
         try:
             with cpu:
-                stream = _video_stream(container, budget)
+                stream = select_video_stream(container, budget)
             clip = Clip(file, container, stream, name, budget, cpu)
             yield clip
         finally:
@@ -129,88 +106,10 @@ def open_clip(path: Path, budget: ClipBudget | None = None) -> Iterator["Clip"]:
                 clip.close()
 
 
-def _open_file(path: str, flags: int) -> int:
-    """Opener for `FileIO` that accepts regular files alone: opening a pipe would block until it has a writer."""
-    if not stat.S_ISREG(Path(path).stat().st_mode):
-        msg = "is not a regular file"
-        raise OSError(msg)
-    return os.open(path, flags)
-
-
-def _open_container(  # noqa: PLR0917  (private, with one caller)
-    path: Path, file: FileIO, demuxer: str, name: str, budget: ClipBudget, cpu: CpuBudget
-) -> InputContainer:
-    try:
-        if demuxer == "mov":
-            check_index(path)
-    except IndexRejected as error:
-        raise ClipRejected(
-            ErrorCode.CLIP_TOO_LARGE, f"The file starts like {name} but is no recording. {error}. {_ADVICE}"
-        ) from error
-    try:
-        # No FFmpeg time-out, which would count wall time: `cpu` is checked at each read instead.
-        return av.open(
-            BudgetedFile(file, cpu),
-            "r",
-            format=demuxer,
-            options={**_OPEN_OPTIONS, "max_pixels": str(budget.pixels)},
-            metadata_errors="ignore",
-        )
-    except (av.error.FFmpegError, ValueError) as error:
-        raise ClipRejected(
-            ErrorCode.CLIP_UNDECODABLE,
-            f"The file starts like {name} but can't be read: it may be cut off. {_ADVICE}",
-        ) from error
-
-
-def _sniff(head: bytes) -> tuple[str, str]:
-    """Return the demuxer's name and the container's, by the first bytes of the file.
-
-    Raises:
-        ClipRejected: The file is neither MP4 nor Matroska.
-    """
-    if head[4:8] == b"ftyp":
-        return "mov", "mov" if head[8:12] == b"qt  " else "mp4"
-    if head[:4] == b"\x1a\x45\xdf\xa3":
-        return "matroska", "webm" if b"webm" in head[:64] else "matroska"
-    raise ClipRejected(
-        ErrorCode.CONTAINER_NOT_ALLOWED, f"The file is neither MP4 nor WebM by its first bytes. {_ADVICE}"
-    )
-
-
-def _video_stream(container: InputContainer, budget: ClipBudget) -> VideoStream:
-    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
-    if not streams:
-        raise ClipRejected(ErrorCode.NO_VIDEO, "The file holds no video track. Allow the camera and record again.")
-    stream = streams[0]
-    context: Any = stream.codec_context  # None where FFmpeg has no decoder
-    if context is None or context.name not in CODECS:
-        codec = "unknown" if context is None else context.name
-        raise ClipRejected(ErrorCode.CODEC_NOT_ALLOWED, f"The video's codec ({codec}) is not accepted. {_ADVICE}")
-    _check_size(context.width, context.height, budget)
-    context.options = {"max_pixels": str(budget.pixels)}
-    # Decoding already has a thread of its own; more of them would take the core on which the face is tracked.
-    context.thread_count = 1
-    return stream
-
-
-def _check_size(width: int, height: int, budget: ClipBudget) -> None:
-    if width * height > budget.pixels:
-        raise ClipRejected(
-            ErrorCode.CLIP_TOO_LARGE,
-            f"The picture has {width}x{height} pixels; at most {budget.pixels / 1e6:.1f} million are decoded. "
-            "Record at 640x480 or 1280x720.",
-        )
-    if max(width, height) > _MAX_ASPECT_RATIO * min(width, height) > 0:
-        raise ClipRejected(
-            ErrorCode.CLIP_UNDECODABLE, f"The picture is a strip of {width}x{height} pixels, which no camera records."
-        )
-
-
 class Clip:
     """An open clip. Read `frames()` once and in order; `facts` are available afterwards. Made by `open_clip`."""
 
-    def __init__(  # noqa: PLR0917  (private, with one caller)
+    def __init__(  # noqa: PLR0917  (`open_clip` is the one caller)
         self,
         file: FileIO,
         container: InputContainer,
@@ -335,7 +234,7 @@ class Clip:
                         f"The clip is longer than {self._budget.duration_s:.0f} s. 15 s are enough; at most "
                         f"{self._budget.duration_s:.0f} s are read.",
                     )
-                _check_size(picture.width, picture.height, self._budget)
+                check_size(picture.width, picture.height, self._budget)
                 size = size or (picture.width, picture.height)
                 rgb = _upright(picture, size)
                 last_s = time_s
@@ -369,7 +268,7 @@ class Clip:
     def _build_facts(self, count: int, span_s: float, size: tuple[int, int]) -> ClipFacts:
         if count == 0:
             raise ClipRejected(
-                ErrorCode.CLIP_UNDECODABLE, f"Not one picture of the clip could be decoded: it is damaged. {_ADVICE}"
+                ErrorCode.CLIP_UNDECODABLE, f"Not one picture of the clip could be decoded: it is damaged. {ADVICE}"
             )
         # n frames span n - 1 intervals; the last frame is shown for about one more.
         duration_s = span_s * count / (count - 1) if count > 1 else 0.0
