@@ -56,8 +56,8 @@ class FaceFinder:
             static_image_mode=False, max_num_faces=1, refine_landmarks=True, min_detection_confidence=0.5
         )
         self._detector = solutions.face_detection.FaceDetection(model_selection=0, min_detection_confidence=0.5)
-        # The detector above and the mesh's own have a range of two metres. This one has five: it tells "too far away"
-        # from "no face" where there is no mesh.
+        # The detector above and the mesh's own have a range of two metres. This one has five: it separates "too far
+        # away" from "no face" where there is no mesh.
         self._far = solutions.face_detection.FaceDetection(model_selection=1, min_detection_confidence=0.5)
         self._used = False
 

@@ -1,6 +1,6 @@
 """The check `obstruction`: whether a hand, a mask, a phone, a scarf or hair covers the face.
 
-MediaPipe draws its mesh over all of them as if they were a face. So a network of this project looks at the flattened
+MediaPipe draws its mesh over all of them as if they were a face. So a network of this project takes the flattened
 face (`workers.face.occlusion_input`) and outputs the probability of an occlusion for each cell of a grid. The covered
 part of a region is the mean over its cells. Faces with glasses, beards and dark skin are among its uncovered training
 examples.

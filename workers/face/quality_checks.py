@@ -86,8 +86,8 @@ def check_track(track: CheckedTrack) -> dict[str, Check]:
 
 def check_face(track: CheckedTrack) -> Check:
     """Check for one face, detected throughout the clip and large enough."""
-    seen = track.faces > 0
-    part = float(np.mean(seen)) if seen.size else 0.0
+    has_face = track.faces > 0
+    part = float(np.mean(has_face)) if has_face.size else 0.0
     if part == 0.0 and track.distant:
         return _fail(
             0.0, Reason.FACE_TOO_SMALL, "The face is too far away. Move closer: it should fill a third of the height."
@@ -96,8 +96,8 @@ def check_face(track: CheckedTrack) -> Check:
         return _fail(
             0.0, Reason.NO_FACE, "No face was seen. Sit facing the camera, with the whole face in the picture."
         )
-    second = float(np.mean(track.faces[seen] > 1))
-    height_px = float(np.median(np.ptp(track.landmarks[seen][:, :, 1], axis=1)))
+    second = float(np.mean(track.faces[has_face] > 1))
+    height_px = float(np.median(np.ptp(track.landmarks[has_face][:, :, 1], axis=1)))
     height = height_px / track.size[1]
     crowd = "More than one face was seen. Only one person may be in the picture."
     lost = f"The face was seen in {part:.0%} of the clip. Stay in the picture, facing the camera."
@@ -120,10 +120,10 @@ def check_face(track: CheckedTrack) -> Check:
 
 def check_lighting(track: CheckedTrack) -> Check:
     """Check for enough light on the face, and constant light."""
-    seen = track.faces > 0
-    if not seen.any():
+    has_face = track.faces > 0
+    if not has_face.any():
         return Check(status=CheckStatus.UNKNOWN, detail="The light on the face can't be judged without a face.")
-    level = _level(track.crops[seen])
+    level = _level(track.crops[has_face])
     change = max(_change(track.times_s, track.regions[:, 0, 1]), _change(track.times_s, track.background[:, 1]))
     dark = "The face is too dark. Turn on a light in front of you, or turn towards a window."
     unsteady = f"The light changes by {change:.0%} during the clip. Avoid screens, clouds and automatic exposure."

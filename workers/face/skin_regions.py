@@ -186,7 +186,7 @@ def _square(rgb: NDArray[np.uint8], corner: NDArray[np.float64], side: int, n_oc
 
 
 def _inside(size: tuple[int, int], corner: NDArray[np.float64], side: int, n_octaves: int) -> NDArray[np.float32]:
-    """Return a mask (side, side): 1 where the square lies in the frame of `size` (w, h), 0 beyond."""
+    """Return a mask (side, side): 1 where the square is inside the frame of `size` (w, h), 0 beyond."""
     centres = (np.arange(side) + 0.5) * (1 << n_octaves) - 0.5
     x, y = corner[0] + centres, corner[1] + centres
     within = ((y >= 0) & (y <= size[1] - 1))[:, None] & ((x >= 0) & (x <= size[0] - 1))[None, :]

@@ -95,9 +95,9 @@ def _box(file: BinaryIO, at: int, end: int) -> tuple[bytes, int, int]:
 
 
 def _count(content: bytes, declared: _Declared) -> None:
-    for found in _TABLES.finditer(content):
-        name, at = found.group(), found.end()
-        if content[found.start() - 4 : found.start()] == b"\0\0\0\1":
+    for match in _TABLES.finditer(content):
+        name, at = match.group(), match.end()
+        if content[match.start() - 4 : match.start()] == b"\0\0\0\1":
             at += 8  # a size in 64 bits precedes the content
         if name == b"cmov":
             raise IndexRejected("Its index is compressed")

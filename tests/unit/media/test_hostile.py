@@ -1,4 +1,4 @@
-"""Files made to break the decoder end with a reason, at a bounded cost; `make test-hostile` tries 3,000 of them."""
+"""Malicious files are rejected with a reason and at a bounded cost; `make test-hostile` tries 3,000 of them."""
 
 import ctypes
 import time
@@ -58,7 +58,7 @@ def test_mutated_clips_end_with_a_reason(try_out: Try, clip: bytes) -> None:
 
 def test_bombs_in_metadata_and_packets_end_with_a_reason(try_out: Try) -> None:
     for name, content in chain(table_bombs(), mp4_bombs(), webm_bombs(), packet_bombs()):
-        # Bounded by the budget of decoding time alone; the whole corpus has them.
+        # Limited by the decoding budget only; the whole corpus contains them.
         if not name.startswith(("300000-packets", "blocks-packed-by-zlib")):
             assert_well(name, try_out(content))
 
@@ -73,7 +73,7 @@ def test_a_bomb_of_8192_pixels_square_takes_neither_a_second_nor_150_megabytes(t
 
 
 @pytest.mark.parametrize("count", [2_000_001, 50_000_000, 170_000_000])
-def test_an_index_of_samples_that_are_not_there_is_not_believed(try_out: Try, count: int) -> None:
+def test_an_index_with_too_many_declared_samples_is_rejected(try_out: Try, count: int) -> None:
     """579 bytes took 1.8 GB."""
     tables = full(b"stts", u32(1, count, 1)) + full(b"ctts", u32(1, count, 1)) + full(b"stsc", u32(1, 1, count, 1))
     content = movie(track(tables=tables + full(b"stco", u32(1, 24)) + full(b"stsz", u32(1, count))))
@@ -83,7 +83,7 @@ def test_an_index_of_samples_that_are_not_there_is_not_believed(try_out: Try, co
     assert ending.peak_mb < 100
 
 
-def test_samples_hidden_in_an_unknown_box_of_a_lying_size_are_found(tmp_path: Path) -> None:
+def test_samples_in_an_unknown_box_with_a_wrong_size_are_found(tmp_path: Path) -> None:
     hidden = box(b"udta", box(b"what", full(b"stsz", u32(100, 5_000_000)), size=0x7FFFFFFF))
     path = tmp_path / "clip"
     path.write_bytes(movie(track(), extra=hidden))
@@ -92,7 +92,7 @@ def test_samples_hidden_in_an_unknown_box_of_a_lying_size_are_found(tmp_path: Pa
 
 
 def test_samples_behind_a_size_of_64_bits_are_found(tmp_path: Path) -> None:
-    """Two of 217,000 mutated files reached 536 and 1304 MB so."""
+    """Two of 217,000 mutated files took 536 and 1304 MB this way."""
     path = tmp_path / "clip"
     run = box(b"trun", u32(0, 40), u32(0, 30_000_000), size=1)
     path.write_bytes(movie(track()) + box(b"moof", box(b"traf", run)))
@@ -100,7 +100,7 @@ def test_samples_behind_a_size_of_64_bits_are_found(tmp_path: Path) -> None:
         check_index(path)
 
 
-def test_words_in_a_comment_are_no_samples(tmp_path: Path) -> None:
+def test_box_names_in_a_comment_are_no_samples(tmp_path: Path) -> None:
     path = tmp_path / "clip"
     path.write_bytes(
         movie(track(), extra=box(b"udta", box(b"\xa9cmt", b"A trunk was truncated: elsewhere, stszerosome")))
@@ -114,13 +114,13 @@ def test_media_data_is_not_searched_for_an_index(clip: bytes, try_out: Try) -> N
     assert try_out(clip + box(b"free", words)).how == "clip_too_large"
 
 
-def test_uncompressed_sound_of_half_a_minute_is_accepted(tmp_path: Path) -> None:
+def test_half_a_minute_of_uncompressed_audio_is_accepted(tmp_path: Path) -> None:
     path = tmp_path / "clip"
     path.write_bytes(encoded("mov", "libx264", frames=900, encoding={"preset": "ultrafast"}, sound="pcm_s16le"))
     check_index(path)
 
 
-def test_packets_of_which_no_picture_comes_stop_at_the_budget(tmp_path: Path) -> None:
+def test_packets_without_frames_stop_at_the_budget(tmp_path: Path) -> None:
     from workers.branch.result import ClipRejected
     from workers.media.clip import ClipBudget, open_clip
 
@@ -137,7 +137,7 @@ def test_packets_kept_while_a_clip_is_opened_are_bounded(try_out: Try) -> None:
     assert try_out(webm(cluster(0, [(0, b"\x00")] * 60_000))).peak_mb < 60
 
 
-def test_pictures_at_one_and_the_same_time_count_too(tmp_path: Path) -> None:
+def test_frames_with_equal_times_count_as_well(tmp_path: Path) -> None:
     from workers.branch.result import ClipRejected
     from workers.media.clip import ClipBudget, open_clip
 
@@ -148,7 +148,7 @@ def test_pictures_at_one_and_the_same_time_count_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(4096, 2), (2, 4096)])
-def test_a_strip_is_refused_before_the_face_detector_stumbles_over_it(try_out: Try, size: tuple[int, int]) -> None:
+def test_a_strip_is_rejected_before_face_detection(try_out: Try, size: tuple[int, int]) -> None:
     ending = try_out(encoded("mp4", "libx264", size=size, encoding={"preset": "ultrafast"}))
     assert ending.how == "clip_undecodable"
     assert "strip" in ending.detail
@@ -163,7 +163,7 @@ def _hang(path: Path) -> int:
     return 1
 
 
-def test_the_trial_notices_crashes_and_hangs_and_goes_on(tmp_path: Path) -> None:
+def test_the_trial_detects_crashes_and_hangs_and_continues(tmp_path: Path) -> None:
     path = tmp_path / "clip"
     for read, content, how in ((_segfault, b"crash", "crashed SIGSEGV"), (_hang, b"hang", "hung")):
         prober = Prober(read, hung_s=2.0)

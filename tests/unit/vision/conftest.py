@@ -1,4 +1,4 @@
-"""A face to look at."""
+"""Fixtures with a face."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from workers.face.portraits import Portrait, portrait_from_frame
 
 @pytest.fixture(scope="session")
 def portrait() -> Portrait:
-    """Of Eileen Collins, as scikit-image ships it."""
+    """A portrait of Eileen Collins, from scikit-image."""
     rgb = np.asarray(data.astronaut(), np.uint8)  # type: ignore[no-untyped-call]
     finder = FaceFinder()
     mesh = finder.mesh(rgb)

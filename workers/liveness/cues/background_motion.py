@@ -68,8 +68,8 @@ def measure_background_motion(thumbnails: Thumbnails) -> BackgroundMotion | None
     background_moves_with_face = []
     for first, second in _pairs(middles, height):
         pair = _Pair(images[first], images[second], thumbnails.meshes[first], thumbnails.meshes[second], height)
-        own = pair.ratio(pair.face)
-        beside = pair.beside() if own is not None and own > _MIN_FACE_RATIO else None
+        face_ratio = pair.ratio(pair.face)
+        beside = pair.beside() if face_ratio is not None and face_ratio > _MIN_FACE_RATIO else None
         if beside is not None:
             background_moves_with_face.append(beside)
     enough = len(background_moves_with_face) >= _MIN_PAIRS
@@ -87,11 +87,11 @@ def _self_motion(images: list[NDArray[np.float32]], middle: NDArray[np.float64],
         return _BOUND
     levels = np.array([image[face] for image in images])
     levels -= levels.mean(axis=1, keepdims=True)
-    usual = np.median(levels, axis=0)
-    contrast = max(float(usual.std()), 1e-6)
+    median_face = np.median(levels, axis=0)
+    contrast = max(float(median_face.std()), 1e-6)
     # A change of the light is a gain.
-    gain = levels @ usual / max(float(usual @ usual), 1e-6)
-    change = float(np.median((levels - gain[:, None] * usual).std(axis=1))) / contrast
+    gain = levels @ median_face / max(float(median_face @ median_face), 1e-6)
+    change = float(np.median((levels - gain[:, None] * median_face).std(axis=1))) / contrast
     noise = float(np.median(np.diff(levels, axis=0).std(axis=1))) / np.sqrt(2) / contrast
     return float(max(change / max(noise, 1e-6), change / _CHANGE))
 
@@ -172,8 +172,8 @@ class _Pair:
         distant = self.ratio(self._far)
         if distant is not None and distant > 0:
             return None
-        found = [value for side in self._sides if (value := self.ratio(side)) is not None]
-        return float(np.mean(found)) if found else None
+        ratios = [value for side in self._sides if (value := self.ratio(side)) is not None]
+        return float(np.mean(ratios)) if ratios else None
 
 
 def _affine(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float64]:

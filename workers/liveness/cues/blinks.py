@@ -42,33 +42,33 @@ def count_blinks(eyes: Eyes) -> int | None:
 
 def openness(eyes: Eyes) -> NDArray[np.float64]:
     """Return the similarity (n,) of both eyes to their median over the clip: normalised correlation in [-1, 1]."""
-    usual = np.median(eyes.patches, axis=0).astype(np.uint8)
-    core = usual[:, _SEARCH_PX:-_SEARCH_PX, _SEARCH_PX:-_SEARCH_PX]
-    found = np.empty(eyes.patches.shape[:2])
+    open_eye = np.median(eyes.patches, axis=0).astype(np.uint8)
+    core = open_eye[:, _SEARCH_PX:-_SEARCH_PX, _SEARCH_PX:-_SEARCH_PX]
+    similarity = np.empty(eyes.patches.shape[:2])
     for eye in range(2):
         template = np.ascontiguousarray(core[eye])
         for index, patch in enumerate(eyes.patches[:, eye]):
-            found[index, eye] = cv2.matchTemplate(patch, template, cv2.TM_CCOEFF_NORMED).max()
-    return np.asarray(np.nan_to_num(found).mean(axis=1), np.float64)
+            similarity[index, eye] = cv2.matchTemplate(patch, template, cv2.TM_CCOEFF_NORMED).max()
+    return np.asarray(np.nan_to_num(similarity).mean(axis=1), np.float64)
 
 
 def count_dips(times_s: NDArray[np.float64], similarity: NDArray[np.float64], slow: NDArray[np.bool_]) -> int:
     """Return the number of dips in `similarity` (n,) with the duration of a blink, in frames that are `slow` (n,)."""
     step_s = float(np.median(np.diff(times_s)))
     window = max(3, 2 * round(_WINDOW_S / step_s / 2) + 1)
-    usual = _rolling_median(similarity, window)
-    loss = usual - similarity
+    open_eye = _rolling_median(similarity, window)
+    loss = open_eye - similarity
     spread = 1.4826 * float(np.median(np.abs(loss - np.median(loss))))
     depth = max(_MIN_LOSS, _SPREADS * spread)
     closed = loss > depth / 2
     edges = np.flatnonzero(np.diff(np.concatenate(([0], closed.astype(np.int8), [0]))))
-    found = 0
+    n_dips = 0
     for start, stop in zip(edges[::2], edges[1::2], strict=True):
         lasted_s = float(times_s[stop - 1] - times_s[start]) + step_s
-        found += bool(
+        n_dips += bool(
             _MIN_BLINK_S <= lasted_s <= _MAX_BLINK_S and loss[start:stop].max() >= depth and slow[start:stop].all()
         )
-    return found
+    return n_dips
 
 
 def _rolling_median(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:

@@ -246,12 +246,12 @@ def _gender(reply: dict[str, Any]) -> Literal["female", "male", "unknown"]:
 
 def _object(data: bytes, what: str) -> dict[str, Any]:
     try:
-        found = json.loads(data)
+        parsed = json.loads(data)
     except ValueError as error:
         raise NoAnswer(f"{what} is no JSON") from error
-    if not isinstance(found, dict):
+    if not isinstance(parsed, dict):
         raise NoAnswer(f"{what} is no JSON object")
-    return found
+    return parsed
 
 
 def _jpeg(rgb: NDArray[np.uint8]) -> bytes:

@@ -56,8 +56,8 @@ _TOP, _CHIN, _NASION, _LIP, _SUBNASAL = 10, 152, 168, 0, 2
 
 def body_mass_index(landmarks: NDArray[np.float32]) -> Vital:
     """Return the BMI by the `landmarks` (n, 478, 2) of n frames, NaN without a face. The vital is `experimental`."""
-    seen = landmarks[~np.isnan(landmarks[:, 0, 0])]
-    sampled = seen[:: max(1, len(seen) // _MAX_FRAMES)]
+    known = landmarks[~np.isnan(landmarks[:, 0, 0])]
+    sampled = known[:: max(1, len(known) // _MAX_FRAMES)]
     frontal = [mesh for mesh in sampled if measure_frontality(mesh) >= FRONTAL]
     if len(frontal) < _MIN_FRAMES:
         return Vital.without_value(
