@@ -1,4 +1,4 @@
-# One-word commands. `make run` and `make test` are all that a newcomer needs; each sets up what is missing.
+# One-word commands. New users need only `make run` and `make test`; each target sets up what is missing.
 SHELL := bash
 .DEFAULT_GOAL := help
 VENV := .venv
@@ -28,7 +28,7 @@ test-web: dev ## the page's types, format and component tests; a TypeScript clie
 	@[ -x web/openapi/node_modules/.bin/tsc ] || (cd web/openapi && npm ci --loglevel=error --no-progress)
 	@$(VENV)/bin/python -m pytest tests/service/test_docs.py -k typescript
 
-test-nginx: dev ## deploy/nginx on a real nginx, before a real gateway
+test-nginx: dev ## deploy/nginx on a real nginx, in front of a real gateway
 	@NGINX=$$(bash tools/nginx.sh) && export NGINX && $(VENV)/bin/python -m pytest tests/service/test_nginx.py $(ARGS)
 
 test-browser: ## the page in Chromium, against real workers (installs Chromium where it may)
@@ -38,34 +38,35 @@ test-browser: ## the page in Chromium, against real workers (installs Chromium w
 test-hostile: dev ## 3,000 hostile clips through the decoder; DURATION_S=3600 goes on with new ones for an hour, SEED=…
 	@$(VENV)/bin/python -m lab.hostile $(if $(DURATION_S),--seconds $(DURATION_S),--files 3000) --seed $(or $(SEED),1)
 
-test-chaos: dev ## jobs while workers, broker and gateway die and the disk fills; JOBS=500, SEED=…
+test-chaos: dev ## jobs while workers, broker and gateway are killed and the disk fills; JOBS=500, SEED=…
 	@$(VENV)/bin/python -m pytest tests/chaos --timeout 300 $(ARGS)
 	@$(FACEVITALS) bench chaos --jobs $(or $(JOBS),100) --seed $(or $(SEED),1)
 
-test-train: train-environment ## the training of the project's own networks, on tiny data
+test-train: train-environment ## training of the project's own networks, on tiny data
 	@$(VENV)/bin/python -m pytest tests/train --timeout 300 $(ARGS)
 
 train-environment: dev ## PyTorch, for `facevitals train …`; nothing else needs it
 	@$(VENV)/bin/python -m pip install --quiet "torch==2.13.0"
 	@$(VENV)/bin/python -m pip install --quiet --no-deps "torchvision==0.28.0"
 
-test-seed: seed-environment ## the original's models: DeepFace on its three engines, the BMI's ViT, with random weights
+test-seed: seed-environment ## the original's models: DeepFace on its three engines, the ViT for BMI, with random weights
 	@.venv-seed/bin/python -m pytest tests/seed --timeout 900 $(ARGS)
 
-seed-environment: ## .venv-seed: DeepFace, TensorFlow, PyTorch and torchvision beside everything else
+seed-environment: ## .venv-seed: everything, with DeepFace, TensorFlow, PyTorch and torchvision
 	@bash tools/seed.sh
 
-check: dev ## lint, format, types, architecture contracts
+check: dev ## lint, format, types, architecture contracts, words in the documentation
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/python tools/words.py --scope docs
 
 format: dev ## rewrite the code in the project's format
 	@$(VENV)/bin/ruff check --fix --exit-zero --quiet .
 	@$(VENV)/bin/ruff format .
 
-bench: default ## speed, load and accuracy, measured here and now; reports in bench-out/
+bench: default ## speed and load, measured on this machine; reports in bench-out/
 	@$(FACEVITALS) bench speed
 	@$(FACEVITALS) bench load
 
@@ -75,7 +76,7 @@ default:
 dev:
 	@bash tools/environment.sh dev
 
-lock: dev ## write the lock files anew from pyproject.toml (UPGRADE=1 takes newer releases)
+lock: dev ## write the lock files again from pyproject.toml (UPGRADE=1 takes newer releases)
 	@bash tools/lock.sh
 
 clean: ## remove what the targets above made

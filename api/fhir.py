@@ -46,7 +46,7 @@ def bundle(document: JobDocument) -> dict[str, Any]:
     entries = []
     for name, code in CODES.items():
         number = uuid.uuid5(_NAMESPACE, f"{document.id} {name}")
-        resource = _observation(document, code, document.vitals[name], str(number))
+        resource = _observation(document, code, document.vitals.by_name()[name], str(number))
         entries.append({"fullUrl": f"urn:uuid:{number}", "resource": resource})
     return {
         "resourceType": "Bundle",

@@ -22,7 +22,7 @@ from api.problems import OTHER_FORMS, ApiProblem, StoreAway, of_broker
 from shared.access.api_keys import Scope
 from shared.clips.store import StoreUnavailableError
 from shared.jobs.broker_errors import troubles
-from shared.schemas import JobDocument
+from shared.schemas import JobDocument, VariabilityMeasures
 
 router = APIRouter(tags=["older front end"])
 
@@ -47,13 +47,13 @@ class SaveVideoAnswer(BaseModel):
 def _answer(
     status: int, message: str, document: JobDocument | None = None, *, headers: dict[str, str] | None = None
 ) -> Response:
-    vitals = document.vitals if document else {}
+    vitals = document.vitals.by_name() if document else {}
     body = SaveVideoAnswer(
         success=status == 200,
         message=message,
         result={
-            name: {part: measure.value for part, measure in vital.value.items()}
-            if isinstance(vital.value, dict)
+            name: {part: measure.value for part, measure in vital.value.by_name().items()}
+            if isinstance(vital.value, VariabilityMeasures)
             else vital.value
             for name, vital in vitals.items()
         },

@@ -268,7 +268,9 @@ class Analyzer:
             wanted=vitals,
             versions=versions(),
         )
-        return Analysis(document, served_waveforms(waveforms, document.vitals), tuple(dict.fromkeys(tracebacks)))
+        return Analysis(
+            document, served_waveforms(waveforms, document.vitals.by_name()), tuple(dict.fromkeys(tracebacks))
+        )
 
 
 def _ms(begun: float) -> int:

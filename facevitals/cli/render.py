@@ -6,7 +6,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from shared.schemas import JobDocument, Measure, Vital, VitalStatus
+from shared.schemas import JobDocument, Measure, VariabilityMeasures, Vital, VitalStatus
 from shared.vitals import VARIABILITY, VITALS
 
 _COLOURS: Final = {
@@ -19,9 +19,9 @@ _COLOURS: Final = {
 
 def print_document(console: Console, document: JobDocument, truth: Mapping[str, float] | None = None) -> None:
     """Print vitals (beside the truth, where known), checks and what went wrong."""
-    if document.vitals:
+    if document.vitals.by_name():
         console.print(_table(document, truth or {}))
-        for name, vital in document.vitals.items():
+        for name, vital in document.vitals.by_name().items():
             if vital.detail:
                 console.print(f"{VITALS[name].title}: {vital.detail}", style="dim", markup=False, highlight=False)
     checks = [
@@ -44,12 +44,12 @@ def _table(document: JobDocument, truth: Mapping[str, float]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("vital", "value", "unit", "90 % interval", *(["truth"] if truth else []), "status"):
         table.add_column(column, no_wrap=True, justify="right" if column in {"value", "truth"} else "left")
-    for name, vital in document.vitals.items():
-        if not isinstance(vital.value, dict):
+    for name, vital in document.vitals.by_name().items():
+        if not isinstance(vital.value, VariabilityMeasures):
             table.add_row(*_cells(VITALS[name].title, vital, name, truth))
             continue
         table.add_row(VITALS[name].title)
-        for part, measure in vital.value.items():
+        for part, measure in vital.value.by_name().items():
             table.add_row(*_cells(f"  {VARIABILITY[part].title}", measure, part, truth))
     return table
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field, SerializeAsAny, TypeAdapter, ValidationInfo, field_validator
 
-from shared.schemas import Check, ClipFacts, Vital, Waveforms
+from shared.schemas import VITAL_TYPES, Check, ClipFacts, Vital, Vitals, Waveforms
 from shared.vitals import VITALS, Branch
 from workers.branch.result import Progress
 
@@ -18,7 +18,12 @@ class Told(BaseModel):
 
     name: str
     check: Check | None = None
-    vital: Vital | None = None
+    vital: SerializeAsAny[Vital] | None = None
+
+    @field_validator("vital", mode="before")
+    @classmethod
+    def _by_name(cls, value: object, info: ValidationInfo) -> object:
+        return VITAL_TYPES[info.data["name"]].model_validate(value) if isinstance(value, dict) else value
 
 
 class Recording(BaseModel):
@@ -27,7 +32,7 @@ class Recording(BaseModel):
     told: list[Told] = Field(default_factory=list)
     facts: ClipFacts
     checks: dict[str, Check]
-    vitals: dict[str, Vital]
+    vitals: Vitals
     waveforms: Waveforms | None
 
 

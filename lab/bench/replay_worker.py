@@ -40,7 +40,7 @@ class ReplayAnalyzer:
                 progress.check(told.name, told.check)
             else:
                 progress.stage(told.name)
-        return recording.facts, BranchResult(recording.checks, recording.vitals, recording.waveforms)
+        return recording.facts, BranchResult(recording.checks, recording.vitals.by_name(), recording.waveforms)
 
 
 stand_in(ReplayAnalyzer, "lab.bench.replay_worker")

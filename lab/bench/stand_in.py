@@ -8,7 +8,7 @@ from typing import Any
 from shared.clips.store import ClipStore
 from shared.jobs.records import JobRecords, connect
 from shared.jobs.worker_registry import WorkerCard
-from shared.schemas import Vital, VitalStatus
+from shared.schemas import VITAL_TYPES, Vital, VitalStatus
 from shared.settings import Settings
 from shared.vitals import VITALS, Branch, Reason
 from workers.job_runner.process import WorkerProcess
@@ -31,7 +31,7 @@ def stand_in(analyzer: Callable[[], Any], module: str) -> None:
 def abstentions(branch: Branch, reason: Reason, wanted: frozenset[str] = frozenset(VITALS)) -> dict[str, Vital]:
     """Those of the branch's vitals that are wanted, all of them abstained."""
     return {
-        spec.name: Vital.without_value(spec.unit, VitalStatus.ABSTAINED, reason)
+        spec.name: VITAL_TYPES[spec.name].without_value(spec.unit, VitalStatus.ABSTAINED, reason)
         for spec in VITALS.values()
         if spec.branch is branch and spec.name in wanted
     }

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lab.simulate import ClipSpec
 from lab.trials import Film, film
 from shared.observability.logging import silence_native_stderr
-from shared.schemas import Measure, Vital
+from shared.schemas import Measure, VariabilityMeasures, Vital
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import open_clip
 from workers.rppg.estimators import BY_COLOUR, ESTIMATORS, NEURAL, TURNS, Estimator
@@ -201,16 +201,20 @@ def _of_beats(beats: Beats) -> Row | None:
 
 def _vital(vital: Vital) -> Row:
     value = vital.value
-    if isinstance(value, dict):
-        value_of = {name: _measure(measure) for name, measure in value.items()}
-        return {"value": value_of, "status": vital.status, "reason": vital.reason, "diagnostics": vital.diagnostics}
+    if isinstance(value, VariabilityMeasures):
+        value_of = {name: _measure(measure) for name, measure in value.by_name().items()}
+        return {"value": value_of, "status": vital.status, "reason": vital.reason, "diagnostics": _diagnostics(vital)}
     return {
         "value": value,
         "status": vital.status,
         "reason": vital.reason,
         "interval": vital.interval,
-        "diagnostics": vital.diagnostics,
+        "diagnostics": _diagnostics(vital),
     }
+
+
+def _diagnostics(vital: Vital) -> Row | None:
+    return vital.diagnostics.model_dump() if vital.diagnostics else None
 
 
 def _measure(measure: Measure) -> Row:

@@ -23,7 +23,8 @@ from lab.calibrate.beat_errors import fitted_model, of_clips, of_patients
 from lab.calibrate.document import renewed
 from lab.simulate.physiology import FAST_HEART
 from lab.trials import live_spec
-from shared.schemas import Measure, Vital, VitalStatus
+from shared.schemas import HeartRateVariability, Measure, VariabilityMeasures, VitalStatus
+from shared.vitals import Reason
 from workers.rppg.fusion.calibration import CALIBRATION, FULL_S, VariabilityModel
 from workers.rppg.signals.beats import beats_at
 from workers.rppg.vitals.hrv import interval_of, regular, sdnn_ms, told_from_noise
@@ -57,7 +58,9 @@ class Stretch:
     def verdict(self, threshold_ms: float) -> object:
         """What the vital `stress` says of it; None where it says nothing."""
         measure = Measure(value=self.sdnn_ms, unit="ms", status=VitalStatus.EXPERIMENTAL, interval=(0.0, self.high_ms))
-        beats = Vital(value={"sdnn_ms": measure}, unit=None, status=VitalStatus.EXPERIMENTAL)
+        absent = Measure(value=None, unit=None, status=VitalStatus.ABSTAINED, reason=Reason.CLIP_TOO_SHORT)
+        measures = dict.fromkeys(VariabilityMeasures.model_fields, absent) | {"sdnn_ms": measure}
+        beats = HeartRateVariability(value=measures, unit=None, status=VitalStatus.EXPERIMENTAL)
         return stress(beats, StressThresholds(sdnn_ms=threshold_ms), [], 0, self.duration_s).value
 
 

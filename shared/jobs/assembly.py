@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from shared.schemas import (
+    VITAL_TYPES,
     BranchOutcome,
     BranchReport,
     BranchStatus,
@@ -100,9 +101,9 @@ def _vital(
     spec: VitalSpec, outcome: BranchOutcome | None, wanted: Sequence[str] | None, rejected: Problem | None
 ) -> Vital:
     if outcome is None or (wanted is not None and spec.name not in wanted):
-        return Vital.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NOT_REQUESTED)
-    if spec.name in outcome.vitals:
-        return outcome.vitals[spec.name]
+        return VITAL_TYPES[spec.name].without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NOT_REQUESTED)
+    if (known := outcome.vitals.by_name().get(spec.name)) is not None:
+        return known
     detail = outcome.error.detail if outcome.error else None
     if rejected is not None and rejected.code is ErrorCode.CLIP_TOO_SHORT:
         reason = Reason.CLIP_TOO_SHORT
@@ -112,7 +113,7 @@ def _vital(
         reason = Reason.BRANCH_TIMEOUT
     else:
         reason = Reason.BRANCH_FAILED
-    return Vital.without_value(spec.unit, VitalStatus.ABSTAINED, reason, detail)
+    return VITAL_TYPES[spec.name].without_value(spec.unit, VitalStatus.ABSTAINED, reason, detail)
 
 
 def _of_the_living(spec: VitalSpec, vital: Vital, liveness: Check) -> Vital:
@@ -121,4 +122,4 @@ def _of_the_living(spec: VitalSpec, vital: Vital, liveness: Check) -> Vital:
     if not told or spec.branch is not Branch.RPPG or liveness.status is not CheckStatus.FAIL:
         return vital
     reason = liveness.reason or Reason.NOT_LIVE
-    return Vital.without_value(vital.unit, VitalStatus.ABSTAINED, reason, liveness.detail, vital.method)
+    return type(vital).without_value(vital.unit, VitalStatus.ABSTAINED, reason, liveness.detail, vital.method)

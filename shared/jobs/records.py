@@ -379,7 +379,7 @@ class JobRecords:
         erase = "" if options.retain_clip else record["clip_key"]
         counters = [
             f"jobs:{document.state}",
-            *(f"vitals:{n}:{v.status}:{v.reason or ''}" for n, v in document.vitals.items()),
+            *(f"vitals:{n}:{v.status}:{v.reason or ''}" for n, v in document.vitals.by_name().items()),
         ]
         won = self._run(
             "finish",
@@ -395,7 +395,7 @@ class JobRecords:
         """Take back, before the end is announced, what the document refuses. Done twice, it changes nothing more."""
         if stored := self.waveforms(job_id):
             try:
-                served = served_waveforms(Waveforms.read(stored), document.vitals)
+                served = served_waveforms(Waveforms.read(stored), document.vitals.by_name())
             except ValidationError:
                 served = Waveforms()  # another release wrote them: whose they are is not known
             self._run("replace", [self.waves_key(job_id)], served.model_dump_json())
@@ -517,7 +517,7 @@ def failed_outcome(status: BranchStatus, code: ErrorCode, detail: str, elapsed_m
 def _figures(document: JobDocument) -> Iterator[Sample]:
     if document.finished_at is not None:
         yield Sample(JOB, (document.state,), (document.finished_at - document.created_at).total_seconds())
-    for name, vital in document.vitals.items():
+    for name, vital in document.vitals.by_name().items():
         if vital.interval is not None:
             yield Sample(INTERVAL, (name,), vital.interval[1] - vital.interval[0])
 

@@ -1,4 +1,4 @@
-"""The page itself: what it weighs, how it is served, who can use it."""
+"""The page: its size, its headers, its accessibility."""
 
 import gzip
 import json
@@ -12,11 +12,11 @@ import pytest
 from playwright.sync_api import Browser, Playwright, expect
 from skimage import data
 
-from tests.browser import sight, stacks
+from tests.browser import browser_session, service_fixtures
 
-DIST = sight.ROOT / "web" / "dist"
+DIST = browser_session.ROOT / "web" / "dist"
 SIZES = {"phone": (360, 780), "desktop": (1280, 900)}
-FIXTURES = sight.ROOT / "web" / "src" / "fixtures"
+FIXTURES = browser_session.ROOT / "web" / "src" / "fixtures"
 
 
 class _Assets(HTMLParser):
@@ -49,7 +49,7 @@ def test_nothing_in_the_page_is_inline() -> None:
     assert assets.inline == []
 
 
-def test_the_page_is_served_under_a_strict_policy(gateway: stacks.Service) -> None:
+def test_the_page_is_served_under_a_strict_policy(gateway: service_fixtures.Service) -> None:
     home = gateway.get("/")
     policy = home.headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -62,78 +62,82 @@ def test_the_page_is_served_under_a_strict_policy(gateway: stacks.Service) -> No
     assert asset.headers["content-security-policy"] == policy
 
 
-def test_the_interfaces_description_is_shown_without_anybody_elses_files(
-    browser: Browser, gateway: stacks.Service
-) -> None:
-    with sight.page(browser, gateway.url, camera=False) as seen:
-        seen.page.goto(f"{gateway.url}/docs")
-        operation = seen.page.locator(".opblock-post .opblock-summary", has_text="/save_video")
+def test_the_api_docs_load_no_third_party_file(browser: Browser, gateway: service_fixtures.Service) -> None:
+    with browser_session.page(browser, gateway.url, camera=False) as session:
+        session.page.goto(f"{gateway.url}/docs")
+        operation = session.page.locator(".opblock-post .opblock-summary", has_text="/save_video")
         expect(operation).to_be_visible(timeout=30_000)
-        expect(seen.page.locator(".errors-wrapper")).to_have_count(0)
-        # What opens only by a click has icons, forms and code of its own.
+        expect(session.page.locator(".errors-wrapper")).to_have_count(0)
+        # Parts that open on a click load icons, forms and code of their own.
         operation.click()
-        seen.page.locator(".opblock-post .try-out__btn").first.click()
-        expect(seen.page.locator(".opblock-post .execute").first).to_be_visible()
-        seen.page.locator(".opblock-get .opblock-summary", has_text="/livez").click()
-        seen.page.locator(".opblock-get .try-out__btn").first.click()
-        seen.page.locator(".opblock-get .execute").first.click()
-        expect(seen.page.locator(".live-responses-table .response .response-col_status").first).to_contain_text("200")
-        seen.page.locator(".authorize").first.click()
-        expect(seen.page.locator(".modal-ux")).to_be_visible()
-        seen.page.locator(".modal-ux .close-modal").click()
-        sight.ARTEFACTS.mkdir(parents=True, exist_ok=True)
-        seen.page.screenshot(path=sight.ARTEFACTS / "docs.png", full_page=True, animations="disabled")
-        assert [url for url in seen.asked if url.endswith("/docs/swagger-ui-bundle.js")]
+        session.page.locator(".opblock-post .try-out__btn").first.click()
+        expect(session.page.locator(".opblock-post .execute").first).to_be_visible()
+        session.page.locator(".opblock-get .opblock-summary", has_text="/livez").click()
+        session.page.locator(".opblock-get .try-out__btn").first.click()
+        session.page.locator(".opblock-get .execute").first.click()
+        expect(session.page.locator(".live-responses-table .response .response-col_status").first).to_contain_text(
+            "200"
+        )
+        session.page.locator(".authorize").first.click()
+        expect(session.page.locator(".modal-ux")).to_be_visible()
+        session.page.locator(".modal-ux .close-modal").click()
+        browser_session.ARTEFACTS.mkdir(parents=True, exist_ok=True)
+        session.page.screenshot(path=browser_session.ARTEFACTS / "docs.png", full_page=True, animations="disabled")
+        assert [url for url in session.requests if url.endswith("/docs/swagger-ui-bundle.js")]
 
 
-def _answer_with_the_fixture(seen: sight.Sight) -> None:
+def _answer_with_the_fixture(session: browser_session.PageSession) -> None:
     document = json.loads((FIXTURES / "succeeded.json").read_text())
     waves = (FIXTURES / "waveforms.json").read_text()
-    seen.page.route("**/v1/jobs/*", lambda route: route.fulfill(json=document))
-    seen.page.route("**/v1/jobs/*/events", lambda route: route.fulfill(status=204))
-    seen.page.route("**/v1/jobs/*/waveforms", lambda route: route.fulfill(body=waves))
+    session.page.route("**/v1/jobs/*", lambda route: route.fulfill(json=document))
+    session.page.route("**/v1/jobs/*/events", lambda route: route.fulfill(status=204))
+    session.page.route("**/v1/jobs/*/waveforms", lambda route: route.fulfill(body=waves))
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", SIZES)
-def test_the_page_fits_and_has_no_barrier(with_face: Browser, gateway: stacks.Service, theme: str, name: str) -> None:
+def test_the_page_fits_and_passes_axe(
+    with_face: Browser, gateway: service_fixtures.Service, theme: str, name: str
+) -> None:
     width, height = SIZES[name]
     viewport = {"width": width, "height": height}
-    with sight.page(with_face, gateway.url, viewport=viewport, color_scheme=theme) as seen:
+    with browser_session.page(with_face, gateway.url, viewport=viewport, color_scheme=theme) as session:
 
         def fits(screen: str) -> None:
-            seen.shoot(f"{screen}-{name}-{theme}")
-            wide = seen.page.evaluate("document.documentElement.scrollWidth")
+            session.screenshot(f"{screen}-{name}-{theme}")
+            wide = session.page.evaluate("document.documentElement.scrollWidth")
             assert wide <= width, f"{screen} is {wide} pixels wide"
 
         fits("start")
-        seen.page.get_by_role("button", name="I agree, turn on the camera").click()
-        expect(seen.page.locator("[data-screen=capture][data-phase=settling]")).to_be_visible(timeout=20_000)
+        session.page.get_by_role("button", name="I agree, turn on the camera").click()
+        expect(session.page.locator("[data-screen=capture][data-phase=settling]")).to_be_visible(timeout=20_000)
         fits("capture")
-        _answer_with_the_fixture(seen)
-        seen.page.goto(f"{gateway.url}/#job=x")
-        seen.page.reload()
-        seen.state("succeeded")
-        expect(seen.page.locator("[data-spectrum=respiration_rate] canvas")).to_be_visible()
+        _answer_with_the_fixture(session)
+        session.page.goto(f"{gateway.url}/#job=x")
+        session.page.reload()
+        session.state("succeeded")
+        expect(session.page.locator("[data-spectrum=respiration_rate] canvas")).to_be_visible()
         fits("result")
 
 
-def test_a_keyboard_is_enough(with_face: Browser, gateway: stacks.Service) -> None:
-    with sight.page(with_face, gateway.url) as seen:
+def test_the_page_works_with_the_keyboard_alone(with_face: Browser, gateway: service_fixtures.Service) -> None:
+    with browser_session.page(with_face, gateway.url) as session:
         focused = "document.activeElement.textContent"
-        expect(seen.page.get_by_role("heading", level=1)).to_be_visible()
-        seen.page.keyboard.press("Tab")
-        assert seen.page.evaluate(focused) == "Skip to content"
-        seen.page.keyboard.press("Enter")
-        assert seen.page.evaluate("document.activeElement.id") == "main"
-        seen.page.keyboard.press("Tab")
-        assert seen.page.evaluate(focused) == "I agree, turn on the camera"
-        seen.page.keyboard.press("Enter")
-        seen.screen("capture")
-        assert seen.page.evaluate("document.activeElement.tagName") == "H1", "a screen reader says where one has come"
+        expect(session.page.get_by_role("heading", level=1)).to_be_visible()
+        session.page.keyboard.press("Tab")
+        assert session.page.evaluate(focused) == "Skip to content"
+        session.page.keyboard.press("Enter")
+        assert session.page.evaluate("document.activeElement.id") == "main"
+        session.page.keyboard.press("Tab")
+        assert session.page.evaluate(focused) == "I agree, turn on the camera"
+        session.page.keyboard.press("Enter")
+        session.screen("capture")
+        assert session.page.evaluate("document.activeElement.tagName") == "H1", (
+            "a screen reader announces the new screen"
+        )
 
 
-def test_the_page_speaks_german_where_the_browser_does(browser: Browser, gateway: stacks.Service) -> None:
+def test_the_page_is_german_in_a_german_browser(browser: Browser, gateway: service_fixtures.Service) -> None:
     context = browser.new_context(locale="de-AT")
     page = context.new_page()
     page.goto(gateway.url)
@@ -142,34 +146,37 @@ def test_the_page_speaks_german_where_the_browser_does(browser: Browser, gateway
     context.close()
 
 
-def test_german_fits_a_phone(browser: Browser, gateway: stacks.Service) -> None:
-    with sight.page(browser, gateway.url, viewport={"width": 360, "height": 780}) as seen:
-        seen.page.get_by_label("Language").select_option("de")
-        _answer_with_the_fixture(seen)
+def test_german_fits_a_phone(browser: Browser, gateway: service_fixtures.Service) -> None:
+    with browser_session.page(browser, gateway.url, viewport={"width": 360, "height": 780}) as session:
+        session.page.get_by_label("Language").select_option("de")
+        _answer_with_the_fixture(session)
         for address in (gateway.url, f"{gateway.url}/#job=x"):
-            seen.page.goto(address)
-            seen.page.reload()
-            expect(seen.page.get_by_role("heading", level=1)).to_contain_text("Ihre Vitalwerte")
-            seen.shoot(f"german-{'result' if 'job' in address else 'start'}-phone")
-            assert seen.page.evaluate("document.documentElement.scrollWidth") <= 360
+            session.page.goto(address)
+            session.page.reload()
+            expect(session.page.get_by_role("heading", level=1)).to_contain_text("Ihre Vitalwerte")
+            session.screenshot(f"german-{'result' if 'job' in address else 'start'}-phone")
+            assert session.page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-def test_a_person_chooses_between_cameras(playwright: Playwright, gateway: stacks.Service) -> None:
-    with sight.browser(playwright, cameras=2) as running, sight.page(running, gateway.url) as seen:
-        seen.page.get_by_role("button", name="I agree, turn on the camera").click()
-        chooser = seen.page.get_by_label("Camera", exact=True)
+def test_a_person_chooses_between_cameras(playwright: Playwright, gateway: service_fixtures.Service) -> None:
+    with (
+        browser_session.browser(playwright, cameras=2) as running,
+        browser_session.page(running, gateway.url) as session,
+    ):
+        session.page.get_by_role("button", name="I agree, turn on the camera").click()
+        chooser = session.page.get_by_label("Camera", exact=True)
         expect(chooser).to_be_visible()
         ids = chooser.locator("option").evaluate_all("options => options.map((option) => option.value)")
         assert len(ids) == 2
         other = next(camera for camera in ids if camera != chooser.input_value())
         chooser.select_option(other)
         expect(chooser).to_have_value(other)
-        seen.page.wait_for_timeout(500)
+        session.page.wait_for_timeout(500)
         opened = "document.querySelector('video').srcObject.getVideoTracks()[0].getSettings().deviceId"
-        assert seen.page.evaluate(opened) == other
+        assert session.page.evaluate(opened) == other
 
 
-def test_the_detector_sees_what_mediapipe_sees(browser: Browser, gateway: stacks.Service) -> None:
+def test_the_detector_finds_the_face_that_mediapipe_finds(browser: Browser, gateway: service_fixtures.Service) -> None:
     portrait = data.astronaut()[  # type: ignore[no-untyped-call]
         :400, 60:440
     ]
@@ -188,8 +195,8 @@ def test_the_detector_sees_what_mediapipe_sees(browser: Browser, gateway: stacks
       detector.postMessage({ data: new Uint8ClampedArray(pixels), width, height })
       return (await found).faces
     }"""
-    with sight.page(browser, gateway.url) as seen:
-        faces = seen.page.evaluate(script, [worker, rgba.ravel().tolist(), small.shape[1], small.shape[0]])
+    with browser_session.page(browser, gateway.url) as session:
+        faces = session.page.evaluate(script, [worker, rgba.ravel().tolist(), small.shape[1], small.shape[0]])
     assert len(faces) == 1
     for ours, theirs in zip(
         (faces[0][name] for name in ("x", "y", "width", "height")),

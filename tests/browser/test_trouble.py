@@ -1,4 +1,4 @@
-"""What may go wrong on the way, and what the page says of it."""
+"""Failures during capture, upload and analysis, and what the page shows then."""
 
 import contextlib
 import time
@@ -8,25 +8,27 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 from playwright.sync_api import Error as PlaywrightError
 
-from tests.browser import sight, stacks
-from tests.browser.cable import Cable
-from tests.browser.workbench import HEART, MP4, Worker
+from tests.browser import browser_session, service_fixtures
+from tests.browser.manual_worker import HEART, MP4, Worker
+from tests.browser.tcp_proxy import TcpProxy
 
 
-def _submitted(seen: sight.Sight, gateway: stacks.Service) -> Worker:
-    seen.upload("me.mp4", "video/mp4", MP4)
-    return Worker(gateway.records, seen.job_id())
+def _submitted(session: browser_session.PageSession, gateway: service_fixtures.Service) -> Worker:
+    session.upload("me.mp4", "video/mp4", MP4)
+    return Worker(gateway.records, session.job_id())
 
 
-def test_a_refused_camera_is_explained_and_an_upload_offered(browser: Browser, gateway: stacks.Service) -> None:
-    with sight.page(browser, gateway.url, camera=False) as seen:
-        seen.page.get_by_role("button", name="I agree, turn on the camera").click()
-        seen.screen("camera-trouble")
-        expect(seen.page.locator("[data-trouble=refused]")).to_be_visible()
-        seen.shoot("camera-refused")
-        seen.page.context.grant_permissions(["camera"], origin=gateway.url)
-        seen.page.get_by_role("button", name="Try again").click()
-        seen.screen("capture")
+def test_a_refused_camera_is_explained_and_an_upload_offered(
+    browser: Browser, gateway: service_fixtures.Service
+) -> None:
+    with browser_session.page(browser, gateway.url, camera=False) as session:
+        session.page.get_by_role("button", name="I agree, turn on the camera").click()
+        session.screen("camera-trouble")
+        expect(session.page.locator("[data-trouble=refused]")).to_be_visible()
+        session.screenshot("camera-refused")
+        session.page.context.grant_permissions(["camera"], origin=gateway.url)
+        session.page.get_by_role("button", name="Try again").click()
+        session.screen("capture")
 
 
 @pytest.mark.parametrize(
@@ -38,145 +40,147 @@ def test_a_refused_camera_is_explained_and_an_upload_offered(browser: Browser, g
     ids=["too large", "not a video"],
 )
 def test_an_upload_that_is_refused_is_explained(
-    browser: Browser, gateway: stacks.Service, content: bytes, status: int, sentence: str
+    browser: Browser, gateway: service_fixtures.Service, content: bytes, status: int, sentence: str
 ) -> None:
-    with sight.page(browser, gateway.url) as seen:
-        seen.upload("me.mp4", "video/mp4", content)
-        seen.screen("failure")
-        expect(seen.page.locator(f"[data-http='{status}']")).to_be_visible()
-        expect(seen.page.get_by_text(sentence)).to_be_visible()
-        seen.shoot(f"upload-{status}")
+    with browser_session.page(browser, gateway.url) as session:
+        session.upload("me.mp4", "video/mp4", content)
+        session.screen("failure")
+        expect(session.page.locator(f"[data-http='{status}']")).to_be_visible()
+        expect(session.page.get_by_text(sentence)).to_be_visible()
+        session.screenshot(f"upload-{status}")
 
 
-def test_a_lost_camera_is_noticed(browser: Browser, gateway: stacks.Service) -> None:
-    with sight.page(browser, gateway.url) as seen:
-        seen.page.get_by_role("button", name="I agree, turn on the camera").click()
-        expect(seen.page.locator("[data-screen=capture] video")).to_have_js_property("readyState", 4)
-        seen.page.evaluate(
+def test_a_lost_camera_is_reported(browser: Browser, gateway: service_fixtures.Service) -> None:
+    with browser_session.page(browser, gateway.url) as session:
+        session.page.get_by_role("button", name="I agree, turn on the camera").click()
+        expect(session.page.locator("[data-screen=capture] video")).to_have_js_property("readyState", 4)
+        session.page.evaluate(
             "document.querySelector('video').srcObject.getVideoTracks()[0].dispatchEvent(new Event('ended'))"
         )
-        expect(seen.page.get_by_text("The camera was disconnected.")).to_be_visible()
+        expect(session.page.get_by_text("The camera was disconnected.")).to_be_visible()
 
 
-def test_a_slow_upload_shows_how_far_it_is(browser: Browser, gateway: stacks.Service) -> None:
-    with sight.page(browser, gateway.url) as seen:
-        line = seen.page.context.new_cdp_session(seen.page)
+def test_a_slow_upload_shows_its_progress(browser: Browser, gateway: service_fixtures.Service) -> None:
+    with browser_session.page(browser, gateway.url) as session:
+        line = session.page.context.new_cdp_session(session.page)
         speed = {"offline": False, "latency": 20, "downloadThroughput": -1, "uploadThroughput": 400_000}
         line.send("Network.emulateNetworkConditions", speed)
-        seen.upload("me.mp4", "video/mp4", MP4 + bytes(1_600_000))
-        bar = seen.page.get_by_role("progressbar", name="Sending the video")
+        session.upload("me.mp4", "video/mp4", MP4 + bytes(1_600_000))
+        bar = session.page.get_by_role("progressbar", name="Sending the video")
         expect(bar).to_be_visible()
         values = set()
         while bar.is_visible():
             with contextlib.suppress(PlaywrightError):
                 values.add(bar.evaluate("bar => bar.value", timeout=200))
         assert len([value for value in values if 0 < value < 100]) >= 2, values
-        seen.state("queued")
+        session.state("queued")
 
 
-def test_workers_that_are_away_leave_reasons_and_no_numbers(browser: Browser, gateway: stacks.Service) -> None:
-    with sight.page(browser, gateway.url) as seen:
-        seen.upload("me.mp4", "video/mp4", MP4)
-        seen.state("queued")
-        expect(seen.page.get_by_text("No analyser has taken the video yet.")).to_be_visible(timeout=15_000)
-        seen.shoot("worker-away")
-        expect(seen.page.locator("[data-screen=job][data-state=failed], [data-state=succeeded]")).to_be_visible(
+def test_without_workers_the_page_shows_reasons_and_no_numbers(
+    browser: Browser, gateway: service_fixtures.Service
+) -> None:
+    with browser_session.page(browser, gateway.url) as session:
+        session.upload("me.mp4", "video/mp4", MP4)
+        session.state("queued")
+        expect(session.page.get_by_text("No analyser has taken the video yet.")).to_be_visible(timeout=15_000)
+        session.screenshot("worker-away")
+        expect(session.page.locator("[data-screen=job][data-state=failed], [data-state=succeeded]")).to_be_visible(
             timeout=30_000
         )
-        expect(seen.page.get_by_text("did not answer in time").first).to_be_visible()
-        assert not any(any(c.isdigit() for c in text) for text in seen.page.locator(".value").all_inner_texts())
-        seen.shoot("worker-away-end")
+        expect(session.page.get_by_text("did not answer in time").first).to_be_visible()
+        assert not any(any(c.isdigit() for c in text) for text in session.page.locator(".value").all_inner_texts())
+        session.screenshot("worker-away-end")
 
 
-def test_vitals_appear_as_they_are_known(browser: Browser, gateway: stacks.Service) -> None:
-    with sight.page(browser, gateway.url) as seen:
-        worker = _submitted(seen, gateway)
+def test_each_vital_is_shown_as_soon_as_it_is_reported(browser: Browser, gateway: service_fixtures.Service) -> None:
+    with browser_session.page(browser, gateway.url) as session:
+        worker = _submitted(session, gateway)
         worker.begin()
-        expect(seen.page.locator("[data-branch=rppg][data-status=running]")).to_contain_text("reading the video")
-        worker.tell("heart_rate", HEART)
-        expect(seen.page.locator("[data-vital=heart_rate][data-status=ok] .value")).to_have_text("66")
-        expect(seen.page.locator("[data-vital=age][data-status=pending]")).to_be_visible()
-        seen.shoot("arriving")
+        expect(session.page.locator("[data-branch=rppg][data-status=running]")).to_contain_text("reading the video")
+        worker.report("heart_rate", HEART)
+        expect(session.page.locator("[data-vital=heart_rate][data-status=ok] .value")).to_have_text("66")
+        expect(session.page.locator("[data-vital=age][data-status=pending]")).to_be_visible()
+        session.screenshot("arriving")
         worker.finish()
-        seen.state("succeeded")
+        session.state("succeeded")
 
 
-def test_a_connection_that_breaks_in_the_middle_comes_back_where_it_was(
-    browser: Browser, gateway: stacks.Service
-) -> None:
-    with Cable(gateway.port) as cable, sight.page(browser, f"http://127.0.0.1:{cable.port}") as seen:
+def test_a_broken_connection_resumes_after_the_last_event(browser: Browser, gateway: service_fixtures.Service) -> None:
+    with TcpProxy(gateway.port) as proxy, browser_session.page(browser, f"http://127.0.0.1:{proxy.port}") as session:
         resumed: list[str | None] = []
-        seen.page.on(
+        session.page.on(
             "request",
             lambda request: (
                 resumed.append(request.headers.get("last-event-id")) if request.url.endswith("/events") else None
             ),
         )
-        worker = _submitted(seen, gateway)
+        worker = _submitted(session, gateway)
         worker.begin()
-        expect(seen.page.locator("[data-branch=rppg][data-status=running]")).to_be_visible()
-        cable.cut()
-        expect(seen.page.get_by_text("Connection lost. Trying again…")).to_be_visible(timeout=10_000)
-        seen.shoot("connection-lost")
-        worker.tell("heart_rate", HEART)
+        expect(session.page.locator("[data-branch=rppg][data-status=running]")).to_be_visible()
+        proxy.disconnect()
+        expect(session.page.get_by_text("Connection lost. Trying again…")).to_be_visible(timeout=10_000)
+        session.screenshot("connection-lost")
+        worker.report("heart_rate", HEART)
         time.sleep(1)
-        cable.mend()
-        expect(seen.page.locator("[data-vital=heart_rate][data-status=ok] .value")).to_have_text("66", timeout=15_000)
-        expect(seen.page.get_by_text("Connection lost")).to_have_count(0)
+        proxy.reconnect()
+        expect(session.page.locator("[data-vital=heart_rate][data-status=ok] .value")).to_have_text(
+            "66", timeout=15_000
+        )
+        expect(session.page.get_by_text("Connection lost")).to_have_count(0)
         worker.finish()
-        seen.state("succeeded")
+        session.state("succeeded")
         assert resumed[0] is None
-        assert all(resumed[1:]), "every later stream went on after the last event"
+        assert all(resumed[1:]), "every later stream resumed after the last event"
 
 
-def test_where_events_do_not_get_through_the_page_asks(browser: Browser, gateway: stacks.Service) -> None:
-    def swallow(route: Route) -> None:
+def test_without_events_the_page_polls(browser: Browser, gateway: service_fixtures.Service) -> None:
+    def block(route: Route) -> None:
         route.abort("connectionfailed")
 
-    with sight.page(browser, gateway.url) as seen:
-        seen.page.route("**/events", swallow)
-        worker = _submitted(seen, gateway)
-        expect(seen.page.locator("[data-link=polling]")).to_be_visible(timeout=20_000)
+    with browser_session.page(browser, gateway.url) as session:
+        session.page.route("**/events", block)
+        worker = _submitted(session, gateway)
+        expect(session.page.locator("[data-link=polling]")).to_be_visible(timeout=20_000)
         worker.begin()
         worker.finish()
-        seen.state("succeeded")
-        assert seen.page.locator("[data-vital=heart_rate] .value").inner_text() == "66"
+        session.state("succeeded")
+        assert session.page.locator("[data-vital=heart_rate] .value").inner_text() == "66"
 
 
-def test_an_analysis_can_be_stopped_and_erased(browser: Browser, gateway: stacks.Service) -> None:
-    with sight.page(browser, gateway.url) as seen:
-        _submitted(seen, gateway).begin()
-        job_id = seen.job_id()
-        seen.page.get_by_role("button", name="Stop and delete").click()
-        seen.screen("erased")
+def test_an_analysis_can_be_stopped_and_deleted(browser: Browser, gateway: service_fixtures.Service) -> None:
+    with browser_session.page(browser, gateway.url) as session:
+        _submitted(session, gateway).begin()
+        job_id = session.job_id()
+        session.page.get_by_role("button", name="Stop and delete").click()
+        session.screen("erased")
         assert gateway.get(f"/v1/jobs/{job_id}").status_code == 404
         assert not [path for path in gateway.clips.rglob("*") if job_id in path.name]
 
 
-def test_a_reload_comes_back_to_the_job_and_an_erased_one_is_said_to_be_gone(
-    browser: Browser, gateway: stacks.Service
+def test_a_reload_shows_the_job_again_or_that_it_was_deleted(
+    browser: Browser, gateway: service_fixtures.Service
 ) -> None:
-    with sight.page(browser, gateway.url) as seen:
-        worker = _submitted(seen, gateway)
+    with browser_session.page(browser, gateway.url) as session:
+        worker = _submitted(session, gateway)
         worker.begin()
         worker.finish()
-        seen.state("succeeded")
-        seen.page.reload()
-        seen.state("succeeded")
-        gateway.records.delete(seen.job_id())
-        seen.page.reload()
-        seen.screen("gone")
-        seen.shoot("gone")
+        session.state("succeeded")
+        session.page.reload()
+        session.state("succeeded")
+        gateway.records.delete(session.job_id())
+        session.page.reload()
+        session.screen("gone")
+        session.screenshot("gone")
 
 
-def test_a_gateway_with_keys_asks_for_one(browser: Browser, tmp_path: Path) -> None:
+def test_a_gateway_with_keys_requires_one(browser: Browser, tmp_path: Path) -> None:
     with (
-        stacks.service(tmp_path, workers=0, api_keys="open-sesame") as locked,
-        sight.page(browser, locked.url) as seen,
+        service_fixtures.running_service(tmp_path, workers=0, api_keys="open-sesame") as locked,
+        browser_session.page(browser, locked.url) as session,
     ):
-        seen.upload("me.mp4", "video/mp4", MP4)
-        seen.screen("failure")
-        seen.shoot("key")
-        seen.page.get_by_label("Access key").fill("open-sesame")
-        seen.page.get_by_role("button", name="Use this key").click()
-        seen.state("queued")
+        session.upload("me.mp4", "video/mp4", MP4)
+        session.screen("failure")
+        session.screenshot("key")
+        session.page.get_by_label("Access key").fill("open-sesame")
+        session.page.get_by_role("button", name="Use this key").click()
+        session.state("queued")

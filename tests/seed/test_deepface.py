@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.schemas import VitalStatus
+from shared.schemas import Age, VitalStatus
 from tests.unit.vision.test_vision import track_of
 from workers.face.portraits import Portrait
 from workers.models.build import ModelNotInstalled
@@ -139,8 +139,9 @@ def test_nine_portraits_become_age_and_gender_by_way_of_the_settings(
     vitals = measure_vision(track_of(*portraits), models, frozenset({"age", "gender"}), aggregate="max").vitals
     age, gender = vitals["age"], vitals["gender"]
     assert age.status is VitalStatus.EXPERIMENTAL
+    assert isinstance(age, Age)
     assert age.diagnostics is not None
-    assert age.value == age.diagnostics["highest"]
+    assert age.value == age.diagnostics.highest
     assert age.method is not None
     assert (age.method.models, age.method.frames) == (["deepface.age"], 9)
     assert "not measured here" in (age.detail or "")

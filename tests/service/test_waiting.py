@@ -85,7 +85,7 @@ def test_a_job_waits_on_while_there_are_workers(gateway: Gateway) -> None:
     sweep_jobs(gateway)
     ended = document(gateway, job)
     assert set(errors(ended).values()) == {"queue_timeout"}
-    assert {vital.reason for vital in ended.vitals.values()} == {"queue_timeout"}
+    assert {vital.reason for vital in ended.vitals.by_name().values()} == {"queue_timeout"}
     assert ended.error is not None
     assert not ended.error.code.rejects_clip
 

@@ -31,15 +31,15 @@ def test_a_webcam_clip_becomes_trustworthy_vitals(make_service: Callable[..., Se
 
     assert document.state is JobState.SUCCEEDED, document.error
     assert {branch.status for branch in document.branches.values()} == {BranchStatus.OK}
-    heart_rate = document.vitals["heart_rate"]
+    heart_rate = document.vitals.heart_rate
     assert heart_rate.status is VitalStatus.OK, heart_rate
     assert isinstance(heart_rate.value, float)
     assert heart_rate.value == pytest.approx(truth["heart_rate"], abs=2)
     assert heart_rate.interval is not None
     assert heart_rate.interval[0] <= heart_rate.value <= heart_rate.interval[1]
-    assert document.vitals["age"].status is VitalStatus.OK
-    assert document.vitals["gender"].value == "female"
-    assert set(document.vitals) == set(VITALS)
+    assert document.vitals.age.status is VitalStatus.OK
+    assert document.vitals.gender.value == "female"
+    assert set(document.vitals.by_name()) == set(VITALS)
     assert set(document.checks) == set(CHECKS)
     assert document.checks["face"].status is CheckStatus.PASS
     assert document.clip is not None
@@ -90,5 +90,5 @@ def test_a_real_face_reads_right(make_service: Callable[..., Service]) -> None:
     client = Client(service.url)
     document = client.wait(client.submit(EVM_FACE))
     client.close()
-    assert document.vitals["heart_rate"].value == pytest.approx(53, abs=2)
-    assert document.vitals["gender"].value == "male"
+    assert document.vitals.heart_rate.value == pytest.approx(53, abs=2)
+    assert document.vitals.gender.value == "male"

@@ -16,6 +16,8 @@ from shared.schemas import (
     Check,
     CheckStatus,
     ErrorCode,
+    HeartRate,
+    RespirationRate,
     Spectrum,
     Vital,
     VitalStatus,
@@ -25,13 +27,15 @@ from shared.schemas import (
 from shared.vitals import HEART_RATE, RESPIRATION_RATE, Branch, Reason
 from tests.service.conftest import LOOKS_LIKE_MP4, Service, wait_until
 
-GIVEN = {
-    "heart_rate": Vital(value=72.0, unit=HEART_RATE.unit, status=VitalStatus.OK),
-    "respiration_rate": Vital(value=15.0, unit=RESPIRATION_RATE.unit, status=VitalStatus.EXPERIMENTAL),
+GIVEN: dict[str, Vital] = {
+    "heart_rate": HeartRate(value=72.0, unit=HEART_RATE.unit, status=VitalStatus.OK),
+    "respiration_rate": RespirationRate(value=15.0, unit=RESPIRATION_RATE.unit, status=VitalStatus.EXPERIMENTAL),
 }
-SILENT = {
-    "heart_rate": Vital.without_value(HEART_RATE.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE),
-    "respiration_rate": Vital.without_value(RESPIRATION_RATE.unit, VitalStatus.ABSTAINED, Reason.NO_BREATHING_SIGNAL),
+SILENT: dict[str, Vital] = {
+    "heart_rate": HeartRate.without_value(HEART_RATE.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE),
+    "respiration_rate": RespirationRate.without_value(
+        RESPIRATION_RATE.unit, VitalStatus.ABSTAINED, Reason.NO_BREATHING_SIGNAL
+    ),
 }
 LIVE, PICTURE = (Check(status=status, score=0.5) for status in (CheckStatus.UNKNOWN, CheckStatus.FAIL))
 WAVE, SPECTRUM = Wave(times_s=[0.0, 0.1], values=[0.0, 1.0]), Spectrum(rates_per_min=[60.0], power=[1.0])
@@ -95,7 +99,7 @@ def test_waves_and_events_are_those_of_the_document(
     service: Service, rppg: BranchOutcome, liveness: Check, expected: dict[str, list[str]]
 ) -> None:
     records, job = service.records, service.submit()
-    work(records, job, rppg.vitals or GIVEN)
+    work(records, job, rppg.vitals.by_name() or GIVEN)
     assert records.write_outcome(job, Branch.RPPG, rppg, WAVES) == (True, False)
     # Whether anybody is alive is not known yet.
     assert served(service, job) == NONE
@@ -112,7 +116,9 @@ def test_waves_and_events_are_those_of_the_document(
     checks = {data["name"]: data["check"] for name, data in followed if name == "check"}
     assert checks == {"liveness": document["checks"]["liveness"]}
     # What was right is not repeated.
-    withdrawn = sum(document["vitals"][name] != vital.as_json() for name, vital in (rppg.vitals or GIVEN).items())
+    withdrawn = sum(
+        document["vitals"][name] != vital.as_json() for name, vital in (rppg.vitals.by_name() or GIVEN).items()
+    )
     assert sum(name == "vital" for name, _ in followed) == len(GIVEN) + withdrawn
 
 

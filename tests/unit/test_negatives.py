@@ -43,7 +43,7 @@ def test_a_partly_covered_face_is_read_right_or_not_at_all(kind: str, analyzer: 
     clip = tmp_path / "clip.mp4"
     spec = ClipSpec(kind=kind, duration_s=DURATION_S, seed=21)
     simulate(clip, spec)
-    heart_rate = analyzer.analyze(clip).document.vitals["heart_rate"]
+    heart_rate = analyzer.analyze(clip).document.vitals.heart_rate
     assert heart_rate.value is None or heart_rate.value == pytest.approx(spec.heart_rate, abs=3), heart_rate
 
 
@@ -61,15 +61,15 @@ def test_a_negative_gets_a_reason_and_no_heart_rate(kind: str, analyzer: Analyze
     document = analyzer.analyze(clip).document
     assert document.state is JobState.SUCCEEDED
     for name in ("heart_rate", "respiration_rate", "oxygen_saturation", "stress", "heart_rate_variability"):
-        vital = document.vitals[name]
+        vital = document.vitals.by_name()[name]
         assert vital.value is None, f"{name}: {vital}"
         assert vital.status in {VitalStatus.ABSTAINED, VitalStatus.UNAVAILABLE}
-    reason = document.vitals["heart_rate"].reason
+    reason = document.vitals.heart_rate.reason
     assert reason is not None
-    assert reason in EXPECTED.get(kind, set(Reason)), document.vitals["heart_rate"]
+    assert reason in EXPECTED.get(kind, set(Reason)), document.vitals.heart_rate
     if kind in {"wall", "noise", "no_face", "two_faces"}:
-        assert document.vitals["age"].reason is reason
-        assert document.vitals["gender"].reason is reason
+        assert document.vitals.age.reason is reason
+        assert document.vitals.gender.reason is reason
 
 
 def test_a_truncated_file_and_a_text_are_rejected_with_a_reason(analyzer: Analyzer, tmp_path: Path) -> None:
@@ -79,4 +79,4 @@ def test_a_truncated_file_and_a_text_are_rejected_with_a_reason(analyzer: Analyz
     assert document.state is JobState.FAILED
     assert document.error is not None
     assert document.error.code.rejects_clip
-    assert all(vital.value is None and vital.reason for vital in document.vitals.values())
+    assert all(vital.value is None and vital.reason for vital in document.vitals.by_name().values())

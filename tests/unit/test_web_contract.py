@@ -32,7 +32,7 @@ def test_the_page_knows_every_vital_reason_and_status() -> None:
 def test_the_pages_tests_use_documents_that_the_gateway_could_give(name: str) -> None:
     text = (FIXTURES / f"{name}.json").read_text()
     document = JobDocument.model_validate_json(text)
-    assert set(document.vitals) == set(VITALS)
+    assert set(document.vitals.by_name()) == set(VITALS)
     assert document.as_json() == json.loads(text)
 
 

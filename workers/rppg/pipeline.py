@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.schemas import CheckStatus, Spectrum, Vital, VitalStatus, Wave, Waveforms
+from shared.schemas import VITAL_TYPES, CheckStatus, Spectrum, Vital, VitalStatus, Wave, Waveforms
 from shared.vitals import (
     HEART_RATE,
     HEART_RATE_VARIABILITY,
@@ -230,7 +230,7 @@ def _explained(vital: Vital, track: FaceTrack) -> Vital:
 
 
 def _silent(spec: VitalSpec, reason: Reason, detail: str | None) -> Vital:
-    return Vital.without_value(spec.unit, VitalStatus.ABSTAINED, reason, detail)
+    return VITAL_TYPES[spec.name].without_value(spec.unit, VitalStatus.ABSTAINED, reason, detail)
 
 
 def _wave(times_s: NDArray[np.float64], values: NDArray[np.float64]) -> Wave:

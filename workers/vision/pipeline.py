@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Literal
 
-from shared.schemas import CheckStatus, Method, Vital, VitalStatus
+from shared.schemas import VITAL_TYPES, CheckStatus, Gender, Method, Vital, VitalStatus
 from shared.version import VERSION
 from shared.vitals import AGE, BMI, GENDER, VITALS, Branch, Reason, VitalSpec
 from workers.branch.result import BranchResult, Progress
@@ -64,14 +64,16 @@ def measure_vision(
         if wanted is not None and spec.name not in wanted:
             vital = _abstained(spec, Reason.NOT_REQUESTED, "not requested")
         elif spec is BMI and not bmi_from_face and BMI.name not in models.weights:
-            vital = Vital.without_value(spec.unit, VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED, _no_bmi(models))
+            vital = VITAL_TYPES[spec.name].without_value(
+                spec.unit, VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED, _no_bmi(models)
+            )
         elif refused:
             vital = _abstained(spec, *refused)
         elif spec is BMI and proportions is not None:
             vital = proportions
         else:
             vital = _estimated(spec, attributes, models, aggregate, len(portraits))
-            if spec is GENDER and remote_gender_model is not None:
+            if isinstance(vital, Gender) and remote_gender_model is not None:
                 vital = prefer_remote(remote_gender_model, portraits, vital)
         vitals[spec.name] = vital
         progress.vital(spec.name, vital)
@@ -118,7 +120,7 @@ def _estimated(
     ):
         return trained_body_mass_index(attributes.body_mass, network.card, _method("median of portraits", used, frames))
     detail = models.left_out.get(spec.name, "no model for it is installed")
-    return Vital.without_value(spec.unit, VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED, detail)
+    return VITAL_TYPES[spec.name].without_value(spec.unit, VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED, detail)
 
 
 def _no_bmi(models: VisionModels) -> str:
@@ -138,7 +140,7 @@ def _refusal(track: FaceTrack) -> tuple[Reason, str | None] | None:
 
 
 def _abstained(spec: VitalSpec, reason: Reason, detail: str | None) -> Vital:
-    return Vital.without_value(spec.unit, VitalStatus.ABSTAINED, reason, detail)
+    return VITAL_TYPES[spec.name].without_value(spec.unit, VitalStatus.ABSTAINED, reason, detail)
 
 
 def _method(name: str, models: tuple[str, ...], frames: int) -> Method:

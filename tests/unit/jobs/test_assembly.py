@@ -7,17 +7,21 @@ from pydantic import ValidationError
 
 from shared.jobs.assembly import assemble, branches_for
 from shared.schemas import (
+    VITAL_TYPES,
+    Age,
     BranchOutcome,
     BranchStatus,
     Check,
     CheckStatus,
     ClipFacts,
     ErrorCode,
+    HeartRate,
     JobDocument,
     JobState,
     Measure,
     Problem,
     Vital,
+    Vitals,
     VitalStatus,
 )
 from shared.vitals import CHECKS, VITALS, Branch, Reason
@@ -30,7 +34,7 @@ FACTS = ClipFacts(
 
 def good(branch: Branch, **checks: Check) -> BranchOutcome:
     vitals = {
-        spec.name: Vital.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE)
+        spec.name: VITAL_TYPES[spec.name].without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE)
         for spec in VITALS.values()
         if spec.branch is branch
     }
@@ -56,7 +60,7 @@ def put_together(outcomes: dict[Branch, BranchOutcome], wanted: list[str] | None
 def test_every_vital_and_check_is_named_whatever_happened() -> None:
     for outcomes in ({}, {Branch.VISION: good(Branch.VISION)}, {branch: good(branch) for branch in Branch}):
         document = put_together(outcomes)
-        assert set(document.vitals) == set(VITALS)
+        assert set(document.vitals.by_name()) == set(VITALS)
         assert set(document.checks) == set(CHECKS)
 
 
@@ -64,15 +68,15 @@ def test_one_failing_branch_costs_its_own_vitals() -> None:
     failed = bad(BranchStatus.ERROR, ErrorCode.BRANCH_FAILED)
     document = put_together({Branch.VISION: failed, Branch.RPPG: good(Branch.RPPG)})
     assert document.state is JobState.SUCCEEDED
-    assert document.vitals["age"].reason is Reason.BRANCH_FAILED
-    assert document.vitals["heart_rate"].reason is Reason.NO_PULSE
+    assert document.vitals.age.reason is Reason.BRANCH_FAILED
+    assert document.vitals.heart_rate.reason is Reason.NO_PULSE
     assert document.clip == FACTS
 
 
 def test_a_missing_branch_is_a_timeout() -> None:
     document = put_together({Branch.RPPG: good(Branch.RPPG)})
     assert document.branches["vision"].status is BranchStatus.TIMEOUT
-    assert document.vitals["bmi"].reason is Reason.BRANCH_TIMEOUT
+    assert document.vitals.bmi.reason is Reason.BRANCH_TIMEOUT
 
 
 def test_a_rejected_clip_fails_the_job_even_if_one_branch_had_an_accident() -> None:
@@ -81,14 +85,14 @@ def test_a_rejected_clip_fails_the_job_even_if_one_branch_had_an_accident() -> N
     assert document.state is JobState.FAILED
     assert document.error is not None
     assert document.error.code is ErrorCode.CLIP_TOO_SHORT
-    assert document.vitals["heart_rate"].reason is Reason.CLIP_TOO_SHORT
+    assert document.vitals.heart_rate.reason is Reason.CLIP_TOO_SHORT
 
 
 def test_what_was_not_asked_for_is_said_to_be() -> None:
     document = put_together({Branch.RPPG: good(Branch.RPPG)}, ["heart_rate"])
     assert document.branches["vision"].status is BranchStatus.SKIPPED
-    assert document.vitals["age"].reason is Reason.NOT_REQUESTED
-    assert document.vitals["stress"].reason is Reason.NOT_REQUESTED
+    assert document.vitals.age.reason is Reason.NOT_REQUESTED
+    assert document.vitals.stress.reason is Reason.NOT_REQUESTED
     assert document.state is JobState.SUCCEEDED
 
 
@@ -120,16 +124,16 @@ def test_a_number_without_a_status_or_silence_without_a_reason_cannot_be_written
 
 def test_a_picture_of_a_person_is_told_no_pulse_but_keeps_its_looks() -> None:
     fails = Check(status=CheckStatus.FAIL, reason=Reason.NOT_LIVE, detail="This looks like a picture.")
-    rate = Vital(value=72.0, unit="/min", status=VitalStatus.OK)
-    age = Vital(value=40.0, unit="years", status=VitalStatus.OK)
+    rate = HeartRate(value=72.0, unit="/min", status=VitalStatus.OK)
+    age = Age(value=40.0, unit="years", status=VitalStatus.OK)
     vision, rppg = good(Branch.VISION, liveness=fails), good(Branch.RPPG)
-    vision = vision.model_copy(update={"vitals": {**vision.vitals, "age": age}})
-    rppg = rppg.model_copy(update={"vitals": {**rppg.vitals, "heart_rate": rate}})
+    vision = vision.model_copy(update={"vitals": Vitals(**{**vision.vitals.by_name(), "age": age})})
+    rppg = rppg.model_copy(update={"vitals": Vitals(**{**rppg.vitals.by_name(), "heart_rate": rate})})
     document = put_together({Branch.VISION: vision, Branch.RPPG: rppg})
-    told = document.vitals["heart_rate"]
+    told = document.vitals.heart_rate
     assert (told.value, told.status, told.reason) == (None, VitalStatus.ABSTAINED, Reason.NOT_LIVE)
-    assert document.vitals["stress"].reason is Reason.NO_PULSE
-    assert document.vitals["age"] == age
+    assert document.vitals.stress.reason is Reason.NO_PULSE
+    assert document.vitals.age == age
     warns = fails.model_copy(update={"status": CheckStatus.WARN})
     warned = good(Branch.VISION, liveness=warns)
-    assert put_together({Branch.VISION: warned, Branch.RPPG: rppg}).vitals["heart_rate"] == rate
+    assert put_together({Branch.VISION: warned, Branch.RPPG: rppg}).vitals.heart_rate == rate

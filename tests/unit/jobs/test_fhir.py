@@ -6,7 +6,7 @@ from fhir.resources.R4B.bundle import Bundle
 
 from api.fhir import CODES, bundle
 from shared.jobs.assembly import assemble
-from shared.schemas import BranchOutcome, BranchStatus, Vital, VitalStatus
+from shared.schemas import VITAL_TYPES, BranchOutcome, BranchStatus, HeartRate, OxygenSaturation, VitalStatus
 from shared.vitals import VITALS, Branch, Reason
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -14,14 +14,14 @@ NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 def test_values_have_units_and_silence_has_a_reason() -> None:
     vitals = {
-        spec.name: Vital.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE)
+        spec.name: VITAL_TYPES[spec.name].without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE)
         for spec in VITALS.values()
         if spec.branch is Branch.RPPG
     }
-    vitals["heart_rate"] = Vital(
+    vitals["heart_rate"] = HeartRate(
         value=72.4, unit="/min", status=VitalStatus.OK, interval=(71.2, 73.6), interval_level=0.9
     )
-    vitals["oxygen_saturation"] = Vital(value=97.0, unit="%", status=VitalStatus.EXPERIMENTAL)
+    vitals["oxygen_saturation"] = OxygenSaturation(value=97.0, unit="%", status=VitalStatus.EXPERIMENTAL)
     outcome = BranchOutcome(status=BranchStatus.OK, elapsed_ms=1, vitals=vitals)
     document = assemble(
         job_id="01J",

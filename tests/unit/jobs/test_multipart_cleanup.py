@@ -122,7 +122,7 @@ def test_all_pages_of_a_listing_are_read() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 405, 501])
-def test_a_refusal_is_told_apart_from_an_outage(status: int) -> None:
+def test_a_refusal_is_not_an_outage(status: int) -> None:
     with store_with_responses(status, [""]) as (uploads, _), pytest.raises(SweepRefusedError, match=str(status)):
         uploads.abort_older_than(3600)
 

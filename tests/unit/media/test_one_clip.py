@@ -17,7 +17,20 @@ from rich.console import Console
 
 from facevitals.cli.render import print_document
 from facevitals.cli.service import exit_code
-from shared.schemas import BranchStatus, ErrorCode, JobState, Spectrum, Vital, VitalStatus, Wave, Waveforms
+from shared.schemas import (
+    BranchStatus,
+    ErrorCode,
+    HeartRate,
+    JobState,
+    RespirationRate,
+    Spectrum,
+    Stress,
+    Vital,
+    Vitals,
+    VitalStatus,
+    Wave,
+    Waveforms,
+)
 from shared.vitals import VITALS, Branch, Reason
 from workers.analyzer import Analyzer, AnalyzerOptions
 from workers.branch.failures import outcome_of_exception
@@ -75,7 +88,9 @@ def test_exceptions_of_a_clip_end_in_its_document(
         assert problem is not None
         assert problem.code is ErrorCode.BRANCH_FAILED
         assert type(error).__name__ in problem.detail
-        assert {v.reason for n, v in document.vitals.items() if VITALS[n].branch == name} == {Reason.BRANCH_FAILED}
+        assert {v.reason for n, v in document.vitals.by_name().items() if VITALS[n].branch == name} == {
+            Reason.BRANCH_FAILED
+        }
     assert exit_code(document) == 1
     assert "secret" not in document.model_dump_json()
     # The traceback is for the operator, not for the document.
@@ -89,9 +104,9 @@ def test_waveforms_belong_to_vitals_with_a_value(
     wave, spectrum = Wave(times_s=[0.0], values=[1.0]), Spectrum(rates_per_min=[60.0], power=[1.0])
     names = ["heart_rate", "heart_rate_over_time", "respiration_rate"]
     waves = Waveforms(waves=dict.fromkeys(names, wave), spectra=dict.fromkeys(names, spectrum))
-    vitals = {
-        "heart_rate": Vital.without_value("/min", VitalStatus.ABSTAINED, Reason.NO_PULSE),
-        "respiration_rate": Vital(value=15.0, unit="/min", status=VitalStatus.OK),
+    vitals: dict[str, Vital] = {
+        "heart_rate": HeartRate.without_value("/min", VitalStatus.ABSTAINED, Reason.NO_PULSE),
+        "respiration_rate": RespirationRate(value=15.0, unit="/min", status=VitalStatus.OK),
     }
     monkeypatch.setattr(analyzer, "measure", lambda *_: BranchResult(vitals=vitals, waveforms=waves))
     served = analyzer.analyze(encode()).waveforms
@@ -131,9 +146,9 @@ def test_unreadable_files_fail_their_own_document_only(encode: Encode, tmp_path:
 
 def test_any_document_renders_as_json_and_as_a_table(analyzer: Faulty, encode: Encode) -> None:
     document = analyzer.analyze(encode()).document
-    odd = Vital(value=1.0, unit="/min", status=VitalStatus.OK, score=float("nan"), detail="[/dim] [bold")
-    document = document.model_copy(update={"vitals": {"heart_rate": odd}})
-    assert json.loads(json.dumps(document.as_json(), allow_nan=False))["vitals"]["heart_rate"]["score"] is None
+    odd = Stress(value="stress", unit=None, status=VitalStatus.OK, score=float("nan"), detail="[/dim] [bold")
+    document = document.model_copy(update={"vitals": Vitals(stress=odd)})
+    assert json.loads(json.dumps(document.as_json(), allow_nan=False))["vitals"]["stress"]["score"] is None
     console = Console(width=200)
     with console.capture() as shown:
         print_document(console, document)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lab.calibrate.oxygen import fit
-from shared.schemas import Measure, Vital, VitalStatus
+from shared.schemas import HeartRateVariability, Measure, OxygenSaturation, Stress, VariabilityMeasures, VitalStatus
 from shared.vitals import Reason
 from workers.rppg.loaded_models import RppgModels
 from workers.rppg.pipeline import RppgOptions, measure_rppg
@@ -17,8 +17,9 @@ from .conftest import MakeTrack
 def test_oxygen_comes_from_red_over_blue_and_is_experimental(make_track: MakeTrack, quick_models: RppgModels) -> None:
     vital = measure_rppg(make_track(strength=0.012, noise=0.001), quick_models).vitals["oxygen_saturation"]
     assert vital.status is VitalStatus.EXPERIMENTAL
+    assert isinstance(vital, OxygenSaturation)
     assert vital.diagnostics is not None
-    assert vital.diagnostics["ratio_of_ratios"] == pytest.approx(0.33 / 0.53, abs=0.03)
+    assert vital.diagnostics.ratio_of_ratios == pytest.approx(0.33 / 0.53, abs=0.03)
     assert vital.value == pytest.approx(97.5, abs=1)
     assert vital.interval is not None
     assert vital.interval[1] <= 100
@@ -53,17 +54,19 @@ def test_a_camera_is_calibrated_from_readings() -> None:
         fit(ratios[:2], ratios[:2])
 
 
-def _variability(value: float, low: float, high: float, lf_hf: float | None = None) -> Vital:
+def _variability(value: float, low: float, high: float, lf_hf: float | None = None) -> HeartRateVariability:
     def measure(value: float, low: float, high: float) -> Measure:
         return Measure(value=value, unit="ms", status=VitalStatus.OK, interval=(low, high), interval_level=0.9)
 
-    measures = {"sdnn_ms": measure(value, low, high)}
+    absent = Measure(value=None, unit=None, status=VitalStatus.ABSTAINED, reason=Reason.CLIP_TOO_SHORT)
+    measures = dict.fromkeys(VariabilityMeasures.model_fields, absent)
+    measures["sdnn_ms"] = measure(value, low, high)
     if lf_hf is not None:
         measures["lf_hf"] = measure(lf_hf, lf_hf / 1.2, lf_hf * 1.2)
-    return Vital(value=measures, unit=None, status=VitalStatus.OK)
+    return HeartRateVariability(value=measures, unit=None, status=VitalStatus.OK)
 
 
-def _stress(vital: Vital, duration_s: float = 300.0) -> Vital:
+def _stress(vital: HeartRateVariability, duration_s: float = 300.0) -> Stress:
     return stress(vital, StressThresholds(), [], 450, duration_s)
 
 
@@ -88,7 +91,7 @@ def test_where_the_score_is_neither_high_nor_low_there_is_no_verdict() -> None:
     assert toss.detail is not None
     assert "leave open" in toss.detail
     assert toss.diagnostics is not None
-    assert toss.diagnostics["sdnn_ms"] == 50
+    assert toss.diagnostics.sdnn_ms == 50
 
 
 def test_a_short_clip_shows_less_variability_than_five_minutes_and_is_not_called_stress_for_it() -> None:
@@ -99,7 +102,7 @@ def test_a_short_clip_shows_less_variability_than_five_minutes_and_is_not_called
     assert short.score is not None
     assert 0.3 < short.score < 0.7
     assert short.diagnostics is not None
-    low, high = (short.diagnostics[f"sdnn_5_min_{end}_ms"] for end in ("low", "high"))
+    low, high = short.diagnostics.sdnn_5_min_low_ms, short.diagnostics.sdnn_5_min_high_ms
     assert low is not None
     assert high is not None
     assert low < 28
@@ -121,7 +124,7 @@ def test_the_ratio_of_bands_takes_part_where_there_is_one() -> None:
 
 
 def test_no_variability_is_no_verdict() -> None:
-    silent = Vital.without_value(None, VitalStatus.ABSTAINED, Reason.CLIP_TOO_SHORT)
+    silent = HeartRateVariability.without_value(None, VitalStatus.ABSTAINED, Reason.CLIP_TOO_SHORT)
     verdict = _stress(silent)
     assert verdict.value is None
     assert verdict.reason is Reason.CLIP_TOO_SHORT

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from shared.schemas import Vital, VitalStatus
+from shared.schemas import Gender, VitalStatus
 from shared.vitals import Reason
 from workers.face.portraits import Portrait
 from workers.vision.age_gender.ollama import (
@@ -201,10 +201,10 @@ def test_repeated_failures_pause_requests_until_the_cooldown_ends(server: Server
     assert model(PORTRAITS) == "male"
 
 
-def local(value: Literal["female", "male"] | None) -> Vital:
+def local(value: Literal["female", "male"] | None) -> Gender:
     if value is None:
-        return Vital.without_value(None, VitalStatus.ABSTAINED, Reason.ESTIMATORS_DISAGREE, "Not telling.")
-    return Vital(value=value, unit=None, status=VitalStatus.OK, probability=0.9)
+        return Gender.without_value(None, VitalStatus.ABSTAINED, Reason.ESTIMATORS_DISAGREE, "Not telling.")
+    return Gender(value=value, unit=None, status=VitalStatus.OK, probability=0.9)
 
 
 def test_the_remote_answer_is_preferred_and_names_its_model(server: Server) -> None:

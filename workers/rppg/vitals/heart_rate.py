@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from shared.schemas import Baseline, Vital, VitalStatus
+from shared.schemas import Baseline, HeartRate, VitalStatus
 from shared.vitals import HEART_RATE
 from workers.rppg.fusion.calibration import CALIBRATION
 from workers.rppg.fusion.gate import log_odds, refusal
@@ -30,7 +30,7 @@ def half_width_per_min(pulse: Pulse) -> float:
     )
 
 
-def heart_rate(pulse: Pulse, models: Iterable[str]) -> Vital:
+def heart_rate(pulse: Pulse, models: Iterable[str]) -> HeartRate:
     """The vital `heart_rate` of an accepted pulse, or abstained. `models`: the weights that took part."""
     asked = [estimate for estimate in pulse.estimates if estimate.part is None]
     estimators = ", ".join(estimate.name for estimate in asked)
@@ -38,10 +38,10 @@ def heart_rate(pulse: Pulse, models: Iterable[str]) -> Vital:
     refused = refusal(pulse)
     if refused is not None:
         reason, detail = refused
-        return Vital.without_value(HEART_RATE.unit, VitalStatus.ABSTAINED, reason, detail, method)
+        return HeartRate.without_value(HEART_RATE.unit, VitalStatus.ABSTAINED, reason, detail, method)
     half = half_width_per_min(pulse)
     rate = pulse.rate_per_min
-    return Vital(
+    return HeartRate(
         value=round(rate, 1),
         unit=HEART_RATE.unit,
         status=VitalStatus.OK,

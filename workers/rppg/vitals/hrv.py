@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.signal import detrend
 from scipy.stats import chi2
 
-from shared.schemas import Interval, Measure, Vital, VitalStatus
+from shared.schemas import HeartRateVariability, Interval, Measure, VitalStatus
 from shared.vitals import HEART_RATE_VARIABILITY, VARIABILITY, Reason, VariabilitySpec
 from workers.rppg.fusion.calibration import CALIBRATION, VariabilityModel
 from workers.rppg.fusion.pulse import Pulse
@@ -83,7 +83,7 @@ MEASURES: Final[dict[str, Callable[[Beats], float]]] = {
 }
 
 
-def variability(pulse: Pulse, models: list[str]) -> Vital:
+def variability(pulse: Pulse, models: list[str]) -> HeartRateVariability:
     """The vital `heart_rate_variability` of an accepted pulse: every measure, or why it is silent."""
     spec = HEART_RATE_VARIABILITY
     snr_db = pulse.evidence.snr_db
@@ -91,14 +91,14 @@ def variability(pulse: Pulse, models: list[str]) -> Vital:
     method = method_of("beats from the phase of the fused wave", models, pulse.frames)
     if not regular(beats):
         detail = f"{int(beats.kept.sum())} of {len(beats.kept)} intervals between beats are regular enough"
-        return Vital.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE, detail, method)
+        return HeartRateVariability.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE, detail, method)
     clear = snr_db >= CALIBRATION.variability.least_snr_db
     values = {spec.name: _measure(spec, beats, pulse.duration_s, snr_db) for spec in VARIABILITY.values()}
     given = [measure.status for measure in values.values() if measure.value is not None]
     if not given:
         reason = values["mean_ibi_ms"].reason or Reason.NO_PULSE
-        return Vital.without_value(spec.unit, VitalStatus.ABSTAINED, reason, None, method)
-    return Vital(
+        return HeartRateVariability.without_value(spec.unit, VitalStatus.ABSTAINED, reason, None, method)
+    return HeartRateVariability(
         value=values,
         unit=spec.unit,
         status=VitalStatus.OK if VitalStatus.OK in given else VitalStatus.EXPERIMENTAL,

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, hilbert, sosfiltfilt
 
-from shared.schemas import Baseline, Vital, VitalStatus
+from shared.schemas import Baseline, RespirationRate, VitalStatus
 from shared.vitals import RESPIRATION_RATE, Reason
 from workers.rppg.fusion.calibration import CALIBRATION
 from workers.rppg.vitals.method import method_of
@@ -220,16 +220,18 @@ def refusal(breathing: Breathing) -> str | None:
     return None
 
 
-def respiration_rate(breathing: Breathing, models: Iterable[str], frames: int) -> Vital:
+def respiration_rate(breathing: Breathing, models: Iterable[str], frames: int) -> RespirationRate:
     """The vital `respiration_rate`, or abstained: never a default."""
     spec = RESPIRATION_RATE
     method = method_of("belief over " + ", ".join(CALIBRATION.respiration.weights), models, frames)
     refused = refusal(breathing)
     if refused is not None:
-        return Vital.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_BREATHING_SIGNAL, refused, method)
+        return RespirationRate.without_value(
+            spec.unit, VitalStatus.ABSTAINED, Reason.NO_BREATHING_SIGNAL, refused, method
+        )
     rate = breathing.rate_per_min
     low, high = breathing.interval()
-    return Vital(
+    return RespirationRate(
         value=round(rate, 1),
         unit=spec.unit,
         status=VitalStatus.OK,

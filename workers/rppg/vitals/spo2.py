@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.schemas import Baseline, Vital, VitalStatus
+from shared.schemas import Baseline, OxygenSaturation, OxygenSaturationDiagnostics, VitalStatus
 from shared.vitals import OXYGEN_SATURATION, Reason
 from workers.rppg.fusion.evidence import amplitude, relative
 from workers.rppg.fusion.pulse import Pulse
@@ -82,32 +82,36 @@ def ratio_of_ratios(traces: Traces, pulse: Pulse) -> RatioOfRatios:
     )
 
 
-def oxygen_saturation(traces: Traces, pulse: Pulse, calibration: OxygenCalibration, models: Iterable[str]) -> Vital:
+def oxygen_saturation(
+    traces: Traces, pulse: Pulse, calibration: OxygenCalibration, models: Iterable[str]
+) -> OxygenSaturation:
     """The vital `oxygen_saturation` of an accepted pulse: experimental, or abstained; never clamped into range."""
     spec = OXYGEN_SATURATION
     method = method_of("ratio of ratios, red over blue", models, pulse.frames)
     ratio = ratio_of_ratios(traces, pulse)
-    diagnostics = {
-        "ratio_of_ratios": round(ratio.value, 3) if np.isfinite(ratio.value) else None,
-        "red_amplitude": round(ratio.red, 6),
-        "blue_amplitude": round(ratio.blue, 6),
-        "a": calibration.a,
-        "b": calibration.b,
-    }
+    diagnostics = OxygenSaturationDiagnostics(
+        ratio_of_ratios=round(ratio.value, 3) if np.isfinite(ratio.value) else None,
+        red_amplitude=round(ratio.red, 6),
+        blue_amplitude=round(ratio.blue, 6),
+        a=calibration.a,
+        b=calibration.b,
+    )
     low, high = spec.plausible or (0.0, 100.0)
     value = calibration.a - calibration.b * ratio.value
     half = _Z * float(np.hypot(calibration.b * ratio.standard_error, calibration.residual_sd))
     if not np.isfinite(value) or ratio.value <= 0 or half > (high - low) / 2:
         detail = "the pulse is too weak in red and blue"
-        return Vital.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE, detail, method)
+        return OxygenSaturation.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE, detail, method)
     if not low <= value <= high:
         detail = (
             f"R = {ratio.value:.2f} gives {value:.0f} % with A = {calibration.a:g}, B = {calibration.b:g}:"
             " this camera needs a calibration of its own"
         )
-        silent = Vital.without_value(spec.unit, VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED, detail, method)
+        silent = OxygenSaturation.without_value(
+            spec.unit, VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED, detail, method
+        )
         return silent.model_copy(update={"diagnostics": diagnostics, "baseline": BASELINE})
-    return Vital(
+    return OxygenSaturation(
         value=round(value, 1),
         unit=spec.unit,
         status=VitalStatus.EXPERIMENTAL,

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from scipy.stats import norm
 
-from shared.schemas import Baseline, Interval, Measure, Vital, VitalStatus
+from shared.schemas import Baseline, HeartRateVariability, Interval, Measure, Stress, VitalStatus
 from shared.vitals import STRESS, Reason
 from workers.rppg.fusion.calibration import CALIBRATION
 from workers.rppg.vitals.method import method_of
@@ -38,24 +38,28 @@ class StressThresholds:
 
 
 def stress(
-    variability: Vital, thresholds: StressThresholds, models: Iterable[str], frames: int, duration_s: float
-) -> Vital:
+    variability: HeartRateVariability,
+    thresholds: StressThresholds,
+    models: Iterable[str],
+    frames: int,
+    duration_s: float,
+) -> Stress:
     """The vital `stress` from the vital `heart_rate_variability` of so many seconds: experimental, or silent.
 
     Silent for the reason that there is no SDNN, or as too short a clip where it leaves the verdict open; then with its
     score and what that is made of all the same.
     """
     method = method_of("SDNN, and LF/HF where there is one, against thresholds", models, frames)
-    measures = variability.value if isinstance(variability.value, dict) else {}
-    sdnn = measures.get("sdnn_ms")
+    measures = variability.value
+    sdnn = measures.sdnn_ms if measures else None
     if sdnn is None or sdnn.value is None or sdnn.interval is None:
         reason = (sdnn.reason if sdnn else variability.reason) or Reason.NO_PULSE
-        return Vital.without_value(
+        return Stress.without_value(
             STRESS.unit, VitalStatus.ABSTAINED, reason, "it rests on SDNN, and there is none", method
         )
     full = _of_five_minutes(sdnn, duration_s)
     low = full.below(thresholds.sdnn_ms)
-    ratio = measures.get("lf_hf")
+    ratio = measures.lf_hf if measures else None
     scores = [low]
     if ratio is not None and ratio.value is not None and ratio.interval is not None:
         scores.append(1 - _log_normal(ratio).below(thresholds.lf_hf))
@@ -64,7 +68,7 @@ def stress(
     # The two ends of that interval, as scores: how far the verdict could move.
     spread = sorted(float(end < thresholds.sdnn_ms) for end in ends)
     sure = max(score, 1 - score) >= SURE
-    return Vital(
+    return Stress(
         value=("stress" if score > 0.5 else "no_stress") if sure else None,
         unit=STRESS.unit,
         status=VitalStatus.EXPERIMENTAL if sure else VitalStatus.ABSTAINED,

@@ -5,7 +5,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.schemas import Baseline, Method, Vital, VitalStatus
+from shared.schemas import Age, Baseline, Method, VitalStatus
 from shared.vitals import AGE
 from workers.vision.age_gender.attribute_calibration import AgeCalibration
 
@@ -19,14 +19,14 @@ BASELINE_MAE: Final = 15.3
 
 def age(
     ages: NDArray[np.float32], aggregate: Literal["median", "max"], calibration: AgeCalibration, method: Method
-) -> Vital:
+) -> Age:
     """Return the age of a person from the calibrated `ages` (n,) of n portraits in years.
 
     `aggregate` "max" is the rule of the original system.
     """
     years = float(np.max(ages) if aggregate == "max" else np.median(ages))
     low, high = interval(years, calibration)
-    return Vital(
+    return Age(
         value=round(years, 1),
         unit=AGE.unit,
         status=VitalStatus.EXPERIMENTAL if calibration.unmeasured else VitalStatus.OK,

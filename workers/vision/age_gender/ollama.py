@@ -20,7 +20,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.schemas import Method, Vital, VitalStatus
+from shared.schemas import Gender, Method, VitalStatus
 from shared.version import VERSION
 from shared.vitals import GENDER
 from workers.face.portraits import Portrait
@@ -209,7 +209,7 @@ class OllamaGender:
             return reply.status_code, bytes(body_bytes)
 
 
-def prefer_remote(model: RemoteGenderModel, portraits: Sequence[Portrait], local: Vital) -> Vital:
+def prefer_remote(model: RemoteGenderModel, portraits: Sequence[Portrait], local: Gender) -> Gender:
     """Return the gender by `model`, or `local` with the reason where it fails.
 
     The vital is `experimental`, because the model's error was not measured.
@@ -219,7 +219,7 @@ def prefer_remote(model: RemoteGenderModel, portraits: Sequence[Portrait], local
     except NoAnswer as error:
         note = f"{error}; the local models answered"
         return local.model_copy(update={"detail": f"{local.detail} ({note})" if local.detail else note})
-    return Vital(
+    return Gender(
         value=gender,
         unit=GENDER.unit,
         status=VitalStatus.EXPERIMENTAL,

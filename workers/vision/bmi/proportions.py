@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.schemas import Baseline, Method, Vital, VitalStatus
+from shared.schemas import Baseline, BodyMassIndex, Method, VitalStatus
 from shared.version import VERSION
 from shared.vitals import BMI, Reason
 from workers.face.portraits import measure_frontality
@@ -54,13 +54,13 @@ _BROWS: Final = (105, 334)
 _TOP, _CHIN, _NASION, _LIP, _SUBNASAL = 10, 152, 168, 0, 2
 
 
-def body_mass_index(landmarks: NDArray[np.float32]) -> Vital:
+def body_mass_index(landmarks: NDArray[np.float32]) -> BodyMassIndex:
     """Return the BMI by the `landmarks` (n, 478, 2) of n frames, NaN without a face. The vital is `experimental`."""
     known = landmarks[~np.isnan(landmarks[:, 0, 0])]
     sampled = known[:: max(1, len(known) // _MAX_FRAMES)]
     frontal = [mesh for mesh in sampled if measure_frontality(mesh) >= FRONTAL]
     if len(frontal) < _MIN_FRAMES:
-        return Vital.without_value(
+        return BodyMassIndex.without_value(
             BMI.unit,
             VitalStatus.ABSTAINED,
             Reason.FACE_LOST,
@@ -68,7 +68,7 @@ def body_mass_index(landmarks: NDArray[np.float32]) -> Vital:
         )
     score = index(np.median([ratios(mesh) for mesh in frontal], axis=0))
     value = MEAN + PER_SD * score
-    return Vital(
+    return BodyMassIndex(
         value=round(value, 1),
         unit=BMI.unit,
         status=VitalStatus.EXPERIMENTAL,

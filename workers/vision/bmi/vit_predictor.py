@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.schemas import Baseline, Method, Vital, VitalStatus
+from shared.schemas import Baseline, BodyMassIndex, Method, VitalStatus
 from shared.vitals import BMI
 from workers.face.portraits import Portrait
 from workers.models.session import Runner
@@ -44,7 +44,7 @@ def network_input(faces: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2), np.float32)
 
 
-def trained_body_mass_index(estimates: NDArray[np.float32], card: BmiCard, method: Method) -> Vital:
+def trained_body_mass_index(estimates: NDArray[np.float32], card: BmiCard, method: Method) -> BodyMassIndex:
     """Return the BMI of a person from the `estimates` (n,) in kg/m2 of n portraits.
 
     The vital is `ok` where the error of the weights was measured, and `experimental` otherwise.
@@ -58,7 +58,7 @@ def trained_body_mass_index(estimates: NDArray[np.float32], card: BmiCard, metho
         if measured and card.mae is not None
         else "Its error is not known, so the interval is that of the worst published; see docs/original-models.md."
     )
-    return Vital(
+    return BodyMassIndex(
         value=round(value, 1),
         unit=BMI.unit,
         status=VitalStatus.OK if measured else VitalStatus.EXPERIMENTAL,

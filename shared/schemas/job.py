@@ -1,38 +1,16 @@
-"""The job document and its parts, as every client sees them."""
+"""The job document and its parts, as every client gets them."""
 
-import json
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
+from shared.schemas.base import Schema
+from shared.schemas.vital_types import Vitals
 from shared.vitals import Reason
 
 NOTICE: Final = "Estimates for wellness and research. Not a medical device."
-
-
-class Schema(BaseModel):
-    """Base of every schema: immutable, and no field that is not named."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values that JSON can hold; what is not finite is None.
-
-        `model_dump(mode="json")` leaves NaN as it is, which `json.dumps` writes as a word that is no JSON.
-        """
-        values: dict[str, Any] = json.loads(self.model_dump_json())
-        return values
-
-    @classmethod
-    def read(cls, text: str) -> Self:
-        """What a process of ours wrote into the broker, leaving out fields that only a later release knows.
-
-        Raises:
-            pydantic.ValidationError: it says what this release does not understand.
-        """
-        return cls.model_validate_json(text, extra="ignore")
 
 
 class JobState(StrEnum):
@@ -48,15 +26,6 @@ class JobState(StrEnum):
     def is_final(self) -> bool:
         """Whether the document will not change any more."""
         return self in {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
-
-
-class VitalStatus(StrEnum):
-    """How far a vital can be trusted."""
-
-    OK = "ok"
-    EXPERIMENTAL = "experimental"
-    ABSTAINED = "abstained"
-    UNAVAILABLE = "unavailable"
 
 
 class CheckStatus(StrEnum):
@@ -152,87 +121,6 @@ class Check(Schema):
     votes: dict[str, float] | None = None
 
 
-class Baseline(Schema):
-    """What knowing nothing would give: the error of always answering `value`, and where that figure is from."""
-
-    value: float
-    mae: float
-    source: str
-
-
-class Method(Schema):
-    """How a value came about."""
-
-    name: str
-    version: str
-    models: list[str] = []
-    frames: int | None = None
-
-
-Interval = Annotated[tuple[float, float], Field(description="Lower and upper bound, at `interval_level`")]
-
-
-class Measure(Schema):
-    """One number of several in a vital (heart-rate variability), with a status of its own."""
-
-    value: float | None
-    unit: str | None
-    status: VitalStatus
-    reason: Reason | None = None
-    interval: Interval | None = None
-    interval_level: float | None = None
-
-    @model_validator(mode="after")
-    def _honest(self) -> Self:
-        _check_honest(self.status, self.value is not None, self.reason)
-        return self
-
-
-class Vital(Schema):
-    """One vital: a value with what it is worth, or the reason why there is none."""
-
-    value: float | Literal["female", "male", "stress", "no_stress"] | dict[str, Measure] | None
-    unit: str | None
-    status: VitalStatus
-    reason: Reason | None = None
-    detail: str | None = None
-    interval: Interval | None = None
-    interval_level: float | None = None
-    probability: float | None = None
-    score: float | None = None
-    diagnostics: dict[str, float | None] | None = None
-    baseline: Baseline | None = None
-    method: Method | None = None
-
-    @model_validator(mode="after")
-    def _honest(self) -> Self:
-        _check_honest(self.status, self.value is not None, self.reason)
-        return self
-
-    @classmethod
-    def without_value(
-        cls,
-        unit: str | None,
-        status: VitalStatus,
-        reason: Reason,
-        detail: str | None = None,
-        method: Method | None = None,
-    ) -> Self:
-        """A vital that abstains or is unavailable."""
-        return cls(value=None, unit=unit, status=status, reason=reason, detail=detail, method=method)
-
-
-def _check_honest(status: VitalStatus, has_value: bool, reason: Reason | None) -> None:
-    """A number without a status, or silence without a reason, can't be written down."""
-    gives = status in {VitalStatus.OK, VitalStatus.EXPERIMENTAL}
-    if gives != has_value:
-        msg = f"status {status.value} {'needs' if gives else 'forbids'} a value"
-        raise ValueError(msg)
-    if not gives and reason is None:
-        msg = f"status {status.value} needs a reason"
-        raise ValueError(msg)
-
-
 class BranchOutcome(Schema):
     """All that one branch hands over when it ends; written once."""
 
@@ -240,8 +128,8 @@ class BranchOutcome(Schema):
     elapsed_ms: int
     error: Problem | None = None
     clip: ClipFacts | None = None
-    checks: dict[str, Check] = {}
-    vitals: dict[str, Vital] = {}
+    checks: dict[str, Check] = Field(default_factory=dict)
+    vitals: Vitals = Vitals()
 
 
 class Wave(Schema):
@@ -262,8 +150,8 @@ class Spectrum(Schema):
 class Waveforms(Schema):
     """Waves and spectra behind the vitals, by vital name (`heart_rate`, `respiration_rate`)."""
 
-    waves: dict[str, Wave] = {}
-    spectra: dict[str, Spectrum] = {}
+    waves: dict[str, Wave] = Field(default_factory=dict)
+    spectra: dict[str, Spectrum] = Field(default_factory=dict)
 
 
 class JobDocument(Schema):
@@ -275,8 +163,8 @@ class JobDocument(Schema):
     finished_at: datetime | None = None
     clip: ClipFacts | None = None
     branches: dict[str, BranchReport]
-    checks: dict[str, Check] = {}
-    vitals: dict[str, Vital] = {}
+    checks: dict[str, Check] = Field(default_factory=dict)
+    vitals: Vitals = Vitals()
     error: Problem | None = None
     versions: dict[str, str]
     notice: str = NOTICE

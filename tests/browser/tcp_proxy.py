@@ -1,4 +1,4 @@
-"""A network cable between browser and gateway, which a test can pull and plug in again."""
+"""A TCP proxy between browser and gateway whose connections a test can break."""
 
 import contextlib
 import socket
@@ -6,8 +6,8 @@ import threading
 from typing import Self
 
 
-class Cable:
-    """Forwards TCP connections from `port` to the gateway; while cut, connections break and new ones are refused."""
+class TcpProxy:
+    """Forwards TCP connections from `port` to the gateway. While disconnected, it refuses new connections."""
 
     def __init__(self, target_port: int) -> None:
         self._target = target_port
@@ -17,14 +17,14 @@ class Cable:
         self.port = 0
 
     def __enter__(self) -> Self:
-        self.mend()
+        self.reconnect()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.cut()
+        self.disconnect()
 
-    def mend(self) -> None:
-        """Listen again, on the same port."""
+    def reconnect(self) -> None:
+        """Listen on the same port again."""
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", self.port))
@@ -33,8 +33,8 @@ class Cable:
         self._listener = listener
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
-    def cut(self) -> None:
-        """Break every connection and take no more."""
+    def disconnect(self) -> None:
+        """Break every connection and refuse new ones."""
         if self._listener:
             # Closing alone would leave the thread that waits in `accept` holding the port.
             with contextlib.suppress(OSError):

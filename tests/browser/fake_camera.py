@@ -1,4 +1,4 @@
-"""Films for the browser's fake camera, made of the simulator's clips."""
+"""Videos for the browser's fake camera, made from the simulator's clips."""
 
 import math
 from dataclasses import dataclass
@@ -9,29 +9,29 @@ import cv2
 
 
 @dataclass(frozen=True)
-class Living:
-    """A clip of a living face, and the truth."""
+class LiveClip:
+    """A clip of a live face and its true heart rate in /min."""
 
     path: Path
     heart_rate: float
 
 
 @dataclass(frozen=True)
-class Scene:
-    """A part of a clip, in seconds."""
+class Segment:
+    """A part of a clip; start and end in seconds."""
 
     clip: Path
     start_s: float = 0
     end_s: float = math.inf
 
 
-def camera_film(path: Path, *scenes: Scene) -> Path:
-    """The scenes one after the other as Motion JPEG, which Chromium plays as a camera at 30 frames a second."""
+def camera_video(path: Path, *segments: Segment) -> Path:
+    """Write the segments one after another as Motion JPEG, which Chromium plays at 30 frames per second."""
     with path.open("wb") as out:
-        for scene in scenes:
-            with av.open(str(scene.clip)) as source:
+        for segment in segments:
+            with av.open(str(segment.clip)) as source:
                 for frame in source.decode(video=0):
-                    if scene.start_s <= (frame.time or 0) < scene.end_s:
+                    if segment.start_s <= (frame.time or 0) < segment.end_s:
                         picture = frame.to_ndarray(format="bgr24")
                         done, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 95])
                         assert done
@@ -39,8 +39,8 @@ def camera_film(path: Path, *scenes: Scene) -> Path:
     return path
 
 
-def cut(source: Path, path: Path, duration_s: float) -> Path:
-    """The first seconds of a clip, copied without encoding them again."""
+def cut_clip(source: Path, path: Path, duration_s: float) -> Path:
+    """Copy the first `duration_s` seconds of a clip without re-encoding."""
     with av.open(str(source)) as whole, av.open(str(path), "w") as out:
         video = whole.streams.video[0]
         copy = out.add_stream_from_template(video)

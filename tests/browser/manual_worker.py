@@ -1,39 +1,39 @@
-"""The test itself at work behind a gateway that has no workers."""
+"""A worker that a test drives step by step, behind a gateway without workers."""
 
 from shared.jobs.records import Begin, JobRecords
-from shared.schemas import BranchOutcome, BranchStatus, Vital, VitalStatus
+from shared.schemas import VITAL_TYPES, BranchOutcome, BranchStatus, HeartRate, Vital, VitalStatus
 from shared.vitals import VITALS, Branch, Reason
 
-#: The beginning of an MP4, which is all that the gateway looks at.
+#: The first bytes of an MP4, which is all that the gateway checks.
 MP4 = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2" + bytes(2000)
 
-HEART = Vital(value=66.0, unit="/min", status=VitalStatus.OK, interval=(65.0, 67.0), interval_level=0.9)
+HEART = HeartRate(value=66.0, unit="/min", status=VitalStatus.OK, interval=(65.0, 67.0), interval_level=0.9)
 
 
 class Worker:
-    """Does both branches of one job, a step at a time."""
+    """Runs both branches of one job, one step at a time."""
 
     def __init__(self, records: JobRecords, job_id: str) -> None:
         self._records = records
         self._job = job_id
 
     def begin(self) -> None:
-        """Take the job."""
+        """Start both branches."""
         for branch in Branch:
             assert self._records.begin(self._job, branch, "test", 90) is Begin.GO
             self._records.emit_stage(self._job, branch, "decoding and tracking", 5)
 
-    def tell(self, name: str, vital: Vital) -> None:
-        """A vital is known."""
+    def report(self, name: str, vital: Vital) -> None:
+        """Report a vital."""
         assert self._records.emit_vital(self._job, name, vital)
 
     def finish(self) -> None:
-        """A heart rate, and reasons for the rest."""
+        """Finish with a heart rate and a reason for every other vital."""
         for branch in Branch:
             vitals = {
                 name: HEART
                 if name == "heart_rate"
-                else Vital.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.MOTION)
+                else VITAL_TYPES[name].without_value(spec.unit, VitalStatus.ABSTAINED, Reason.MOTION)
                 for name, spec in VITALS.items()
                 if spec.branch is branch
             }

@@ -1,4 +1,4 @@
-"""The service as these tests need it: whole, or a gateway whose worker is the test itself."""
+"""Services for the browser tests: with workers, or a gateway alone."""
 
 import contextlib
 import time
@@ -25,14 +25,14 @@ class Service:
     clips: Path
 
     def get(self, path: str) -> httpx.Response:
-        """Ask it something, beside the browser."""
+        """Send a request beside the browser."""
         return httpx.get(self.url + path, timeout=10, trust_env=False)
 
 
 @contextmanager
-def service(folder: Path, *, workers: int, **settings: str) -> Iterator[Service]:
-    """Broker, gateway and so many workers a queue, with `FACEVITALS_…` settings."""
-    # Several services run side by side, each with settings of its own: they are read when a process starts.
+def running_service(folder: Path, *, workers: int, **settings: str) -> Iterator[Service]:
+    """Run a broker, a gateway and `workers` workers per queue with the given `FACEVITALS_…` settings."""
+    # Several services run side by side with different settings, which are read when a process starts.
     with pytest.MonkeyPatch.context() as environment:
         for name, value in settings.items():
             environment.setenv(f"FACEVITALS_{name.upper()}", value)

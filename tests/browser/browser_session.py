@@ -1,4 +1,4 @@
-"""A browser, what it saw, and the pictures that are kept of it."""
+"""A Chromium session: its requests, its console errors and its screenshots."""
 
 import os
 import re
@@ -26,7 +26,7 @@ _QUIET = [
 
 
 def chromium() -> str:
-    """The browser's path."""
+    """Path of the browser's executable."""
     for name in (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"):
         if name and (found := shutil.which(name)):
             return found
@@ -34,11 +34,11 @@ def chromium() -> str:
 
 
 @contextmanager
-def browser(playwright: Playwright, film: Path | None = None, cameras: int = 1) -> Iterator[Browser]:
-    """Chromium, with a film, or else a test picture, before its camera."""
+def browser(playwright: Playwright, video: Path | None = None, cameras: int = 1) -> Iterator[Browser]:
+    """Chromium with a fake camera that plays `video`, or shows a test picture."""
     camera = [f"--use-fake-device-for-media-stream=device-count={cameras}"]
-    if film:
-        camera.append(f"--use-file-for-fake-video-capture={film}")
+    if video:
+        camera.append(f"--use-file-for-fake-video-capture={video}")
     root = ["--no-sandbox"] if os.geteuid() == 0 else []
     running = playwright.chromium.launch(executable_path=chromium(), args=[*_QUIET, *camera, *root])
     try:
@@ -48,26 +48,26 @@ def browser(playwright: Playwright, film: Path | None = None, cameras: int = 1) 
 
 
 @dataclass
-class Sight:
-    """A page, and all that it asked for or complained of."""
+class PageSession:
+    """A page with the requests that it made and the errors that it logged."""
 
     page: Page
     origin: str
-    asked: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("console", self._hear)
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", self._record_console)
 
-    def _hear(self, message: Any) -> None:  # noqa: ANN401
-        # A failed request is the subject of some tests; the page tells it to the person.
+    def _record_console(self, message: Any) -> None:  # noqa: ANN401
+        # Some tests make requests fail; the page shows that to the user.
         if message.type in {"error", "warning"} and "Failed to load resource" not in message.text:
-            self.complaints.append(message.text)
+            self.errors.append(message.text)
 
-    def shoot(self, name: str) -> None:
-        """Keep a picture, and let axe look for barriers."""
+    def screenshot(self, name: str) -> None:
+        """Save a screenshot and check the page with axe."""
         ARTEFACTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=ARTEFACTS / f"{name}.png", full_page=True, animations="disabled")
         self.page.evaluate(AXE.read_text())
@@ -76,38 +76,38 @@ class Sight:
         assert not barriers, f"{name}: {barriers}"
 
     def screen(self, name: str, timeout_s: float = 15) -> None:
-        """Wait for a screen."""
+        """Wait until a screen is shown."""
         expect(self.page.locator(f"[data-screen={name}]")).to_be_visible(timeout=timeout_s * 1000)
 
     def state(self, state: str, timeout_s: float = 30) -> None:
-        """Wait for the job's state."""
+        """Wait until the page shows the job's state."""
         expect(self.page.locator(f"[data-screen=job][data-state={state}]")).to_be_visible(timeout=timeout_s * 1000)
 
     def job_id(self) -> str:
-        """The job that the address names."""
+        """The job's id, from the page's address."""
         expect(self.page).to_have_url(re.compile("#job="))
         return str(self.page.url.partition("#job=")[2])
 
     def upload(self, name: str, mime: str, content: bytes) -> None:
-        """Hand the page a file."""
+        """Upload a file through the page's file input."""
         files = {"name": name, "mimeType": mime, "buffer": content}
         self.page.locator("input[type=file]").set_input_files(files)  # type: ignore[arg-type,unused-ignore]
 
-    def strangers(self) -> list[str]:
-        """Requests to anybody but the gateway."""
-        return [url for url in self.asked if not url.startswith((self.origin + "/", f"blob:{self.origin}/"))]
+    def third_party_requests(self) -> list[str]:
+        """Requests to any other origin than the gateway's."""
+        return [url for url in self.requests if not url.startswith((self.origin + "/", f"blob:{self.origin}/"))]
 
 
 @contextmanager
-def page(running: Browser, url: str, *, camera: bool = True, **options: Any) -> Iterator[Sight]:  # noqa: ANN401
-    """A fresh page at the gateway; it must end without a complaint, having asked nobody else."""
+def page(running: Browser, url: str, *, camera: bool = True, **options: Any) -> Iterator[PageSession]:  # noqa: ANN401
+    """A new page at the gateway. At its end it must have logged no error and sent no request to another origin."""
     context: BrowserContext = running.new_context(locale="en-GB", **options)
     context.grant_permissions(["camera"] if camera else [], origin=url)
-    seen = Sight(context.new_page(), url)
+    session = PageSession(context.new_page(), url)
     try:
-        seen.page.goto(url)
-        yield seen
-        assert seen.complaints == []
-        assert seen.strangers() == []
+        session.page.goto(url)
+        yield session
+        assert session.errors == []
+        assert session.third_party_requests() == []
     finally:
         context.close()

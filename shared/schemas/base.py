@@ -1,0 +1,46 @@
+"""What every schema of the API and of the broker has in common."""
+
+import json
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+
+class Schema(BaseModel):
+    """Base of every schema: immutable, without unknown fields; whatever is served names all of its fields."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        ser_json_inf_nan="null",
+        json_schema_serialization_defaults_required=True,
+    )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values that JSON can hold; NaN and infinities become None.
+
+        `model_dump(mode="json")` keeps NaN, which `json.dumps` writes as a word that is not JSON.
+        """
+        values: dict[str, Any] = json.loads(self.model_dump_json())
+        return values
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Parse what one of our own processes wrote into the broker; fields of later releases are ignored.
+
+        Raises:
+            pydantic.ValidationError: the text is not JSON of this schema.
+        """
+        return cls.model_validate_json(text, extra="ignore")
+
+
+class PartialSchema(Schema):
+    """A schema whose fields may be absent: an absent field is left out of the JSON, a field that is None is null."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
+    @model_validator(mode="after")
+    def _leave_out_absent_fields(self) -> Self:
+        for name in type(self).model_fields.keys() - self.model_fields_set:
+            self.__dict__.pop(name, None)
+        return self
