@@ -28,7 +28,9 @@ class Gateway:
     hub: Hub
     admission: Admission
 
-    def accept(self, job_id: str, options: JobOptions, owner: str, seal: ClipKey | None = None) -> JobDocument:
+    def accept(
+        self, job_id: str, options: JobOptions, owner: str, encryption_key: ClipKey | None = None
+    ) -> JobDocument:
         """Make the job of a stored clip and queue its branches (blocking).
 
         Raises:
@@ -45,7 +47,7 @@ class Gateway:
             deadline_s=self.settings.longest_job_s,
             most_active=self.settings.max_queued,
             most_waiting=self.admission.most_waiting(),
-            seal=seal,
+            encryption_key=encryption_key,
             traceparent=tracing.traceparent(),
         )
         if document is None:

@@ -125,7 +125,7 @@ class Received:
     job_id: str
     options: JobOptions
     sha256: str
-    seal: ClipKey | None = None
+    encryption_key: ClipKey | None = None
 
     @property
     def content(self) -> str:
@@ -149,8 +149,10 @@ async def receive_clip(
     await gateway.admission.check(branches_for(asked.vitals))
     job_id = new_id()
     key = gateway.store.key(job_id)
-    seal = ClipKey.new() if settings.encrypt_clips else None
-    upload = await receive(request, gateway.store, key, settings.max_upload_bytes, hashed=hashed, seal=seal)
+    encryption_key = ClipKey.new() if settings.encrypt_clips else None
+    upload = await receive(
+        request, gateway.store, key, settings.max_upload_bytes, hashed=hashed, encryption_key=encryption_key
+    )
     form = upload.fields
     try:
         in_form_url = webhooks.checked_url(form.get("webhook_url"), settings, caller)
@@ -164,13 +166,15 @@ async def receive_clip(
         retain_clip=in_form.retain_clip if retain_clip is None else asked.retain_clip,
         webhook_url=webhook_url,
     )
-    return Received(job_id, options, upload.sha256 or "", seal)
+    return Received(job_id, options, upload.sha256 or "", encryption_key)
 
 
 async def start(gateway: Gateway, received: Received, owner: str) -> JobDocument:
     """Make the job of a received clip and queue its branches; if that fails, nothing stays behind."""
     try:
-        return await run_in_threadpool(gateway.accept, received.job_id, received.options, owner, received.seal)
+        return await run_in_threadpool(
+            gateway.accept, received.job_id, received.options, owner, received.encryption_key
+        )
     except BaseException:
         await asyncio.shield(run_in_threadpool(_withdraw, gateway, received.job_id))
         raise

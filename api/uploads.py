@@ -182,9 +182,9 @@ class _Intake:
 
 
 async def receive(
-    request: Request, store: ClipStore, key: str, max_bytes: int, *, hashed: bool, seal: ClipKey | None = None
+    request: Request, store: ClipStore, key: str, max_bytes: int, *, hashed: bool, encryption_key: ClipKey | None = None
 ) -> Upload:
-    """Store the request's clip under `key`, sealed if asked. When this raises, nothing stays in the store.
+    """Store the request's clip under `key`, encrypted if a key is given. When this raises, nothing stays in the store.
 
     Raises:
         UploadTooLarge: more than `max_bytes`, or `FORM_BYTES` beside them.
@@ -212,7 +212,7 @@ async def receive(
             "The body is empty." if not head else "Send an MP4 or WebM file, as a browser's MediaRecorder makes it."
         )
     try:
-        async with store.writing(key, seal) as out:
+        async with store.writing(key, encryption_key) as out:
             intake = _Intake(out, too_large, max_bytes, hashed=hashed)
             await intake.take(head)
             async for chunk in stream:

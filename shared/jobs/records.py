@@ -3,7 +3,7 @@
 Every step that decides something is one Lua script, so that two workers, two gateways or a redelivered message can't
 both win. Every key has a time to live. Layout, under `fv:`:
 
-    job:{id}            hash     state, options, owner, clocks, tries, outcomes, document; the clip's seal, if any
+    job:{id}            hash     state, options, owner, clocks, tries, outcomes, document; the clip's key, if any
     job:{id}:events     stream   what clients follow; the SSE id is the stream id
     job:{id}:waves      string   waveforms
     waiting:{branch}    zset     job id by its making: branches that no worker has begun; swept
@@ -111,11 +111,11 @@ class Event:
 
 @dataclass(frozen=True)
 class Asked:
-    """What was requested, where the clip lies, its seal if any, the job's age, and its trace ("" for none)."""
+    """What was requested, where the clip lies, its key if any, the job's age, and its trace ("" for none)."""
 
     options: JobOptions
     clip_key: str
-    seal: ClipKey | None
+    encryption_key: ClipKey | None
     waited_s: float
     traceparent: str
 
@@ -204,7 +204,7 @@ class JobRecords:
         deadline_s: float,
         most_active: int | None = None,
         most_waiting: Mapping[Branch, int] | None = None,
-        seal: ClipKey | None = None,
+        encryption_key: ClipKey | None = None,
         traceparent: str = "",
     ) -> JobDocument | None:
         """Write a new record and queue its branches, in one step. `deadline_s`: by then all of it is over.
@@ -219,7 +219,7 @@ class JobRecords:
             -1 if most_active is None else most_active,
             *(argument for each in queued for argument in each),
             *("options", options.model_dump_json(), "owner", owner, "clip_key", clip_key),
-            *(("seal", seal.text) if seal else ()),
+            *(("seal", encryption_key.text) if encryption_key else ()),
             *(("traceparent", traceparent) if traceparent else ()),
             *(("webhook_id", new_id()) if options.webhook_url else ()),
         )
@@ -239,13 +239,19 @@ class JobRecords:
 
     def asked(self, job_id: str) -> Asked | None:
         """What a worker needs to know of the job; None if it is gone."""
-        options, clip_key, seal, created, parent = self.redis.hmget(
+        options, clip_key, encryption_key, created, parent = self.redis.hmget(
             self.key(job_id), "options", "clip_key", "seal", "created", "traceparent"
         )
         if not options:
             return None
         waited_s = max(self.now() - float(created), 0.0) if created else 0.0
-        return Asked(JobOptions.read(options), clip_key, ClipKey.parse(seal) if seal else None, waited_s, parent or "")
+        return Asked(
+            JobOptions.read(options),
+            clip_key,
+            ClipKey.parse(encryption_key) if encryption_key else None,
+            waited_s,
+            parent or "",
+        )
 
     def now(self) -> float:
         """Seconds since the epoch by the broker's clock."""

@@ -1,4 +1,4 @@
-"""The clip's life in both stores, sealed: written, read by a worker, and gone in the end, whoever dies on the way."""
+"""Clips in both stores, encrypted: written, read by a worker and erased at the end, even when a process is killed."""
 
 import asyncio
 import contextlib
@@ -73,7 +73,7 @@ class Stored:
 
 
 def sealing_service(folder: Path, **settings: object) -> Service:
-    """A service that seals its clips and logs all it can, with a worker that can be held at one branch."""
+    """A service that encrypts its clips and logs at the debug level, with a worker that can be held at one branch."""
     service = new_service(folder, encrypt_clips=True, log_level="debug", **settings)
     service.start_worker("vision,rppg", "tests.service.odd_worker", ODD_RPPG="held", ODD_KEEP="1")
     return service
@@ -102,7 +102,7 @@ def stored(request: pytest.FixtureRequest) -> Stored:
     return service
 
 
-def test_a_clip_lies_sealed_is_read_by_its_worker_and_is_gone_at_the_end(stored: Stored) -> None:
+def test_an_encrypted_clip_is_read_by_its_worker_and_erased_at_the_end(stored: Stored) -> None:
     with stored.holding():
         job = stored.service.submit(CLIP)
         seen = [body for key, body in stored.contents().items() if job in key]
@@ -203,29 +203,31 @@ def test_a_store_that_is_away_keeps_no_job_from_its_end(tmp_path: Path, monkeypa
         broker.child.stop(3)
 
 
-async def write(store: ClipStore, key: str, clip: bytes, seal: ClipKey | None = None, *, fail: bool = False) -> None:
-    async with store.writing(key, seal) as out:
+async def write(
+    store: ClipStore, key: str, clip: bytes, encryption_key: ClipKey | None = None, *, fail: bool = False
+) -> None:
+    async with store.writing(key, encryption_key) as out:
         for start in range(0, len(clip), 100_000):
             await out.write([clip[start : start + 100_000]])
         if fail:
             raise RuntimeError
 
 
-@pytest.mark.parametrize("sealed", [False, True])
+@pytest.mark.parametrize("encrypted", [False, True])
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 6_000_000])
-def test_s3_gives_back_what_it_was_given(bucket: Bucket, sealed: bool, size: int) -> None:
-    store, clip, seal = ClipStore(bucket.url), os.urandom(size), ClipKey.new() if sealed else None
+def test_s3_gives_back_what_it_was_given(bucket: Bucket, encrypted: bool, size: int) -> None:
+    store, clip, encryption_key = ClipStore(bucket.url), os.urandom(size), ClipKey.new() if encrypted else None
     key = store.key("01J")
-    asyncio.run(write(store, key, clip, seal))
+    asyncio.run(write(store, key, clip, encryption_key))
     assert bucket.all_keys() == [f"prefix/{key}"]
-    with store.local_copy(key, seal) as path:
+    with store.local_copy(key, encryption_key) as path:
         assert path.read_bytes() == clip
         assert path.stat().st_size == size
     assert store.older_than(-10) == [key]
     store.erase(key)
     store.erase(key)
     assert not bucket.all_keys()
-    with pytest.raises(ClipMissingError), store.local_copy(key, seal):
+    with pytest.raises(ClipMissingError), store.local_copy(key, encryption_key):
         pass
 
 
@@ -325,15 +327,15 @@ def test_a_bucket_that_is_away_is_503_at_once_and_comes_back(tmp_path: Path, mon
 
 
 def test_a_worker_killed_with_a_clip_in_hand_leaves_no_copy_of_it(bucket: Bucket, tmp_path: Path) -> None:
-    store, seal = ClipStore(bucket.url), ClipKey.new()
-    asyncio.run(write(store, store.key("01J"), CLIP, seal))
+    store, encryption_key = ClipStore(bucket.url), ClipKey.new()
+    asyncio.run(write(store, store.key("01J"), CLIP, encryption_key))
     code = (
-        "import sys, time; from shared.clips.encryption import Seal; from shared.clips.store import ClipStore\n"
-        "with ClipStore(sys.argv[1]).local_copy('clips/01J', Seal.parse(sys.argv[2])) as path:\n"
+        "import sys, time; from shared.clips.encryption import ClipKey; from shared.clips.store import ClipStore\n"
+        "with ClipStore(sys.argv[1]).local_copy('clips/01J', ClipKey.parse(sys.argv[2])) as path:\n"
         "    print(len(path.read_bytes()), flush=True); time.sleep(60)"
     )
     env = {**os.environ, "TMPDIR": str(tmp_path)}
-    command = [sys.executable, "-c", code, bucket.url, seal.text]
+    command = [sys.executable, "-c", code, bucket.url, encryption_key.text]
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout is not None
         assert int(worker.stdout.readline()) == len(CLIP)
@@ -348,33 +350,37 @@ Change = Callable[[bytes], bytes]
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param(lambda sealed: sealed[:-1], id="cut off"),
-        pytest.param(lambda sealed: sealed[: 65_536 + 16], id="cut off after a whole piece"),
-        pytest.param(lambda sealed: sealed[65_552:131_104] + sealed[:65_552] + sealed[131_104:], id="pieces swapped"),
-        pytest.param(lambda sealed: sealed[:100] + bytes([sealed[100] ^ 1]) + sealed[101:], id="a bit changed"),
-        pytest.param(lambda sealed: sealed + b"\x00", id="something added"),
+        pytest.param(lambda encrypted: encrypted[:-1], id="cut off"),
+        pytest.param(lambda encrypted: encrypted[: 65_536 + 16], id="cut off after a whole piece"),
+        pytest.param(
+            lambda encrypted: encrypted[65_552:131_104] + encrypted[:65_552] + encrypted[131_104:], id="pieces swapped"
+        ),
+        pytest.param(
+            lambda encrypted: encrypted[:100] + bytes([encrypted[100] ^ 1]) + encrypted[101:], id="a bit changed"
+        ),
+        pytest.param(lambda encrypted: encrypted + b"\x00", id="something added"),
         pytest.param(lambda _: b"", id="emptied"),
     ],
 )
-def test_a_sealed_clip_that_was_tampered_with_is_no_clip(tmp_path: Path, change: Change) -> None:
-    store, seal = ClipStore(tmp_path.as_uri()), ClipKey.new()
+def test_a_modified_encrypted_clip_can_not_be_read(tmp_path: Path, change: Change) -> None:
+    store, encryption_key = ClipStore(tmp_path.as_uri()), ClipKey.new()
     key = store.key("01J")
-    asyncio.run(write(store, key, CLIP, seal))
+    asyncio.run(write(store, key, CLIP, encryption_key))
     path = tmp_path / key
     path.write_bytes(change(path.read_bytes()))
-    with pytest.raises(ClipMissingError, match="can't be decrypted"), store.local_copy(key, seal):
+    with pytest.raises(ClipMissingError, match="can't be decrypted"), store.local_copy(key, encryption_key):
         pass
 
 
-def test_another_key_or_another_place_does_not_open_it(tmp_path: Path) -> None:
-    store, seal = ClipStore(tmp_path.as_uri()), ClipKey.new()
-    asyncio.run(write(store, store.key("01J"), CLIP, seal))
+def test_another_key_or_another_store_key_does_not_decrypt_it(tmp_path: Path) -> None:
+    store, encryption_key = ClipStore(tmp_path.as_uri()), ClipKey.new()
+    asyncio.run(write(store, store.key("01J"), CLIP, encryption_key))
     (tmp_path / store.key("01K")).write_bytes((tmp_path / store.key("01J")).read_bytes())
-    for key, other in (("01J", ClipKey.new()), ("01K", seal)):
+    for key, other in (("01J", ClipKey.new()), ("01K", encryption_key)):
         with pytest.raises(ClipMissingError, match="can't be decrypted"), store.local_copy(store.key(key), other):
             pass
-    assert seal.text not in repr(seal)
-    encryptor = ClipEncryptor(seal, "x")
+    assert encryption_key.text not in repr(encryption_key)
+    encryptor = ClipEncryptor(encryption_key, "x")
     assert encryptor.encrypt([b"x" * 10]) == []
 
 

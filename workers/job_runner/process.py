@@ -189,7 +189,7 @@ class WorkerProcess:
 
         wanted = frozenset(asked.options.vitals if asked.options.vitals is not None else VITALS)
         try:
-            with self._store.local_copy(asked.clip_key, asked.seal) as path:
+            with self._store.local_copy(asked.clip_key, asked.encryption_key) as path:
                 facts, result = self._analyzer.branch(branch, path, wanted, progress)
         except (JobOverError, RedisError):
             raise
