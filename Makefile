@@ -22,11 +22,16 @@ web: ## the page, built into web/dist (needs Node 20.19 or later)
 page:
 	@bash tools/web.sh
 
-test-web: dev ## the page's types, format and component tests; a TypeScript client from the OpenAPI document
+test-web: dev ## the page's types, format and component tests; TypeScript and Python clients from the OpenAPI document
 	@STRICT=1 bash tools/web.sh modules
 	@cd web && npm run --silent check
 	@[ -x web/openapi/node_modules/.bin/tsc ] || (cd web/openapi && npm ci --loglevel=error --no-progress)
-	@$(VENV)/bin/python -m pytest tests/service/test_docs.py -k typescript
+	@bash tools/client_generator.sh
+	@$(VENV)/bin/python -m pytest tests/service/test_docs.py tests/service/test_python_client.py -k "typescript or python_client"
+
+web-types: dev ## write the page's types of the API anew (web/src/api/openapi.ts and contract.ts)
+	@$(VENV)/bin/python tools/web_contract.py
+	@bash tools/web_types.sh
 
 test-nginx: dev ## deploy/nginx on a real nginx, in front of a real gateway
 	@NGINX=$$(bash tools/nginx.sh) && export NGINX && $(VENV)/bin/python -m pytest tests/service/test_nginx.py $(ARGS)
@@ -34,6 +39,13 @@ test-nginx: dev ## deploy/nginx on a real nginx, in front of a real gateway
 test-browser: ## the page in Chromium, against real workers (installs Chromium where it may)
 	@bash tools/browser.sh
 	@$(VENV)/bin/python -m pytest tests/browser --timeout 300 $(ARGS)
+
+wheel: ## wheel and source distribution in dist/, with the page (needs Node 20.19 or later)
+	@bash tools/wheel.sh dist
+
+test-wheel: ## the wheel, installed in an environment of its own, outside of the checkout
+	@bash tools/wheel.sh artefacts/wheel/dist artefacts/wheel/env
+	@$(VENV)/bin/python -m pytest tests/wheel --timeout 300 $(ARGS)
 
 test-hostile: dev ## 3,000 hostile clips through the decoder; DURATION_S=3600 goes on with new ones for an hour, SEED=…
 	@$(VENV)/bin/python -m lab.hostile $(if $(DURATION_S),--seconds $(DURATION_S),--files 3000) --seed $(or $(SEED),1)
@@ -80,6 +92,6 @@ lock: dev ## write the lock files again from pyproject.toml (UPGRADE=1 takes new
 	@bash tools/lock.sh
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) .venv-seed .venv-setup.* web/node_modules web/openapi/node_modules web/dist .facevitals bench-out artefacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf $(VENV) .venv-seed .venv-client .venv-setup.* web/node_modules web/openapi/node_modules web/dist .facevitals bench-out artefacts dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 
-.PHONY: test-seed seed-environment test-train train-environment help run up test test-nginx web page test-web test-browser test-hostile test-chaos check format bench default dev lock clean
+.PHONY: web-types wheel test-wheel test-seed seed-environment test-train train-environment help run up test test-nginx web page test-web test-browser test-hostile test-chaos check format bench default dev lock clean

@@ -1,9 +1,8 @@
 """The gateway application. `facevitals gateway` serves it, on connections with limits (`api.connections`)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -12,13 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import docs, jobs, legacy, operations, origins, page, problems, webhooks
-from api.admission import Admission
+from api import cors, docs, jobs, legacy, openapi, operations, page, problems, webhooks
 from api.bodies import BodyLimits
-from api.gateway import Gateway
+from api.dependencies import Gateway
 from api.head import HeadAsGet
-from api.hub import Hub
+from api.job_notifier import JobNotifier
 from api.keys import Gatekeeper
+from api.queue_limit import QueueLimit
 from api.sweep import sweep_for_ever
 from api.tracing import RequestSpans
 from shared.clips.store import ClipStore, StoreUnavailableError
@@ -32,18 +31,18 @@ from shared.version import VERSION
 
 DESCRIPTION = f"""
 Vitals from 15 seconds of webcam video: heart rate, respiration rate, heart-rate variability, SpO2, stress, age, gender
-and BMI, each with an interval or with the reason why there is none. {NOTICE}
+and BMI, each with an interval, or with the reason for its absence. {NOTICE}
 """
 
 
 class SecurityHeaders:
-    """Headers that every answer carries."""
+    """Security headers on every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Add them as the answer starts."""
+        """Add the headers when the response starts."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -84,17 +83,17 @@ def create_app(config: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        hub = Hub(config.redis_url)
+        notifier = JobNotifier(config.redis_url)
         records = JobRecords(connect(config.redis_url), config.result_ttl_s)
         gateway = Gateway(
             settings=config,
             records=records,
             store=ClipStore(config.store),
-            hub=hub,
-            admission=Admission(records, config),
+            notifier=notifier,
+            queue_limit=QueueLimit(records, config),
         )
         app.state.gateway = gateway
-        await hub.start()
+        await notifier.start()
         loops = [
             asyncio.create_task(sweep_for_ever(gateway), name="sweep"),
             asyncio.create_task(webhooks.send_for_ever(gateway), name="webhooks"),
@@ -105,7 +104,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
-            await hub.stop()
+            await notifier.stop()
             gateway.records.redis.close()
             await run_in_threadpool(shutdown_tracing)
 
@@ -128,7 +127,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         silence_s=config.client_timeout_s,
         at_once=config.max_uploads,
     )
-    origins.install(app, config)
+    cors.install(app, config)
     app.add_middleware(SecurityHeaders)
     if traced:
         app.add_middleware(RequestSpans)
@@ -148,42 +147,5 @@ def create_app(config: Settings | None = None) -> FastAPI:
     app.include_router(operations.router)
     page.install(app)
     docs.install(app)
-    webhooks.describe(app)
-    _describe_problems(app)
+    openapi.install(app)
     return app
-
-
-def _describe_problems(app: FastAPI) -> None:
-    """Put the problem document into OpenAPI, in place of FastAPI's own validation error."""
-    build = app.openapi
-
-    def openapi() -> dict[str, object]:
-        if app.openapi_schema is None:
-            document = build()
-            schemas = document.setdefault("components", {}).setdefault("schemas", {})
-            schemas["ProblemDetails"] = problems.ProblemDetails.model_json_schema()
-            schemas.pop("HTTPValidationError", None)
-            schemas.pop("ValidationError", None)
-            for operation in _operations(document["paths"]):
-                if _answers_validation_error(operation):
-                    reference = {"$ref": "#/components/schemas/ProblemDetails"}
-                    operation["responses"]["422"]["content"] = {problems.MEDIA_TYPE: {"schema": reference}}
-            for operation in _operations(document.get("webhooks", {})):
-                # What a receiver answers is its own; we validate nothing there.
-                if _answers_validation_error(operation):
-                    del operation["responses"]["422"]
-            app.openapi_schema = document
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign]
-
-
-def _operations(paths: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for path in paths.values():
-        yield from (operation for operation in path.values() if isinstance(operation, dict))
-
-
-def _answers_validation_error(operation: dict[str, Any]) -> bool:
-    content = operation.get("responses", {}).get("422", {}).get("content", {})
-    reference: str = content.get("application/json", {}).get("schema", {}).get("$ref", "")
-    return reference.endswith("/HTTPValidationError")

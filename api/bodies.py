@@ -1,4 +1,4 @@
-"""What the body of a request may cost, in bytes and in time, whoever reads it."""
+"""Limits of request bodies, in bytes and in time."""
 
 import asyncio
 import contextlib
@@ -12,28 +12,27 @@ from api.problems import ApiProblem, BodyTooSlow, TooManyUploads, UploadTooLarge
 
 #: What a form may add to its clip: other fields, headers of parts, boundaries, and what lies before and after them.
 FORM_BYTES: Final = 64_000
-#: A body whose client was waited for longer than the setting allows must have come at this average rate. A phone's
-#: 1 Mbit/s is twelve times it.
-LEAST_BYTES_PER_S: Final = 10_000
-#: No body is waited for longer than this, seconds: 50 MB at 0.45 Mbit/s.
+#: Lowest average rate of a body that takes longer than the setting allows. 1 Mbit/s, a slow phone, is twelve times it.
+MIN_BYTES_PER_S: Final = 10_000
+#: Longest time for a body, seconds: 50 MB at 0.45 Mbit/s.
 LONGEST_S: Final = 900.0
-#: How much of a refused body is still read, and for how long: a client that is still sending would else see a broken
-#: connection in place of the answer.
+#: How much of a refused body is still read, and for how long. Otherwise a client that is still sending would get a
+#: broken connection instead of the response.
 DRAIN_BYTES: Final = 16_000_000
 DRAIN_S: Final = 20.0
-#: In the request's state: when it arrived, and the latest moment for its answer where it has one; of the loop's clock.
+#: Keys of the request's state: when it arrived, and the latest time for its response, if any (the event loop's clock).
 ARRIVED: Final = "arrived"
 ANSWER_BY: Final = "answer_by"
 
-#: How many requests may wait to send their bodies, beside those that do.
+#: Requests that may wait to send their bodies, as a multiple of those that may send.
 WAITING_SHARE: Final = 1
 
-#: Methods whose requests have no use for a body.
+#: Methods whose requests need no body.
 BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 
 class BodyLimits:
-    """Bounds bodies, and how many of them are received at once."""
+    """Limits bodies, and how many of them are received at once."""
 
     def __init__(self, app: ASGIApp, *, max_bytes: int, silence_s: float, at_once: int) -> None:
         """`max_bytes`: of a clip. `silence_s`: how long a client may send nothing, seconds."""
@@ -43,14 +42,14 @@ class BodyLimits:
         self._waiting = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the request on with its body bounded."""
+        """Pass the request on with a limited body."""
         if scope["type"] != "http" or not _has_body(headers := Headers(scope=scope)):
             await self.app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
         state[ARRIVED] = asyncio.get_running_loop().time()
         if not await self._may_begin():
-            # Not drained, as others are: that would be receiving it.
+            # Its body is not drained: that would be receiving it.
             many = TooManyUploads("Try again in a few seconds.", headers={"Retry-After": "2", "Connection": "close"})
             await answer_to(scope["path"], many)(scope, receive, send)
             return
@@ -70,7 +69,7 @@ class BodyLimits:
             body.end()
 
     async def _may_begin(self) -> bool:
-        """Wait for a place, for as long as it takes to end an upload that stopped; whoever waits holds some memory."""
+        """Wait for a place, as long as it takes to end an upload that has stalled. Waiting requests use memory."""
         if self._waiting >= WAITING_SHARE * self._at_once:
             return False
         self._waiting += 1
@@ -101,13 +100,13 @@ class _Body:
         self._waited_s = 0.0
         self._refused = False
         self._ended = False
-        #: Whether the client waits for a "100 Continue", which reading the body would send.
+        #: Whether the client waits for "100 Continue", which reading the body would send.
         self.unwanted = False
-        #: The request's, where the application may say when it has to be answered.
+        #: The request's state, in which the application may set the latest time for the response.
         self.state: dict[str, Any] = {}
 
     def end(self) -> None:
-        """Nothing more of it will be received."""
+        """Receive nothing more of the body."""
         self._ended = True
         self._give_place_back()
 
@@ -117,11 +116,11 @@ class _Body:
             self._when_ended()
 
     async def receive(self) -> Message:
-        """The next piece.
+        """Receive the next piece.
 
         Raises:
-            BodyTooSlow: the client was silent for too long, or sends too slowly.
-            UploadTooLarge: more came than any body may have.
+            BodyTooSlow: the client paused for too long, or sends too slowly.
+            UploadTooLarge: the body is larger than any body may be.
         """
         if self._refused:
             return {"type": "http.disconnect"}
@@ -132,20 +131,20 @@ class _Body:
         self._received += len(message.get("body", b""))
         if self._received > self._max_bytes:
             self._refused = True
-            raise UploadTooLarge(f"A body of this call may have {self._max_bytes} bytes.")
+            raise UploadTooLarge(f"The body of this call may have at most {self._max_bytes} bytes.")
         if message["type"] != "http.request" or not message.get("more_body", False):
             self.end()
         return message
 
     async def discard(self) -> None:
-        """Receive all of it for nobody. Raises what `receive` does."""
+        """Receive the whole body and discard it. Raises what `receive` does."""
         while not self._ended:
             await self.receive()
 
     async def _in_time(self) -> Message:
         clock = asyncio.get_running_loop().time
-        # Only the time that the client is waited for counts: a slow disk is not the client's fault.
-        allowed_s = min(self._silence_s + self._received / LEAST_BYTES_PER_S, LONGEST_S) - self._waited_s
+        # Only the time spent waiting for the client counts, not that of a slow disk.
+        allowed_s = min(self._silence_s + self._received / MIN_BYTES_PER_S, LONGEST_S) - self._waited_s
         begun = clock()
         try:
             async with asyncio.timeout(min(self._silence_s, allowed_s)):
@@ -154,13 +153,13 @@ class _Body:
             self._refused = True
             self._give_place_back()
             raise BodyTooSlow(
-                f"Send at least every {self._silence_s:g} s, and {LEAST_BYTES_PER_S} bytes a second on average."
+                f"Send at least every {self._silence_s:g} s, and {MIN_BYTES_PER_S} bytes a second on average."
             ) from None
         finally:
             self._waited_s += clock() - begun
 
     async def send(self, message: Message) -> None:
-        """Pass the answer on. One that comes before the body's end ends the connection after a bounded rest."""
+        """Pass the response on. If the body has not ended, drain a limited part of it and close the connection."""
         if message["type"] == "http.response.start" and not self._ended:
             await self._drain()
             if not self._ended:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from api.problems import ApiProblem, answer_to
+from api.problems import ApiProblem, ProblemType, answer_to
 
 #: Request line and headers together. Browsers and proxies stay below 16 kB.
 HEAD_BYTES: Final = 32_768
@@ -23,21 +23,21 @@ LINGER_BYTES: Final = 4_000_000
 
 
 class BadRequest(ApiProblem):
-    """What was sent is not an HTTP request that this server reads."""
+    """The request is not valid HTTP/1.1."""
 
-    status, kind, title = 400, "bad-request", "Not a request that can be read"
+    status, type, title = 400, ProblemType.BAD_REQUEST, "Not a valid HTTP request"
 
 
 class HeaderTooSlow(ApiProblem):
     """The header was not complete in time."""
 
-    status, kind, title = 408, "request-too-slow", "The request came too slowly"
+    status, type, title = 408, ProblemType.REQUEST_TOO_SLOW, "The request was sent too slowly"
 
 
 class HeaderTooLarge(ApiProblem):
     """Request line and headers are larger than the gateway takes."""
 
-    status, kind, title = 431, "header-too-large", "The request's headers are too large"
+    status, type, title = 431, ProblemType.HEADER_TOO_LARGE, "The request's headers are too large"
 
 
 class BoundedConnection(HttpToolsProtocol):

@@ -1,6 +1,6 @@
 """`/docs`: the OpenAPI document in Swagger UI, whose files come from a package and are served from here.
 
-Nothing is loaded from anybody else: the page has the gateway's origin, and people type API keys into it.
+Nothing is loaded from other servers: the page has the gateway's origin, and users type API keys into it.
 """
 
 from importlib.resources import files
@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from api import page
 
-#: As the capture page's, but for the icons that Swagger UI's style sheet holds as data.
+#: The capture page's policy, and the icons that Swagger UI's style sheet has as data URLs.
 CONTENT_SECURITY_POLICY: Final = page.CONTENT_SECURITY_POLICY.replace("img-src 'self'", "img-src 'self' data:")
 HEADERS: Final = {**page.HEADERS, "Content-Security-Policy": CONTENT_SECURITY_POLICY}
 
@@ -26,7 +26,7 @@ _PAGE: Final = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><t
 <body><main id="viewer"><p>The interface is described in <a href="openapi.json">openapi.json</a>; this page shows it
 where scripts may run.</p></main></body></html>"""
 
-#: No address is sent to the validator of others, and no key is stored.
+#: No URL is sent to Swagger's online validator, and no key is stored.
 _START_SCRIPT: Final = """SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#viewer",

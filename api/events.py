@@ -6,21 +6,24 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from pydantic import ValidationError
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
-from api.gateway import Gateway
-from api.hub import wait_for
+from api.dependencies import Gateway
+from api.job_notifier import wait_for
+from shared.jobs.records import Event
+from shared.schemas import EVENTS, DoneEvent, JobState
 
-#: A comment is sent after this much silence, so that proxies keep the connection; and we look ourselves, should the
-#: hub have missed something. Looking every 5 s took a thousand silent clients 13 % of a core.
+#: After this long without an event, a comment is sent so that proxies keep the connection, and the stream is read again
+#: in case a wake-up was lost. Reading every 5 s cost 13 % of a core for a thousand idle clients.
 PING_S: Final = 15.0
 
 _STREAM_ID = re.compile(r"^\d{1,20}-\d{1,20}$")
 
 
 def resume_point(last_event_id: str | None) -> str:
-    """Where to go on: after the event that the client saw last, else from the first."""
+    """Return the id after which to continue: the client's last event, or "0" for all events."""
     if last_event_id and _STREAM_ID.fullmatch(last_event_id):
         milliseconds, sequence = last_event_id.split("-")
         if int(milliseconds) < 2**63 and int(sequence) < 2**63:
@@ -28,10 +31,19 @@ def resume_point(last_event_id: str | None) -> str:
     return "0"
 
 
+def event_data(event: Event) -> str | None:
+    """Return the data of an event as JSON of its schema; None for an event that only another release knows."""
+    schema = EVENTS.get(event.name)
+    try:
+        return schema.read(event.data).model_dump_json() if schema else None
+    except ValidationError:
+        return None
+
+
 async def follow(gateway: Gateway, job_id: str, after: str) -> AsyncIterator[bytes]:
-    """Events after `after` until `done`; a job that is deleted meanwhile ends with `done` too."""
+    """Yield the events after `after` until `done`. A job that is deleted meanwhile ends with `done` as well."""
     silent_since = time.monotonic()
-    with gateway.hub.watching(job_id) as changed:
+    with gateway.notifier.watching(job_id) as changed:
         while True:
             changed.clear()
             try:
@@ -40,15 +52,17 @@ async def follow(gateway: Gateway, job_id: str, after: str) -> AsyncIterator[byt
                     gateway.records.redis.exists, gateway.records.key(job_id)
                 )
             except RedisError:
-                # The broker is away: the client keeps its connection, and we look again.
+                # The broker is away: keep the connection and try again.
                 entries, gone = [], False
             for entry in entries:
                 after = entry.id
-                yield format_sse_event(data_str=entry.data, event=entry.name, id=entry.id)
+                if (data := event_data(entry)) is not None:
+                    yield format_sse_event(data_str=data, event=entry.name, id=entry.id)
                 if entry.name == "done":
                     return
             if gone:
-                yield format_sse_event(data_str='{"state":"cancelled"}', event="done")
+                cancelled = DoneEvent(state=JobState.CANCELLED)
+                yield format_sse_event(data_str=cancelled.model_dump_json(), event="done")
                 return
             if entries:
                 silent_since = time.monotonic()

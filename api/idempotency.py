@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: the same request twice makes one job."""
+"""`Idempotency-Key`: two equal requests make one job."""
 
 import asyncio
 import contextlib
@@ -12,12 +12,12 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
-from api.gateway import Gateway
+from api.dependencies import Gateway
 from api.problems import IdempotencyConflict, IdempotencyInProgress
 from shared.jobs.records import PREFIX
 
-#: A request that is being served renews its hold on the key every third of this. A gateway that died holds it no
-#: longer; one that cannot reach the broker for so long may see the key used twice.
+#: A request holds its key for this long, seconds, and renews the hold every third of it. A gateway that dies releases
+#: the key after this time; if the gateway cannot reach the broker for longer, the key may be used twice.
 HELD_S: Final = 15
 
 _RELEASE: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
@@ -28,7 +28,7 @@ _RENEW: Final = (
 
 @dataclass
 class Claim:
-    """A key that this request holds, and what it was used for before."""
+    """A key that this request holds, and the job it made before."""
 
     name: str
     gateway: Gateway
@@ -36,20 +36,20 @@ class Claim:
     first_content: str | None = None
 
     def repeated(self, content: str) -> str | None:
-        """The job that this content made before, if the key was used.
+        """Return the job that this content made before, if the key was used.
 
         Raises:
-            IdempotencyConflict: the key belongs to other content.
+            IdempotencyConflict: the key was used with other content.
         """
         if self.first_job is None or self.first_content == content:
             return self.first_job
         raise IdempotencyConflict("Use a new Idempotency-Key for another clip or other options.")
 
     async def keep(self, job: str, content: str) -> None:
-        """Remember what the key is about to make.
+        """Store the job that the key is about to make.
 
-        Written before the job is: whoever dies between the two leaves a key whose job never was, which is a free one.
-        Written after it, the client's next try would make a second job.
+        It is stored before the job is created: a gateway that dies in between leaves a key without a job, which is
+        free. Stored afterwards, the client's next attempt could make a second job.
         """
         redis, ttl_s = self.gateway.records.redis, self.gateway.settings.result_ttl_s
         await run_in_threadpool(redis.set, self.name, f"{job} {content}", ex=ttl_s)
@@ -65,21 +65,21 @@ async def claim(gateway: Gateway, owner: str, key: str) -> AsyncIterator[Claim]:
     name = f"{PREFIX}idem:{owner}:{hashlib.sha256(key.encode()).hexdigest()}"
     redis, hold, token = gateway.records.redis, f"{name}:held", uuid.uuid4().hex
     claimed = await run_in_threadpool(redis.set, hold, token, nx=True, ex=HELD_S)
-    # The second look finds our own: redis-py asks again after an answer that was lost.
+    # redis-py repeats a command whose answer was lost; the second one finds this request's own token.
     if not claimed and await run_in_threadpool(redis.get, hold) != token:
-        raise IdempotencyInProgress("Wait for its answer, then ask for that job.", headers={"Retry-After": "2"})
+        raise IdempotencyInProgress("Wait for its response, then request that job.", headers={"Retry-After": "2"})
     renewing = asyncio.create_task(_renew(redis, hold, token))
     try:
         held = Claim(name, gateway)
         if known := await run_in_threadpool(redis.get, name):
             first_job, first_content = known.split()
-            # A job that expired, was deleted or never came to be frees its key.
+            # A job that expired, was deleted or was never created frees its key.
             if await run_in_threadpool(gateway.records.document, first_job, owner=owner):
                 held = Claim(name, gateway, first_job, first_content)
         yield held
     finally:
         renewing.cancel()
-        # Where the broker is away the hold ends by itself.
+        # If the broker is away, the hold expires.
         with contextlib.suppress(RedisError):
             await run_in_threadpool(redis.eval, _RELEASE, 1, hold, token)
 

@@ -1,4 +1,4 @@
-"""`/v1/jobs`: submit, look, wait, follow, fetch the waves, delete."""
+"""`/v1/jobs`: create a job, get it, wait for it, follow its events, get its waveforms, delete it."""
 
 import asyncio
 import contextlib
@@ -7,48 +7,39 @@ import time
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
-from api import fhir, idempotency, limits, problems, webhooks
+from api import fhir, idempotency, key_quota, parameters, problems, webhooks
+from api.dependencies import Gateway, gateway_of
 from api.events import follow, resume_point
-from api.gateway import Gateway, gateway_of
-from api.hub import wait_for
+from api.job_notifier import wait_for
 from api.keys import Caller, Eraser, Owner, Submitter
+from api.openapi import event_stream
 from api.uploads import receive
 from shared.clips.encryption import ClipKey
-from shared.ids import ID_PATTERN, is_id, new_id
+from shared.ids import is_id, new_id
 from shared.jobs.assembly import branches_for
 from shared.schemas import JobDocument, JobOptions, Waveforms
-from shared.vitals import VITALS
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 #: Longest `Prefer: wait=N`, seconds.
 LONGEST_WAIT_S: Final = 30
-#: When a client should look again after a 202, seconds.
-LOOK_AGAIN_S: Final = 2
+#: `Retry-After` of a job that has not finished, seconds.
+RETRY_AFTER_S: Final = 2
 
 GatewayDep = Annotated[Gateway, Depends(gateway_of)]
-#: Described in OpenAPI alone: what is no id is answered as an unknown job, not as a bad parameter.
-JobId = Annotated[str, Path(description="The job's id, a secret.", json_schema_extra={"pattern": ID_PATTERN})]
-
-_NAME: Final = f"({'|'.join(VITALS)})"
-_LIST: Final = f"^ *{_NAME}( *, *{_NAME})* *$"
-
-WEBHOOK_SCHEMA: Final = {
-    "format": "webhook",
-    "pattern": webhooks.URL_PATTERN,
-    "description": "Where the finished document is posted, signed as Standard Webhooks says.",
-}
-_BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 UPLOAD_BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
-        "description": "The clip: MP4 or WebM, 1 to 120 s; best 15 s at 640x480 and 30 frames a second.",
+        "description": (
+            "The clip: MP4 or WebM, 1 to 120 s; best are 15 s at 640x480 and 30 frames a second. Sent in a form, or as "
+            "the raw body with any other Content-Type, such as `video/mp4`: its first bytes decide."
+        ),
         "content": {
             "multipart/form-data": {
                 "schema": {
@@ -57,33 +48,30 @@ UPLOAD_BODY: Final[dict[str, Any]] = {
                     "additionalProperties": False,
                     "properties": {
                         "clip": {"type": "string", "format": "binary"},
-                        "vitals": {
+                        "vitals": parameters.VITALS_SCHEMA,
+                        "retain_clip": {
                             "type": "string",
-                            "pattern": _LIST,
-                            "description": "Comma-separated subset of the vitals.",
+                            "enum": ["true", "false"],
+                            "description": parameters.RETAIN_CLIP_DESCRIPTION,
                         },
-                        "retain_clip": {"enum": ["true", "false"], "description": "Keep the clip to its time to live."},
-                        "webhook_url": {**WEBHOOK_SCHEMA, "type": "string"},
+                        "webhook_url": parameters.WEBHOOK_SCHEMA,
                     },
                 }
             },
-            "video/mp4": _BINARY,
-            "video/webm": _BINARY,
-            "application/octet-stream": _BINARY,
+            # The Content-Type of a raw body is not read. This one is known to every generator of clients.
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
         },
     }
 }
 
-EVENT_SCHEMA: Final = {
-    "type": "object",
-    "required": ["event", "data"],
-    "properties": {
-        "event": {"enum": ["state", "branch", "stage", "check", "vital", "done"]},
-        "data": {"type": "string", "description": "JSON."},
-        "id": {"type": "string", "description": "What `Last-Event-ID` takes."},
-    },
-}
+#: What a call about one job may answer.
+JOB_PROBLEMS: Final = (
+    *problems.KEY_PROBLEMS,
+    problems.UnknownJob,
+    *problems.BROKER_PROBLEMS,
+)
 
+#: What a call with a clip may answer.
 UPLOAD_PROBLEMS: Final = (
     problems.KeyMissing,
     problems.KeyRefused,
@@ -100,27 +88,21 @@ UPLOAD_PROBLEMS: Final = (
     problems.RateExceeded,
     problems.TooManyActive,
     problems.TooManyUploads,
-    problems.BrokerAway,
-    problems.BrokerFull,
-    problems.BrokerRefused,
+    *problems.BROKER_PROBLEMS,
     problems.StoreAway,
 )
 
 
 def _options(vitals: str | None, retain_clip: str | bool | None, webhook_url: str | None) -> JobOptions:
-    names = None if vitals is None else [name.strip() for name in vitals.split(",") if name.strip()]
-    if names is not None and (not names or not set(names) <= set(VITALS)):
-        raise problems.BadParameter(f"vitals: choose from {', '.join(VITALS)}.")
+    names = None if vitals is None else parameters.vital_names(vitals)
     if isinstance(retain_clip, str):
-        if retain_clip not in {"true", "false"}:
-            raise problems.BadParameter("retain_clip: choose true or false.")
-        retain_clip = retain_clip == "true"
+        retain_clip = parameters.retain_clip(retain_clip, strict=True)
     return JobOptions(vitals=names, retain_clip=retain_clip or False, webhook_url=webhook_url)
 
 
 @dataclass(frozen=True)
 class Received:
-    """A clip in the store whose job is still to be made."""
+    """A clip in the store whose job has not been created yet."""
 
     job_id: str
     options: JobOptions
@@ -129,7 +111,7 @@ class Received:
 
     @property
     def content(self) -> str:
-        """What tells this clip with these options from others; to be had of a clip that was hashed."""
+        """A digest of clip and options, to compare requests with the same `Idempotency-Key`. Needs a hashed clip."""
         return hashlib.sha256((self.sha256 + self.options.model_dump_json()).encode()).hexdigest()
 
 
@@ -142,11 +124,15 @@ async def receive_clip(
     *,
     hashed: bool = False,
 ) -> Received:
-    """Store the request's clip. Nothing of a refused request stays behind. Raises what `UPLOAD_PROBLEMS` lists."""
+    """Store the request's clip. A request that is refused leaves nothing in the store.
+
+    Raises:
+        ApiProblem: one of `UPLOAD_PROBLEMS`.
+    """
     settings = gateway.settings
     webhook_url = webhooks.checked_url(request.query_params.get("webhook_url"), settings, caller)
-    asked = _options(vitals, retain_clip, webhook_url)
-    await gateway.admission.check(branches_for(asked.vitals))
+    in_query = _options(vitals, retain_clip, webhook_url)
+    await gateway.queue_limit.check(branches_for(in_query.vitals))
     job_id = new_id()
     key = gateway.store.key(job_id)
     encryption_key = ClipKey.new() if settings.encrypt_clips else None
@@ -162,15 +148,15 @@ async def receive_clip(
         await run_in_threadpool(gateway.store.erase, key)
         raise
     options = JobOptions(
-        vitals=in_form.vitals if vitals is None else asked.vitals,
-        retain_clip=in_form.retain_clip if retain_clip is None else asked.retain_clip,
+        vitals=in_form.vitals if vitals is None else in_query.vitals,
+        retain_clip=in_form.retain_clip if retain_clip is None else in_query.retain_clip,
         webhook_url=webhook_url,
     )
     return Received(job_id, options, upload.sha256 or "", encryption_key)
 
 
 async def start(gateway: Gateway, received: Received, owner: str) -> JobDocument:
-    """Make the job of a received clip and queue its branches; if that fails, nothing stays behind."""
+    """Create the job of a received clip and queue its branches; if that fails, erase the clip."""
     try:
         return await run_in_threadpool(
             gateway.accept, received.job_id, received.options, owner, received.encryption_key
@@ -181,19 +167,19 @@ async def start(gateway: Gateway, received: Received, owner: str) -> JobDocument
 
 
 def _withdraw(gateway: Gateway, job_id: str) -> None:
-    # The record first: where the broker is away, the job may have been made although we heard nothing of it. It then
-    # keeps its clip, and ends as any other; if it was not made, the clip goes when its time is up.
+    # The record first: if the broker is away, the job may exist although its answer was lost. It then keeps its clip
+    # and ends as usual; if it does not exist, the clip is erased when its time to live ends.
     with contextlib.suppress(RedisError):
         _erase(gateway, job_id)
 
 
 async def _document(gateway: Gateway, job_id: str, owner: str) -> JobDocument:
-    # What is no id is looked up as one that nobody has: it must not reach another key of the broker, and takes the same
-    # way, time and answer as a job of somebody else.
+    # What is not an id is looked up as a new one: it must not become part of a broker key, and it takes the same time
+    # and gets the same answer as a job of another owner.
     known = job_id if is_id(job_id) else new_id()
     document = await run_in_threadpool(gateway.records.document, known, owner=owner)
     if document is None:
-        raise problems.UnknownJob("It never was, it expired, or it was deleted.")
+        raise problems.UnknownJob("The id is wrong, or the job expired or was deleted.")
     return document
 
 
@@ -204,34 +190,35 @@ async def _document(gateway: Gateway, job_id: str, owner: str) -> JobDocument:
     openapi_extra=UPLOAD_BODY,
     responses={
         202: {
-            "description": "Accepted; follow `Location`.",
+            "description": "Accepted. `Location` is the job.",
             "headers": {
                 "Location": {"schema": {"type": "string"}, "description": "The job."},
-                "Retry-After": {"schema": {"type": "integer"}, "description": "When to look again, seconds."},
+                "Retry-After": {
+                    "schema": {"type": "integer"},
+                    "description": "Seconds until the next request.",
+                },
             },
             "links": {
                 name: {"operationId": name, "parameters": {"job_id": "$response.body#/id"}}
-                for name in ("look", "events", "waveforms", "fhir", "delete")
+                for name in ("get_job", "stream_job_events", "get_job_waveforms", "get_job_fhir", "delete_job")
             },
         },
         **problems.responses(*UPLOAD_PROBLEMS),
     },
 )
-async def submit(
+async def create_job(
     request: Request,
     gateway: GatewayDep,
     caller: Submitter,
-    vitals: Annotated[str | None, Query(description="Comma-separated subset of the vitals.", pattern=_LIST)] = None,
-    retain_clip: Annotated[bool | None, Query(description="Keep the clip to its time to live.")] = None,
-    webhook_url: Annotated[  # noqa: ARG001  (declared for OpenAPI; a form may carry it as well)
-        str | None, Query(pattern=webhooks.URL_PATTERN, json_schema_extra=dict(WEBHOOK_SCHEMA))
-    ] = None,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")] = None,
+    vitals: parameters.VitalsQuery = None,
+    retain_clip: parameters.RetainClipQuery = None,
+    webhook_url: parameters.WebhookQuery = None,  # noqa: ARG001  (declared for OpenAPI; `receive_clip` reads it)
+    idempotency_key: parameters.IdempotencyKey = None,
 ) -> Response:
-    """Submit a clip. The answer comes as soon as it is stored and queued."""
-
+    """Submit a clip. The response comes as soon as the clip is stored and queued."""
+    parameters.refuse_repeated(request, "vitals", "retain_clip", "webhook_url", "Idempotency-Key")
     owner = caller.owner
-    async with limits.place(gateway, caller):
+    async with key_quota.slot(gateway, caller):
         if idempotency_key is None:
             received = await receive_clip(request, gateway, caller, vitals, retain_clip)
             return _accepted(await start(gateway, received, owner))
@@ -250,12 +237,12 @@ async def submit(
 
 
 def _accepted(document: JobDocument) -> Response:
-    headers = {"Location": f"/v1/jobs/{document.id}", "Retry-After": str(LOOK_AGAIN_S)}
+    headers = {"Location": f"/v1/jobs/{document.id}", "Retry-After": str(RETRY_AFTER_S)}
     return Response(document.model_dump_json(), status_code=202, headers=headers, media_type="application/json")
 
 
-def _wait_asked(prefer: str | None) -> int | None:
-    """Seconds of `Prefer: wait=N` (RFC 7240), bounded; None when it isn't asked or can't be read."""
+def _wait_of(prefer: str | None) -> int | None:
+    """Return the seconds of `Prefer: wait=N` (RFC 7240), bounded; None for other preferences."""
     for part in (prefer or "").replace(";", ",").split(","):
         name, _, value = part.strip().partition("=")
         number = value.strip().strip('"')
@@ -267,26 +254,22 @@ def _wait_asked(prefer: str | None) -> int | None:
 @router.get(
     "/{job_id}",
     response_model=JobDocument,
-    responses=problems.responses(
-        *problems.KEY_PROBLEMS, problems.UnknownJob, problems.BadParameter, problems.BrokerAway
-    ),
+    responses=problems.responses(*JOB_PROBLEMS),
 )
-async def look(
-    job_id: JobId,
+async def get_job(
+    job_id: parameters.JobId,
     gateway: GatewayDep,
     owner: Owner,
-    prefer: Annotated[
-        str | None, Header(description="`wait=N` waits up to N (at most 30) seconds for the end.")
-    ] = None,
+    prefer: parameters.Prefer = None,
 ) -> Response:
-    """The job document, in any state."""
-    wait_s = _wait_asked(prefer)
+    """Get the job document, in any state."""
+    wait_s = _wait_of(prefer)
     headers = {}
     document = await _document(gateway, job_id, owner)
     if wait_s is not None:
         headers["Preference-Applied"] = f"wait={wait_s}"
         end = time.monotonic() + wait_s
-        with gateway.hub.watching(job_id) as changed:
+        with gateway.notifier.watching(job_id) as changed:
             while not document.state.is_final and (left := end - time.monotonic()) > 0:
                 changed.clear()
                 document = await _document(gateway, job_id, owner)
@@ -295,7 +278,7 @@ async def look(
                 await wait_for(changed, min(left, 5.0))
                 document = await _document(gateway, job_id, owner)
     if not document.state.is_final:
-        headers["Retry-After"] = str(LOOK_AGAIN_S)
+        headers["Retry-After"] = str(RETRY_AFTER_S)
     return JSONResponse(document.as_json(), headers=headers)
 
 
@@ -304,20 +287,22 @@ async def look(
     response_class=Response,
     responses={
         200: {
-            "description": "`state`, `branch`, `stage`, `check` and `vital` as they happen, ending with `done`.",
-            "content": {"text/event-stream": {"schema": EVENT_SCHEMA}},
+            "description": "Events as they happen: `state`, `branch`, `stage`, `check`, `vital`; the last is `done`.",
+            "content": {"text/event-stream": event_stream()},
         },
-        204: {"description": "All events were seen already; do not reconnect."},
-        **problems.responses(*problems.KEY_PROBLEMS, problems.UnknownJob, problems.BadParameter, problems.BrokerAway),
+        204: {"description": "The job has ended and there are no events after `Last-Event-ID`; do not reconnect."},
+        **problems.responses(*JOB_PROBLEMS, problems.BadParameter),
     },
 )
-async def events(
-    job_id: JobId,
+async def stream_job_events(
+    request: Request,
+    job_id: parameters.JobId,
     gateway: GatewayDep,
     owner: Owner,
-    last_event_id: Annotated[str | None, Header(description="Resume after this event.")] = None,
+    last_event_id: parameters.LastEventId = None,
 ) -> Response:
     """Follow the job as server-sent events."""
+    parameters.refuse_repeated(request, "Last-Event-ID")
     document = await _document(gateway, job_id, owner)
     after = resume_point(last_event_id)
     if document.state.is_final and not await run_in_threadpool(gateway.records.events_after, job_id, after):
@@ -330,12 +315,12 @@ async def events(
 @router.get(
     "/{job_id}/waveforms",
     response_model=Waveforms,
-    responses=problems.responses(*problems.KEY_PROBLEMS, problems.UnknownJob, problems.BrokerAway),
+    responses=problems.responses(*JOB_PROBLEMS),
 )
-async def waveforms(job_id: JobId, gateway: GatewayDep, owner: Owner) -> Response:
-    """Waves of pulse and respiration with their times, and spectra, of a finished job's vitals that have a value.
+async def get_job_waveforms(job_id: parameters.JobId, gateway: GatewayDep, owner: Owner) -> Response:
+    """Get the waves of pulse and respiration and their spectra, for the vitals that have a value.
 
-    Empty before the job is done: a vital may still be withdrawn, and its wave with it.
+    They are empty until the job has finished, because a vital can be withdrawn until then.
     """
     document = await _document(gateway, job_id, owner)
     body = await run_in_threadpool(gateway.records.waveforms, job_id) if document.state.is_final else None
@@ -350,25 +335,26 @@ async def waveforms(job_id: JobId, gateway: GatewayDep, owner: Owner) -> Respons
             "description": "A Bundle of Observations.",
             "content": {fhir.MEDIA_TYPE: {"schema": {"type": "object", "required": ["resourceType", "entry"]}}},
         },
-        **problems.responses(*problems.KEY_PROBLEMS, problems.UnknownJob, problems.NotFinished, problems.BrokerAway),
+        **problems.responses(*JOB_PROBLEMS, problems.NotFinished),
     },
-    name="fhir",
 )
-async def as_fhir(job_id: JobId, gateway: GatewayDep, owner: Owner) -> Response:
-    """A finished job as a FHIR R4 Bundle; what abstained has a `dataAbsentReason`."""
+async def get_job_fhir(job_id: parameters.JobId, gateway: GatewayDep, owner: Owner) -> Response:
+    """Get a finished job as a FHIR R4 Bundle. A vital without a value has a `dataAbsentReason`."""
     document = await _document(gateway, job_id, owner)
     if not document.state.is_final:
-        raise problems.NotFinished("Ask again when the job is done.", headers={"Retry-After": str(LOOK_AGAIN_S)})
+        raise problems.NotFinished(
+            "Request it again when the job has finished.", headers={"Retry-After": str(RETRY_AFTER_S)}
+        )
     return JSONResponse(fhir.bundle(document), media_type=fhir.MEDIA_TYPE)
 
 
 @router.delete(
     "/{job_id}",
     status_code=204,
-    responses=problems.responses(*problems.KEY_PROBLEMS, problems.UnknownJob, problems.BrokerAway),
+    responses=problems.responses(*JOB_PROBLEMS),
 )
-async def delete(job_id: JobId, gateway: GatewayDep, owner: Eraser) -> Response:
-    """Cancel the job and erase clip, result, events and waveforms."""
+async def delete_job(job_id: parameters.JobId, gateway: GatewayDep, owner: Eraser) -> Response:
+    """Cancel the job, and erase its clip, result, events and waveforms."""
     await _document(gateway, job_id, owner)
     await run_in_threadpool(_erase, gateway, job_id)
     return Response(status_code=204)

@@ -1,8 +1,7 @@
-"""Who may ask: keys from the settings and keys from the broker (`facevitals keys`), compared in constant time.
+"""Authentication: API keys from the settings and from the broker (`facevitals keys`), compared in constant time.
 
-Open, for anybody, is a gateway only while its settings allow it and no key was ever made. One that listens on loopback
-is open to its own machine: a request that a proxy passed on came from elsewhere, and is not let in. Nor is one that a
-page from elsewhere made this machine's browser send.
+A gateway accepts requests without a key only while its settings allow it and no key was ever made. A gateway on a
+loopback address accepts them from its own machine: not through a proxy, and not from a page of another origin.
 """
 
 import hashlib
@@ -16,18 +15,18 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
-from api import origins
-from api.gateway import gateway_in
+from api import cors
+from api.dependencies import gateway_in
 from api.problems import KeyMissing, KeyRefused, ScopeMissing
 from shared.access.api_keys import ALL_SCOPES, KeyRing, Scope
 from shared.ids import KEY_PATTERN
 from shared.settings import Settings
 
-#: Owner of jobs that were submitted to an open gateway.
-ANYBODY: Final = "-"
-#: What proxies add to a request that they pass on.
+#: Owner of jobs that were submitted without a key.
+ANONYMOUS: Final = "-"
+#: Headers that proxies add.
 FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
-#: An open gateway notices the first key that is made after at most this long.
+#: An open gateway detects the first key after at most this long, seconds.
 LOOK_EVERY_S: Final = 1.0
 
 _BEARER: Final = HTTPBearer(auto_error=False, description="An API key, where some are set")
@@ -35,7 +34,7 @@ _BEARER: Final = HTTPBearer(auto_error=False, description="An API key, where som
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: whose jobs these are, what may be done with them, and how much of it; a limit of 0 is none."""
+    """The owner of a request, with its scopes and limits; a limit of 0 is none."""
 
     owner: str
     scopes: frozenset[Scope] = ALL_SCOPES
@@ -44,12 +43,12 @@ class Caller:
 
 
 def digest(key: str) -> str:
-    """What is kept of a key: enough to tell jobs of one key from another's, not enough to be the key."""
+    """Return the digest that identifies a key without revealing it."""
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 class Gatekeeper:
-    """Tells callers by the key they send. One a gateway process."""
+    """Authenticates callers by their keys. There is one in each gateway process."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -57,26 +56,26 @@ class Gatekeeper:
         self._look_at = 0.0
 
     async def caller(self, ring: KeyRing, sent: str | None) -> Caller:
-        """The caller who sent this key, or none. The broker is asked for keys of its own alone.
+        """Return the caller who sent this key. The broker is only queried for keys that have its format.
 
         Raises:
             KeyMissing: a key is needed and none was sent.
-            KeyRefused: it is not one of ours, or not any more.
+            KeyRefused: the key is unknown or was revoked.
         """
         if not await self._is_guarded(ring):
-            return Caller(ANYBODY)
+            return Caller(ANONYMOUS)
         if not sent:
             raise KeyMissing(
                 "Send it as 'Authorization: Bearer …' or 'X-API-Key: …'.", headers={"WWW-Authenticate": "Bearer"}
             )
         rate, active = self._settings.key_rate_per_min, self._settings.key_max_active
-        # Every key is compared, so that the time taken does not tell which one was near.
+        # Every key is compared, so that the time does not depend on which one matches.
         matches = [hmac.compare_digest(sent.encode(), key.encode()) for key in self._settings.keys]
         if any(matches):
             return Caller(digest(sent), rate_per_min=rate, max_active=active)
         stored = await run_in_threadpool(ring.find, sent) if KEY_PATTERN.fullmatch(sent) else None
         if stored is None:
-            raise KeyRefused("Check the key, or ask the operator for one.")
+            raise KeyRefused("Check the key, or get one from the operator.")
         return Caller(
             stored.owner,
             stored.scopes,
@@ -85,7 +84,7 @@ class Gatekeeper:
         )
 
     async def _is_guarded(self, ring: KeyRing) -> bool:
-        """Once a key was seen, this process never opens again, whatever happens to the broker's data."""
+        """Once a key has been seen, this process always requires one, whatever happens to the broker's data."""
         if not self._guarded and (now := time.monotonic()) >= self._look_at:
             self._guarded = await run_in_threadpool(ring.any)
             self._look_at = now + LOOK_EVERY_S
@@ -93,36 +92,36 @@ class Gatekeeper:
 
 
 async def caller_of(request: Request, scope: Scope) -> Caller:
-    """The caller of this request, who may do `scope`.
+    """Return the caller of this request, who has the scope.
 
     Raises:
         KeyMissing: a key is needed and none was sent.
-        KeyRefused: it is not one of ours, or not any more.
-        ScopeMissing: it is, but not for this.
-        WrongHost: no key is needed, and the request is not addressed to this machine.
-        ForeignOrigin: no key is needed, and a page from elsewhere made the request.
+        KeyRefused: the key is unknown or was revoked.
+        ScopeMissing: the key lacks the scope.
+        WrongHost: no key is needed, and the request is addressed to another host.
+        ForeignOrigin: no key is needed, and a page of another origin sent the request.
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     sent = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key")
     gatekeeper: Gatekeeper = request.app.state.gatekeeper
     gateway = gateway_in(request)
     caller = await gatekeeper.caller(KeyRing(gateway.records.redis), sent)
-    if caller.owner == ANYBODY and not gateway.settings.allow_open and any(map(request.headers.get, FORWARDED)):
+    if caller.owner == ANONYMOUS and not gateway.settings.allow_open and any(map(request.headers.get, FORWARDED)):
         raise KeyMissing(
-            "This gateway is open to its own machine alone, and the request came through a proxy. Operators: make keys "
-            "with `facevitals keys create`, or set FACEVITALS_ALLOW_OPEN=true.",
+            "Without keys this gateway only serves its own machine, and the request came through a proxy. Operators: "
+            "make keys with `facevitals keys create`, or set FACEVITALS_ALLOW_OPEN=true.",
             headers={"WWW-Authenticate": "Bearer"},
         )
-    if caller.owner == ANYBODY:
-        origins.check(request, gateway.settings)
+    if caller.owner == ANONYMOUS:
+        cors.check(request, gateway.settings)
     if scope not in caller.scopes:
-        raise ScopeMissing(f"It lacks the scope '{scope}'. Ask the operator for a key that has it.")
+        raise ScopeMissing(f"It lacks the scope '{scope}'. The operator can make a key that has it.")
     return caller
 
 
 def _may(scope: Scope) -> Callable[..., Awaitable[Caller]]:
     async def caller(request: Request, _bearer: Annotated[object, Security(_BEARER)]) -> Caller:
-        # The scheme is named for OpenAPI; `caller_of` reads the headers, since `/save_video` needs that without it.
+        # The scheme is declared for OpenAPI. `caller_of` reads the headers, also for `/save_video`.
         return await caller_of(request, scope)
 
     return caller

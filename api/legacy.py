@@ -1,4 +1,4 @@
-"""`POST /save_video`: the older front end's call. Same upload; blocks, within bounds; always answers a JSON body."""
+"""`POST /save_video`, the call of the older front end: uploads a clip, waits for its vitals, always answers JSON."""
 
 import asyncio
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from api import limits
+from api import key_quota
 from api.bodies import ANSWER_BY, ARRIVED
-from api.gateway import Gateway, gateway_of
-from api.hub import wait_for
+from api.dependencies import Gateway, gateway_of
+from api.job_notifier import wait_for
 from api.jobs import UPLOAD_BODY, receive_clip, start
 from api.keys import caller_of
 from api.problems import OTHER_FORMS, ApiProblem, StoreAway, of_broker
@@ -30,12 +30,12 @@ GatewayDep = Annotated[Gateway, Depends(gateway_of)]
 
 log = structlog.get_logger()
 
-#: How long after its limit a call may still take in what the client sends, so that it sees the answer.
+#: How long after its limit a call may still receive the body, so that the client gets the response, seconds.
 DRAIN_S: Final = 3.0
 
 
 class SaveVideoAnswer(BaseModel):
-    """One flat answer: `result` holds each vital's value, `reasons` why one is missing, `job` the whole document."""
+    """The response: `result` has each vital's value, `reasons` why a value is missing, `job` the whole document."""
 
     success: bool
     message: str
@@ -67,16 +67,16 @@ def _answer(
 _FAILURES: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": SaveVideoAnswer, "description": text}
     for status, text in {
-        401: "An API key is needed.",
-        403: "The API key is not accepted, or may not submit; or the call comes from another site.",
-        408: "The clip came too slowly.",
+        401: "An API key is needed and none was sent.",
+        403: "The API key is unknown or lacks a scope, or the call comes from a page of another origin.",
+        408: "The clip was sent too slowly.",
         413: "The clip is too large.",
         415: "Not an MP4 or WebM.",
-        421: "The gateway has no keys, and the request was not addressed to this machine.",
-        422: "The form can't be used, or the clip can't be analysed.",
+        421: "The gateway needs no key, and the request is addressed to another host.",
+        422: "The form is invalid, or the clip can't be analysed.",
         429: "Too many jobs are waiting, or too many of this key.",
-        503: "Broker or store away, or too many uploads at once.",
-        504: "No result in time; `message` says where the job goes on.",
+        503: "The broker or the store can't be reached, or there are too many uploads at once.",
+        504: "No result in time; `message` has the URL of the job.",
     }.items()
 }
 
@@ -85,29 +85,29 @@ def _problem(problem: ApiProblem, document: JobDocument | None = None) -> Respon
     return _answer(problem.status, f"{problem.title}. {problem.detail}", document, headers=problem.headers)
 
 
-#: Also where a request is refused before it gets here.
+#: Also for requests that are refused before they reach this call.
 OTHER_FORMS["/save_video"] = _problem
 
 
 @dataclass
 class _Call:
-    """How far a call came: what an answer can name that comes before the job's end."""
+    """How far a call has come, for a response before the job's end."""
 
-    #: Known before the job is made: an answer that was lost on its way from the broker may have made it.
+    #: Known before the job is created: if the broker's answer was lost, the job may exist.
     job_id: str | None = None
     document: JobDocument | None = None
 
     def failed(self, status: int, what: str, headers: dict[str, str] | None = None) -> Response:
-        """An answer without the job's result, which says where that can be had."""
+        """Return a response without the job's result, with the URL of the job if there is one."""
         if self.job_id is None:
-            return _answer(status, f"{what} Nothing was kept of the clip: submit it again.", headers=headers)
-        known = "goes on" if self.document else "may have been accepted"
-        message = f"{what} The job {known}: look at GET /v1/jobs/{self.job_id} before you submit the clip again."
+            return _answer(status, f"{what} The clip was not stored: submit it again.", headers=headers)
+        known = "continues" if self.document else "may have been accepted"
+        message = f"{what} The job {known}: request GET /v1/jobs/{self.job_id} before you submit the clip again."
         location = {"Location": f"/v1/jobs/{self.job_id}"}
         return _answer(status, message, self.document, headers={**location, **(headers or {})})
 
 
-#: What goes on after its call was answered; the event loop alone would let go of it.
+#: Tasks that outlive the response to their call; the event loop keeps no reference to them.
 _going_on: set[asyncio.Task[Any]] = set()
 
 
@@ -122,7 +122,7 @@ def _ended(task: asyncio.Task[Any]) -> None:
         log.warning("save_video failed after its answer", error=type(error).__name__)
 
 
-#: The key is looked for inside of the call, whose every answer has this form; OpenAPI has to be told.
+#: The call reads the key itself, because all of its responses have its own format. This declares it in OpenAPI.
 _EXTRA: Final = {**UPLOAD_BODY, "security": [{"HTTPBearer": []}]}
 
 
@@ -130,16 +130,16 @@ _EXTRA: Final = {**UPLOAD_BODY, "security": [{"HTTPBearer": []}]}
 async def save_video(request: Request, gateway: GatewayDep) -> Response:
     """Submit a clip and wait for its vitals in one call. New clients: use `POST /v1/jobs`.
 
-    Whatever it is doing, receiving, storing or waiting, it answers within 290 s: `FACEVITALS_SAVE_VIDEO_LIMIT_S`.
+    The response comes within 290 s (`FACEVITALS_SAVE_VIDEO_LIMIT_S`), with or without a result.
     """
     call, limit_s = _Call(), gateway.settings.save_video_limit_s
     state, now = request.scope.setdefault("state", {}), asyncio.get_running_loop().time()
-    # Waiting for a place to send the clip counts, and so does the rest of a clip that is still being sent.
+    # The time includes waiting for a place, and receiving the rest of the clip.
     end = state.get(ARRIVED, now) + limit_s
     state[ANSWER_BY] = end + DRAIN_S
     work = asyncio.create_task(_serve(request, gateway, call), name="save_video")
     try:
-        # Not `asyncio.timeout`: it would wait for the work's own clean-up, which a broker that is away draws out.
+        # Not `asyncio.timeout`: it would wait for the task's clean-up, which takes long if the broker is away.
         await asyncio.wait({work}, timeout=max(end - now, 0))
         if work.done():
             return work.result()
@@ -153,10 +153,10 @@ async def save_video(request: Request, gateway: GatewayDep) -> Response:
 async def _serve(request: Request, gateway: Gateway, call: _Call) -> Response:
     try:
         caller = await caller_of(request, Scope.SUBMIT)
-        async with limits.place(gateway, caller):
+        async with key_quota.slot(gateway, caller):
             received = await receive_clip(request, gateway, caller)
             call.job_id = received.job_id
-            # Once begun it is not broken off: half of it may have happened in the broker already.
+            # Not cancelled once it has begun: the broker may have done half of it.
             starting = asyncio.create_task(start(gateway, received, caller.owner), name="save_video starts")
             _let_go_on(starting)
             try:
@@ -178,13 +178,13 @@ async def _serve(request: Request, gateway: Gateway, call: _Call) -> Response:
         raise
     except Exception:
         log.exception("save_video failed", job=call.job_id)
-        return call.failed(503, "The service has a problem. Try again in a while.")
+        return call.failed(503, "The service has a problem. Try again later.")
 
 
 async def _wait(gateway: Gateway, call: _Call, owner: str) -> Response:
-    """Wait for the job's end; the caller bounds how long."""
+    """Wait for the job's end; the caller limits the time."""
     assert call.job_id is not None  # noqa: S101  (the job was made)
-    with gateway.hub.watching(call.job_id) as changed:
+    with gateway.notifier.watching(call.job_id) as changed:
         while True:
             changed.clear()
             document = await run_in_threadpool(gateway.records.document, call.job_id, owner=owner)

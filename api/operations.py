@@ -14,9 +14,9 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
 from api import problems
-from api.admission import broker_memory
-from api.gateway import Gateway, gateway_of
+from api.dependencies import Gateway, gateway_of
 from api.keys import Owner
+from api.queue_limit import broker_memory
 from shared.clips.store import StoreUnavailableError
 from shared.jobs.broker_errors import trouble_of, troubles
 from shared.jobs.celery_messages import Dropped
@@ -32,7 +32,7 @@ router = APIRouter(tags=["operations"])
 GatewayDep = Annotated[Gateway, Depends(gateway_of)]
 
 
-#: What readiness writes into the broker is gone after this, seconds.
+#: Time to live of the key that the readiness check writes into the broker, seconds.
 PROBE_TTL_S: Final = 5
 
 
@@ -43,7 +43,7 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether uploads can be taken, and who would work on them.
+    """Whether uploads can be accepted, and the number of workers by queue.
 
     `broker`: ok, short_of_memory (uploads are refused, results are served), full, away or refused.
     """
@@ -55,20 +55,20 @@ class Readiness(BaseModel):
 
 
 class ModelList(BaseModel):
-    """The worker processes and the models that each has loaded."""
+    """The worker processes with the models that each has loaded."""
 
     workers: list[WorkerCard]
 
 
 @router.get("/livez", response_model=Health)
-async def livez() -> Response:
-    """The process answers."""
+async def get_livez() -> Response:
+    """Check that the process answers."""
     return JSONResponse({"status": "ok"})
 
 
 @router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness, "description": "Not ready."}})
-async def readyz(gateway: GatewayDep) -> Response:
-    """Broker and store can be used. Workers are reported, not required: uploads wait for them."""
+async def get_readyz(gateway: GatewayDep) -> Response:
+    """Check that broker and store can be used. Workers are counted but not required: jobs wait for them."""
     body = await run_in_threadpool(_readiness, gateway)
     return JSONResponse(body.model_dump(), status_code=200 if body.status == "ok" else 503)
 
@@ -82,7 +82,7 @@ def _readiness(gateway: Gateway) -> Readiness:
             for queue in card.queues:
                 workers[queue] = workers.get(queue, 0) + 1
         broker = "short_of_memory" if broker_memory(redis).is_short else "ok"
-        # A broker at its `maxmemory` answers every question and takes nothing.
+        # A broker at its `maxmemory` answers reads and refuses writes.
         redis.set(f"{PREFIX}ready:{os.getpid()}", "1", ex=PROBE_TTL_S)
     except (RedisError, OSError) as error:
         troubles.warn("not ready for the broker", error)
@@ -91,7 +91,7 @@ def _readiness(gateway: Gateway) -> Readiness:
         gateway.store.check()
     except StoreUnavailableError:
         store = "away"
-    # Short of memory it refuses uploads and still serves results: taken out of rotation it would serve neither.
+    # Short of memory, the gateway refuses uploads but still serves results: it stays in rotation.
     status = "ok" if broker in {"ok", "short_of_memory"} and store == "ok" else "unavailable"
     return Readiness(status=status, broker=broker, store=store, workers=workers)
 
@@ -99,16 +99,18 @@ def _readiness(gateway: Gateway) -> Readiness:
 @router.get(
     "/v1/models",
     response_model=ModelList,
-    responses=problems.responses(*problems.KEY_PROBLEMS, problems.BrokerAway),
+    responses=problems.responses(
+        *problems.KEY_PROBLEMS, problems.BrokerAway, problems.BrokerRefused, problems.BrokerFull
+    ),
 )
-async def models(gateway: GatewayDep, _: Owner) -> Response:
-    """What the running workers have loaded: model, vitals served, licence, load time."""
+async def list_models(gateway: GatewayDep, _: Owner) -> Response:
+    """List the workers with the models that each has loaded: vitals served, licence, load time."""
     cards = await run_in_threadpool(worker_cards, gateway.records.redis)
     return JSONResponse({"workers": [card.model_dump(mode="json") for card in cards]})
 
 
 class _Collector:
-    """Reads the figures from the broker when Prometheus asks."""
+    """Reads the metrics from the broker at each scrape."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -154,12 +156,12 @@ class _Collector:
         yield from _of_distributions(seen)
         yield from _of_counters(counters)
         yield GaugeMetricFamily("facevitals_webhooks_waiting", "Webhooks neither delivered nor given up.", webhooks)
-        hub = self._gateway.hub.waiting
-        yield GaugeMetricFamily("facevitals_waiting_clients", "Clients that follow or long-poll.", value=hub)
+        waiting = self._gateway.notifier.waiting
+        yield GaugeMetricFamily("facevitals_waiting_clients", "Clients that follow or long-poll.", value=waiting)
 
 
 def _of_counters(counters: dict[str, int]) -> Iterable[Metric]:
-    # What never happened is counted as 0: an alert can't see the rise of a series from nothing to 1.
+    # What never happened is reported as 0: an alert can't detect the rise of a missing series to 1.
     counted = dict.fromkeys((f"{COUNTED}:{outcome}" for outcome in Outcome), 0) | counters
     dropped = [f"{DROPPED}:{queue}:{why}" for queue in QUEUES.values() for why in Dropped]
     counted = dict.fromkeys(dropped, 0) | counted
@@ -173,7 +175,7 @@ def _of_counters(counters: dict[str, int]) -> Iterable[Metric]:
     }
     for name, value in sorted(counted.items()):
         kind, *labels = name.split(":")
-        # A gateway of the next release may count more than this one knows.
+        # A gateway of a later release may count more.
         if kind in families:
             families[kind].add_metric(labels, value)
     return families.values()
@@ -209,8 +211,8 @@ _METRICS_RESPONSE: Final[dict[int | str, dict[str, Any]]] = {
 
 
 @router.get("/metrics", response_class=Response, responses=_METRICS_RESPONSE)
-async def metrics(gateway: GatewayDep) -> Response:
-    """Figures for Prometheus."""
+async def get_metrics(gateway: GatewayDep) -> Response:
+    """Get the metrics for Prometheus."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(gateway))
     return Response(await run_in_threadpool(generate_latest, registry), media_type=CONTENT_TYPE_LATEST)

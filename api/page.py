@@ -1,4 +1,4 @@
-"""The web page, where its bundle has been built."""
+"""The web page, if its bundle has been built."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -9,10 +9,12 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.types import Scope
 
-#: Where `make` builds the page.
-BUNDLE: Final = Path(__file__).resolve().parent.parent / "web" / "dist"
+#: Where wheels and images have the page, and where `make web` builds it in a checkout.
+INSTALLED_BUNDLE: Final = Path(__file__).resolve().parent / "bundle"
+BUILT_BUNDLE: Final = INSTALLED_BUNDLE.parent.parent / "web" / "dist"
+BUNDLE: Final = INSTALLED_BUNDLE if INSTALLED_BUNDLE.is_dir() else BUILT_BUNDLE
 
-#: The page loads nothing from elsewhere and needs no exception: no inline script or style, no WebAssembly, no blob.
+#: The page loads nothing from other servers, and has no inline script or style, WebAssembly or blob.
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; worker-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -31,7 +33,7 @@ again, or use the <a href="/docs">API</a> or <code>facevitals submit CLIP</code>
 
 
 class _Assets(StaticFiles):
-    """The built files under `assets/`, which have their content's hash in their names."""
+    """The built files under `assets/`, which have a hash of their content in their names."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
@@ -42,7 +44,7 @@ class _Assets(StaticFiles):
 
 
 def install(app: FastAPI, bundle: Path = BUNDLE) -> None:
-    """Serve the page at `/`, or say clearly why there is none."""
+    """Serve the page at `/`, or a page that explains why there is none."""
     index = bundle / "index.html"
     built = index.is_file()
 
@@ -52,7 +54,7 @@ def install(app: FastAPI, bundle: Path = BUNDLE) -> None:
 
     if not built:
         return
-    # Name by name: a mount at "/" would answer for every path and method that the interface does not know.
+    # File by file: a mount at "/" would answer every path and method that the API does not have.
     for item in bundle.iterdir():
         if item.is_dir():
             app.mount(f"/{item.name}", _Assets(directory=item), name=item.name)
@@ -61,7 +63,7 @@ def install(app: FastAPI, bundle: Path = BUNDLE) -> None:
 
 
 def sender(path: Path, headers: dict[str, str] = HEADERS) -> Callable[[], Awaitable[Response]]:
-    """An endpoint that sends this one file."""
+    """Return an endpoint that sends this file."""
 
     async def send() -> Response:
         return FileResponse(path, headers=headers)

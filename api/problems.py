@@ -1,7 +1,8 @@
-"""Every error that the gateway answers: `application/problem+json` (RFC 9457) with a stable `type`."""
+"""The errors of the gateway: `application/problem+json` (RFC 9457) with a stable `type`."""
 
 import re
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -18,26 +19,63 @@ from shared.jobs.broker_errors import Trouble, trouble_of
 log = structlog.get_logger()
 
 MEDIA_TYPE: Final = "application/problem+json"
-TYPE_PREFIX: Final = "urn:facevitals:problem:"
-#: What proxies log for a client that did not wait; it is never sent.
+#: The status that proxies log for a client that disconnected; it is never sent.
 CLIENT_LEFT: Final = 499
 
 
-class ProblemDetails(BaseModel):
-    """The body of every error."""
+class ProblemType(StrEnum):
+    """What went wrong. Clients branch on this; titles and details are for people."""
 
-    type: str
-    title: str
-    status: int
-    detail: str
+    INTERNAL = "urn:facevitals:problem:internal"
+    BAD_REQUEST = "urn:facevitals:problem:bad-request"
+    NOT_FOUND = "urn:facevitals:problem:not-found"
+    METHOD_NOT_ALLOWED = "urn:facevitals:problem:method-not-allowed"
+    HEADER_TOO_LARGE = "urn:facevitals:problem:header-too-large"
+    KEY_MISSING = "urn:facevitals:problem:key-missing"
+    KEY_REFUSED = "urn:facevitals:problem:key-refused"
+    SCOPE_MISSING = "urn:facevitals:problem:scope-missing"
+    FOREIGN_ORIGIN = "urn:facevitals:problem:foreign-origin"
+    WRONG_HOST = "urn:facevitals:problem:wrong-host"
+    UNKNOWN_JOB = "urn:facevitals:problem:unknown-job"
+    NOT_FINISHED = "urn:facevitals:problem:not-finished"
+    REQUEST_TOO_SLOW = "urn:facevitals:problem:request-too-slow"
+    UPLOAD_TOO_LARGE = "urn:facevitals:problem:upload-too-large"
+    UNSUPPORTED_MEDIA = "urn:facevitals:problem:unsupported-media"
+    BAD_PARAMETER = "urn:facevitals:problem:bad-parameter"
+    IDEMPOTENCY_IN_PROGRESS = "urn:facevitals:problem:idempotency-in-progress"
+    IDEMPOTENCY_CONFLICT = "urn:facevitals:problem:idempotency-conflict"
+    QUEUE_FULL = "urn:facevitals:problem:queue-full"
+    RATE_EXCEEDED = "urn:facevitals:problem:rate-exceeded"
+    TOO_MANY_ACTIVE = "urn:facevitals:problem:too-many-active"
+    TOO_MANY_UPLOADS = "urn:facevitals:problem:too-many-uploads"
+    BROKER_AWAY = "urn:facevitals:problem:broker-away"
+    BROKER_FULL = "urn:facevitals:problem:broker-full"
+    BROKER_REFUSED = "urn:facevitals:problem:broker-refused"
+    STORE_AWAY = "urn:facevitals:problem:store-away"
+    #: The two that the reverse proxy in deploy/nginx answers itself.
+    TOO_MANY_REQUESTS = "urn:facevitals:problem:too-many-requests"
+    GATEWAY_AWAY = "urn:facevitals:problem:gateway-away"
+    #: RFC 9457: an HTTP status that needs no further explanation.
+    ABOUT_BLANK = "about:blank"
+
+
+class ProblemDetails(BaseModel):
+    """The body of every error (RFC 9457)."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+    type: ProblemType
+    title: str = Field(description="What went wrong, the same text for every problem of this type.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What went wrong with this request, and what to do about it.")
 
 
 class ApiProblem(Exception):  # noqa: N818  (RFC 9457 calls it a problem)
-    """A request that can't be served; subclasses name the kind, `detail` says what to do."""
+    """A request that is answered with an error. Each subclass is one type of problem; `detail` explains it."""
 
     status: int = 500
-    kind: str = "internal"
-    title: str = "Something went wrong here"
+    type: ProblemType = ProblemType.INTERNAL
+    title: str = "Internal error"
 
     def __init__(self, detail: str, *, headers: dict[str, str] | None = None) -> None:
         super().__init__(detail)
@@ -47,7 +85,7 @@ class ApiProblem(Exception):  # noqa: N818  (RFC 9457 calls it a problem)
     @property
     def body(self) -> dict[str, Any]:
         """The problem document."""
-        return problem_body(self.status, self.kind, self.title, self.detail)
+        return problem_body(self.status, self.type, self.title, self.detail)
 
     def response(self) -> JSONResponse:
         """The problem as a response."""
@@ -55,175 +93,204 @@ class ApiProblem(Exception):  # noqa: N818  (RFC 9457 calls it a problem)
 
 
 class UnknownJob(ApiProblem):
-    """No such job: it never was, it expired, it was deleted, or it is another key's."""
+    """There is no such job: the id is wrong, the job expired or was deleted, or it belongs to another key."""
 
-    status, kind, title = 404, "unknown-job", "No such job"
+    status, type, title = 404, ProblemType.UNKNOWN_JOB, "No such job"
 
 
 class NotFinished(ApiProblem):
     """The job has no final document yet."""
 
-    status, kind, title = 409, "not-finished", "The job is not done"
+    status, type, title = 409, ProblemType.NOT_FINISHED, "The job is not finished"
 
 
 class KeyMissing(ApiProblem):
     """An API key is needed and none was sent."""
 
-    status, kind, title = 401, "key-missing", "An API key is needed"
+    status, type, title = 401, ProblemType.KEY_MISSING, "An API key is needed"
 
 
 class KeyRefused(ApiProblem):
-    """The API key is not one of ours."""
+    """The API key is unknown or was revoked."""
 
-    status, kind, title = 403, "key-refused", "This API key is not accepted"
+    status, type, title = 403, ProblemType.KEY_REFUSED, "This API key is not accepted"
 
 
 class ScopeMissing(ApiProblem):
-    """The API key is ours but may not do this."""
+    """The API key lacks the scope for this call."""
 
-    status, kind, title = 403, "scope-missing", "This API key may not do that"
+    status, type, title = 403, ProblemType.SCOPE_MISSING, "The API key lacks a scope"
 
 
 class ForeignOrigin(ApiProblem):
-    """The gateway asks for no key, and a page from elsewhere made the browser call it."""
+    """The gateway needs no key, and a page of another origin sent the request."""
 
-    status, kind, title = 403, "foreign-origin", "Pages from elsewhere may not call this gateway"
+    status, type, title = 403, ProblemType.FOREIGN_ORIGIN, "Pages of this origin may not call the gateway"
 
 
 class WrongHost(ApiProblem):
-    """The gateway is open to its own machine, and `Host` is not a name of it."""
+    """The gateway serves its own machine without a key, and `Host` names another one."""
 
-    status, kind, title = 421, "wrong-host", "This gateway does not have that name"
+    status, type, title = 421, ProblemType.WRONG_HOST, "The gateway does not serve this host"
 
 
 class IdempotencyInProgress(ApiProblem):
-    """A request with the same Idempotency-Key is being served."""
+    """A request with the same Idempotency-Key is in progress."""
 
-    status, kind, title = 409, "idempotency-in-progress", "The same Idempotency-Key is being served"
+    status, type, title = 409, ProblemType.IDEMPOTENCY_IN_PROGRESS, "A request with this Idempotency-Key is in progress"
 
 
 class BodyTooSlow(ApiProblem):
-    """The client sent nothing for too long, or sends too slowly."""
+    """The client paused for too long, or sends too slowly."""
 
-    status, kind, title = 408, "request-too-slow", "The request came too slowly"
+    status, type, title = 408, ProblemType.REQUEST_TOO_SLOW, "The request was sent too slowly"
 
 
 class UploadTooLarge(ApiProblem):
-    """The clip is larger than the gateway takes."""
+    """The clip is larger than the gateway accepts."""
 
-    status, kind, title = 413, "upload-too-large", "The clip is too large"
+    status, type, title = 413, ProblemType.UPLOAD_TOO_LARGE, "The clip is too large"
 
 
 class UnsupportedMedia(ApiProblem):
-    """The first bytes are neither an MP4's nor a WebM's."""
+    """The body does not begin like an MP4 or WebM file."""
 
-    status, kind, title = 415, "unsupported-media", "Not an MP4 or WebM"
+    status, type, title = 415, ProblemType.UNSUPPORTED_MEDIA, "Not an MP4 or WebM"
 
 
 class BadParameter(ApiProblem):
-    """A parameter, header or form field can't be used."""
+    """A parameter, header or form field is invalid."""
 
-    status, kind, title = 422, "bad-parameter", "A parameter can't be used"
+    status, type, title = 422, ProblemType.BAD_PARAMETER, "Invalid parameter"
 
 
 class IdempotencyConflict(ApiProblem):
-    """The Idempotency-Key was used with other content."""
+    """The Idempotency-Key was used before with another clip or other options."""
 
-    status, kind, title = 422, "idempotency-conflict", "The Idempotency-Key was used with other content"
+    status, type, title = 422, ProblemType.IDEMPOTENCY_CONFLICT, "The Idempotency-Key was used before"
 
 
 class QueueFull(ApiProblem):
-    """A job would wait for too long, or as many jobs as the settings allow are unfinished."""
+    """The job would wait too long, or the gateway has as many unfinished jobs as its settings allow."""
 
-    status, kind, title = 429, "queue-full", "Too many jobs are waiting"
+    status, type, title = 429, ProblemType.QUEUE_FULL, "Too many jobs are waiting"
 
 
 class RateExceeded(ApiProblem):
-    """The API key submits faster than it may."""
+    """The API key submits more clips a minute than it may."""
 
-    status, kind, title = 429, "rate-exceeded", "This API key submits too fast"
+    status, type, title = 429, ProblemType.RATE_EXCEEDED, "Rate limit of the API key exceeded"
 
 
 class TooManyActive(ApiProblem):
-    """As many jobs of the API key as it may have are waiting or running."""
+    """The API key has as many unfinished jobs as it may have."""
 
-    status, kind, title = 429, "too-many-active", "Too many jobs of this API key are under way"
+    status, type, title = 429, ProblemType.TOO_MANY_ACTIVE, "Too many unfinished jobs of this API key"
 
 
 class TooManyUploads(ApiProblem):
-    """As many uploads as the settings allow are being received."""
+    """The gateway is receiving as many uploads as its settings allow."""
 
-    status, kind, title = 503, "too-many-uploads", "Too many uploads at once"
+    status, type, title = 503, ProblemType.TOO_MANY_UPLOADS, "Too many uploads at once"
 
 
 class BrokerAway(ApiProblem):
     """The broker can't be reached."""
 
-    status, kind, title = 503, "broker-away", "The queue can't be reached"
+    status, type, title = 503, ProblemType.BROKER_AWAY, "The queue can't be reached"
 
 
 class BrokerFull(ApiProblem):
-    """The broker's memory is used up: it holds what was accepted and takes nothing new."""
+    """The broker's memory is used up. Accepted jobs are kept; new ones are refused."""
 
-    status, kind, title = 503, "broker-full", "The queue has no memory left"
+    status, type, title = 503, ProblemType.BROKER_FULL, "The queue is out of memory"
 
 
 class BrokerRefused(ApiProblem):
-    """The broker answers and refuses what the gateway wants of it; its operator has to look."""
+    """The broker refuses the gateway's commands. The operator has to repair it."""
 
-    status, kind, title = 503, "broker-refused", "The queue refuses"
+    status, type, title = 503, ProblemType.BROKER_REFUSED, "The queue refuses commands"
 
 
 class StoreAway(ApiProblem):
     """The clip store can't be reached or is full."""
 
-    status, kind, title = 503, "store-away", "The clip store can't be used"
+    status, type, title = 503, ProblemType.STORE_AWAY, "The clip store can't be used"
 
 
-#: What every call that looks at its caller may answer.
+#: The types of errors that the framework raises itself.
+_TYPE_OF_STATUS: Final = {
+    400: ProblemType.BAD_REQUEST,
+    404: ProblemType.NOT_FOUND,
+    405: ProblemType.METHOD_NOT_ALLOWED,
+}
+
+#: Problems of every call that authenticates its caller.
 KEY_PROBLEMS: Final = (KeyMissing, KeyRefused, ScopeMissing, ForeignOrigin, WrongHost)
 
-#: Calls that have a form of their own for errors, by path.
+#: Problems of every call that needs the broker.
+BROKER_PROBLEMS: Final = (BrokerAway, BrokerFull, BrokerRefused)
+
+#: Calls that answer errors in another format, by path.
 OTHER_FORMS: Final[dict[str, Callable[[ApiProblem], Response]]] = {}
 
 
 def answer_to(path: str, problem: ApiProblem) -> Response:
-    """The problem as a response, in the form that callers of this path read."""
+    """Return the problem as a response, in the format of this path."""
     form = OTHER_FORMS.get(path)
     return form(problem) if form is not None else problem.response()
 
 
 def broker_full() -> BrokerFull:
-    """The refusal of a broker whose memory is used up, or nearly: it is freed as results expire."""
-    return BrokerFull("Nothing new is taken until memory is free.", headers={"Retry-After": "30"})
+    """Return the problem of a broker that is out of memory, or nearly."""
+    return BrokerFull(
+        "Jobs are accepted again when results expire and free memory. Try again in 30 s.", headers={"Retry-After": "30"}
+    )
 
 
 def of_broker(error: BaseException) -> ApiProblem:
-    """The problem that an error of the broker's client stands for."""
+    """Return the problem that an error of the broker's client stands for."""
     match trouble_of(error):
         case Trouble.FULL:
             return broker_full()
         case Trouble.REFUSED:
-            return BrokerRefused("The gateway's log says why. Tell the operator.", headers={"Retry-After": "60"})
+            return BrokerRefused(
+                "Ask the operator to read the gateway's log, which has the cause.", headers={"Retry-After": "60"}
+            )
         case Trouble.AWAY:
             return BrokerAway("Try again in a few seconds.", headers={"Retry-After": "5"})
 
 
-def problem_body(status: int, kind: str, title: str, detail: str) -> dict[str, Any]:
-    """A problem document."""
-    return {"type": TYPE_PREFIX + kind, "title": title, "status": status, "detail": detail}
+def problem_body(status: int, problem_type: ProblemType, title: str, detail: str) -> dict[str, Any]:
+    """Return a problem document."""
+    return {"type": problem_type.value, "title": title, "status": status, "detail": detail}
 
 
 def responses(*problems: type[ApiProblem]) -> dict[int | str, dict[str, Any]]:
-    """What OpenAPI should say about these problems."""
+    """Describe these problems for OpenAPI: one response for each status, with an example of each type."""
     described: dict[int | str, dict[str, Any]] = {}
-    for problem in problems:
-        text = " ".join((problem.__doc__ or problem.title).split())
-        if problem.status in described:
-            text = f"{described[problem.status]['description']} Or: {text}"
-        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
-        described[problem.status] = {"description": text, "content": content}
+    for status in dict.fromkeys(problem.status for problem in problems):
+        same = [problem for problem in problems if problem.status == status]
+        described[status] = {
+            "description": " Or: ".join(_summary(problem) for problem in same),
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": "#/components/schemas/ProblemDetails"},
+                    "examples": {
+                        problem.type.rpartition(":")[2]: {
+                            "summary": problem.title,
+                            "value": problem_body(status, problem.type, problem.title, _summary(problem)),
+                        }
+                        for problem in same
+                    },
+                }
+            },
+        }
     return described
+
+
+def _summary(problem: type[ApiProblem]) -> str:
+    return " ".join((problem.__doc__ or problem.title).split())
 
 
 def install(app: FastAPI) -> None:
@@ -235,15 +302,14 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        # The types of api.parameters answer themselves, in a sentence of their own.
         first = error.errors()[0]
-        where = " ".join(str(part) for part in first["loc"])
-        return BadParameter(f"{where}: {first['msg']}").response()
+        return BadParameter(f"{first['input']!r} is not allowed for `{first['loc'][-1]}`.").response()
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:
-        phrase = HTTPStatus(error.status_code).phrase
-        kind = phrase.lower().replace(" ", "-")
-        body = problem_body(error.status_code, kind, phrase, str(error.detail))
+        problem_type = _TYPE_OF_STATUS.get(error.status_code, ProblemType.ABOUT_BLANK)
+        body = problem_body(error.status_code, problem_type, HTTPStatus(error.status_code).phrase, str(error.detail))
         headers = dict(error.headers or {})
         if error.status_code == 405:
             headers["Allow"] = ", ".join(_allowed(app, request, headers))
@@ -251,19 +317,19 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ClientDisconnect)
     async def client_left(request: Request, _: ClientDisconnect) -> Response:
-        # Ordinary, and nobody is left to answer. The route, not the address: that holds the job's id.
+        # Not an error, and no client is left to answer. The route is logged, not the path, which holds the job's id.
         route = getattr(request.scope.get("route"), "path", "unknown")
-        log.info("client hung up before its request was whole", method=request.method, route=route)
+        log.info("client disconnected before its request was complete", method=request.method, route=route)
         return Response(status_code=CLIENT_LEFT)
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, _: Exception) -> Response:
-        problem = ApiProblem("The error was logged. Try again; if it stays, tell the operator.")
+        problem = ApiProblem("The error was logged. Try again; if it persists, tell the operator.")
         return answer_to(request.url.path, problem)
 
 
 def _allowed(app: FastAPI, request: Request, headers: Mapping[str, str]) -> list[str]:
-    """Every method of the resource: the router knows only those of the first route that has its path."""
+    """Return every method of the resource; the router only knows those of the first route with its path."""
     path = request.url.path
     allowed = {method.strip() for method in headers.get("Allow", "").split(",") if method.strip()}
     for template, operations in app.openapi()["paths"].items():

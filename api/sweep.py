@@ -1,8 +1,7 @@
-"""The sweep: what must happen even when the process that should have done it died.
+"""The sweep: work that must be done even if the process that should have done it died.
 
-Every gateway sweeps every second; each step is a compare-and-set in the record, so that several sweepers do no harm.
-Each step is guarded on its own: what stops one, a message that nobody understands or a broker without memory, stops no
-other.
+Every gateway sweeps every second. Each step is a compare-and-set in the record, so that several gateways can sweep at
+once. Errors are caught step by step: an unreadable message or a broker without memory stops one step, not the others.
 """
 
 import asyncio
@@ -15,7 +14,7 @@ import structlog
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
-from api.gateway import Gateway
+from api.dependencies import Gateway
 from shared.clips.store import StoreUnavailableError, SweepRefusedError
 from shared.jobs.broker_errors import troubles
 from shared.jobs.queues import QUEUES
@@ -24,10 +23,10 @@ from shared.schemas import ErrorCode
 from shared.vitals import Branch
 
 SWEEP_EVERY_S: Final = 1.0
-#: Old clips are looked for this often, or ten times in their time to live.
+#: Old clips are searched this often, or ten times in their time to live.
 STORE_EVERY_S: Final = 60.0
 
-#: After so many clips that could not be erased the store counts as away, for this round.
+#: After this many clips that could not be erased, the store counts as away for this round.
 ERASE_FAILURES: Final = 3
 
 log = structlog.get_logger()
@@ -37,7 +36,7 @@ Step = Callable[[Gateway], None]
 
 
 async def sweep_for_ever(gateway: Gateway) -> None:
-    """Sweep until cancelled; a broker or store that is away is tried again at the next round."""
+    """Sweep until cancelled. If the broker or the store is away, the next round tries again."""
     next_store, unfinished = 0.0, True
     while True:
         await run_in_threadpool(sweep_jobs, gateway)
@@ -50,13 +49,13 @@ async def sweep_for_ever(gateway: Gateway) -> None:
 
 
 def sweep_jobs(gateway: Gateway) -> None:
-    """Erase what an eraser left, try lost branches again, end what has had its time, finish what an assembler left."""
+    """Run every step: erase leftover clips, retry lost branches, end overdue ones, assemble documents."""
     for step in STEPS:
         _guarded(step, gateway)
 
 
 def _guarded(step: Step, gateway: Gateway) -> bool:
-    """Whether the step makes sense again: whatever it raises, the next step must not wait for somebody to notice."""
+    """Run a step; return whether to run it again. No error of a step may stop the next one."""
     try:
         step(gateway)
     except SweepRefusedError as error:
@@ -74,7 +73,7 @@ def _guarded(step: Step, gateway: Gateway) -> bool:
 
 
 def _each(what: str, items: Iterable[T], do: Callable[[T], object]) -> None:
-    """One record that can't be read, of another release or broken, stops none of those behind it."""
+    """Call `do` for each item; an unreadable record, of another release or broken, does not stop the others."""
     for item in items:
         try:
             do(item)
@@ -91,10 +90,10 @@ def _name(step: Step) -> str:
 
 
 def _erase_ended(gateway: Gateway) -> None:
-    """First of all: it frees space, and a face must not lie about because something else fails."""
+    """Erase clips first: it frees space, and a failure elsewhere must not keep a face in the store."""
     failed = 0
     for clip_key in gateway.records.unerased():
-        # One that can't be erased must not keep the others; a store that is away takes long to say so each time.
+        # One failure must not keep the other clips; a store that is away takes long to fail each time.
         failed += not _erase(gateway, clip_key)
         if failed >= ERASE_FAILURES:
             break
@@ -109,21 +108,21 @@ def _retry_lost(gateway: Gateway) -> None:
 
 
 def _requeue_stranded(branch: Branch, gateway: Gateway) -> None:
-    # The youngest first, each before the others: so they stand by age, and none seems to have been passed over.
+    # The youngest first, each put before the others: so they are in order of age again.
     for job_id in reversed(gateway.records.stranded(branch)):
         log.warning("message lost", job=job_id, branch=branch)
         gateway.records.requeue(job_id, branch)
 
 
 def _end_overwaited(branch: Branch, gateway: Gateway) -> None:
-    """A job that nobody had time for is ended as `queue_timeout`; where nobody is there at all, sooner and as such."""
+    """End jobs that waited too long as `queue_timeout`, and sooner as `branch_timeout` if there is no worker at all."""
     records, settings = gateway.records, gateway.settings
     for job_id in records.overwaited(branch, settings.wait_limit_s):
         log.warning("waited too long", job=job_id, branch=branch)
         detail = f"No {branch} worker had time for the job within {settings.wait_limit_s:.0f} s. Submit the clip again."
         records.end_branch(job_id, branch, ErrorCode.QUEUE_TIMEOUT, detail, only_waiting=True)
     unserved = records.overwaited(branch, settings.job_deadline_s)
-    # A worker that is renewing its process shows no card for a while, so the last begin counts as well.
+    # A worker that is replacing its process has no card for a while, so the last begin counts as well.
     if unserved and records.idle_s(branch) > settings.job_deadline_s and not _is_served(branch, gateway):
         for job_id in unserved:
             log.warning("no worker", job=job_id, branch=branch)
@@ -154,8 +153,8 @@ def _assemble(gateway: Gateway) -> None:
     _each("assemble", gateway.records.unassembled(), gateway.records.finish)
 
 
-#: In this order. Clips of jobs that a step ends are erased in the next round, a second later; a store that is away
-#: takes long to say so, and holds up nobody's answer.
+#: In this order. Clips of jobs that a step ends are erased in the next round, a second later, so that a store that is
+#: away does not delay the ends of jobs.
 STEPS: Final[tuple[Step, ...]] = (
     _erase_ended,
     _retry_lost,
@@ -168,15 +167,15 @@ STEPS: Final[tuple[Step, ...]] = (
 
 
 def store_every_s(clip_ttl_s: float) -> float:
-    """Seconds between two looks for old clips."""
+    """Return the seconds between two searches for old clips."""
     return min(STORE_EVERY_S, clip_ttl_s / 10)
 
 
 def sweep_store(gateway: Gateway) -> None:
-    """Erase clips that would be past their time to live at the next look, whoever forgot them."""
+    """Erase clips whose time to live would be over at the next search."""
     ttl_s = gateway.settings.clip_ttl_s
     for clip_key in gateway.store.older_than(ttl_s - store_every_s(ttl_s)):
-        # How old it is says this machine's clock, or the bucket's. Whether it is needed says the job's record.
+        # Its age is by this machine's clock, or the bucket's. Whether it is still needed is in the job's record.
         if gateway.records.is_unfinished(clip_key.rpartition("/")[2]):
             continue
         log.info("clip expired", clip=clip_key)
@@ -185,10 +184,10 @@ def sweep_store(gateway: Gateway) -> None:
 
 
 def sweep_unfinished(gateway: Gateway) -> None:
-    """Abort uploads to a bucket whose gateway was killed; parts are in no listing, and nobody else will.
+    """Abort uploads to a bucket whose gateway was killed. Their parts are in no listing.
 
     Raises:
-        SweepRefusedError: the store does not let us.
+        SweepRefusedError: the store does not allow it.
     """
     ttl_s = gateway.settings.clip_ttl_s
     for clip_key in gateway.store.abort_incomplete(ttl_s - store_every_s(ttl_s)):
@@ -199,7 +198,7 @@ def _erase(gateway: Gateway, clip_key: str) -> bool:
     try:
         gateway.store.erase(clip_key)
     except StoreUnavailableError as error:
-        # Its key stays on the list. Jobs must go on ending while the store is away.
+        # Its key stays on the list. Jobs must end while the store is away, too.
         if (more := troubles.due("clip not erased")) is not None:
             log.warning("clip not erased; the next sweep will", clip=clip_key, error=str(error), **more)
         return False

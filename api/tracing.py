@@ -1,4 +1,4 @@
-"""A span for each request; installed only where traces are asked for."""
+"""A span for each request; installed only if traces are configured."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from shared.observability import tracing
 
 
 class RequestSpans:
-    """Names method, route and status. A client's own `traceparent` is not believed, its address and query not told."""
+    """Records method, route and status. A client's `traceparent` is ignored; its address and query are not recorded."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Open the span, and end it with the answer. Event streams have none: they last as long as their reader."""
+        """Open a span and end it with the response. Event streams have none: they last as long as their client."""
         if scope["type"] != "http" or scope["path"].endswith("/events"):
             await self.app(scope, receive, send)
             return

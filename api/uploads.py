@@ -1,4 +1,4 @@
-"""An upload's bytes go to the store as they arrive: looked at, counted, hashed if need be, never held whole."""
+"""Uploads: the bytes of a clip go to the store as they arrive, checked, counted and hashed on the way."""
 
 import hashlib
 from collections.abc import AsyncIterator
@@ -10,6 +10,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from api.bodies import FORM_BYTES
+from api.parameters import TAKES, repeated, shown
 from api.problems import BadParameter, StoreAway, UnsupportedMedia, UploadTooLarge
 from shared.clips.encryption import ClipKey
 from shared.clips.store import ClipStore, ClipWriter, StoreUnavailableError
@@ -18,7 +19,7 @@ from shared.clips.store import ClipStore, ClipWriter, StoreUnavailableError
 CLIP_FIELDS: Final = ("clip", "video", "file")
 #: The other form fields; each may be sent once.
 OPTION_FIELDS: Final = ("vitals", "retain_clip", "webhook_url")
-#: Bytes looked at before anything is stored.
+#: Bytes that are checked before anything is stored.
 HEAD_BYTES: Final = 64
 #: Longest other form field.
 FIELD_BYTES: Final = 4096
@@ -28,14 +29,14 @@ GATHER_BYTES: Final = 1 << 17
 
 @dataclass
 class Upload:
-    """What arrived besides the bytes in the store; the digest is made where it is asked for."""
+    """The form fields beside a stored clip, and the clip's digest where one was requested."""
 
     sha256: str | None
     fields: dict[str, str] = field(default_factory=dict)
 
 
 def looks_like_clip(head: bytes) -> bool:
-    """Whether these first bytes are an MP4's (ISO base media) or a WebM's (EBML with that document type)."""
+    """Return whether these are the first bytes of an MP4 (ISO base media) or a WebM (EBML of that document type)."""
     if head[4:8] == b"ftyp":
         return True
     return head[:4] == b"\x1a\x45\xdf\xa3" and b"webm" in head
@@ -69,19 +70,19 @@ class _Form:
         )
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Parse a piece of the body; returns the clip's bytes in it.
+        """Parse a piece of the body; return the clip's bytes in it.
 
         Raises:
-            python_multipart.exceptions.FormParserError: it is not a form.
-            BadParameter: it has a field that is unknown, too long, or there already.
-            UploadTooLarge: what is not the clip is larger than `FORM_BYTES`.
+            python_multipart.exceptions.FormParserError: the body is not a form.
+            BadParameter: a field is unknown, too long or repeated.
+            UploadTooLarge: everything but the clip is larger than `FORM_BYTES`.
         """
         self._parser.write(data)
         chunks, self._chunks = self._chunks, []
         # Boundaries, headers and what lies before the first and after the last part count: the parser skips them.
         self._beside_the_clip += len(data) - sum(map(len, chunks))
         if self._beside_the_clip > FORM_BYTES:
-            raise UploadTooLarge(f"Beside its clip a form may have {FORM_BYTES} bytes.")
+            raise UploadTooLarge(f"A form may have {FORM_BYTES} bytes besides its clip.")
         return chunks
 
     def _begin(self) -> None:
@@ -99,13 +100,11 @@ class _Form:
         self._name = options.get(b"name", b"").decode("utf-8", "replace")
         if self._name in CLIP_FIELDS:
             if self.clip_seen:
-                raise BadParameter("The form has more than one clip. Send one clip a request.")
+                raise BadParameter("The form has more than one clip. It may have one.")
             self.clip_seen = True
         elif self._name not in OPTION_FIELDS:
             known = ", ".join((*CLIP_FIELDS, *OPTION_FIELDS))
-            raise BadParameter(f"The form field {self._name[:40]!r} is unknown. Known are: {known}.")
-        elif self._name in self.fields:
-            raise BadParameter(f"The form has the field {self._name!r} more than once.")
+            raise BadParameter(f"{shown(self._name)} is not a field of this form. It takes: {known}.")
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._name in CLIP_FIELDS:
@@ -113,13 +112,16 @@ class _Form:
         else:
             self._value += data[start:end]
             if len(self._value) > FIELD_BYTES:
-                raise BadParameter(
-                    f"The form field {self._name!r} is longer than {FIELD_BYTES} bytes. The clip goes into 'clip'."
-                )
+                value = shown(self._value.decode("utf-8", "replace"))
+                takes = TAKES[self._name] if self._name else ""
+                raise BadParameter(f"{value} is longer than {FIELD_BYTES} bytes. {takes}")
 
     def _end(self) -> None:
         if self._name and self._name not in CLIP_FIELDS:
-            self.fields[self._name] = self._value.decode("utf-8", "replace")
+            value = self._value.decode("utf-8", "replace")
+            if self._name in self.fields:
+                raise repeated(self._name, [self.fields[self._name], value])
+            self.fields[self._name] = value
 
     def _finish(self) -> None:
         self.ended = True
@@ -132,7 +134,9 @@ def _form_of(request: Request) -> _Form | None:
     try:
         return _Form(options[b"boundary"])
     except (KeyError, FormParserError) as error:
-        raise BadParameter("The multipart Content-Type has no usable boundary.") from error
+        raise BadParameter(
+            "`Content-Type` is multipart/form-data without a valid boundary. It takes one, or video/mp4 and a raw body."
+        ) from error
 
 
 async def _clip_bytes(request: Request, form: _Form | None) -> AsyncIterator[bytes]:
@@ -184,16 +188,16 @@ class _Intake:
 async def receive(
     request: Request, store: ClipStore, key: str, max_bytes: int, *, hashed: bool, encryption_key: ClipKey | None = None
 ) -> Upload:
-    """Store the request's clip under `key`, encrypted if a key is given. When this raises, nothing stays in the store.
+    """Store the request's clip under `key`, encrypted with `seal` if given. When this raises, nothing is stored.
 
     Raises:
         UploadTooLarge: more than `max_bytes`, or `FORM_BYTES` beside them.
         UnsupportedMedia: not an MP4 or WebM by its first bytes, or empty.
-        BadParameter: the form is malformed, has no clip, or a field that is not known.
+        BadParameter: the form is malformed, has no clip, or has a field that is unknown, invalid or repeated.
         StoreAway: the store refused.
     """
     too_large = UploadTooLarge(
-        f"The gateway takes clips of at most {max_bytes / 1e6:.0f} MB. Record 15 s at 640x480, or lower the bitrate."
+        f"The gateway accepts clips of at most {max_bytes / 1e6:.0f} MB. Record 15 s at 640x480, or lower the bitrate."
     )
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > max_bytes + FORM_BYTES:

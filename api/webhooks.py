@@ -1,7 +1,7 @@
-"""Webhooks: a finished job's document, posted to where its submitter asked, signed as Standard Webhooks says.
+"""Webhooks: the document of a finished job is posted to its `webhook_url`, signed as in Standard Webhooks.
 
-https alone, to a checked address, without redirects; tried again over hours, with jitter, until it is taken (2xx),
-refused for good (410), or `TRIES` are spent. See https://www.standardwebhooks.com.
+Only https, to a checked address, without redirects. It is sent again over hours, with jitter, until it is accepted
+(2xx), refused for good (410), or `TRIES` are used up. See https://www.standardwebhooks.com.
 """
 
 import asyncio
@@ -10,22 +10,21 @@ import binascii
 import contextlib
 import datetime as dt
 import random
-import re
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import httpx
 import standardwebhooks
 import structlog
-from fastapi import FastAPI
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
-from api.addresses import AddressRefusedError, Network, Resolver, checked_address, parse_networks, system_resolver
-from api.gateway import Gateway
+from api.dependencies import Gateway
 from api.keys import Caller
+from api.parameters import shown, webhook_url
 from api.problems import BadParameter
+from api.ssrf_guard import AddressRefusedError, Network, Resolver, checked_address, parse_networks, system_resolver
 from shared.access.api_keys import OWNER_PREFIX, KeyRing
 from shared.jobs.broker_errors import troubles
 from shared.jobs.webhooks import Outcome, Webhook, Webhooks
@@ -33,76 +32,79 @@ from shared.schemas import JobDocument
 from shared.settings import Settings
 from shared.version import VERSION
 
-_LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_LAST_LABEL: Final = "[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_PORT: Final = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
-#: https, a name (an address as digits has a last label that begins with one), a port, a path; no user, no fragment.
-URL_PATTERN: Final = (
-    rf"^https://({_LABEL}\.){{0,8}}{_LAST_LABEL}(:({_PORT}))?([/?][A-Za-z0-9/._~:?@!$&'()*+,;=%-]{{0,1000}})?$"
-)
-_URL: Final = re.compile(URL_PATTERN)
-
 #: Waits grow by this factor: 5 s, 30 s, 3 min, 18 min, 1.8 h, 10.8 h.
 GROWTH: Final = 6
 TRIES: Final = 7
-#: A wait is drawn from this much below to this much above: receivers that fell over together are not woken together.
+#: A wait varies by this share, so that not all webhooks of a receiver that failed are sent again at once.
 JITTER: Final = 0.25
-#: A receiver's `Retry-After` counts up to here.
-LONGEST_ASKED_WAIT_S: Final = 6 * 3600
+#: Longest `Retry-After` of a receiver that is honoured, seconds.
+MAX_RETRY_AFTER_S: Final = 6 * 3600
 TRY_S: Final = 20.0
 CONNECT_S: Final = 5.0
 AT_ONCE: Final = 32
-#: Of those, for one owner: receivers that stall must not hold up everybody else's.
+#: Of those, for one owner: receivers that stall must not delay those of other owners.
 SHARE: Final = 8
 LOOK_EVERY_S: Final = 0.5
-#: The same after an error that nobody foresaw: it is logged each time.
+#: The same after an unexpected error, which is logged each time.
 AFTER_UNFORESEEN_S: Final = 5.0
 
 log = structlog.get_logger()
 
 
 class JobEnded(BaseModel):
-    """What a webhook carries: the job's document, final."""
+    """The body of a webhook: the final document of a job."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
     type: Literal["job.succeeded", "job.failed"]
     timestamp: dt.datetime
     data: JobDocument
 
 
-def describe(app: FastAPI) -> None:
-    """Put the webhook into OpenAPI, for whoever writes a receiver."""
+#: The webhook's name in OpenAPI.
+EVENT: Final = "job-ended"
 
-    @app.webhooks.post("job-ended", status_code=204)
-    async def job_ended(body: JobEnded) -> None:
-        """Posted to `webhook_url` when a job has ended, signed as Standard Webhooks says.
 
-        The headers are `webhook-id`, `webhook-timestamp` and `webhook-signature`. Answer 2xx to take it, 410 to hear
-        no more; anything else is tried again over hours with the same `webhook-id`.
-        """
+def operation() -> dict[str, Any]:
+    """Describe the webhook for OpenAPI, for those who write a receiver."""
+    return {
+        "summary": "Job ended",
+        "description": (
+            "Posted to `webhook_url` when a job has ended, signed as described by Standard Webhooks. The headers are "
+            "`webhook-id`, `webhook-timestamp` and `webhook-signature`. Answer 2xx to accept it, or 410 to refuse it "
+            "for good; after any other answer it is sent again, over hours, with the same `webhook-id`."
+        ),
+        "operationId": "job_ended",
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{JobEnded.__name__}"}}},
+        },
+        "responses": {"204": {"description": "Accepted."}},
+    }
 
 
 def checked_url(url: str | None, settings: Settings, caller: Caller) -> str | None:
-    """The webhook's address, if it is one that could be served.
+    """Return the webhook's URL, or None where there is none.
 
     Raises:
-        BadParameter: it can't be.
+        BadParameter: the URL is not allowed, or there is no secret to sign with.
     """
     if url is None:
         return None
-    if not _URL.fullmatch(url):
-        raise BadParameter("webhook_url: give https://, a host name, and a path; no address, user or fragment.")
+    webhook_url(url)
     if not settings.webhook_secret and not caller.owner.startswith(OWNER_PREFIX):
         raise BadParameter(
-            "webhook_url: nothing to sign with. Use a key of `facevitals keys`, or set FACEVITALS_WEBHOOK_SECRET."
+            f"{shown(url)} can't be called: the gateway has no secret to sign with. `webhook_url` takes a URL if the "
+            "request has a key made by `facevitals keys create`, or the operator has set FACEVITALS_WEBHOOK_SECRET."
         )
     return url
 
 
 def check_settings(settings: Settings) -> None:
-    """See that the settings about webhooks can be used.
+    """Check the settings of webhooks.
 
     Raises:
-        ValueError: they can't.
+        ValueError: they are invalid.
     """
     try:
         parse_networks(settings.webhook_networks)
@@ -116,32 +118,32 @@ def check_settings(settings: Settings) -> None:
         raise ValueError("FACEVITALS_WEBHOOK_SECRET: give whsec_ and 24 to 64 random bytes in base64.")
 
 
-def wait_s(tries: int, first_s: float, asked_s: float = 0.0) -> float:
-    """Seconds until the next try after `tries` that failed; at least what the receiver asked for."""
+def wait_s(tries: int, first_s: float, retry_after_s: float = 0.0) -> float:
+    """Return the seconds until the next attempt after `tries` failed ones, at least the receiver's `Retry-After`."""
     planned = first_s * float(GROWTH) ** (tries - 1)
-    return max(planned * random.uniform(1 - JITTER, 1 + JITTER), min(asked_s, LONGEST_ASKED_WAIT_S))
+    return max(planned * random.uniform(1 - JITTER, 1 + JITTER), min(retry_after_s, MAX_RETRY_AFTER_S))
 
 
 def _host(webhook: Webhook) -> str:
-    """The name as it was given: decoded from IDNA it would be another to name servers and certificates."""
+    """Return the host name as given; decoded from IDNA it would be another name to DNS and TLS."""
     return httpx.URL(webhook.url).raw_host.decode()
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a receiver said."""
+    """A receiver's response."""
 
     status: int
     retry_after_s: float = 0.0
 
 
 class Sender:
-    """Makes the calls."""
+    """Posts webhooks."""
 
     def __init__(self, allowed: tuple[Network, ...] = (), resolve: Resolver = system_resolver) -> None:
         self._allowed, self._resolve = allowed, resolve
         # No proxy from the environment: it would resolve the name again. No connection is kept: one that was opened
-        # for a name must not serve another at the same address.
+        # for a name must not be used for another name at the same address.
         self._http = httpx.AsyncClient(
             verify=httpx.create_ssl_context(),
             trust_env=False,
@@ -152,14 +154,14 @@ class Sender:
         )
 
     async def close(self) -> None:
-        """Close what is open."""
+        """Close the client."""
         await self._http.aclose()
 
     async def post(self, webhook: Webhook, secrets: list[str]) -> Answer:
         """Post one webhook, signed with each of `secrets`.
 
         Raises:
-            AddressRefusedError: the name leads where the gateway doesn't go.
+            AddressRefusedError: the name resolves to an address that the gateway does not call.
             OSError: the name has no address.
             httpx.HTTPError: the receiver can't be reached, or its certificate is not for this name.
             TimeoutError: it took too long.
@@ -180,18 +182,18 @@ class Sender:
                 url.copy_with(host=address),
                 content=body.encode(),
                 headers=headers,
-                # TLS asks for, and checks the certificate against, the name and not the address.
+                # TLS requests and checks the certificate of the name, not of the address.
                 extensions={"sni_hostname": _host(webhook)},
             )
             response = await self._http.send(request, stream=True)
-            # The body is nobody's business, and could be endless.
+            # The body is not needed, and could be endless.
             await response.aclose()
-        asked = response.headers.get("retry-after", "")
-        return Answer(response.status_code, float(asked[:9]) if asked.isascii() and asked.isdigit() else 0.0)
+        wait = response.headers.get("retry-after", "")
+        return Answer(response.status_code, float(wait[:9]) if wait.isascii() and wait.isdigit() else 0.0)
 
 
 async def send_for_ever(gateway: Gateway) -> None:
-    """Send what is due until cancelled; a broker that is away is asked again, and so is what failed otherwise."""
+    """Send webhooks that are due, until cancelled. Errors of the broker and others are retried."""
     settings = gateway.settings
     queue, sender = Webhooks(gateway.records.redis), None
     under_way: dict[asyncio.Task[None], str] = {}
@@ -210,7 +212,7 @@ async def send_for_ever(gateway: Gateway) -> None:
             except (RedisError, OSError) as error:
                 troubles.warn("webhooks put off", error)
             except Exception:
-                # Whatever it was, the next webhook must not wait for somebody to notice.
+                # An unexpected error must not stop the next webhook.
                 log.exception("webhooks failed")
                 pause_s = AFTER_UNFORESEEN_S
             await asyncio.sleep(pause_s)
@@ -225,7 +227,7 @@ async def send_for_ever(gateway: Gateway) -> None:
 
 
 async def try_once(gateway: Gateway, queue: Webhooks, sender: Sender, webhook: Webhook) -> None:
-    """Try one webhook and enter what is to come of it. What the log says of its address is the host."""
+    """Send one webhook and store the outcome. Of its URL only the host is logged."""
     about = log.bind(job=webhook.job_id, tries=webhook.tries)
     try:
         about = about.bind(host=_host(webhook))
@@ -234,19 +236,19 @@ async def try_once(gateway: Gateway, queue: Webhooks, sender: Sender, webhook: W
             about.info("webhook given up", why="its key is gone")
             await run_in_threadpool(queue.over, webhook.job_id, Outcome.UNSIGNED)
             return
-        asked_s, stop, why = 0.0, None, ""
+        retry_after_s, stop, why = 0.0, None, ""
         try:
             answer = await sender.post(webhook, secrets)
             if 200 <= answer.status < 300:
                 await run_in_threadpool(queue.over, webhook.job_id, Outcome.DELIVERED)
                 about.info("webhook delivered", status=answer.status)
                 return
-            asked_s, why = answer.retry_after_s, f"status {answer.status}"
+            retry_after_s, why = answer.retry_after_s, f"status {answer.status}"
             stop = Outcome.GONE if answer.status == 410 else None
         except AddressRefusedError:
             stop, why = Outcome.REFUSED, "the address is not public"
         except Exception as error:
-            # Whatever it is, it is one try: a webhook that breaks its sender must not come back for ever.
+            # Any error counts as one attempt: a webhook that breaks the sender must not be retried forever.
             why = type(error).__name__
         if stop is None and webhook.tries >= TRIES:
             stop = Outcome.GIVEN_UP
@@ -254,14 +256,14 @@ async def try_once(gateway: Gateway, queue: Webhooks, sender: Sender, webhook: W
             about.warning("webhook given up", why=why)
             await run_in_threadpool(queue.over, webhook.job_id, stop)
             return
-        wait = wait_s(webhook.tries, gateway.settings.webhook_retry_s, asked_s)
+        wait = wait_s(webhook.tries, gateway.settings.webhook_retry_s, retry_after_s)
         about.info("webhook not taken", why=why, again_in_s=round(wait, 1))
         await run_in_threadpool(queue.later, webhook.job_id, wait)
     except (RedisError, OSError) as error:
-        # The hold ends by itself, and the webhook is due again.
+        # The hold expires, and the webhook is due again.
         about.warning("webhook put off", error=str(error))
     except Exception:
-        # Its record or its key can't be used: the next try would fail alike.
+        # Its record or its key is invalid: the next attempt would fail, too.
         about.exception("webhook given up")
         with contextlib.suppress(RedisError, OSError):
             await run_in_threadpool(queue.over, webhook.job_id, Outcome.BROKEN)

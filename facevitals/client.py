@@ -1,17 +1,20 @@
-"""A client of the HTTP interface: upload, follow the events, fetch the document."""
+"""A client of the HTTP interface: submit clips, follow their jobs, fetch documents and waveforms."""
 
 import json
+import math
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 import httpx
 from pydantic import ValidationError
 
 from shared.ids import is_id
-from shared.schemas import JobDocument
+from shared.schemas import JobDocument, Waveforms
 
 #: Attempts to resume a broken event stream before polling takes over, and polls in a row that may fail.
 RESUMES: Final = 5
@@ -19,12 +22,35 @@ RESUMES: Final = 5
 PAUSE_S: Final = 0.3
 
 
-class SubmitFailedError(Exception):
-    """The gateway refused the clip, or can't be reached; the message says why."""
+class ClientError(Exception):
+    """A call of the gateway failed; the message gives the reason."""
 
 
-class UnreachableError(SubmitFailedError):
+class UnreachableError(ClientError):
     """The gateway can't be reached, or something else answers for it: a proxy's page, half a document."""
+
+
+class ProblemError(ClientError):
+    """The gateway refused a request.
+
+    status         the HTTP status
+    type           URI of the kind of problem (RFC 9457); None where the answer is no problem document
+    title, detail  for people: the kind of problem, and this one
+    retry_after_s  seconds to wait before another try, where the gateway names them
+    """
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self.status = answer.status_code
+        self.type: str | None = None
+        self.title, self.detail = answer.reason_phrase, ""
+        match _json(answer.text):
+            case {"title": str(title), "detail": str(detail), **others}:
+                self.title, self.detail = title, detail
+                kind = others.get("type")
+                self.type = kind if isinstance(kind, str) else None
+        delay = answer.headers.get("Retry-After", "")
+        self.retry_after_s = int(delay) if delay.isdecimal() else None
+        super().__init__(f"{self.status} {self.title}" + (f". {self.detail}" if self.detail else ""))
 
 
 @dataclass(frozen=True)
@@ -52,7 +78,19 @@ def _events(response: httpx.Response) -> Iterator[ServerEvent]:
 
 
 class Client:
-    """Speaks to one gateway."""
+    """A client of one gateway. Use it as a context manager, or call `close`.
+
+        with facevitals.Client("https://vitals.example", api_key="…") as client:
+            job_id = client.submit("clip.mp4")
+            document = client.wait(job_id)
+
+    Args:
+        url: the gateway's address.
+        api_key: a key of `facevitals keys`, where the gateway needs one.
+
+    Every method raises `ClientError`: `ProblemError` where the gateway refuses the request, `UnreachableError` where it
+    can't be reached.
+    """
 
     def __init__(self, url: str, api_key: str | None = None) -> None:
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
@@ -62,72 +100,89 @@ class Client:
             base_url=url, headers=headers, timeout=httpx.Timeout(40, connect=5), trust_env=not here
         )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
 
-    def submit(self, clip: Path, vitals: str | None = None) -> str:
-        """Upload a clip as the raw body; returns the job's id.
+    def submit(
+        self,
+        clip: str | os.PathLike[str],
+        *,
+        vitals: Iterable[str] | None = None,
+        retain_clip: bool = False,
+        webhook_url: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> str:
+        """Upload a clip; returns the job's id.
+
+        Args:
+            clip: path of an MP4 or WebM file.
+            vitals: names of the vitals to measure, by default all.
+            retain_clip: keep the clip after the analysis, until its lifetime ends.
+            webhook_url: where the gateway posts the finished job.
+            idempotency_key: a repeated call with the same key gives the same job.
 
         Raises:
-            SubmitFailedError: the gateway refused it or can't be reached.
+            ClientError: the gateway refused the clip or can't be reached.
+            OSError: the file can't be read.
         """
-        try:
-            with clip.open("rb") as body:
-                answer = self._http.post(
-                    "/v1/jobs",
-                    content=body,
-                    params={"vitals": vitals} if vitals else {},
-                    headers={"Content-Type": "application/octet-stream"},
-                )
-        except OSError as error:
-            raise SubmitFailedError(f"{clip}: {error.strerror or error}") from error
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
+        options = {
+            "vitals": None if vitals is None else ",".join([vitals] if isinstance(vitals, str) else vitals),
+            "retain_clip": "true" if retain_clip else None,
+            "webhook_url": webhook_url,
+        }
+        headers = {"Content-Type": "application/octet-stream"}
+        if idempotency_key is not None:
+            headers["Idempotency-Key"] = idempotency_key
+        with Path(clip).open("rb") as body:
+            params = {name: value for name, value in options.items() if value is not None}
+            answer = self._request("POST", "/v1/jobs", content=body, params=params, headers=headers)
         if answer.status_code != 202:
-            raise SubmitFailedError(_problem(answer))
+            raise ProblemError(answer)
         match _json(answer.text):
             case {"id": str(job_id)} if is_id(job_id):
                 return job_id
         raise self._no_gateway()
 
-    def follow(self, job_id: str, told: Callable[[ServerEvent], None]) -> JobDocument:
-        """Call `told` for each event until the job is done; resumes when the connection breaks.
+    def get(self, job_id: str, *, wait_s: int = 0) -> JobDocument:
+        """The job document, in any state.
+
+        Args:
+            job_id: the job's id.
+            wait_s: seconds that the gateway may hold the answer back until the job is done, at most 30.
 
         Raises:
-            SubmitFailedError: the job is unknown, or the gateway stays away.
+            ClientError: the job is unknown, or the gateway can't be reached.
         """
-        last, tries = "0", 0
-        while tries < RESUMES:
-            try:
-                with self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers={"Last-Event-ID": last}) as answer:
-                    if answer.status_code == 204:
-                        break
-                    if answer.status_code != 200:
-                        answer.read()
-                        raise SubmitFailedError(_problem(answer))
-                    for event in _events(answer):
-                        # A stream that begins again and again with what was told already goes nowhere.
-                        if event.id and event.id != last:
-                            last, tries = event.id, 0
-                        told(event)
-                        if event.name == "done":
-                            return self.wait(job_id)
-            except httpx.HTTPError:
-                time.sleep(PAUSE_S * 2**tries)
-            tries += 1
-        return self.wait(job_id)
+        answer = self._request("GET", f"/v1/jobs/{job_id}", headers={"Prefer": f"wait={wait_s}"} if wait_s else {})
+        if answer.status_code != 200:
+            raise ProblemError(answer)
+        try:
+            return JobDocument.read(answer.text)
+        except ValidationError as error:
+            raise self._no_gateway() from error
 
-    def wait(self, job_id: str) -> JobDocument:
-        """Long-poll until the job is done; a few answers in a row may be lost.
+    def wait(self, job_id: str, *, timeout_s: float | None = None) -> JobDocument:
+        """Wait until the job is done; returns its document. A few answers in a row may be lost.
 
         Raises:
-            SubmitFailedError: the job is unknown, or the gateway stays away.
+            ClientError: the job is unknown, or the gateway can't be reached.
+            TimeoutError: the job was not done within `timeout_s` seconds.
         """
+        end = math.inf if timeout_s is None else time.monotonic() + timeout_s
         lost = 0
         while True:
+            left_s = end - time.monotonic()
             try:
-                document = self.document(job_id, wait_s=25)
+                document = self.get(job_id, wait_s=int(min(25.0, max(1.0, left_s))))
             except UnreachableError:
                 lost += 1
                 if lost == RESUMES:
@@ -136,27 +191,78 @@ class Client:
                 continue
             if document.state.is_final:
                 return document
+            if time.monotonic() >= end:
+                raise TimeoutError(f"job {job_id} is not done after {timeout_s:g} s")
             lost = 0
 
-    def document(self, job_id: str, wait_s: int = 0) -> JobDocument:
-        """The job document.
+    def events(self, job_id: str) -> Iterator[ServerEvent]:
+        """The job's events from the first on, as they happen; the last one is `done`.
+
+        A broken connection is resumed. Where the gateway stays away the events end without `done`; `wait` still gives
+        the document, or raises why there is none.
 
         Raises:
-            SubmitFailedError: the job is unknown, or the gateway can't be reached.
+            ClientError: the job is unknown.
         """
-        try:
-            answer = self._http.get(f"/v1/jobs/{job_id}", headers={"Prefer": f"wait={wait_s}"} if wait_s else {})
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
+        last, tries = "0", 0
+        while tries < RESUMES:
+            try:
+                with self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers={"Last-Event-ID": last}) as answer:
+                    if answer.status_code == 204:
+                        return
+                    if answer.status_code != 200:
+                        answer.read()
+                        raise ProblemError(answer)
+                    for event in _events(answer):
+                        # A stream that repeats what was sent before makes no progress.
+                        if event.id and event.id != last:
+                            last, tries = event.id, 0
+                        yield event
+                        if event.name == "done":
+                            return
+            except httpx.HTTPError:
+                time.sleep(PAUSE_S * 2**tries)
+            tries += 1
+
+    def follow(self, job_id: str, on_event: Callable[[ServerEvent], None]) -> JobDocument:
+        """Call `on_event` for each event until the job is done; returns its document.
+
+        Raises:
+            ClientError: the job is unknown, or the gateway can't be reached.
+        """
+        for event in self.events(job_id):
+            on_event(event)
+        return self.wait(job_id)
+
+    def waveforms(self, job_id: str) -> Waveforms:
+        """The waves and spectra behind the vitals of a finished job; empty before.
+
+        Raises:
+            ClientError: the job is unknown, or the gateway can't be reached.
+        """
+        answer = self._request("GET", f"/v1/jobs/{job_id}/waveforms")
         if answer.status_code != 200:
-            raise SubmitFailedError(_problem(answer))
+            raise ProblemError(answer)
         try:
-            return JobDocument.read(answer.text)
+            return Waveforms.read(answer.text)
         except ValidationError as error:
             raise self._no_gateway() from error
 
-    def _unreachable(self, error: httpx.HTTPError) -> UnreachableError:
-        return UnreachableError(f"The gateway at {self._http.base_url} can't be reached: {error}")
+    def delete(self, job_id: str) -> None:
+        """Cancel the job, and erase its clip, document, events and waveforms.
+
+        Raises:
+            ClientError: the job is unknown, or the gateway can't be reached.
+        """
+        answer = self._request("DELETE", f"/v1/jobs/{job_id}")
+        if answer.status_code != 204:
+            raise ProblemError(answer)
+
+    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401  (httpx's own options)
+        try:
+            return self._http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise UnreachableError(f"The gateway at {self._http.base_url} can't be reached: {error}") from error
 
     def _no_gateway(self) -> UnreachableError:
         return UnreachableError(
@@ -166,15 +272,8 @@ class Client:
 
 
 def _json(text: str) -> object:
-    """What a text holds as JSON; None where it is none."""
+    """The value of a JSON text; None where the text is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-def _problem(answer: httpx.Response) -> str:
-    match _json(answer.text):
-        case {"title": str(title), "detail": str(detail)}:
-            return f"{answer.status_code} {title}. {detail}"
-    return f"{answer.status_code} {answer.reason_phrase}"

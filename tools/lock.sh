@@ -10,15 +10,19 @@ compile() {
         ${UPGRADE:+--upgrade} -o "$out" "$@"
 }
 echo 'uv==0.13.9' | "$uv" pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url -o requirements/bootstrap.lock -
+# The generator of Python clients has an environment of its own.
+compile client requirements/client.txt
 compile dev --extra worker --extra dev --extra tracing pyproject.toml
 compile browser --extra worker --extra dev --extra tracing --extra browser -c requirements/dev.lock pyproject.toml
-compile seed --extra worker --extra dev --extra tracing --extra seed -c requirements/dev.lock pyproject.toml
 # The smaller environments take the very releases of the largest.
 compile default --extra worker -c requirements/dev.lock pyproject.toml requirements/build.txt
 compile gateway -c requirements/dev.lock pyproject.toml requirements/build.txt
-# On a GPU the same releases again, with onnxruntime-gpu in place of onnxruntime: both own the folder `onnxruntime`, so the one is left out.
 overrides=$(mktemp)
 trap 'rm -f "$overrides"' EXIT
+# TensorFlow imports setuptools.
+grep -v '^setuptools ' requirements/overrides.txt >"$overrides"
+compile seed --extra worker --extra dev --extra tracing --extra seed -c requirements/dev.lock pyproject.toml
+# On a GPU the same releases again, with onnxruntime-gpu in place of onnxruntime: both own the folder `onnxruntime`, so the one is left out.
 grep -v '^onnxruntime==' requirements/overrides.txt >"$overrides"
 echo "onnxruntime ; python_version < '0'" >>"$overrides"
 compile gpu --extra worker -c requirements/dev.lock pyproject.toml requirements/build.txt requirements/gpu.txt

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# python.sh: prints the path of a Python 3.11 or 3.12: the one on PATH, or one that lies where Homebrew, python.org, pyenv or uv put theirs.
-# Where there is none, uv fetches one, checked against the hash that uv knows: the uv of .venv, or on PATH, or else the release of
+# python.sh: prints the path of a Python 3.11 or 3.12: the one on PATH, or one in the folders of Homebrew, python.org, pyenv or uv.
+# Where there is none, uv fetches one, checked against the hash that uv has: the uv of .venv, or on PATH, or else the release of
 # requirements/bootstrap.lock, which any other Python 3 can install. PYTHON=… is tried first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -41,23 +41,23 @@ if [ -z "$uv" ]; then
         || fail "$needed, and the $("$other" --version) of this machine has no venv module to fetch it with (on Debian and Ubuntu: apt-get install python3-venv): install that, or $choices"
     PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 "$setup/bin/python" -m pip install \
         --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock >&2 \
-        || fail "$needed, and uv, which would fetch it, can't be had from the package registry (see above): $choices"
+        || fail "$needed, and uv, which would fetch it, can't be downloaded from the package registry (see above): $choices"
     uv=$setup/bin/uv other=$setup/bin/python
 fi
 
-# An authority that is set for pip, as behind a company's proxy, serves uv as well.
+# A certificate authority that is set for pip, as behind a company's proxy, is used for uv as well.
 cert=${PIP_CERT:-$("${other:-python3}" -m pip config get global.cert 2>/dev/null || true)}
 [ -z "$cert" ] || export SSL_CERT_FILE=${SSL_CERT_FILE:-$cert}
-# Whatever surrounds this checkout has no say in it: no project, no environment that is active.
+# Neither a project around this checkout nor an active environment matters.
 unset UV_PYTHON VIRTUAL_ENV
 range='>=3.11,<3.13'
 find_python() { "$uv" python find --no-project --system "$range" 2>/dev/null || true; }
 python=$(find_python)
 [ -z "$python" ] || take "$python"
 echo "Fetching a Python 3.12 with uv" >&2
-said=$(COLUMNS=2000 UV_PYTHON_INSTALL_BIN=0 "$uv" python install --no-progress "$range" 2>&1) || {
+output=$(COLUMNS=2000 UV_PYTHON_INSTALL_BIN=0 "$uv" python install --no-progress "$range" 2>&1) || {
     # uv's own reason in few words: what failed to load, or the first cause that it gives.
-    reason=$(printf '%s\n' "$said" | sed -n 's/^ *cause: //p; s/^error: //p' | sed '/^Failed to install/d; /^Request failed/d' | head -n 1)
+    reason=$(printf '%s\n' "$output" | sed -n 's/^ *cause: //p; s/^error: //p' | sed '/^Failed to install/d; /^Request failed/d' | head -n 1)
     fail "$needed, and uv could not fetch one (${reason:-no reason given}): $choices or set UV_PYTHON_INSTALL_MIRROR to a mirror of python-build-standalone that this machine reaches"
 }
 python=$(find_python)

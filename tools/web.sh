@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # web.sh [WHAT…]: builds the page into web/dist, unless web/dist is of the present sources already. Needs Node 20.19 or later with npm;
-# without them it says so and ends with 0, because the service works without the page (STRICT=1 makes that a failure).
+# without them it prints a message and exits 0, because the service works without the page (STRICT=1 makes that a failure).
 # WHAT: build (default), modules (node_modules alone).
 set -euo pipefail
 cd "$(dirname "$0")/../web"

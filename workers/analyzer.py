@@ -19,18 +19,18 @@ from shared.jobs.withdrawal import served_waveforms
 from shared.jobs.worker_registry import LoadedModel
 from shared.schemas import BranchOutcome, BranchStatus, ClipFacts, ErrorCode, JobDocument, Waveforms
 from shared.settings import Settings
-from shared.vitals import VITALS, Branch
+from shared.vitals import VITALS, Branch, Stage
 from workers.branch.failures import outcome_of_exception
 from workers.branch.result import BranchResult, Progress
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.liveness.liveness_check import LivenessThresholds
 from workers.media.clip import ClipBudget, open_clip
-from workers.models.deepface import DeepFaceOptions
+from workers.models.deepface_client import DeepFaceOptions
 from workers.models.manifest import MODELS
 from workers.models.session import Device, Runner, resolve
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import RppgOptions, measure_rppg
-from workers.rppg.vitals.spo2 import OxygenCalibration
+from workers.rppg.vitals.oxygen_saturation import OxygenCalibration
 from workers.rppg.vitals.stress import StressThresholds
 from workers.vision.age_gender.ollama import OllamaGender, OllamaOptions
 from workers.vision.attribute_models import VisionOptions
@@ -84,7 +84,7 @@ class AnalyzerOptions:
 class Analysis:
     """A finished analysis: the document, and the waves behind the vitals that it gives.
 
-    `tracebacks` of the exceptions that nobody foresaw, as text; they may quote what is in the clip.
+    `tracebacks` of unexpected exceptions, as text; they may quote what is in the clip.
     """
 
     document: JobDocument
@@ -172,7 +172,7 @@ class Analyzer:
             ClipRejected: the clip can't be analysed.
             ClipMissingError: the file at `path` can't be read.
         """
-        progress.stage("decoding and tracking")
+        progress.stage(Stage.DECODING_AND_TRACKING)
         try:
             with open_clip(path, self._options.budget) as clip:
                 track = self._tracker.track(clip.frames(), branches)

@@ -1,1 +1,1 @@
-"""Load, chaos and bursts on a service that is started for it."""
+"""Load, chaos, burst and flood measurements on a running service. Measurements on clips are in `lab.bench`."""

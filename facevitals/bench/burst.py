@@ -1,4 +1,4 @@
-"""`facevitals bench burst`: many clips at once for few workers, and what becomes of each."""
+"""`facevitals bench burst`: many clips at once for few workers, and the outcome of each."""
 
 import time
 from collections import Counter
@@ -14,31 +14,31 @@ from facevitals.local.isolated_settings import isolated_settings
 from facevitals.local.stack import running
 from shared.schemas import JobDocument, JobState
 
-#: How often a client that was refused comes back, each time when it was told to.
-RETURNS: Final = 3
+#: Retries of a refused upload, each after the response's `Retry-After`.
+RETRIES: Final = 3
 
 
 @dataclass(frozen=True)
-class Sent:
-    """One clip: the answers to its uploads, what `Retry-After` said with each refusal, and the job's id at last."""
+class Upload:
+    """One clip: the statuses of its uploads, `Retry-After` of each refusal in seconds, and the job's id if accepted."""
 
     statuses: tuple[int, ...]
     retry_after_s: tuple[int, ...]
     job_id: str | None
 
 
-def _send(url: str, clip: bytes) -> Sent:
+def _send(url: str, clip: bytes) -> Upload:
     statuses: list[int] = []
     waits: list[int] = []
     with httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
-        for _ in range(1 + RETURNS):
+        for _ in range(1 + RETRIES):
             answer = client.post("/v1/jobs", content=clip)
             statuses.append(answer.status_code)
             if answer.status_code != 429:
                 break
             waits.append(int(answer.headers["Retry-After"]))
             time.sleep(waits[-1])
-    return Sent(tuple(statuses), tuple(waits), answer.json()["id"] if answer.status_code == 202 else None)
+    return Upload(tuple(statuses), tuple(waits), answer.json()["id"] if answer.status_code == 202 else None)
 
 
 def _ended(client: httpx.Client, job_id: str) -> JobDocument:
@@ -50,9 +50,9 @@ def _ended(client: httpx.Client, job_id: str) -> JobDocument:
 
 
 def burst(clip: Path, clips: int, folder: Path, *, workers: int = 1) -> dict[str, Any]:
-    """Send `clip` `clips` times at once to a service with `workers` for each queue; a summary.
+    """Send `clip` `clips` times at once to a service with `workers` workers for each queue; a summary.
 
-    Every refused upload is sent again when its answer said so, `RETURNS` times at most.
+    A refused upload is retried after its `Retry-After`, `RETRIES` times at most.
 
     Raises:
         facevitals.local.stack.StackFailedError: the service did not start.
@@ -61,14 +61,17 @@ def burst(clip: Path, clips: int, folder: Path, *, workers: int = 1) -> dict[str
     with running(isolated_settings(folder), workers=workers, logs=folder / "logs") as stack:
         stack.wait_ready()
         begun = time.monotonic()
-        # A thread for each: one that waits to come back must keep nobody from coming.
+        # One thread for each clip: one that waits to retry must not delay the others.
         with ThreadPoolExecutor(clips) as pool:
             sent = list(pool.map(lambda _: _send(stack.url, content), range(clips)))
         with httpx.Client(base_url=stack.url, timeout=60, trust_env=False) as client:
             documents = [_ended(client, each.job_id) for each in sent if each.job_id]
         seconds = time.monotonic() - begun
     codes = Counter(
-        report.error.code.value for document in documents for report in document.branches.values() if report.error
+        report.error.code.value
+        for document in documents
+        for report in document.branches.by_name().values()
+        if report.error
     )
     took_s = [
         (document.finished_at - document.created_at).total_seconds() for document in documents if document.finished_at

@@ -1,4 +1,4 @@
-"""`facevitals bench load`: our parts as processes beside bare ones, and what many clients, jobs and workers cost."""
+"""`facevitals bench load`: the service beside baselines, and what many followers, waiting jobs and workers cost."""
 
 import os
 import time
@@ -9,26 +9,35 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from facevitals.bench.load_services import environment, parts_up, wait, workers_up
+from facevitals.bench import baselines
+from facevitals.bench.load_services import environment, servers_running, wait, workers_running
 from facevitals.local.broker import free_port, start_broker
 from facevitals.local.isolated_settings import isolated_settings
 from facevitals.local.processes import Child, allow_many_files, start_child
 from facevitals.local.worker_command import worker_command
-from lab.bench import bare
-from lab.bench.report import Report
+from lab.report import Report
 from shared.jobs.queues import QUEUES, QUEUES_VARIABLE
 from shared.jobs.records import connect
 from shared.jobs.worker_registry import worker_cards
 from shared.settings import Settings
 from shared.vitals import Branch
 
-#: Jobs made to compare an empty queue with a long one.
+#: Jobs created to compare an empty queue with a long one.
 _PROBES: Final = 300
 
 
 @dataclass(frozen=True)
 class LoadPlan:
-    """What is measured, and how long."""
+    """What to measure, and how much of it. 0, or an empty `processes`, leaves a measurement out.
+
+    seconds, rounds  length of a round of uploads, and rounds of service and baseline in turn
+    jobs             jobs and no-ops in each round
+    followers        event streams held open
+    waiting          jobs in the queue while others are queued
+    processes        numbers of worker processes whose throughput is measured
+    uploads          whether jobs and uploads are compared with the baselines
+    clips            jobs by which the cost of a clip is measured
+    """
 
     seconds: float
     rounds: int
@@ -41,10 +50,10 @@ class LoadPlan:
 
 
 def measure_load(plan: LoadPlan, folder: Path) -> Report:
-    """Run the plan with everything in `folder`.
+    """Run the plan with all files in `folder`.
 
     Raises:
-        TimeoutError: a part did not start, or workers did not finish.
+        TimeoutError: a process did not start, or workers did not finish.
     """
     allow_many_files()
     broker = start_broker(folder / "broker")
@@ -53,29 +62,29 @@ def measure_load(plan: LoadPlan, folder: Path) -> Report:
         redis_url=broker.url,
         port=free_port(),
         max_queued=1_000_000,
-        # Work is taken out, or all of it queued at once: nothing is to be refused.
+        # Everything is queued at once, and no job may be refused.
         max_wait_s=1e6,
         job_deadline_s=600,
         clip_ttl_s=3_000_000,
         max_upload_mb=50,
         log_level="warning",
     )
-    os.environ[bare.BROKER_VARIABLE] = broker.url
-    bare.celery.conf.broker_url = bare.celery.conf.result_backend = broker.url
-    report = Report("load", "Load: ours beside bare parts", ["what", "ours", "bare", "ratio"])
+    os.environ[baselines.BROKER_VARIABLE] = broker.url
+    baselines.celery.conf.broker_url = baselines.celery.conf.result_backend = broker.url
+    report = Report("load", "Load: the service beside baselines", ["what", "ours", "baseline", "ratio"])
     try:
-        with parts_up(config, folder) as (gateway, bare_port):
+        with servers_running(config, folder) as (gateway, baseline_port):
             if plan.uploads:
-                _jobs_and_uploads(plan, config, folder, report, gateway, bare_port)
+                _jobs_and_uploads(plan, config, folder, report, gateway, baseline_port)
             gateway_ms = _uploads_cost(config, folder, report, gateway) if plan.clips else 0.0
             if plan.followers:
                 _followers(plan, config, report, gateway)
         if plan.clips:
             _costs(plan, config, folder, report, gateway_ms)
         for count in plan.processes:
-            _fleet(count, plan.processes[0], config, folder, report)
+            _worker_scaling(count, plan.processes[0], config, folder, report)
         if plan.waiting:
-            with parts_up(config, folder) as (gateway, _):
+            with servers_running(config, folder) as (gateway, _):
                 _long_queue(plan, config, report, gateway)
     finally:
         broker.child.stop(3)
@@ -83,43 +92,44 @@ def measure_load(plan: LoadPlan, folder: Path) -> Report:
 
 
 def _jobs_and_uploads(
-    plan: LoadPlan, config: Settings, folder: Path, report: Report, gateway: Child, bare_port: int
+    plan: LoadPlan, config: Settings, folder: Path, report: Report, gateway: Child, baseline_port: int
 ) -> None:
-    from lab.bench import load as parts
+    from facevitals.bench import jobs_and_uploads as parts
+    from facevitals.bench.process_usage import peak_memory
 
     ours_s: list[float] = []
-    bare_s: list[float] = []
-    with workers_up(config, folder):
+    baseline_s: list[float] = []
+    with workers_running(config, folder):
         parts.job_times(config, 10)
         parts.noop_times(10)
         for _ in range(plan.rounds):
             ours_s += parts.job_times(config, plan.jobs)
-            bare_s += parts.noop_times(plan.jobs)
-    ours_ms, bare_ms = parts.median_ms(ours_s), parts.median_ms(bare_s)
-    report.add("job without work, two branches to document: median ms", ours_ms, bare_ms, ours_ms / bare_ms)
-    ours_95, bare_95 = (1000 * parts.percentile(times, 0.95) for times in (ours_s, bare_s))
-    report.add("the same, 95th percentile ms", ours_95, bare_95, ours_95 / bare_95)
+            baseline_s += parts.noop_times(plan.jobs)
+    ours_ms, baseline_ms = parts.median_ms(ours_s), parts.median_ms(baseline_s)
+    report.add("job without analysis, two branches to document: median ms", ours_ms, baseline_ms, ours_ms / baseline_ms)
+    ours_95, baseline_95 = (1000 * parts.percentile(times, 0.95) for times in (ours_s, baseline_s))
+    report.add("the same, 95th percentile ms", ours_95, baseline_95, ours_95 / baseline_95)
     ratios = []
     for upload in parts.UPLOAD_BYTES:
         rates = []
         parts.uploads_per_s(config.port, "/v1/jobs", upload, 1)
-        parts.uploads_per_s(bare_port, "/", upload, 1)
+        parts.uploads_per_s(baseline_port, "/", upload, 1)
         for _ in range(plan.rounds):
             ours = parts.uploads_per_s(config.port, "/v1/jobs", upload, plan.seconds)
-            rates.append((ours, parts.uploads_per_s(bare_port, "/", upload, plan.seconds)))
+            rates.append((ours, parts.uploads_per_s(baseline_port, "/", upload, plan.seconds)))
             _empty(folder)
-        ours_rate, bare_rate = (median(rate[side] for rate in rates) for side in (0, 1))
-        ratios.append(median(ours / bare_ for ours, bare_ in rates))
-        report.add(f"uploads of {upload / 1e6:.1f} MB a second", ours_rate, bare_rate, ratios[-1])
+        ours_rate, baseline_rate = (median(rate[side] for rate in rates) for side in (0, 1))
+        ratios.append(median(ours / baseline for ours, baseline in rates))
+        report.add(f"uploads of {upload / 1e6:.1f} MB a second", ours_rate, baseline_rate, ratios[-1])
     size = config.max_upload_bytes - 1000
-    before, peak = parts.peak_memory(gateway.process.pid, lambda: parts.upload_together(config.port, 20, size))
+    before, peak = peak_memory(gateway.process.pid, lambda: parts.upload_together(config.port, 20, size))
     report.add("gateway MB, before and while 20 clients upload 50 MB each", peak, before, peak / before)
     report.notes.append(
-        "The bare parts: a Celery no-op with a Redis result; an ASGI app that streams the body to a file."
+        "The baselines: a Celery no-op with a Redis result; an ASGI app that streams the body to a file."
     )
     report.summary |= {
         "job_ms": round(ours_ms, 2),
-        "noop_ms": round(bare_ms, 2),
+        "noop_ms": round(baseline_ms, 2),
         "uploads_per_s": round(ours_rate, 1),
         "uploads_ratio": round(ratios[-1], 2),
         "uploads_ratio_short": round(ratios[0], 2),
@@ -129,42 +139,43 @@ def _jobs_and_uploads(
 
 
 def _uploads_cost(config: Settings, folder: Path, report: Report, gateway: Child) -> float:
-    """Milliseconds of the gateway's processor for one clip: upload, job, answer."""
-    from lab.bench.costs import CLIP_BYTES
-    from lab.bench.crowd import cpu_s, forget
-    from lab.bench.load import uploads_per_s
+    """Processor time of the gateway for one clip, ms: upload, job, response."""
+    from facevitals.bench.costs import CLIP_BYTES
+    from facevitals.bench.followers import clear
+    from facevitals.bench.jobs_and_uploads import uploads_per_s
+    from facevitals.bench.process_usage import cpu_s
 
     uploads_per_s(config.port, "/v1/jobs", CLIP_BYTES, 1)
     before_s, begun = cpu_s(gateway.process.pid), time.perf_counter()
     rate = uploads_per_s(config.port, "/v1/jobs", CLIP_BYTES, 4)
     took_ms = 1000 * (cpu_s(gateway.process.pid) - before_s) / (rate * (time.perf_counter() - begun))
-    forget(config)
+    clear(config)
     _empty(folder)
     report.add(f"gateway: processor ms of an upload of {CLIP_BYTES / 1e6:.1f} MB", took_ms, "", "")
     return took_ms
 
 
 def _costs(plan: LoadPlan, config: Settings, folder: Path, report: Report, gateway_ms: float) -> None:
-    """What a real clip's job costs each part, and what that makes of machines."""
+    """Cost of a real clip's job in each process, and the machines that rates of clips need."""
+    from facevitals.bench.costs import ClipCost, job_cost, machines
+    from facevitals.bench.replay import record, save
+    from facevitals.bench.replay_worker import RECORDING_VARIABLE
     from facevitals.local.generated_clip import generated_clip
-    from lab.bench.costs import ClipCost, job_cost, machines
-    from lab.bench.replay import keep, recorded
-    from lab.bench.replay_worker import RECORDING_VARIABLE
     from lab.bench.speed import cost_of
     from workers.analyzer import Analyzer, AnalyzerOptions
 
     clip, _ = generated_clip(folder)
     analyzer = Analyzer.load(AnalyzerOptions.from_settings(config))
-    # Once to warm up, and to be said again below; then what it takes.
-    keep({branch: recorded(branch, clip, analyzer) for branch in Branch}, folder / "recording.json")
-    branch_s = {branch: cost_of(partial(recorded, branch, clip, analyzer)).cpu_s for branch in Branch}
+    # The first run warms the models up and is recorded; the second is timed.
+    save({branch: record(branch, clip, analyzer) for branch in Branch}, folder / "recording.json")
+    branch_s = {branch: cost_of(partial(record, branch, clip, analyzer)).cpu_s for branch in Branch}
     analyzer.close()
     env = {
         **environment(config, folder),
         RECORDING_VARIABLE: str(folder / "recording.json"),
         QUEUES_VARIABLE: ",".join(QUEUES.values()),
     }
-    command = worker_command("lab.bench.replay_worker", list(QUEUES.values()), 1, "warning")
+    command = worker_command("facevitals.bench.replay_worker", list(QUEUES.values()), 1, "warning")
     with (folder / "log").open("ab") as log:
         worker = start_child("replay", command, env=env, log=log)
     try:
@@ -192,62 +203,63 @@ def _costs(plan: LoadPlan, config: Settings, folder: Path, report: Report, gatew
 
 
 def _followers(plan: LoadPlan, config: Settings, report: Report, gateway: Child) -> None:
-    from lab.bench.crowd import follow_all, forget
+    from facevitals.bench.followers import clear, follow_all
 
-    crowd = follow_all(config, gateway.process.pid, plan.followers)
-    forget(config)  # the messages of its jobs would be the next measurement's
-    report.add(f"{crowd.followers} event streams: KiB each", crowd.kib_each, "", "")
-    report.add("the same, idle: share of a core", crowd.cpu_share, "", "")
-    report.add("the same: median s until an event is read", crowd.told_s, "", "")
-    report.add("the same: 99th percentile s", crowd.told_last_s, "", "")
+    cost = follow_all(config, gateway.process.pid, plan.followers)
+    clear(config)  # its messages would disturb the next measurement
+    report.add(f"{cost.followers} event streams: KiB each", cost.kib_each, "", "")
+    report.add("the same, idle: share of a core", cost.cpu_share, "", "")
+    report.add("the same: median s until an event is read", cost.latency_s, "", "")
+    report.add("the same: 99th percentile s", cost.latency_p99_s, "", "")
     report.summary |= {
-        "followers": crowd.followers,
-        "followers_ended": crowd.ended,
-        "follower_kib": round(crowd.kib_each, 1),
-        "followers_idle_cpu": round(crowd.cpu_share, 3),
-        "follower_told_s": round(crowd.told_s, 3),
-        "follower_told_p99_s": round(crowd.told_last_s, 3),
+        "followers": cost.followers,
+        "followers_ended": cost.ended,
+        "follower_kib": round(cost.kib_each, 1),
+        "followers_idle_cpu": round(cost.cpu_share, 3),
+        "follower_latency_s": round(cost.latency_s, 3),
+        "follower_latency_p99_s": round(cost.latency_p99_s, 3),
     }
 
 
 def _long_queue(plan: LoadPlan, config: Settings, report: Report, gateway: Child) -> None:
-    from lab.bench import crowd
+    from facevitals.bench.followers import broker_mb, clear, create_ms, make_jobs
+    from facevitals.bench.process_usage import cpu_share
 
-    crowd.create_ms(config, _PROBES)
-    # In turns, so that whatever else the machine does falls on both: the first half of the short queue comes before.
-    short = [crowd.create_ms(config, _PROBES)]
-    before_mb = crowd.broker_mb(config)
-    waiting = crowd.make_jobs(config, plan.waiting)
-    after_mb = crowd.broker_mb(config)
-    long = [crowd.create_ms(config, _PROBES), crowd.create_ms(config, _PROBES)]
-    cpu_share = crowd.idle_cpu(gateway.process.pid, 10.0)
-    crowd.forget(config)
-    short.append(crowd.create_ms(config, _PROBES))
+    create_ms(config, _PROBES)
+    # The short queue is measured before and after the long one, so that other load on the machine affects both.
+    short = [create_ms(config, _PROBES)]
+    before_mb = broker_mb(config)
+    waiting = make_jobs(config, plan.waiting)
+    after_mb = broker_mb(config)
+    long = [create_ms(config, _PROBES), create_ms(config, _PROBES)]
+    sweep_share = cpu_share(gateway.process.pid, 10.0)
+    clear(config)
+    short.append(create_ms(config, _PROBES))
     short_ms, long_ms = sum(short) / 2, sum(long) / 2
     kib = (after_mb - before_mb) * 1e6 / 1024 / len(waiting)
     report.add(
-        f"making and queueing a job: ms behind {plan.waiting} and behind none", long_ms, short_ms, long_ms / short_ms
+        f"creating and queueing a job: ms behind {plan.waiting} and behind none", long_ms, short_ms, long_ms / short_ms
     )
     report.add("broker: KiB a waiting job", kib, "", "")
-    report.add("gateway's sweep of them: share of a core", cpu_share, "", "")
+    report.add("the gateway's sweep of them: share of a core", sweep_share, "", "")
     report.summary |= {
         "waiting": len(waiting),
         "enqueue_ms": round(long_ms, 3),
         "enqueue_ratio": round(long_ms / short_ms, 2),
         "waiting_kib": round(kib, 2),
-        "sweep_cpu": round(cpu_share, 3),
+        "sweep_cpu": round(sweep_share, 3),
     }
 
 
-def _fleet(count: int, first: int, config: Settings, folder: Path, report: Report) -> None:
-    from lab.bench.crowd import family_cpu_s
-    from lab.bench.fleet import BRANCH_S, throughput
-    from lab.bench.idle_worker import SLEEP_VARIABLE
+def _worker_scaling(count: int, first: int, config: Settings, folder: Path, report: Report) -> None:
+    from facevitals.bench.idle_worker import SLEEP_VARIABLE
+    from facevitals.bench.process_usage import family_cpu_s
+    from facevitals.bench.worker_scaling import BRANCH_S, throughput
 
     env = {**environment(config, folder), SLEEP_VARIABLE: str(BRANCH_S), QUEUES_VARIABLE: ",".join(QUEUES.values())}
-    command = worker_command("lab.bench.idle_worker", list(QUEUES.values()), count, "warning")
+    command = worker_command("facevitals.bench.idle_worker", list(QUEUES.values()), count, "warning")
     with (folder / "log").open("ab") as log:
-        worker = start_child("fleet", command, env=env, log=log)
+        worker = start_child("workers", command, env=env, log=log)
     try:
         client = connect(config.redis_url)
         wait(lambda: len(worker_cards(client)) == count, f"{count} worker processes", folder, 60 + 15 * count)
@@ -257,16 +269,16 @@ def _fleet(count: int, first: int, config: Settings, folder: Path, report: Repor
     finally:
         worker.stop(10)
         wait(lambda: not worker_cards(client), "the last workers' cards to go", folder)
-    fleet: dict[str, Any] = report.summary.setdefault("fleet", {})
-    fleet[str(count)] = round(done.efficiency, 3)
-    base = fleet[str(first)]
-    report.summary["fleet_branch_cpu_ms"] = round(cpu_ms, 1)
-    report.summary["fleet_linear"] = round(done.efficiency / base, 3)
+    efficiencies: dict[str, Any] = report.summary.setdefault("worker_scaling", {})
+    efficiencies[str(count)] = round(done.efficiency, 3)
+    base = efficiencies[str(first)]
+    report.summary["worker_scaling_branch_cpu_ms"] = round(cpu_ms, 1)
+    report.summary["worker_scaling_linear"] = round(done.efficiency / base, 3)
     what = f"jobs a second of {count} processes whose branches sleep {BRANCH_S} s; at best; share"
     report.add(what, done.jobs_per_s, count / len(Branch) / BRANCH_S, done.efficiency)
 
 
 def _empty(folder: Path) -> None:
-    for place in (folder / "clips" / "clips", folder / "bare"):
+    for place in (folder / "clips" / "clips", folder / "baseline"):
         for path in place.iterdir():
             path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The processes that `facevitals bench load` measures, and how they are told where everything is."""
+"""The processes that `facevitals bench load` measures, and their environment."""
 
 import socket
 import sys
@@ -9,10 +9,10 @@ from pathlib import Path
 
 import httpx
 
+from facevitals.bench import baselines
 from facevitals.local.broker import free_port
 from facevitals.local.processes import Child, start_child
 from facevitals.local.worker_command import worker_command
-from lab.bench import bare
 from shared.jobs.queues import QUEUES_VARIABLE
 from shared.jobs.records import connect
 from shared.jobs.worker_registry import worker_cards
@@ -21,25 +21,32 @@ from shared.vitals import Branch
 
 
 def environment(config: Settings, folder: Path) -> dict[str, str]:
-    """What the measured processes are told."""
-    return {**config.environment(), bare.FOLDER_VARIABLE: str(folder / "bare")}
+    """Environment variables of the measured processes."""
+    return {**config.environment(), baselines.FOLDER_VARIABLE: str(folder / "baseline")}
 
 
 @contextmanager
-def parts_up(config: Settings, folder: Path) -> Iterator[tuple[Child, int]]:
-    """Our gateway and the bare uploader, both answering."""
-    (folder / "bare").mkdir(exist_ok=True)
+def servers_running(config: Settings, folder: Path) -> Iterator[tuple[Child, int]]:
+    """Run the gateway and the baseline upload server; yields the gateway and the server's port once both answer.
+
+    Raises:
+        TimeoutError: one of them did not answer.
+    """
+    (folder / "baseline").mkdir(exist_ok=True)
     env = environment(config, folder)
     port = free_port()
-    bare_server = [sys.executable, "-m", "uvicorn", "lab.bench.bare:upload", "--port", str(port), "--no-access-log"]
+    baseline_server = [
+        *(sys.executable, "-m", "uvicorn", "facevitals.bench.baselines:upload", "--port", str(port)),
+        *("--no-access-log", "--log-level", "warning"),
+    ]
     with (folder / "log").open("ab") as log:
         children = [
             start_child("gateway", [sys.executable, "-m", "facevitals", "gateway"], env=env, log=log),
-            start_child("bare", [*bare_server, "--log-level", "warning"], env=env, log=log),
+            start_child("baseline", baseline_server, env=env, log=log),
         ]
     try:
         wait(lambda: _answers(f"http://127.0.0.1:{config.port}/livez"), "the gateway", folder)
-        wait(lambda: _listens(port), "the bare server", folder)
+        wait(lambda: _listens(port), "the baseline server", folder)
         yield children[0], port
     finally:
         for child in children:
@@ -47,31 +54,28 @@ def parts_up(config: Settings, folder: Path) -> Iterator[tuple[Child, int]]:
 
 
 @contextmanager
-def workers_up(config: Settings, folder: Path) -> Iterator[None]:
-    """Idle workers on both queues, and one for the bare no-op."""
+def workers_running(config: Settings, folder: Path) -> Iterator[None]:
+    """Run idle workers on both queues, and a Celery worker for the baseline no-op.
+
+    Raises:
+        TimeoutError: a worker did not register.
+    """
     env = environment(config, folder)
-    bare_worker = [sys.executable, "-m", "celery", "-A", "lab.bench.bare:celery", "worker", "--loglevel", "warning"]
-    bare_worker += [
-        "--pool",
-        "prefork",
-        "--concurrency",
-        "1",
-        "--queues",
-        "bare",
-        "--without-gossip",
-        "--without-mingle",
+    baseline_worker = [
+        *(sys.executable, "-m", "celery", "-A", "facevitals.bench.baselines:celery", "worker", "--loglevel", "warning"),
+        *("--pool", "prefork", "--concurrency", "1", "--queues", "baseline", "--without-gossip", "--without-mingle"),
     ]
     with (folder / "log").open("ab") as log:
         children = [
             start_child(
                 branch,
-                worker_command("lab.bench.idle_worker", [branch], 1, "warning"),
+                worker_command("facevitals.bench.idle_worker", [branch], 1, "warning"),
                 env={**env, QUEUES_VARIABLE: branch},
                 log=log,
             )
             for branch in Branch
         ]
-        children.append(start_child("bare", bare_worker, env=env, log=log))
+        children.append(start_child("baseline", baseline_worker, env=env, log=log))
     try:
         client = connect(config.redis_url)
         wait(lambda: len(worker_cards(client)) == len(Branch), "the workers", folder)
@@ -81,15 +85,15 @@ def workers_up(config: Settings, folder: Path) -> Iterator[None]:
             child.stop(5)
 
 
-def wait(true: Callable[[], bool], what: str, folder: Path, timeout_s: float = 180) -> None:
-    """Return when `true()` holds.
+def wait(condition: Callable[[], bool], what: str, folder: Path, timeout_s: float = 180) -> None:
+    """Return as soon as `condition()` is true.
 
     Raises:
-        TimeoutError: it does not; the message has the end of the processes' log.
+        TimeoutError: it was not in time; the message contains the end of the processes' log.
     """
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
-        if true():
+        if condition():
             return
         time.sleep(0.1)
     log = (folder / "log").read_text(errors="replace")[-3000:]

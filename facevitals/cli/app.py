@@ -5,8 +5,15 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from facevitals.cli import analysis, bench, keys, models, service, train
-from facevitals.cli import simulate as simulation
+from facevitals.cli import (
+    analyze_command,
+    bench_commands,
+    key_commands,
+    model_commands,
+    service_commands,
+    simulate_command,
+    train_commands,
+)
 from facevitals.cli.settings_help import SETTINGS_HELP
 from shared.settings import PREFIX, Settings
 from shared.version import VERSION
@@ -23,8 +30,8 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         print(f"facevitals {VERSION}")
         raise typer.Exit
 
@@ -36,17 +43,17 @@ def _root(
     return
 
 
-app.command()(analysis.analyze)
-app.add_typer(models.app, name="models")
-app.command()(service.up)
-app.command()(service.run)
-app.command()(service.gateway)
-app.command()(service.worker)
-app.command()(service.submit)
-app.command()(simulation.simulate)
-app.add_typer(bench.app, name="bench")
-app.add_typer(train.app, name="train")
-app.add_typer(keys.app, name="keys")
+app.command()(analyze_command.analyze)
+app.add_typer(model_commands.app, name="models")
+app.command()(service_commands.up)
+app.command()(service_commands.run)
+app.command()(service_commands.gateway)
+app.command()(service_commands.worker)
+app.command()(service_commands.submit)
+app.command()(simulate_command.simulate)
+app.add_typer(bench_commands.app, name="bench")
+app.add_typer(train_commands.app, name="train")
+app.add_typer(key_commands.app, name="keys")
 
 
 def main() -> None:
@@ -56,7 +63,7 @@ def main() -> None:
     except ValidationError as error:
         if error.title != Settings.__name__:
             raise
-        # The value itself may be a secret, and is not shown.
+        # The value may be a secret, so it is not shown.
         for wrong in error.errors(include_input=False, include_url=False):
             name = "".join(f"{PREFIX}{str(part).upper()}: " for part in wrong["loc"])
             print(f"{name}{wrong['msg'].removeprefix('Value error, ')}", file=sys.stderr)

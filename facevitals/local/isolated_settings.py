@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from shared.settings import Settings
 
-#: Taken from the environment as everywhere: how a clip is analysed, how long that may take, what is logged and how.
+#: Read from the environment: how a clip is analysed, how long that may take, what is logged and how.
 FROM_ENVIRONMENT: Final = frozenset(
     {
         *("models_dir", "deepface_home", "deepface_backend", "open_models_only", "device", "threads"),
@@ -18,7 +18,7 @@ FROM_ENVIRONMENT: Final = frozenset(
     }
 )
 
-#: Left at their defaults: they name other services, or decide who may use this one and how much.
+#: Left at their defaults: they name other services, or decide who may use this one, and how much.
 ISOLATED: Final = frozenset(
     {
         *("redis_url", "store_url", "data_dir", "host", "port", "otlp_endpoint"),
@@ -38,21 +38,21 @@ ISOLATED: Final = frozenset(
 
 
 def analysis_settings() -> Settings:
-    """The environment's settings for a command that analyses by itself: of `ISOLATED` it has the data folder alone.
+    """The settings of an analysis in this process: `FROM_ENVIRONMENT`, and of `ISOLATED` the data folder.
 
     Raises:
-        ValidationError: the environment has a wrong value for one of `FROM_ENVIRONMENT`.
+        ValidationError: a variable of `FROM_ENVIRONMENT` has an invalid value.
     """
     return Settings(**{name: value for name, value in _defaults().items() if name != "data_dir"})
 
 
 def isolated_settings(folder: Path, **chosen: Any) -> Settings:  # noqa: ANN401  (whatever each setting's type is)
-    """Settings for a service on this machine alone, with broker and store in `folder`, on a free port.
+    """The settings of a service for this machine only, with broker and store in `folder`, on a free port.
 
-    `chosen`: settings by name, in place of what is described above. Models are those of the environment's settings.
+    `chosen`: settings by name that replace these. The models are those of the environment's settings.
 
     Raises:
-        ValidationError: the environment has a wrong value for one of `FROM_ENVIRONMENT`.
+        ValidationError: a variable of `FROM_ENVIRONMENT` has an invalid value.
     """
     # The models folder depends on the data folder, which the environment names for its own service.
     models = analysis_settings().models_path

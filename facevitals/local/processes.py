@@ -1,4 +1,4 @@
-"""Child processes that never outlive us: started in a session of their own, ended in order, killed if need be."""
+"""Child processes that end with this process: started in sessions of their own, stopped in order, killed if need be."""
 
 import contextlib
 import ctypes
@@ -16,23 +16,23 @@ from typing import IO, Final
 _PR_SET_PDEATHSIG: Final = 1
 
 
-class Stopped(Exception):  # noqa: N818  (it is a request, not an error)
-    """SIGINT or SIGTERM asked us to stop."""
+class Stopped(Exception):  # noqa: N818  (a request, not an error)
+    """SIGINT or SIGTERM was received."""
 
 
 @contextmanager
 def until_stopped(clean_up: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM and SIGINT end the block with `Stopped`; however it ends, `clean_up` runs, and no signal disturbs it."""
+    """End the block with `Stopped` on SIGTERM or SIGINT; `clean_up` runs however it ends, uninterrupted by signals."""
 
     numbers = (signal.SIGINT, signal.SIGTERM)
 
-    def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
-        # At once: a second one, from somebody impatient, must not end the clean-up.
+    def request_stop(_signal: int, _frame: FrameType | None) -> None:
+        # At once: a second signal must not interrupt the clean-up.
         for number in numbers:
             signal.signal(number, signal.SIG_IGN)
         raise Stopped
 
-    previous = {number: signal.signal(number, ask_to_stop) for number in numbers}
+    previous = {number: signal.signal(number, request_stop) for number in numbers}
     try:
         yield
     finally:
@@ -51,7 +51,7 @@ class Child:
     process: subprocess.Popen[bytes]
 
     def stop(self, grace_s: float) -> None:
-        """Ask it to end, wait `grace_s`, then kill its whole session."""
+        """Send SIGTERM, wait `grace_s` seconds, then kill the whole session."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -70,11 +70,16 @@ def start_child(
     log: IO[bytes] | None = None,
     on_our_death: signal.Signals = signal.SIGTERM,
 ) -> Child:
-    """Start a process that a Ctrl-C in our terminal does not reach, and that the kernel ends if we die (Linux).
+    """Start a process that a Ctrl-C in this terminal does not reach, and that the kernel ends with this one (Linux).
 
-    `env`: variables beside those of this process. `on_our_death`: by which signal; a process that may be frozen then
-    hears nothing but SIGKILL. Call it from the main thread: the kernel watches the thread that started the process, not
-    the process.
+    Call it from the main thread: the kernel watches the thread that started the process, not the process.
+
+    Args:
+        name: of the process, for messages.
+        command: program and arguments.
+        env: variables in addition to those of this process.
+        log: file for standard output and error.
+        on_our_death: the signal that ends it with this process; SIGKILL where it may be frozen (SIGSTOP) then.
     """
     process = subprocess.Popen(
         command,
@@ -89,7 +94,7 @@ def start_child(
 
 
 def _merged(env: Mapping[str, str]) -> dict[str, str]:
-    # Settings are read whatever the case of their names, so `facevitals_port` of our environment would compete.
+    # Names of settings are case-insensitive, so `facevitals_port` of this environment would compete.
     given = {name.upper() for name in env}
     return {**{name: value for name, value in os.environ.items() if name.upper() not in given}, **env}
 
@@ -98,15 +103,15 @@ def _die_with_parent(how: signal.Signals) -> Callable[[], None]:
     parent = os.getpid()
     prctl = ctypes.CDLL(None).prctl
 
-    def ask_kernel() -> None:
+    def set_death_signal() -> None:
         prctl(_PR_SET_PDEATHSIG, how)
         if os.getppid() != parent:
             os._exit(1)
 
-    return ask_kernel
+    return set_death_signal
 
 
 def allow_many_files() -> None:
-    """As many open files as this process may have, for it and for what it starts."""
+    """Raise the limit on open files to what the system permits, for this process and its children."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

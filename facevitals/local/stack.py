@@ -1,4 +1,4 @@
-"""The whole service as child processes: broker, gateway, workers; kept running, and stopped in order."""
+"""The whole service as child processes: broker, gateway, workers; restarted when they die, and stopped in order."""
 
 import contextlib
 import fcntl
@@ -19,14 +19,15 @@ from facevitals.local.processes import Child, start_child, until_stopped
 from shared.settings import Settings
 from shared.vitals import Branch
 
-#: A part that dies is started again; one that dies this often in `RESTART_WINDOW_S` ends the stack.
+#: A part that dies is restarted; more deaths than this within `RESTART_WINDOW_S` seconds stop the stack.
 RESTARTS: Final = 5
 RESTART_WINDOW_S: Final = 60.0
+#: Seconds until everything has to be ready.
 READY_S: Final = 180.0
 
 
 class StackFailedError(Exception):
-    """A part of the service could not be started or kept running; the message says which and where its log is."""
+    """A part of the service can't be started or kept running; the message names it and its log."""
 
 
 @dataclass
@@ -41,10 +42,10 @@ class Part:
 
 
 class Stack:
-    """Broker (embedded, unless settings name one), gateway and one worker a queue."""
+    """Broker (embedded, unless the settings name one), gateway, and workers for each queue."""
 
     def __init__(self, settings: Settings, *, workers: int = 1, logs: Path | None = None) -> None:
-        """`logs`: folder for the parts' output in place of this terminal."""
+        """`logs`: folder for the output of the parts, instead of this terminal."""
         self._settings = settings
         self._logs = logs
         self._broker: Broker | None = None
@@ -83,7 +84,7 @@ class Stack:
             yield log
 
     def start(self) -> None:
-        """Start everything; returns before all is ready."""
+        """Start every part; returns before they are ready."""
         self._check_port()
         if not self.redis_url:
             self._lock_folder()
@@ -103,7 +104,7 @@ class Stack:
                 ) from error
 
     def _lock_folder(self) -> None:
-        # Two brokers that append to one file would ruin it. The lock goes with this process, however it ends.
+        # Two brokers would corrupt one append-only file. The lock ends with this process.
         folder = self._settings.data_dir.absolute() / "broker"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder_lock = (folder / "lock").open("w")
@@ -114,11 +115,11 @@ class Stack:
                 f"Another service runs in {folder.parent}. Stop it, or set FACEVITALS_DATA_DIR to a folder of its own."
             ) from error
 
-    def wait_ready(self, said: Callable[[str], None] = lambda _: None) -> None:
+    def wait_ready(self) -> None:
         """Return when the gateway answers and every queue has a worker.
 
         Raises:
-            StackFailedError: that took longer than `READY_S`, or a part keeps dying.
+            StackFailedError: it took longer than `READY_S`, or a part keeps dying.
         """
         end = time.monotonic() + READY_S
         missing = "gateway"
@@ -130,18 +131,15 @@ class Stack:
                     idle = [queue for queue, count in answer["workers"].items() if not count]
                     if answer["status"] == "ok" and not idle:
                         return
-                    now_missing = ", ".join(f"{queue} worker" for queue in idle) or str(answer)
-                    if now_missing != missing:
-                        missing = now_missing
-                        said(missing)
+                    missing = ", ".join(f"{queue} worker" for queue in idle) or str(answer)
                 time.sleep(0.1)
         raise StackFailedError(f"Still not ready after {READY_S:.0f} s: {missing}.{self._where()}")
 
     def keep_running(self) -> list[str]:
-        """Start again what died; returns the names.
+        """Restart the parts that died; returns their names.
 
         Raises:
-            StackFailedError: a part dies again and again, or the broker is gone.
+            StackFailedError: a part keeps dying, or the broker can't be restarted.
         """
         if self._broker and self._broker.child.process.poll() is not None:
             self._restart_broker()
@@ -162,7 +160,7 @@ class Stack:
         return restarted
 
     def _restart_broker(self) -> None:
-        # Same port and password: the others hold its address. The append-only file brings the jobs back.
+        # Same port and password: the other parts have its address. The append-only file restores the jobs.
         address = httpx.URL(self.redis_url)
         folder = (self._settings.data_dir / "broker").absolute()
         self._broker = start_broker(folder, port=address.port, password=address.password)
@@ -171,7 +169,7 @@ class Stack:
         return f" Logs: {self._logs}" if self._logs else ""
 
     def stop(self) -> None:
-        """Stop gateway, workers, broker, in this order, leaving no process behind."""
+        """Stop gateway, workers and broker, in this order; no process is left behind."""
         for part in self._parts:
             if part.child:
                 part.child.stop(part.grace_s)

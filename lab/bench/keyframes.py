@@ -1,9 +1,9 @@
-"""`python -m lab.bench.keyframes CLIP`: is it the heart or the encoder that beats?
+"""`python -m lab.bench.keyframes CLIP`: does a periodic signal come from the heart or from the encoder?
 
-An encoder works on the whole picture, and a keyframe is a jump: its line has harmonics, in hair and clothes as on skin.
-Blood is in the skin alone, all of it in step. So, for a clip with regular keyframes: the line at their rate and its
-harmonics, on skin and beside the face; and how far forehead and cheeks beat in step at each rate, with the colours as
-decoded and with the change across keyframes held for unknown, against the same waves shifted in time.
+An encoder works on the whole picture, and a keyframe is a jump: its spectral line has harmonics, in hair and clothes as
+on skin. Blood is only in the skin, and in phase everywhere. So, for a clip with regular keyframes, this measures the
+line at their rate and its harmonics on skin and beside the face, and the coherence of forehead and cheeks at each rate,
+with the colours as decoded and with the changes across keyframes removed, against surrogates shifted in time.
 """
 
 import argparse
@@ -25,25 +25,27 @@ from workers.rppg.signals.keyframe_artifacts import rate_per_min, regions_withou
 
 Array = NDArray[np.float64]
 
-#: Squares of this many pixels beside the face.
+#: Side in pixels of the cells beside the face.
 CELL: Final = 8
-#: Mean linear light of a square that says something: neither black nor clipped.
+#: Range of a cell's mean linear light for it to be used: neither black nor clipped.
 LIGHT: Final = (0.02, 0.8)
 RATES_PER_MIN: Final = np.arange(45.0, 180.0, 0.5)
-#: Windows in which waves are compared: a heart's rate holds for that long.
+#: Length in seconds of the windows in which waves are compared: a heart's rate is stable for that long.
 WINDOW_S: Final = 10.0
+#: Seconds between the starts of two windows.
 STEP_S: Final = 0.5
+#: Number of surrogates.
 SURROGATES: Final = 500
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure one clip, print what is found as JSON."""
+    """Measure one clip, print the result as JSON; exit 1 without regular keyframes or with a face that leaves."""
     parser = argparse.ArgumentParser(prog="python -m lab.bench.keyframes", description=__doc__)
     parser.add_argument("clip", type=Path)
     options = parser.parse_args(arguments)
     cells: list[NDArray[np.float32]] = []
     with open_clip(options.clip) as clip:
-        track = FaceTracker().track(_watched(clip.frames(), cells))
+        track = FaceTracker().track(_recording_cells(clip.frames(), cells))
     keys = track.is_keyframe
     per_min = None if keys is None else rate_per_min(track.times_s, keys)
     if keys is None or per_min is None:
@@ -52,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     fs = 1 / float(np.median(np.diff(track.times_s)))
     skin = track.regions.astype(np.float64)
     if not np.isfinite(skin).all():
-        sys.stderr.write("the face or a part of it is not seen throughout\n")
+        sys.stderr.write("the face or a part of it is not visible throughout\n")
         return 1
     bridged = regions_without_jumps(track.regions, keys)
     report = {
@@ -61,9 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "skin": _comb(skin[:, 0], fs, per_min),
             "beside the face": _comb(_beside(np.array(cells), track), fs, per_min),
         },
-        "in step": {
-            "as decoded": _in_step(skin, fs, per_min),
-            "between keyframes": _in_step(bridged.astype(np.float64), fs, per_min),
+        "coherence": {
+            "as decoded": _coherence(skin, fs, per_min),
+            "between keyframes": _coherence(bridged.astype(np.float64), fs, per_min),
         },
     }
     json.dump(report, sys.stdout, indent=1)
@@ -71,8 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _watched(frames: Iterable[Frame], cells: list[NDArray[np.float32]]) -> Iterator[Frame]:
-    """The frames, the mean light of their squares being kept."""
+def _recording_cells(frames: Iterable[Frame], cells: list[NDArray[np.float32]]) -> Iterator[Frame]:
+    """The frames, unchanged; the mean light of their cells is appended to `cells`."""
     for frame in frames:
         rows, columns = (side // CELL for side in frame.rgb.shape[:2])
         light = linear(frame.rgb)[: rows * CELL, : columns * CELL]
@@ -81,7 +83,7 @@ def _watched(frames: Iterable[Frame], cells: list[NDArray[np.float32]]) -> Itera
 
 
 def _beside(cells: NDArray[np.float32], track: FaceTrack) -> Array:
-    """Mean colour (n, 3) of the squares that the face's mesh never touches, each in units of its own mean."""
+    """Mean colour (n, 3) of the cells that the face's mesh never touches, each relative to its own mean."""
     low = np.nanmin(track.landmarks, axis=(0, 1)) // CELL
     high = np.nanmax(track.landmarks, axis=(0, 1)) // CELL
     rows, columns = np.mgrid[: cells.shape[1], : cells.shape[2]]
@@ -93,7 +95,7 @@ def _beside(cells: NDArray[np.float32], track: FaceTrack) -> Array:
 
 
 def _comb(colour: Array, fs: float, per_min: float) -> list[float]:
-    """Amplitude of green less red of (n, 3) at one, two and three times a rate, over the median of all rates."""
+    """Amplitude of green minus red of (n, 3) at one, two and three times a rate, over the median of all rates."""
     relative = colour / colour.mean(axis=0)
     signal = detrend(relative[:, 1] - relative[:, 0], fs)
     amplitudes = np.abs(_transforms(len(signal), fs, RATES_PER_MIN) @ signal)
@@ -102,23 +104,25 @@ def _comb(colour: Array, fs: float, per_min: float) -> list[float]:
 
 
 def _transforms(n: int, fs: float, rates_per_min: Array) -> NDArray[np.complex128]:
-    """Hann-windowed Fourier sums (k, n)."""
+    """Hann-windowed Fourier sums (k, n) at `rates_per_min` (k,)."""
     phases = 2 * np.pi * np.outer(rates_per_min / 60, np.arange(n) / fs)
     return np.asarray(np.hanning(n) * np.exp(-1j * phases))
 
 
-def _in_step(regions: Array, fs: float, per_min: float) -> dict[str, float]:
-    """At which rate POS of forehead and cheeks (n, 4, 3) beat in step the most, and how far at the keyframes' rate.
+def _coherence(regions: Array, fs: float, per_min: float) -> dict[str, float]:
+    """Rate at which POS of forehead and cheeks (n, 4, 3) is most coherent, and the coherence at the keyframes' rate.
 
-    Strengths are power in common over the waves' mean power at all rates. `p`: the share of surrogates, the waves
-    shifted in time against each other, whose highest rate is as strong.
+    Strength is the common power over the waves' mean power at all rates. `p` is the share of surrogates, the waves
+    shifted in time against each other, whose most coherent rate is as strong.
     """
     waves = [pulse_wave(pos.project(region.T, fs), fs) for region in regions[:, 1:].swapaxes(0, 1)]
     n, rng = len(waves[0]), np.random.default_rng(0)
-    found = _together(waves, fs)
+    found = _common_power(waves, fs)
     surrogates = np.array(
         [
-            _together([np.roll(wave, shift) for wave, shift in zip(waves, _shifts(n, fs, rng), strict=True)], fs).max()
+            _common_power(
+                [np.roll(wave, shift) for wave, shift in zip(waves, _shifts(n, fs, rng), strict=True)], fs
+            ).max()
             for _ in range(SURROGATES)
         ]
     )
@@ -133,13 +137,13 @@ def _in_step(regions: Array, fs: float, per_min: float) -> dict[str, float]:
 
 
 def _shifts(n: int, fs: float, rng: np.random.Generator) -> tuple[int, int, int]:
-    """Shifts of three waves against each other, by a sixth of the clip and 1.5 s at least."""
+    """Random shifts in samples of three waves against each other: at least a sixth of the clip, or 1.5 s."""
     slack = round(1.5 * fs)
     return 0, int(rng.integers(n // 6, n // 2 - slack)), int(rng.integers(n // 2 + slack, n - n // 6))
 
 
-def _together(waves: Sequence[Array], fs: float) -> Array:
-    """Power that waves share in phase (k,) by rate, in windows, over their mean power at all rates."""
+def _common_power(waves: Sequence[Array], fs: float) -> Array:
+    """Power (k,) that waves share in phase at each rate, in windows, over their mean power at all rates."""
     length = round(WINDOW_S * fs)
     starts = range(0, len(waves[0]) - length + 1, round(STEP_S * fs))
     sums = _transforms(length, fs, RATES_PER_MIN)

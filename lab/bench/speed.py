@@ -1,4 +1,4 @@
-"""`facevitals bench speed`: the whole analysis against decoding alone, turn by turn in one run."""
+"""`facevitals bench speed`: the whole analysis against decoding alone, in alternation."""
 
 import resource
 import time
@@ -10,7 +10,7 @@ from typing import Final
 
 import av
 
-from lab.bench.report import Report
+from lab.report import Report
 from shared.vitals import VITALS, Branch
 from workers.analyzer import Analyzer, AnalyzerOptions
 from workers.branch.result import Progress
@@ -20,21 +20,21 @@ ROUNDS: Final = 5
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run took."""
+    """Wall time and processor time of a run, seconds."""
 
     wall_s: float
     cpu_s: float
 
 
 def cost_of(run: Callable[[], object]) -> Cost:
-    """Wall and processor time of one call, all threads counted."""
+    """Wall and processor time of one call; all threads are counted."""
     wall, cpu = time.perf_counter(), time.process_time()
     run()
     return Cost(time.perf_counter() - wall, time.process_time() - cpu)
 
 
 def decode_to_rgb(path: Path) -> int:
-    """The yardstick: PyAV as its documentation shows it, every frame an RGB array. Returns the number of frames."""
+    """The baseline: decode with PyAV as documented, every frame an RGB array. Returns the number of frames."""
     frames = 0
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
@@ -44,7 +44,11 @@ def decode_to_rgb(path: Path) -> int:
 
 
 def measure(clip: Path, options: AnalyzerOptions, rounds: int = ROUNDS) -> Report:
-    """Decoding, the whole analysis and each branch alone, in turns, models warm."""
+    """Time decoding, the whole analysis and each branch alone, in alternation for `rounds` rounds, models warm.
+
+    Raises:
+        ClipRejected: the clip can't be analysed.
+    """
     analyzer = Analyzer.load(options)
     quiet = Progress()
     everything = frozenset(VITALS)
@@ -68,7 +72,7 @@ def measure(clip: Path, options: AnalyzerOptions, rounds: int = ROUNDS) -> Repor
     )
     base = costs["decode to RGB (PyAV)"]
     for name, measured in costs.items():
-        # Ratios are taken round by round: what disturbs the machine disturbs neighbours alike.
+        # Ratios are taken within a round, whose runs share the machine's other load.
         wall = [cost.wall_s for cost in measured]
         wall_ratio = median(cost.wall_s / of.wall_s for cost, of in zip(measured, base, strict=True))
         cpu_ratio = median(cost.cpu_s / of.cpu_s for cost, of in zip(measured, base, strict=True))
@@ -78,5 +82,5 @@ def measure(clip: Path, options: AnalyzerOptions, rounds: int = ROUNDS) -> Repor
         report.summary[key] = {"wall_s": round(median(wall), 3), "wall_ratio": round(wall_ratio, 2)}
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     report.summary["peak_memory_mb"] = round(peak_mb)
-    report.notes.append(f"Peak memory of the process that did all of this: {peak_mb:.0f} MB.")
+    report.notes.append(f"Peak memory of the measuring process: {peak_mb:.0f} MB.")
     return report

@@ -1,7 +1,7 @@
-"""`python -m lab.bench.tracking CLIP…`: what the time between two measured meshes costs and saves.
+"""`python -m lab.bench.tracking CLIP…`: cost and effect of the time between two measured face meshes (the stride).
 
-A clip's true heart rate is read from `CLIP.truth.json` beside it, or given as `CLIP=RATE`. Prints one line a clip and
-stride, a summary over all clips for each stride, and a JSON object of the summary.
+A clip's true heart rate is read from `CLIP.truth.json` beside it, or given as `CLIP=RATE`. Prints one line for each
+clip and stride, a summary over all clips for each stride, and a JSON object of the summaries.
 """
 
 import argparse
@@ -18,11 +18,12 @@ import numpy as np
 
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import Frame, open_clip
-from workers.rppg.fusion.cascade import pulse_of
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.fusion.cascade import estimate_pulse
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
 from workers.rppg.signals.traces import traces_of
 
+#: Strides that are compared, seconds; 0 measures a mesh in every frame.
 STRIDES_S: Final = (0.0, 0.1, 1 / 6, 1 / 4, 1 / 3, 1 / 2, 1.0)
 
 
@@ -30,8 +31,10 @@ STRIDES_S: Final = (0.0, 0.1, 1 / 6, 1 / 4, 1 / 3, 1 / 2, 1.0)
 class Row:
     """One clip at one stride.
 
-    `mesh_rms` is the landmarks' distance from those measured in every frame, in face widths; `pos_snr_db` the signal to
-    noise ratio of POS at the true rate; `cpu_s` what tracking took in all threads of the process.
+    cpu_s        processor time of tracking, all threads
+    mesh_rms     RMS distance of the landmarks from those measured in every frame, in face widths
+    pos_error    error of POS, /min;  pos_snr_db  its SNR at the true rate, dB
+    fused_error  error of the fused rate, /min
     """
 
     clip: str
@@ -44,7 +47,7 @@ class Row:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print, end with one JSON object."""
+    """Measure and print; the last line printed is one JSON object."""
     parser = argparse.ArgumentParser(prog="python -m lab.bench.tracking", description=__doc__)
     parser.add_argument("clips", nargs="+", metavar="CLIP[=RATE]")
     options = parser.parse_args(arguments)
@@ -56,8 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rows += _rows(*_named(clip), trackers, models)
     summary = {f"{stride_s:.3f}": _mean([row for row in rows if row.stride_s == stride_s]) for stride_s in STRIDES_S}
     for name, figures in summary.items():
-        _say(f"stride {name} s  " + "  ".join(f"{key} {value:.4g}" for key, value in figures.items()))
-    _say(json.dumps(summary))
+        _print(f"stride {name} s  " + "  ".join(f"{key} {value:.4g}" for key, value in figures.items()))
+    _print(json.dumps(summary))
     return 0
 
 
@@ -81,7 +84,7 @@ def _rows(path: Path, rate: float, trackers: dict[float, FaceTracker], models: R
         every = every or track
         width = float(np.nanmedian(np.hypot(*(every.landmarks[:, 454] - every.landmarks[:, 234]).T)))
         apart = np.hypot(*np.moveaxis(track.landmarks - every.landmarks, 2, 0)) / width
-        pulse = pulse_of(traces_of(track), models.estimators)
+        pulse = estimate_pulse(traces_of(track), models.estimators)
         pos = next(estimate for estimate in pulse.estimates if estimate.name == "pos")
         wave = models.estimators["pos"](traces_of(track))
         row = Row(
@@ -94,7 +97,7 @@ def _rows(path: Path, rate: float, trackers: dict[float, FaceTracker], models: R
             fused_error=abs(pulse.rate_per_min - rate),
         )
         rows.append(row)
-        _say("  ".join(f"{key} {value:.4g}" if key != "clip" else str(value) for key, value in asdict(row).items()))
+        _print("  ".join(f"{key} {value:.4g}" if key != "clip" else str(value) for key, value in asdict(row).items()))
     return rows
 
 
@@ -103,7 +106,7 @@ def _mean(rows: Sequence[Row]) -> dict[str, float]:
     return {name: round(float(np.mean([getattr(row, name) for row in rows])), 4) for name in names}
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 

@@ -1,1 +1,1 @@
-"""Where the pulse's thresholds and error bars come from: `python -m lab.calibrate`."""
+"""Fits of the workers' thresholds, weights and intervals: `python -m lab.calibrate` and its modules."""

@@ -1,5 +1,6 @@
-"""`python -m lab.calibrate`: fit fusion and interval to real clips, report what they are worth held out, write them
-down.
+"""`python -m lab.calibrate`: fit fusion and interval to real clips, and report their accuracy on held-out people.
+
+With `--write`, renews both in `workers/rppg/fusion/calibration.json`.
 """
 
 import argparse
@@ -25,10 +26,11 @@ from lab.calibrate.held_out import (
 )
 from lab.calibrate.table import RealClip, read_table
 from workers.rppg.fusion.agreement import GROSS_PER_MIN, agree
-from workers.rppg.fusion.calibration import CALIBRATION
+from workers.rppg.fusion.gate import GATE
 
+#: Level of the interval.
 LEVEL: Final = 0.9
-#: Ways to divide the subjects into folds. One way moves PROSIT's coverage by 3 %, the mean of twenty by less than 1 %.
+#: Seeds of the divisions into folds: PROSIT's coverage varies by 3 % between them, the mean of twenty by under 1 %.
 SEEDS: Final = range(20)
 
 
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="renew workers/rppg/fusion/calibration.json")
     options = parser.parse_args(arguments)
     clips = read_table(options.table)
-    confidence = CALIBRATION.gate.confidence
+    confidence = GATE.min_confidence
     report = _report(clips, confidence)
     if options.write:
         with renewed() as document:
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _document(clips: Sequence[RealClip], confidence: float, table: Path, report: dict[str, Any]) -> dict[str, Any]:
-    """What this table says, fitted to every clip, as the calibration's document has it."""
+    """The entries of the calibration's document that follow from this table, fitted to all of its clips."""
     fusion = fit_fusion(clips)
     agreements = [agree(clip.estimates, fusion) for clip in clips]
     accepted = [at for at, agreement in enumerate(agreements) if agreement.confidence >= confidence]
@@ -64,13 +66,13 @@ def _document(clips: Sequence[RealClip], confidence: float, table: Path, report:
         "made_by": "python -m lab.calibrate --write",
         "data": {"file": table.name, "sha256": hashlib.sha256(table.read_bytes()).hexdigest(), "clips": len(clips)},
         "held_out": report,
-        "fusion": {name: value for name, value in asdict(fusion).items() if name != "in_step"},
+        "fusion": {name: value for name, value in asdict(fusion).items() if name != "consistent_across_halves"},
         "interval": {name: round(value, 4) for name, value in asdict(interval).items()},
     }
 
 
 def _report(clips: Sequence[RealClip], confidence: float) -> dict[str, Any]:
-    """Held-out figures, averaged over `SEEDS` ways to divide the subjects into five folds."""
+    """Held-out figures, averaged over `SEEDS` divisions of the subjects into five folds."""
     runs = [cross_validate(clips, confidence, LEVEL, seed=seed) for seed in SEEDS]
     datasets = sorted({clip.dataset for clip in clips})
     everything = np.ones(len(clips), dtype=np.bool_)
@@ -94,7 +96,7 @@ def _row(
     plain_error = np.abs(np.array([rate for rate, _ in plain]) - truth)
     plain_coverage = float(plain_ok.sum() / chosen.sum())
     same, mae, coverage, gross, held, width = [], [], [], [], [], []
-    told, inside = np.zeros(len(clips)), np.zeros(len(clips))
+    reported, inside = np.zeros(len(clips)), np.zeros(len(clips))
     for run in runs:
         error = np.abs(run.rate_per_min - truth)
         same.append(at_coverage(error[chosen], run.confidence[chosen], plain_coverage))
@@ -104,9 +106,9 @@ def _row(
         gross.append((error[accepted] > GROSS_PER_MIN).mean())
         holds = accepted & (error <= run.half_width_per_min)
         held.append(holds.sum() / accepted.sum())
-        told, inside = told + accepted / len(runs), inside + holds / len(runs)
+        reported, inside = reported + accepted / len(runs), inside + holds / len(runs)
         width.append(np.median(run.half_width_per_min[accepted]))
-    low, high = resampled(inside, told, [clip.subject for clip in clips])
+    low, high = resampled(inside, reported, [clip.subject for clip in clips])
     figures = {
         "clips": float(chosen.sum()),
         "plain 3 of 5: coverage": plain_coverage,

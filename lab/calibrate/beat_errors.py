@@ -1,6 +1,6 @@
-"""How far SDNN and RMSSD lie from those of the beats that were there, beside what the size of their sample allows.
+"""Errors of SDNN and RMSSD beyond the sampling error that the number of beats implies.
 
-Fitted to patients' photoplethysmograms (BIDMC) at a webcam's 30 Hz and to simulated clips.
+Fitted to patients' photoplethysmograms (BIDMC) at a webcam's 30 Hz, and to simulated clips.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,24 +11,36 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bench.recordings import placed_beats
-from lab.bench.trial import Row
 from lab.calibrate.fit import CONFORMAL_FOLDS, quantile_regression
 from lab.calibrate.table import dataset_weights, folds_by_subject
-from workers.rppg.fusion.calibration import CALIBRATION, LEAST_ERROR_MS, VariabilityModel, variability_features
-from workers.rppg.vitals.hrv import LEVEL, MEASURES, mean_ibi_ms, sampling_interval
+from lab.data.bidmc import window_beats
+from lab.data.measured_clips import Row
+from workers.rppg.vitals.heart_rate_variability import (
+    LEVEL,
+    MEASURES,
+    MIN_ERROR_MS,
+    VARIABILITY_MODEL,
+    VariabilityModel,
+    mean_ibi_ms,
+    sampling_interval,
+    variability_features,
+)
 
 Array = NDArray[np.float64]
 
-#: Lengths of the patients' windows, seconds: a clip's, twice and four times as much.
+#: Lengths of the patients' windows, seconds: a clip's length, twice and four times that.
 LENGTHS_S: Final = (15, 30, 60)
-#: Signs of `variability_features` after the constant: slower, noisier and longer never narrow an interval.
+#: Required signs of the coefficients of `variability_features`, the constant's being free: a slower heart, more noise
+#: and a longer window never narrow an interval.
 SENSES: Final = (0, 1, -1, 1)
 
 
 @dataclass(frozen=True)
-class Misread:
-    """SDNN or RMSSD (`name`) as the beats of a window gave it and as it was, and what its error may depend on."""
+class MeasureError:
+    """SDNN or RMSSD (`name`) as estimated in a window, its true value, and what the error may depend on.
+
+    `intervals` counts beat intervals, `mean_ibi_s` is their mean in seconds, `snr_db` the SNR of the pulse wave.
+    """
 
     name: str
     dataset: str
@@ -41,64 +53,64 @@ class Misread:
 
     @property
     def stretch_s(self) -> float:
-        """Seconds of beats, as `workers.rppg.vitals.hrv.interval_of` counts them."""
+        """Length of the beats in seconds, as `workers.rppg.vitals.heart_rate_variability.interval_of` counts it."""
         return self.intervals * self.mean_ibi_s
 
     @property
     def beside_sampling_ms(self) -> float:
-        """The least error of the beats with which the interval holds the truth."""
+        """Smallest allowance for beat errors, in ms, with which the interval contains the truth."""
         error = self.truth_ms - self.value_ms
         low, high = sampling_interval(self.value_ms, self.intervals)
         allowed = high - self.value_ms if error > 0 else self.value_ms - low
         return float(np.sqrt(max(error**2 - allowed**2, 0.0)))
 
-    def told(self, model: VariabilityModel) -> bool:
-        """Whether it would be told (`workers.rppg.vitals.hrv.told_from_noise`)."""
-        return model.error_ms(self.name, self.mean_ibi_s, self.snr_db) <= model.most_error_ms
+    def reported(self, model: VariabilityModel) -> bool:
+        """Whether the service would report the measure (`workers.rppg.vitals.heart_rate_variability.exceeds_noise`)."""
+        return model.error_ms(self.name, self.mean_ibi_s, self.snr_db) <= model.max_error_ms
 
     def error_ms(self, model: VariabilityModel) -> float:
-        """The error that its interval would allow."""
+        """Allowance of the model for beat errors, ms."""
         return model.error_ms(self.name, self.mean_ibi_s, self.snr_db, self.stretch_s)
 
 
-def of_patients(path: Path) -> Iterator[Misread]:
-    """Windows of BIDMC whose wave is clear enough to place beats."""
+def of_patients(path: Path) -> Iterator[MeasureError]:
+    """Windows of BIDMC whose SNR is high enough to place beats."""
     for length_s in LENGTHS_S:
-        for part in placed_beats(path, length_s):
-            for name in CALIBRATION.variability.errors:
+        for part in window_beats(path, length_s):
+            for name in VARIABILITY_MODEL.errors:
                 value, truth = MEASURES[name](part.beats), MEASURES[name](part.truth)
                 mean_s, kept = mean_ibi_ms(part.beats) / 1000, int(part.beats.kept.sum())
-                if part.snr_db >= CALIBRATION.variability.least_snr_db:
+                if part.snr_db >= VARIABILITY_MODEL.min_snr_db:
                     dataset = f"patients, {length_s} s"
-                    yield Misread(name, dataset, part.patient, value, truth, kept, mean_s, part.snr_db)
+                    yield MeasureError(name, dataset, part.patient, value, truth, kept, mean_s, part.snr_db)
 
 
-def of_clips(rows: Sequence[Row]) -> Iterator[Misread]:
-    """Simulated clips whose pulse was accepted and is clear enough to place beats; everyone in them is somebody else.
+def of_clips(rows: Sequence[Row]) -> Iterator[MeasureError]:
+    """Living simulated clips whose heart rate was reported and whose SNR is high enough to place beats.
 
-    Those as well that are not told the measure: the ones that are were chosen by the errors that are to be fitted. Of
-    a clip that a journal holds more than once, the latest row.
+    Measures that the service would not report are included: the reported ones were chosen by the errors that are to be
+    fitted. Each clip counts as a person; of rows for the same clip the latest is used.
     """
     for row in {row["seed"]: row for row in rows}.values():
         beats, accepted = row.get("beats"), row["vitals"]["heart_rate"]["value"] is not None
         if row["conditions"]["kind"] != "live" or beats is None or not accepted:
             continue
         snr_db = row["evidence"]["snr_db"]
-        for name in CALIBRATION.variability.errors:
+        for name in VARIABILITY_MODEL.errors:
             truth = row["truth"][name]
-            if truth is not None and snr_db >= CALIBRATION.variability.least_snr_db:
+            if truth is not None and snr_db >= VARIABILITY_MODEL.min_snr_db:
                 kept, mean_s = beats["intervals"], beats["mean_ibi_ms"] / 1000
-                yield Misread(name, "simulated clips", str(row["seed"]), beats[name], truth, kept, mean_s, snr_db)
+                yield MeasureError(name, "simulated clips", str(row["seed"]), beats[name], truth, kept, mean_s, snr_db)
 
 
-def fit_errors(found: Sequence[Misread]) -> tuple[float, ...]:
-    """Coefficients (4,) of `variability_features`: quantile regression, every set of windows with the same say.
+def fit_errors(found: Sequence[MeasureError]) -> tuple[float, ...]:
+    """Coefficients (4,) of `variability_features` by quantile regression; every dataset has the same weight.
 
-    Made to hold as by `lab.calibrate.fit.fit_interval`: each fold of people is predicted from the rest, and the level
-    raised until `LEVEL` of what was predicted holds in every set, the one that needs it most.
+    Corrected as in `lab.calibrate.fit.fit_interval`: each fold of people is predicted from the rest, and the level is
+    raised until `LEVEL` of the predictions hold in the dataset that needs it most.
     """
     rows = np.array([variability_features(part.mean_ibi_s, part.snr_db, part.stretch_s) for part in found])
-    target = np.log([part.beside_sampling_ms + LEAST_ERROR_MS for part in found])
+    target = np.log([part.beside_sampling_ms + MIN_ERROR_MS for part in found])
     weights = dataset_weights(found)
     dataset = np.array([part.dataset for part in found])
     fold = folds_by_subject(found, CONFORMAL_FOLDS, seed=0)
@@ -111,50 +123,53 @@ def fit_errors(found: Sequence[Misread]) -> tuple[float, ...]:
     return tuple(coefficients.tolist())
 
 
-def held_out(found: Sequence[Misread], seed: int = 1) -> dict[str, dict[str, float]]:
-    """Of each set: how much is told, how much of that holds the truth, by a model fitted without its people's fold."""
+def held_out(found: Sequence[MeasureError], seed: int = 1) -> dict[str, dict[str, float]]:
+    """By dataset: windows, people and reported measures, and the coverage of intervals fitted without their fold."""
     fold = folds_by_subject(found, CONFORMAL_FOLDS, seed)
     models = {
         index: _model({found[0].name: fit_errors([part for part, of in zip(found, fold, strict=True) if of != index])})
         for index in np.unique(fold)
     }
-    of_set: dict[str, list[tuple[Misread, VariabilityModel]]] = {}
+    of_set: dict[str, list[tuple[MeasureError, VariabilityModel]]] = {}
     for part, index in zip(found, fold, strict=True):
         of_set.setdefault(part.dataset, []).append((part, models[index]))
     return {name: _figures(pairs) for name, pairs in of_set.items()}
 
 
-def fitted_model(found: Sequence[Misread]) -> tuple[VariabilityModel, dict[str, Any]]:
-    """The calibration's model with new errors, and what they are worth."""
+def fitted_model(found: Sequence[MeasureError]) -> tuple[VariabilityModel, dict[str, Any]]:
+    """The calibration's model with errors fitted to all windows, and a report with held-out figures."""
     errors, report = {}, {}
-    for name in CALIBRATION.variability.errors:
+    for name in VARIABILITY_MODEL.errors:
         chosen = [part for part in found if part.name == name]
         errors[name] = tuple(round(value, 3) for value in fit_errors(chosen))
         report[name] = {"fitted": errors[name], "held_out": held_out(chosen)}
     return _model(errors), report
 
 
-def _figures(pairs: Sequence[tuple[Misread, VariabilityModel]]) -> dict[str, float]:
-    told = [(part.beside_sampling_ms, part.error_ms(model)) for part, model in pairs if part.told(model)]
+def _figures(pairs: Sequence[tuple[MeasureError, VariabilityModel]]) -> dict[str, float]:
+    reported = [(part.beside_sampling_ms, part.error_ms(model)) for part, model in pairs if part.reported(model)]
     counts: dict[str, float] = {
         "windows": len(pairs),
         "people": len({part.subject for part, _ in pairs}),
-        "told": len(told),
+        "reported": len(reported),
     }
-    if not told:
+    if not reported:
         return counts
     return counts | {
-        "interval_coverage": round(float(np.mean([needed <= error for needed, error in told])), 3),
-        "median_error_ms": round(float(np.median([error for _, error in told])), 1),
+        "interval_coverage": round(float(np.mean([needed <= error for needed, error in reported])), 3),
+        "median_error_ms": round(float(np.median([error for _, error in reported])), 1),
     }
 
 
 def _model(errors: dict[str, tuple[float, ...]]) -> VariabilityModel:
-    return replace(CALIBRATION.variability, errors=errors)
+    return replace(VARIABILITY_MODEL, errors=errors)
 
 
 def _in_sense(rows: Array, target: Array, weights: Array) -> Array:
-    """Quantile regression (k,) without what would go against `SENSES`: chance among few people, not the heart."""
+    """Quantile regression (k,) without the coefficients whose sign contradicts `SENSES`.
+
+    Such a sign comes from chance among few people.
+    """
     used = np.ones(rows.shape[1], np.bool_)
     while True:
         coefficients = np.zeros(rows.shape[1])

@@ -1,4 +1,4 @@
-"""The calibration's document, which every command of `lab.calibrate` renews a part of."""
+"""The calibration's document; each command of `lab.calibrate` renews a part of it."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from typing import Any
 
 @contextmanager
 def renewed() -> Iterator[dict[str, Any]]:
-    """`workers/rppg/fusion/calibration.json` to change in place; written at the end, and not after an error."""
+    """Context with the content of the workers' `calibration.json`; written at its end, unless an error is raised."""
     path = Path(str(files("workers.rppg.fusion") / "calibration.json"))
     document = json.loads(path.read_text("utf-8"))
     yield document

@@ -1,4 +1,4 @@
-"""Fit the fusion's model of each estimator, and the width of the interval, to clips whose rate is known."""
+"""Fit the fusion's model of each estimator, and the width of the interval, to clips with a known rate."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -8,29 +8,31 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 
 from lab.calibrate.table import RealClip, dataset_weights, folds_by_subject
-from workers.rppg.fusion.agreement import KNOTS_PER_MIN, Agreement, Fusion, Reliability, hit_density
-from workers.rppg.fusion.calibration import CALIBRATION, LEAST_ERROR_PER_MIN, IntervalModel, interval_features
+from workers.rppg.fusion.agreement import FUSION, KNOTS_PER_MIN, Agreement, Fusion, Reliability, hit_density
+from workers.rppg.vitals.heart_rate import MIN_ERROR_PER_MIN, IntervalModel, interval_features
 
 Array = NDArray[np.float64]
 
-#: Weight of one vote among five: the value of 0.3, 0.4, 0.5, 0.6 with the lowest error of accepted clips, held out.
+#: Weight of each estimator among five: of 0.3, 0.4, 0.5, 0.6 the one with the lowest held-out error of accepted clips.
 VOTE_WEIGHT: Final = 0.4
 
-#: Folds of people by which an interval is made to hold: nineteen parts in twenty are nearly all there is to fit.
+#: Folds of people for the conformal correction: each model is fitted to nineteen in twenty of them.
 CONFORMAL_FOLDS: Final = 20
 
-#: Share of the prior that is spread evenly over all rates: whoever films himself after a run is in none of the data
-#: sets, which asked people to sit. It costs nothing held out (5 in 100 would).
+#: Share of the prior that is even over all rates: the datasets contain only people at rest. It costs no accuracy held
+#: out (0.05 would).
 NOT_AT_REST: Final = 0.02
 
 _EM_ROUNDS: Final = 40
-_SMALLEST_SCALE_PER_MIN: Final = 0.15
+_MIN_SCALE_PER_MIN: Final = 0.15
 _DENSITY_FLOOR: Final = 1e-5
 
 
 def fit_fusion(clips: Sequence[RealClip]) -> Fusion:
-    """Expectation-maximisation for each estimator: which answers followed the pulse, how closely, and what the rest
-    said.
+    """Fit the fusion: for each estimator how often and how closely it follows the pulse, and its estimates otherwise.
+
+    By expectation-maximisation (Dempster, Laird, Rubin 1977, "Maximum likelihood from incomplete data via the EM
+    algorithm", Journal of the Royal Statistical Society B 39:1); each dataset has the same weight.
     """
     weights = dataset_weights(clips)
     truth = np.array([clip.rate_per_min for clip in clips])
@@ -39,12 +41,13 @@ def fit_fusion(clips: Sequence[RealClip]) -> Fusion:
         weight=VOTE_WEIGHT,
         prior=_prior(truth, weights),
         reliabilities={name: _reliability(name, clips, truth, weights) for name in names},
-        # Published answers are of the whole face: halves are known from simulated clips (`lab.calibrate.halves`).
-        in_step=CALIBRATION.fusion.in_step,
+        # The table's estimates are of the whole face; halves are fitted to simulated clips (`lab.calibrate.halves`).
+        consistent_across_halves=FUSION.consistent_across_halves,
     )
 
 
 def _prior(truth: Array, weights: Array) -> tuple[float, ...]:
+    """Prior density of the rate at `KNOTS_PER_MIN`: that of the datasets, mixed with an even one."""
     at_rest = np.array(density(truth, weights, bandwidth=12.0))
     evenly = NOT_AT_REST / (KNOTS_PER_MIN[-1] - KNOTS_PER_MIN[0])
     return tuple(round(float(value), 7) for value in (1 - NOT_AT_REST) * at_rest + evenly)
@@ -53,12 +56,14 @@ def _prior(truth: Array, weights: Array) -> tuple[float, ...]:
 def fit_interval(
     agreements: Sequence[Agreement], clips: Sequence[RealClip], errors_per_min: Array, level: float
 ) -> IntervalModel:
-    """Conformalised quantile regression of the logarithm of the absolute error, every clip counting the same.
+    """Fit the interval by conformalised quantile regression of the log absolute error; clips weigh the same.
 
-    A quantile fitted to some people lies too low for others. So each fold of people is predicted from the rest, and the
-    model raised by as much as holds `level` of what was predicted (Romano, Patterson & Candès 2019, "Conformalized
-    quantile regression", NeurIPS; in folds: Barber et al. 2021, "Predictive inference with the jackknife+", Annals of
-    Statistics 49(1):486).
+    errors_per_min  (n,) errors of the agreements' rates;  level  share of clips whose interval must contain the truth
+
+    A quantile fitted to some people is too low for others. So each fold of people is predicted from the rest, and the
+    model is raised until `level` of the predictions hold (Romano, Patterson & Candès 2019, "Conformalized quantile
+    regression", NeurIPS; in folds: Barber et al. 2021, "Predictive inference with the jackknife+", Annals of Statistics
+    49(1):486).
     """
     rows = np.array(
         [
@@ -66,7 +71,7 @@ def fit_interval(
             for agreement, clip in zip(agreements, clips, strict=True)
         ]
     )
-    target = np.log(np.abs(errors_per_min) + LEAST_ERROR_PER_MIN)
+    target = np.log(np.abs(errors_per_min) + MIN_ERROR_PER_MIN)
 
     def fitted(chosen: NDArray[np.bool_]) -> Array:
         count = int(chosen.sum())
@@ -80,37 +85,39 @@ def fit_interval(
 
 
 def quantile_regression(rows: Array, target: Array, weights: Array, level: float) -> tuple[float, ...]:
-    """Coefficients (k,) for rows (n, k) below whose product a `level` of the targets (n,) lies (Koenker & Bassett
-    1978).
+    """Coefficients (k,) such that a share `level` of the targets (n,) is below `rows @ coefficients`, rows (n, k).
+
+    Koenker, Bassett 1978, "Regression quantiles", Econometrica 46(1):33. `weights` (n,) sum to 1.
     """
-    # The dual of the linear programme: one constraint a coefficient instead of one a row, and a tenth of the time.
+    # The dual of the linear programme has one constraint for each coefficient instead of each row: ten times as fast.
     bounds = np.column_stack((np.zeros(len(weights)), weights))
     solution = linprog(-target, A_eq=rows.T, b_eq=(1 - level) * (rows.T @ weights), bounds=bounds, method="highs")
     return tuple(float(-price) for price in solution.eqlin.marginals)
 
 
 def _reliability(name: str, clips: Sequence[RealClip], truth: Array, weights: Array) -> Reliability:
+    """The model of one estimator, by expectation-maximisation over its estimates."""
     rows = [
         (estimate.rate_per_min, true, weight)
         for clip, true, weight in zip(clips, truth, weights, strict=True)
         for estimate in clip.estimates
         if estimate.name == name
     ]
-    said, true, weight = (np.array(column) for column in zip(*rows, strict=True))
-    error = np.abs(said - true)
+    rate, true, weight = (np.array(column) for column in zip(*rows, strict=True))
+    error = np.abs(rate - true)
     hit, scale = 0.7, 1.0
     misses = tuple(np.full(len(KNOTS_PER_MIN), 1 / 171))
     for _ in range(_EM_ROUNDS):
         followed = hit * hit_density(error, scale)
-        share = followed / (followed + (1 - hit) * np.interp(said, KNOTS_PER_MIN, misses))
+        share = followed / (followed + (1 - hit) * np.interp(rate, KNOTS_PER_MIN, misses))
         hit = float((weight * share).sum() / weight.sum())
-        scale = max(float((weight * share * error).sum() / (weight * share).sum()), _SMALLEST_SCALE_PER_MIN)
-        misses = density(said, weight * (1 - share), bandwidth=5.0)
+        scale = max(float((weight * share * error).sum() / (weight * share).sum()), _MIN_SCALE_PER_MIN)
+        misses = density(rate, weight * (1 - share), bandwidth=5.0)
     return Reliability(round(hit, 4), round(scale, 4), misses)
 
 
 def density(values: Array, weights: Array, bandwidth: float) -> tuple[float, ...]:
-    """Kernel density per beat a minute at `KNOTS_PER_MIN`, never nought."""
+    """Density of `values` (n,) with `weights` (n,), per /min at `KNOTS_PER_MIN`, never 0; `bandwidth` in /min."""
     kernels = np.exp(-0.5 * ((KNOTS_PER_MIN[:, None] - values) / bandwidth) ** 2) @ weights
     smooth = kernels / (kernels.sum() * (KNOTS_PER_MIN[1] - KNOTS_PER_MIN[0])) + _DENSITY_FLOOR
     return tuple(round(float(value), 7) for value in smooth)

@@ -1,8 +1,8 @@
-"""`python -m lab.calibrate.gate`: fit what tells a pulse from none to simulated clips, living and not.
+"""`python -m lab.calibrate.gate`: fit the pulse gate to simulated clips, living and negative.
 
-Films the clips of the calibration seeds (hours; it goes on where it stopped), fits a logistic regression with networks,
-without them, and to the regions' colours alone, and sets the least log odds above everything that has no pulse, each
-clip judged by a model that was fitted without it. With `--write`, renews the gate in
+Renders the clips of the calibration seeds (hours; it continues where it stopped). Fits a logistic regression with
+networks, without them, and to the colour estimators alone, and sets the least log odds above everything without a
+pulse, each clip being judged by a model that was fitted without it. With `--write`, renews the gate in
 `workers/rppg/fusion/calibration.json`.
 """
 
@@ -18,39 +18,34 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bench.trial import Row, read_rows, rows
 from lab.calibrate.document import renewed
 from lab.calibrate.fit import quantile_regression
-from lab.trials import CALIBRATION_SEED, PULSELESS, specs
+from lab.data.measured_clips import Row, read_rows, rows
+from lab.data.vitals_clips import CALIBRATION_SEED, PULSELESS, specs
 from shared.vitals import Reason
 from workers.rppg.fusion.agreement import Agreement
-from workers.rppg.fusion.calibration import (
-    CALIBRATION,
-    LEAST_ERROR_PER_MIN,
-    PixelIntervalModel,
-    pixel_interval_features,
-)
 from workers.rppg.fusion.evidence import Evidence
+from workers.rppg.fusion.gate import GATE
 from workers.rppg.fusion.pulse_presence import PresenceModel, features
+from workers.rppg.vitals.heart_rate import MIN_ERROR_PER_MIN, PixelIntervalModel, pixel_interval_features
 
 Array = NDArray[np.float64]
 
-#: A rate is right within this many beats a minute, or this share of the truth: what varies has no sharper rate.
+#: A rate is right within this many beats a minute, or this share of the truth.
 RIGHT_PER_MIN: Final = 7.5
 RIGHT_SHARE: Final = 0.05
-#: Kinds in which a part of the face does pulse: neither right nor wrong to hear it.
+#: Kinds in which part of the face pulses: a rate is neither right nor wrong.
 UNDECIDED: Final = frozenset({"covered", "half_covered", "masked", "face_leaves", "two_faces"})
-#: Reasons of checks that end the matter.
+#: Reasons of checks that refuse a clip before the gate does.
 _REFUSED: Final = frozenset({Reason.TIMING_GAPS, Reason.MOTION})
-#: How far above the likeliest of everything without a pulse the threshold lies, in log odds. Over half as many clips it
-#: was 1.5: the likeliest of twice as many lies higher by about log 2, where tails fall off as those of log odds do.
-#: Where networks can still be asked it stays: asking costs time alone, and a slow pulse's second harmonic was told
-#: without.
+#: Margin of the threshold over the highest log odds of any clip without a pulse. With half as many clips it was 1.5:
+#: the maximum of twice as many is higher by about log 2, as tails of log odds fall off. It stays at 1.5 where networks
+#: can still be run: that costs only time, and with less the second harmonic of a slow pulse was reported.
 MARGINS: Final = {"networks": 1.0, "alone": 1.5, "colours": 1.5}
-#: The models of presence, and what of a row each is fitted to.
-SEEN_WITH: Final = {"presence": "networks", "presence_patches": "alone", "presence_alone": "colours"}
+#: The gate's models of pulse presence, and the part of a row that each is fitted to.
+INPUTS: Final = {"presence": "networks", "presence_patches": "alone", "presence_alone": "colours"}
 
-#: How far above the mean of lamps the least greenness of blood lies, in standard deviations of lamps.
+#: Distance of the least greenness of blood from the mean of lamps, in standard deviations of lamps.
 LAMP_DEVIATIONS: Final = 4.0
 
 #: Level of the interval.
@@ -60,7 +55,7 @@ _RIDGE: Final = 1.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Film, fit, report."""
+    """Render, fit, print the report as JSON."""
     parser = argparse.ArgumentParser(prog="python -m lab.calibrate.gate", description=__doc__)
     parser.add_argument("--live", type=int, default=240)
     parser.add_argument("--negatives", type=int, default=480)
@@ -71,10 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--refit-alone",
         action="store_true",
-        help="new weights for the regions' colours alone; liveness hears the pulse by them, so fit it again as well "
-        "(python -m lab.calibrate.liveness)",
+        help="new weights for the regions' colours alone; the liveness check uses them, so fit it again as well "
+        "(python -m lab.calibrate.liveness_weights)",
     )
-    parser.add_argument("--fit-only", action="store_true", help="film nothing; fit to what the journal holds")
+    parser.add_argument("--fit-only", action="store_true", help="render nothing; fit to the rows of the journal")
     parser.add_argument("--write", action="store_true", help="renew the gate in workers/rppg/fusion/calibration.json")
     options = parser.parse_args(arguments)
     if options.fit_only:
@@ -84,15 +79,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = list(rows(chosen, options.models_dir, options.clips, options.journal, options.processes))
     report: dict[str, Any] = {"clips": len(found)}
     models_of: dict[str, PresenceModel] = {}
-    for name, what in SEEN_WITH.items():
-        held = CALIBRATION.gate.presence_alone if what == "colours" and not options.refit_alone else None
-        models_of[name], report[name] = fit(found, what, held=held)
+    for name, inputs in INPUTS.items():
+        held = GATE.presence_alone if inputs == "colours" and not options.refit_alone else None
+        models_of[name], report[name] = fit(found, inputs, held=held)
     pixel_interval, report["pixel_interval"] = fit_interval(found)
-    least_greenness, report["least_greenness"] = fit_greenness(found)
+    min_pbv_contrast, report["min_pbv_contrast"] = fit_pbv_contrast(found)
     if options.write:
         with renewed() as document:
             document["gate"] |= {name: _rounded(model) for name, model in models_of.items()}
-            document["gate"]["least_greenness"] = round(least_greenness, 3)
+            document["gate"]["min_pbv_contrast"] = round(min_pbv_contrast, 3)
             document["pixel_interval"] = {name: round(value, 4) for name, value in asdict(pixel_interval).items()}
             document["gate_made_by"] = {
                 "command": "python -m lab.calibrate.gate --write" + (" --refit-alone" if options.refit_alone else ""),
@@ -103,13 +98,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def fit(found: Sequence[Row], what: str, *, held: PresenceModel | None = None) -> tuple[PresenceModel, dict[str, Any]]:
-    """The model of a part of the rows (`SEEN_WITH`), and what it is worth on clips that were left out in turn.
+def fit(
+    found: Sequence[Row], inputs: str, *, held: PresenceModel | None = None
+) -> tuple[PresenceModel, dict[str, Any]]:
+    """Fit the model for `inputs` (a value of `INPUTS`), and report its accuracy on clips that were left out in turn.
 
-    `held`: a model that keeps its weights, and is given its least log odds alone. With networks a clip is an example
-    after each turn in which one is asked.
+    `held` is a model whose weights are kept, so that only its least log odds is fitted. With networks a clip is an
+    example after each stage of the cascade that runs one.
     """
-    examples = [(row["seed"], *example) for row in found for example in _examples(row, what)]
+    examples = [(row["seed"], *example) for row in found for example in _examples(row, inputs)]
     clip = np.array([seed for seed, *_ in examples])
     x = np.array([values for _, values, _ in examples])
     y = np.array([float(right) for *_, right in examples])
@@ -123,7 +120,7 @@ def fit(found: Sequence[Row], what: str, *, held: PresenceModel | None = None) -
     else:
         weights = np.array([getattr(held, name) for name in names])
         left_out = x @ weights
-    least = max(float(left_out[y == 0].max()) + MARGINS[what], 0.0)
+    least = max(float(left_out[y == 0].max()) + MARGINS[inputs], 0.0)
     report = {
         "right": int(y.sum()),
         "wrong": int((1 - y).sum()),
@@ -132,65 +129,67 @@ def fit(found: Sequence[Row], what: str, *, held: PresenceModel | None = None) -
         "likeliest wrong": [round(value, 2) for value in sorted(left_out[y == 0])[-5:]],
     }
     found_weights = {name: float(value) for name, value in zip(names, weights, strict=True)}
-    return PresenceModel(**found_weights, least=least), report
+    return PresenceModel(**found_weights, min_log_odds=least), report
 
 
 def fit_interval(found: Sequence[Row]) -> tuple[PixelIntervalModel, dict[str, Any]]:
-    """The interval of a rate read from pixels, and whether it holds on clips left out in tenths."""
-    told = [row for row in found if row["conditions"]["kind"] == "live" and row["vitals"]["heart_rate"]["value"]]
-    x = np.array([pixel_interval_features(*_read(row)) for row in told])
-    error = np.array([abs(row["vitals"]["heart_rate"]["value"] - row["truth"]["heart_rate"]) for row in told])
-    target = np.log(error + LEAST_ERROR_PER_MIN)
+    """The interval of a rate estimated from pixels, and its coverage in tenfold cross-validation."""
+    reported = [row for row in found if row["conditions"]["kind"] == "live" and row["vitals"]["heart_rate"]["value"]]
+    x = np.array([pixel_interval_features(*_read(row)) for row in reported])
+    error = np.array([abs(row["vitals"]["heart_rate"]["value"] - row["truth"]["heart_rate"]) for row in reported])
+    target = np.log(error + MIN_ERROR_PER_MIN)
 
     def fitted(chosen: NDArray[np.bool_]) -> Array:
         weights = np.full(chosen.sum(), 1 / chosen.sum())
         found = np.array(quantile_regression(x[chosen], target[chosen], weights, LEVEL))
         if found[1] < 0:
-            # A noisier wave is no surer, whatever a hundred clips say.
+            # A noisier wave never narrows the interval: a negative coefficient comes from chance among few clips.
             found = np.insert(np.array(quantile_regression(x[chosen][:, [0, 2]], target[chosen], weights, LEVEL)), 1, 0)
         return found
 
-    tenth = np.random.default_rng(0).permutation(len(told)) % 10
-    width = np.zeros(len(told))
+    tenth = np.random.default_rng(0).permutation(len(reported)) % 10
+    width = np.zeros(len(reported))
     for index in range(10):
         width[tenth == index] = np.exp(x[tenth == index] @ fitted(tenth != index))
-    report = {"clips": len(told), "interval coverage": round(float((error <= width).mean()), 3)}
-    return PixelIntervalModel(*(float(value) for value in fitted(np.ones(len(told), np.bool_)))), report
+    report = {"clips": len(reported), "interval coverage": round(float((error <= width).mean()), 3)}
+    return PixelIntervalModel(*(float(value) for value in fitted(np.ones(len(reported), np.bool_)))), report
 
 
-def fit_greenness(found: Sequence[Row]) -> tuple[float, dict[str, Any]]:
-    """From which greenness on few witnesses are believed, and the greenness of lamps on whom it was measured."""
+def fit_pbv_contrast(found: Sequence[Row]) -> tuple[float, dict[str, Any]]:
+    """Least greenness from which on few estimators are enough, and the greenness of lamps and of the living."""
     parts = [(row["conditions"]["kind"], part) for row in found for part in row.get("networks", ())]
     green = {
-        what: np.array([part["evidence"]["greenness"] for kind, part in parts if kind == what and _tinted(part)])
-        for what in ("flicker", "live")
+        chosen: np.array(
+            [part["evidence"]["pbv_contrast"] for kind, part in parts if kind == chosen and _has_greenness(part)]
+        )
+        for chosen in ("flicker", "live")
     }
     lamps = green["flicker"]
     least = float(lamps.mean() + LAMP_DEVIATIONS * lamps.std())
     report = {
-        "lamps": {"count": len(lamps), "mean": round(float(lamps.mean()), 3), "most": round(float(lamps.max()), 3)},
+        "lamps": {"count": len(lamps), "mean": round(float(lamps.mean()), 3), "max": round(float(lamps.max()), 3)},
         "living above": [int((green["live"] >= least).sum()), len(green["live"])],
         "least": round(least, 3),
     }
     return least, report
 
 
-def _tinted(part: Row) -> bool:
-    return part["evidence"].get("greenness") is not None
+def _has_greenness(part: Row) -> bool:
+    return part["evidence"].get("pbv_contrast") is not None
 
 
 def _read(part: Row) -> tuple[Evidence, Agreement]:
-    """Evidence and agreement, from the row's plain values."""
+    """Evidence and agreement from the row's plain values."""
     agreement = {**part["agreement"], "members": tuple(part["agreement"]["members"])}
     return Evidence(**part["evidence"]), Agreement(**agreement)
 
 
-def _examples(row: Row, what: str) -> Iterator[tuple[Array, bool]]:
-    """Features of one clip, and whether its rate is right; nothing for what tells nothing."""
+def _examples(row: Row, inputs: str) -> Iterator[tuple[Array, bool]]:
+    """Features of a row's clip, and whether its rate is right; none for clips that are neither right nor wrong."""
     kind, truth = row["conditions"]["kind"], row["truth"]["heart_rate"]
-    if what not in row or kind in UNDECIDED:
+    if inputs not in row or kind in UNDECIDED:
         return
-    for part in row[what] if what == "networks" else [row[what]]:
+    for part in row[inputs] if inputs == "networks" else [row[inputs]]:
         evidence, agreement = _read(part)
         if not _refused_before(row, evidence, agreement):
             right = kind == "live" and abs(agreement.rate_per_min - truth) <= max(RIGHT_PER_MIN, RIGHT_SHARE * truth)
@@ -198,15 +197,20 @@ def _examples(row: Row, what: str) -> Iterator[tuple[Array, bool]]:
 
 
 def _refused_before(row: Row, evidence: Evidence, agreement: Agreement) -> bool:
-    """What the checks or the other rules settle before anybody asks whether there is a pulse."""
-    gate, reason = CALIBRATION.gate, row["vitals"]["heart_rate"].get("reason")
-    doubted = gate.lamp_behind(evidence) or gate.half_stands_out(evidence) or gate.imagined(evidence, agreement)
-    return doubted or reason in _REFUSED
+    """Whether a check or another rule of the gate refuses before the model is applied."""
+    gate, reason = GATE, row["vitals"]["heart_rate"].get("reason")
+    refused = (
+        gate.lamp_behind(evidence)
+        or gate.half_stands_out(evidence)
+        or gate.lacks_independent_support(evidence, agreement)
+    )
+    return refused or reason in _REFUSED
 
 
 def regression(x: Array, y: Array) -> Array:
-    """Weights (k,) for features (n, k), none below 0: more of any of them never speaks against a pulse, and where a fit
-    says so it is chance that does.
+    """Weights (k,) for features (n, k) and labels (n,); none is below 0 but the constant's.
+
+    More of a feature never counts against a pulse; where a fit gives the opposite, it is chance.
     """
     used = np.ones(x.shape[1], np.bool_)
     while True:
@@ -219,7 +223,7 @@ def regression(x: Array, y: Array) -> Array:
 
 
 def _free_regression(x: Array, y: Array) -> Array:
-    """Ridge logistic regression by Newton's method on standardised features; weights (k,) for features as they are."""
+    """Ridge logistic regression by Newton's method on standardised features; weights (k,) for the raw features."""
     middle, spread = x.mean(axis=0), x.std(axis=0)
     spread[spread == 0] = 1.0
     middle[0], spread[0] = 0.0, 1.0

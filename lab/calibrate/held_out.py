@@ -1,4 +1,4 @@
-"""What the fusion is worth on people it has not seen."""
+"""Accuracy of the fusion on people to whom it was not fitted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,16 +13,17 @@ from workers.rppg.fusion.agreement import Agreement, agree
 
 Array = NDArray[np.float64]
 
-#: Plain agreement, to be beaten: three of five within this many beats a minute.
+#: The baseline, plain agreement: `PLAIN_SUPPORT` of five estimates within `PLAIN_PER_MIN` beats a minute.
 PLAIN_PER_MIN: Final = 4.0
 PLAIN_SUPPORT: Final = 3
 
+#: Bootstrap resamples.
 RESAMPLES: Final = 2000
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """For each clip (n,), by a model fitted without its subject's fold: rate, confidence, half-width."""
+    """For each clip (n,) by a model fitted without its subject: rate, confidence, half-width of the interval."""
 
     rate_per_min: Array
     confidence: Array
@@ -32,8 +33,9 @@ class HeldOut:
 def cross_validate(
     clips: Sequence[RealClip], confidence: float, level: float, folds: int = 5, seed: int = 0
 ) -> HeldOut:
-    """Fuse each fold's clips by a model fitted to the others; intervals are fitted to clips of at least that
-    confidence.
+    """Fuse each fold's clips by a model fitted to the other folds.
+
+    Intervals are fitted to those clips whose confidence is at least `confidence`, and claim `level`.
     """
     fold = folds_by_subject(clips, folds, seed)
     truth = np.array([clip.rate_per_min for clip in clips])
@@ -60,7 +62,7 @@ def cross_validate(
 
 
 def plain_agreement(clip: RealClip) -> tuple[float, int]:
-    """Median and size of the largest group of estimates within `PLAIN_PER_MIN`: what the literature offers."""
+    """Median in /min and size of the largest group of estimates within `PLAIN_PER_MIN` of each other."""
     rates = sorted(estimate.rate_per_min for estimate in clip.estimates)
     groups = [[rate for rate in rates if low <= rate <= low + PLAIN_PER_MIN] for low in rates]
     best = max(groups, key=lambda group: (len(group), group[0] - group[-1]))
@@ -68,20 +70,20 @@ def plain_agreement(clip: RealClip) -> tuple[float, int]:
 
 
 def at_coverage(errors: Array, confidence: Array, coverage: float) -> float:
-    """Mean absolute error of the most confident share of clips."""
+    """Mean absolute error of the `coverage` share of clips (n,) with the highest confidence."""
     kept = np.argsort(-confidence, kind="stable")[: max(1, round(coverage * len(errors)))]
     return float(np.abs(errors[kept]).mean())
 
 
-def resampled(inside: Array, told: Array, subjects: Sequence[str]) -> tuple[float, float]:
-    """Where nine in ten of such groups of people would put the share `inside` (n,) of `told` (n,).
+def resampled(inside: Array, reported: Array, subjects: Sequence[str]) -> tuple[float, float]:
+    """90 % interval of the share `inside` (n,) of `reported` (n,) over groups of people like this one.
 
-    People are drawn again with all of their clips (Efron & Tibshirani 1993, "An introduction to the bootstrap").
+    People are resampled with all of their clips (Efron & Tibshirani 1993, "An introduction to the bootstrap").
     """
     names, person = np.unique(subjects, return_inverse=True)
-    of_person = np.array([np.bincount(person, values, len(names)) for values in (inside, told)])
+    of_person = np.array([np.bincount(person, values, len(names)) for values in (inside, reported)])
     of_person = of_person[:, of_person[1] > 0]
     drawn = np.random.default_rng(0).integers(of_person.shape[1], size=(RESAMPLES, of_person.shape[1]))
-    held, given = of_person[:, drawn].sum(axis=2)
-    low, high = np.quantile(held / given, (0.05, 0.95))
+    held, count = of_person[:, drawn].sum(axis=2)
+    low, high = np.quantile(held / count, (0.05, 0.95))
     return float(low), float(high)

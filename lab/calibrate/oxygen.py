@@ -1,7 +1,7 @@
-"""`python -m lab.calibrate.oxygen READINGS.csv`: a camera's A and B, from clips with an oximeter's reading beside each.
+"""`python -m lab.calibrate.oxygen READINGS.csv`: fit a camera's A and B to clips with an oximeter's readings.
 
-READINGS.csv has a line `clip,spo2` for each clip. Prints the settings to use, and what they are worth on these clips.
-Healthy people at rest differ too little to fit a slope: with readings that span less than 4 %, B stays what it is.
+READINGS.csv has columns `clip,spo2`, one line for each clip. Prints the settings and their residual deviation on these
+clips. Healthy people at rest differ too little to fit a slope: where readings span less than 4 %, B keeps its default.
 """
 
 import argparse
@@ -18,20 +18,24 @@ from numpy.typing import NDArray
 from workers.face.tracker import FaceTracker
 from workers.media.clip import open_clip
 from workers.rppg.fusion.gate import refusal
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import Examined, examine
-from workers.rppg.vitals.spo2 import OxygenCalibration, ratio_of_ratios
+from workers.rppg.vitals.oxygen_saturation import OxygenCalibration, ratio_of_ratios
 
-#: Readings must span this many per cent before a slope is fitted.
-LEAST_SPAN: Final = 4.0
+#: Least span of the readings, in per cent, for a slope to be fitted.
+MIN_SPAN: Final = 4.0
 
 
 def fit(ratios: NDArray[np.float64], readings: NDArray[np.float64]) -> OxygenCalibration:
-    """A and B (k ratios, k readings in per cent) by least squares; raises ValueError for fewer than three clips."""
+    """A and B of SpO2 = A - B·R by least squares, from ratios R (k,) and readings (k,) in per cent.
+
+    Raises:
+        ValueError: fewer than three clips.
+    """
     if len(ratios) < 3:
         raise ValueError(f"three clips with a pulse are needed, {len(ratios)} were given")
     slope = OxygenCalibration().b
-    if np.ptp(readings) >= LEAST_SPAN and np.ptp(ratios) > 0:
+    if np.ptp(readings) >= MIN_SPAN and np.ptp(ratios) > 0:
         slope = -float(np.polyfit(ratios, readings, 1)[0])
     offset = float(np.mean(readings + slope * ratios))
     rest = readings - (offset - slope * ratios)
@@ -39,7 +43,7 @@ def fit(ratios: NDArray[np.float64], readings: NDArray[np.float64]) -> OxygenCal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure each clip's ratio of ratios, fit, print."""
+    """Measure each clip's ratio of ratios, fit, print the settings as JSON."""
     parser = argparse.ArgumentParser(prog="python -m lab.calibrate.oxygen", description=__doc__)
     parser.add_argument("readings", type=Path)
     parser.add_argument("--models-dir", type=Path, default=Path(".facevitals/models"))

@@ -1,4 +1,4 @@
-"""The table of what published estimators said about real clips, and what the oximeter said."""
+"""The table of published estimators' heart rates on real clips, and of the reference oximeter's."""
 
 import csv
 from collections.abc import Sequence
@@ -11,31 +11,37 @@ from numpy.typing import NDArray
 
 from workers.rppg.fusion.agreement import Estimate
 
-#: Columns `hr_…` of the table that are open estimators.
+#: Estimators of the table's columns `hr_…` that are open.
 ESTIMATORS: Final = ("pos", "chrom", "green", "deepphys", "mttscan")
 NEURAL: Final = frozenset({"deepphys", "mttscan"})
 
-#: The table's movement of people who were asked to sit still: its median on VV-Medium.
+#: Movement of people who sit still, in the table's unit: its median on VV-Medium.
 STILL: Final = 0.04
 
 
 class Sample(Protocol):
-    """Whatever is of one subject and one set of data."""
+    """Anything that belongs to one subject of one dataset."""
 
     @property
     def dataset(self) -> str:
-        """The set of data."""
+        """Name of the dataset."""
         ...
 
     @property
     def subject(self) -> str:
-        """Whose it is."""
+        """Name of the subject."""
         ...
 
 
 @dataclass(frozen=True)
 class RealClip:
-    """One clip of the table. `skin_type` is Fitzpatrick's, 1 to 6; `movement` is over that of a still sitter."""
+    """One clip of the table.
+
+    duration_s    length in seconds;  rate_per_min  the reference heart rate
+    skin_type     Fitzpatrick type, 1 to 6, or None
+    movement      relative to the median of people who sit still (`STILL`)
+    estimates     heart rates of the open estimators
+    """
 
     dataset: str
     subject: str
@@ -71,7 +77,7 @@ def _clip(row: dict[str, str]) -> RealClip:
 
 
 def folds_by_subject(clips: Sequence[Sample], count: int, seed: int) -> NDArray[np.int64]:
-    """A fold for each clip, all clips of a subject in the same one."""
+    """A fold number (n,) for each clip; all clips of a subject are in the same fold."""
     subjects = sorted({clip.subject for clip in clips})
     shuffled = np.random.default_rng(seed).permutation(len(subjects)) % count
     fold_of = dict(zip(subjects, shuffled, strict=True))
@@ -79,7 +85,7 @@ def folds_by_subject(clips: Sequence[Sample], count: int, seed: int) -> NDArray[
 
 
 def dataset_weights(clips: Sequence[Sample]) -> NDArray[np.float64]:
-    """Weights (n,) that sum to 1 and give every dataset the same say, however many clips it has."""
+    """Weights (n,) that sum to 1 and give every dataset the same total, however many clips it has."""
     names = [clip.dataset for clip in clips]
     weights = np.array([1.0 / names.count(name) for name in names])
     return np.asarray(weights / weights.sum())

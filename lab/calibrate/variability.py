@@ -1,8 +1,9 @@
-"""`python -m lab.calibrate.variability`: the error of SDNN and RMSSD, and how far SDNN falls short of five minutes'.
+"""`python -m lab.calibrate.variability`: the error of SDNN and RMSSD, and the shortfall of SDNN of short clips.
 
-Fitted to photoplethysmograms of patients (BIDMC) at a webcam's 30 Hz, the errors to the simulated clips in the journal
-of `lab.calibrate.gate` as well. Says how often a verdict of stress would be another one after five minutes. With
-`--write`, renews `errors` and `shortfall` in `workers/rppg/fusion/calibration.json`.
+Errors are fitted to photoplethysmograms of patients (BIDMC) at a webcam's 30 Hz, and to the simulated clips in the
+journal of `lab.calibrate.gate`; the shortfall from five minutes to the patients alone. Reports how often a verdict of
+stress would differ after five minutes. With `--write`, renews `errors` and `shortfall` in
+`workers/rppg/fusion/calibration.json`.
 """
 
 import argparse
@@ -17,31 +18,38 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bench.recordings import BIDMC_HZ, beats_in, recordings, steepest
-from lab.bench.trial import Row, read_rows
 from lab.calibrate.beat_errors import fitted_model, of_clips, of_patients
 from lab.calibrate.document import renewed
+from lab.data.bidmc import BIDMC_HZ, beats_at_30_hz, recordings, steepest_rises
+from lab.data.measured_clips import Row, read_rows
+from lab.data.vitals_clips import live_spec
 from lab.simulate.physiology import FAST_HEART
-from lab.trials import live_spec
 from shared.schemas import HeartRateVariability, Measure, VariabilityMeasures, VitalStatus
 from shared.vitals import Reason
-from workers.rppg.fusion.calibration import CALIBRATION, FULL_S, VariabilityModel
 from workers.rppg.signals.beats import beats_at
-from workers.rppg.vitals.hrv import interval_of, regular, sdnn_ms, told_from_noise
+from workers.rppg.vitals.heart_rate_variability import (
+    FULL_S,
+    VARIABILITY_MODEL,
+    VariabilityModel,
+    exceeds_noise,
+    interval_of,
+    regular,
+    sdnn_ms,
+)
 from workers.rppg.vitals.stress import StressThresholds, stress
 
 Array = NDArray[np.float64]
 
-#: Lengths of clip for which the shortfall is fitted, seconds, and where five minutes begin in the eight of a patient.
+#: Lengths of segment for which the shortfall is fitted, and starts of the five minutes in a patient's eight, seconds.
 LENGTHS_S: Final = (10, 15, 30, 60, 120)
 STARTS_S: Final = (0, 180)
-#: Five minutes in which fewer intervals are regular have no SDNN of the heart's own rhythm.
-REGULAR_SHARE: Final = 0.95
+#: Least share of regular intervals in five minutes: below, SDNN is not that of sinus rhythm.
+MIN_REGULAR_SHARE: Final = 0.95
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """SDNN of so many seconds as 30 Hz give it, the upper end of its interval, and the SDNN of the whole around it."""
+class Segment:
+    """SDNN of a segment at 30 Hz, the upper end of its interval, and SDNN of the five minutes that contain it, ms."""
 
     kind: str
     person: str
@@ -52,11 +60,11 @@ class Stretch:
 
     @property
     def log_ratio(self) -> float:
-        """By how much the stretch falls short."""
+        """Log ratio of the full SDNN to that of the segment."""
         return float(np.log(self.full_ms / self.sdnn_ms))
 
     def verdict(self, threshold_ms: float) -> object:
-        """What the vital `stress` says of it; None where it says nothing."""
+        """The verdict of `stress` for the segment; None where it abstains."""
         measure = Measure(value=self.sdnn_ms, unit="ms", status=VitalStatus.EXPERIMENTAL, interval=(0.0, self.high_ms))
         absent = Measure(value=None, unit=None, status=VitalStatus.ABSTAINED, reason=Reason.CLIP_TOO_SHORT)
         measures = dict.fromkeys(VariabilityMeasures.model_fields, absent) | {"sdnn_ms": measure}
@@ -78,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.write and not clips:
         parser.error(f"no beats of living clips in {options.journal}: run python -m lab.calibrate.gate first")
     model, errors = fitted_model([*of_patients(options.data), *clips])
-    found = list(stretches(options.data, model))
+    found = list(segments(options.data, model))
     shortfall = fit_shortfall(found)
     report: dict[str, Any] = {
         "errors": errors,
@@ -94,46 +102,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "held_out": {name: fit["held_out"] for name, fit in errors.items()},
             }
     else:
-        shipped = stretches(options.data, CALIBRATION.variability)
-        report["verdicts of stress, as shipped"] = _verdicts([*shipped, *stretches_of_clips(rows)])
+        shipped = segments(options.data, VARIABILITY_MODEL)
+        report["verdicts of stress, as shipped"] = _verdicts([*shipped, *segments_of_clips(rows)])
     json.dump(report, sys.stdout, indent=1)
     sys.stdout.write("\n")
     return 0
 
 
-def stretches(path: Path, model: VariabilityModel) -> Iterator[Stretch]:
-    """Stretches of each patient whose heart is regular, against the five minutes that they lie in."""
+def segments(path: Path, model: VariabilityModel) -> Iterator[Segment]:
+    """Segments of each patient with a regular rhythm, and the five minutes that contain them."""
     for patient, ppg in recordings(path):
         for start in STARTS_S:
             full = ppg[start * BIDMC_HZ : (start + round(FULL_S)) * BIDMC_HZ]
-            truth = beats_at(steepest(full))
-            if truth.kept_share < REGULAR_SHARE:
+            truth = beats_at(steepest_rises(full))
+            if truth.kept_share < MIN_REGULAR_SHARE:
                 continue
             for length_s in LENGTHS_S:
                 for at in range(0, round(FULL_S) - length_s + 1, max(length_s // 2, 10)):
-                    beats, snr = beats_in(full[at * BIDMC_HZ : (at + length_s) * BIDMC_HZ])
-                    if regular(beats) and told_from_noise("sdnn_ms", beats, snr, model):
+                    beats, snr = beats_at_30_hz(full[at * BIDMC_HZ : (at + length_s) * BIDMC_HZ])
+                    if regular(beats) and exceeds_noise("sdnn_ms", beats, snr, model):
                         value = sdnn_ms(beats)
                         high = interval_of("sdnn_ms", value, beats, snr, model)[1]
-                        yield Stretch("patients", patient, length_s, value, high, sdnn_ms(truth))
+                        yield Segment("patients", patient, length_s, value, high, sdnn_ms(truth))
 
 
-def stretches_of_clips(rows: Sequence[Row]) -> Iterator[Stretch]:
-    """Simulated clips that were told SDNN, against that of their heart over long times (`lab.simulate.physiology`)."""
+def segments_of_clips(rows: Sequence[Row]) -> Iterator[Segment]:
+    """Simulated clips whose SDNN is reported, and SDNN of their heart over long times (`lab.simulate.physiology`)."""
     for row in rows:
-        told = row["vitals"]["heart_rate_variability"]["value"]
-        if row["conditions"]["kind"] == "live" and isinstance(told, dict) and told["sdnn_ms"]["value"] is not None:
+        hrv = row["vitals"]["heart_rate_variability"]["value"]
+        if row["conditions"]["kind"] == "live" and isinstance(hrv, dict) and hrv["sdnn_ms"]["value"] is not None:
             spec = live_spec(row["seed"])
             full = spec.hrv_sdnn_ms * min(1.0, FAST_HEART / spec.heart_rate) ** 2
-            sdnn = told["sdnn_ms"]
+            sdnn = hrv["sdnn_ms"]
             high = sdnn["interval"][1]
-            yield Stretch("simulated clips", str(row["seed"]), spec.duration_s, sdnn["value"], high, full)
+            yield Segment("simulated clips", str(row["seed"]), spec.duration_s, sdnn["value"], high, full)
 
 
-def _verdicts(found: Sequence[Stretch]) -> list[dict[str, Any]]:
-    """How often "SDNN below the threshold" says otherwise than the whole does, of all and of those told a verdict.
+def _verdicts(found: Sequence[Segment]) -> list[dict[str, Any]]:
+    """How often "SDNN below the threshold" differs from the verdict of five minutes, for all and for reported segments.
 
-    Patients hardly differ in which side of 50 ms they are on; at their median a verdict is hardest.
+    Few patients change sides at 50 ms; their median is the hardest threshold.
     """
     rows = []
     for kind, duration_s in sorted({(part.kind, part.duration_s) for part in found}):
@@ -141,30 +149,31 @@ def _verdicts(found: Sequence[Stretch]) -> list[dict[str, Any]]:
         for threshold in (StressThresholds().sdnn_ms, float(np.median([part.full_ms for part in chosen]))):
             full = np.array([part.full_ms < threshold for part in chosen])
             plain = np.array([part.sdnn_ms < threshold for part in chosen])
-            told = [part.verdict(threshold) for part in chosen]
-            given = np.array([verdict is not None for verdict in told])
-            flipped = np.array([verdict == "stress" for verdict in told]) != full
+            verdicts = [part.verdict(threshold) for part in chosen]
+            reported = np.array([verdict is not None for verdict in verdicts])
+            flipped = np.array([verdict == "stress" for verdict in verdicts]) != full
             rows.append(
                 {
                     "of": kind,
                     "seconds": duration_s,
                     "threshold": round(threshold, 1),
-                    "stretches": len(chosen),
+                    "segments": len(chosen),
                     "low in the whole": round(float(full.mean()), 3),
-                    "plain: said to be low": round(float(plain.mean()), 3),
+                    "plain: low": round(float(plain.mean()), 3),
                     "plain: flipped": round(float((plain != full).mean()), 3),
-                    "told": round(float(given.mean()), 3),
-                    "told: flipped": round(float(flipped[given].mean()), 3) if given.any() else None,
-                    "stress": told.count("stress"),
-                    "no_stress": told.count("no_stress"),
+                    "reported": round(float(reported.mean()), 3),
+                    "reported: flipped": round(float(flipped[reported].mean()), 3) if reported.any() else None,
+                    "stress": verdicts.count("stress"),
+                    "no_stress": verdicts.count("no_stress"),
                 }
             )
     return rows
 
 
-def fit_shortfall(found: Sequence[Stretch]) -> tuple[float, float]:
-    """Drift and spread as in `VariabilityModel`: least squares through the lengths' medians, and the mean of their
-    spreads, every patient counting the same.
+def fit_shortfall(found: Sequence[Segment]) -> tuple[float, float]:
+    """Drift and spread as in `VariabilityModel`; every patient has the same weight.
+
+    Drift by least squares through the medians of the lengths, spread as the mean of their spreads.
     """
     by_length = _by_length(found)
     shorter = np.log(FULL_S / np.array(list(by_length), np.float64))
@@ -172,8 +181,8 @@ def fit_shortfall(found: Sequence[Stretch]) -> tuple[float, float]:
     return float(median @ shorter / (shorter @ shorter)), float(spread.mean())
 
 
-def _by_length(found: Sequence[Stretch]) -> dict[float, dict[str, float]]:
-    """For each length: median of the log ratio, and half of what nine in ten span over 1.645."""
+def _by_length(found: Sequence[Segment]) -> dict[float, dict[str, float]]:
+    """For each length in seconds: median of the log ratio, and half its 90 % range over 1.645."""
     rows = {}
     for length_s in sorted({part.duration_s for part in found}):
         of_length = [part for part in found if part.duration_s == length_s]
@@ -183,7 +192,7 @@ def _by_length(found: Sequence[Stretch]) -> dict[float, dict[str, float]]:
         share = (np.cumsum(weights) - weights / 2) / weights.sum()
         low, middle, high = np.interp((0.05, 0.5, 0.95), share, np.array([part.log_ratio for part in of_length])[order])
         rows[length_s] = {
-            "stretches": len(of_length),
+            "segments": len(of_length),
             "patients": len(set(persons)),
             "median": round(float(middle), 3),
             "spread": round(float(high - low) / (2 * 1.645), 3),

@@ -1,1 +1,1 @@
-"""Recordings to train and to measure on: clips with the pulse that was recorded beside them."""
+"""Datasets: recordings with a contact pulse, labelled portraits, and simulated clips to calibrate and measure on."""

@@ -1,6 +1,5 @@
-"""What every source of training data comes down to: the workers' own crops, and the blood volume beside them."""
+"""`Example`: what every source of training data is reduced to, crops as the workers make them and the blood volume."""
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +12,15 @@ from numpy.typing import NDArray
 class Example:
     """One clip on the grid of `workers.rppg.signals.traces.GRID_HZ`.
 
-    crops  (n, 72, 72, 3) uint8, as `workers.face.crops` cuts them
-    bvp    (n,) float32, blood volume, up is more; 0 throughout where there is no pulse
+    crops  (n, 72, 72, 3) uint8 RGB, as `workers.face.crops` makes them
+    bvp    (n,) float32, blood volume, up is more; all 0 where there is no pulse
     """
 
     crops: NDArray[np.uint8]
     bvp: NDArray[np.float32]
 
     def save(self, path: Path) -> None:
-        """Write the file whole or not at all."""
+        """Write the example to `path` (.npz), atomically."""
         path.parent.mkdir(parents=True, exist_ok=True)
         making = path.with_name(f"{path.stem}.{os.getpid()}.npz")
         np.savez(making, crops=self.crops, bvp=self.bvp)
@@ -29,15 +28,6 @@ class Example:
 
     @classmethod
     def load(cls, path: Path) -> "Example":
-        """The example of a file that `save` wrote."""
+        """Read an example that `save` wrote."""
         with np.load(path) as held:
             return cls(held["crops"], held["bvp"])
-
-
-def mark(*parts: object) -> str:
-    """A name for what is made of these parts: files count by what they hold, all else by what it prints as."""
-    digest = hashlib.sha256()
-    for part in parts:
-        held = part.read_bytes() if isinstance(part, Path) else repr(part).encode()
-        digest.update(hashlib.sha256(held).digest())
-    return digest.hexdigest()[:20]

@@ -1,4 +1,4 @@
-"""Recordings through the workers' own face tracking and crops, once: training sees what the workers will see."""
+"""Recordings through the workers' own face tracking, once: training uses the traces and crops that workers use."""
 
 import os
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.data import pure, simulated, ubfc
-from lab.data.example import mark
+from lab.data.fingerprint import fingerprint
 from lab.data.recording import NoRecordings, Recording
 from workers.face.tracker import FaceTracker
 from workers.rppg.signals.traces import Traces, traces_of
 
-#: Data sets by name; a new one is a module with `recordings` and a line here.
+#: Datasets by name; a new one is a module with `recordings`, and a line here.
 LAYOUTS: Final = {"UBFC-rPPG": ubfc.recordings, "PURE": pure.recordings, "facevitals simulate": simulated.recordings}
-#: Counts what is changed in the making of prepared files; other code of the workers is not noticed.
-_RECIPE: Final = 1
+#: Version of prepared files: raise it when their making changes. Changes of the workers' code are not detected.
+_FORMAT_VERSION: Final = 1
 
 #: Fields of `Traces` that are arrays.
 _ARRAYS: Final = ("times_s", "regions", "background", "motion", "crops", "position", "seen")
@@ -26,14 +26,19 @@ _ARRAYS: Final = ("times_s", "regions", "background", "motion", "crops", "positi
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is left of a recording: the traces of its longest stretch with a face, and the pulse (n,) on their grid."""
+    """The traces of a recording's longest stretch with a face, and the pulse (n,) on their grid."""
 
     traces: Traces
     bvp: NDArray[np.float64]
 
 
 def recordings_in(folder: Path) -> list[Recording]:
-    """The recordings of a folder, in whichever layout it is. Raises NoRecordings, RecordingUnreadable."""
+    """The recordings of a folder in any layout of `LAYOUTS`.
+
+    Raises:
+        NoRecordings: the folder has none of the layouts.
+        RecordingUnreadable: a recording's files are not what their layout requires.
+    """
     for find in LAYOUTS.values():
         if found := find(folder):
             return found
@@ -41,11 +46,12 @@ def recordings_in(folder: Path) -> list[Recording]:
 
 
 def prepared(recording: Recording, folder: Path, tracker: FaceTracker) -> Path:
-    """The recording's file in the folder, made where it is not there yet; `lab.data.example` reads it as well.
+    """The recording's file in `folder`, made unless it is there; `lab.data.example.Example.load` reads it too.
 
-    Raises `workers.rppg.signals.traces.NoTraces` where no face is seen.
+    Raises:
+        workers.rppg.signals.traces.NoTraces: no face is seen.
     """
-    path = folder / f"{mark(_RECIPE, *recording.content)}.npz"
+    path = folder / f"{fingerprint(_FORMAT_VERSION, *recording.content)}.npz"
     if path.is_file():
         return path
     traces = traces_of(tracker.track(recording.frames())).longest_seen()
@@ -60,21 +66,27 @@ def prepared(recording: Recording, folder: Path, tracker: FaceTracker) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     making = path.with_name(f"{path.stem}.{os.getpid()}.npz")
     np.savez(
-        making, bvp=bvp, fs=traces.fs, frames=traces.frames, coded=traces.coded, gaps=np.array(traces.gaps), **held
+        making,
+        bvp=bvp,
+        fs=traces.fs,
+        frames=traces.frames,
+        coded=traces.keyframe_modulation,
+        gaps=np.array(traces.gaps),
+        **held,
     )
     making.replace(path)
     return path
 
 
 def load(path: Path) -> Prepared:
-    """The contents of a prepared file."""
+    """Read a prepared file."""
     with np.load(path) as held:
         traces = Traces(
             **{name: held[name] for name in _ARRAYS},
             fs=float(held["fs"]),
             gaps=tuple((float(start), float(stop)) for start, stop in held["gaps"].reshape(-1, 2)),
             frames=int(held["frames"]),
-            coded=float(held["coded"]),
+            keyframe_modulation=float(held["coded"]),
         )
         if "chest" in held:
             traces = replace(traces, chest=held["chest"])
@@ -82,9 +94,9 @@ def load(path: Path) -> Prepared:
 
 
 def subjects(recordings: Sequence[Recording], every: int) -> tuple[list[Recording], list[Recording]]:
-    """For training and for validation: of every so many subjects, in order of their names, the last is kept out.
+    """Split recordings into training and validation by subject: the last of every `every` subjects is held out.
 
-    Of fewer the last; a single one is never kept out.
+    Subjects are ordered by name. With fewer than `every` subjects the last is held out; a single one never is.
     """
     names = sorted({recording.subject for recording in recordings})
     step = min(every, len(names))

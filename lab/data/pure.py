@@ -1,7 +1,7 @@
-"""PURE as its authors give it out: for each recording a JSON file and a folder of PNG files `Image<nanoseconds>.png`.
+"""The PURE dataset as published: for each recording a JSON file and a folder of PNG files `Image<nanoseconds>.png`.
 
 Stricker, Müller, Gross 2014, "Non-contact video-based pulse rate measurement on a mobile service robot", RO-MAN.
-Recordings are named `PP-SS`: person and set-up. The folder lies beside the JSON file, or is the one that holds it.
+Recordings are named `PP-SS`: person and setup. The folder is beside the JSON file, or contains it.
 """
 
 import json
@@ -18,7 +18,11 @@ from workers.media.clip import Frame
 
 
 def recordings(folder: Path) -> list[Recording]:
-    """Every recording below the folder; none where it has another layout. Raises RecordingUnreadable."""
+    """Every recording below the folder; none where it has another layout.
+
+    Raises:
+        RecordingUnreadable: a JSON file lacks times or waveform, or its times go back.
+    """
     found = []
     for truth in sorted(folder.rglob("*.json")):
         pictures = next((held for place in (truth.with_suffix(""), truth.parent) if (held := _pictures(place))), None)
@@ -48,7 +52,7 @@ def _recording(truth: Path, pictures: list[tuple[int, Path]]) -> Recording:
         bvp_times_s=(stamps - begin) / 1e9,
         bvp=wave,
         frames=partial(_frames, pictures),
-        # Gigabytes of pictures stand in by their names, which carry their times, and their sizes.
+        # Names, which contain the times, and sizes represent gigabytes of pictures.
         content=(truth, tuple((path.name, path.stat().st_size) for _, path in pictures)),
     )
 
@@ -58,6 +62,6 @@ def _frames(pictures: list[tuple[int, Path]]) -> Iterator[Frame]:
     for index, (stamp, path) in enumerate(pictures):
         picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if picture is None:
-            raise RecordingUnreadable(f"{path} is no picture that can be read")
+            raise RecordingUnreadable(f"{path} is not a readable picture")
         rgb = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
         yield Frame(index, (stamp - begin) / 1e9, rgb)

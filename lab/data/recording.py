@@ -1,4 +1,4 @@
-"""A recording: a clip, and the pulse that a sensor recorded beside it, whatever data set it comes from."""
+"""`Recording`: a clip and the pulse that a contact sensor recorded beside it, whichever dataset it is from."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,22 +14,22 @@ Floats = NDArray[np.float64]
 
 
 class NoRecordings(ValueError):  # noqa: N818  (named for what happened)
-    """The folder holds nothing in a layout that is known; the message names those that are."""
+    """The folder has none of the known layouts; the message names them."""
 
 
 class RecordingUnreadable(ValueError):  # noqa: N818  (named for what happened)
-    """A recording's files don't hold what their layout promises; the message says which and what."""
+    """A recording's files are not what their layout requires; the message names the file and the fault."""
 
 
 @dataclass(frozen=True)
 class Recording:
     """One clip with its pulse.
 
-    name         of the clip in its data set; `subject` of the person, for splits
-    bvp_times_s  (m,) seconds on the clip's clock, on which the first frame is at 0
+    name         of the clip in its dataset; `subject` of the person, for splits
+    bvp_times_s  (m,) seconds on the clip's clock, whose first frame is at 0
     bvp          (m,) blood volume, up is more
-    frames       reads the clip, from the beginning, each time that it is called
-    content      what stands for the recording's contents in the name of what is made of it: files, or values
+    frames       reads the clip from its beginning at each call
+    content      files or values that identify the recording in the names of cached files
     """
 
     name: str
@@ -41,7 +41,7 @@ class Recording:
 
 
 def video_frames(path: Path) -> Iterator[Frame]:
-    """The frames of a video file in any container that FFmpeg reads, the first at 0 s. For files that are trusted."""
+    """Frames of a video file in any container that FFmpeg reads, the first at 0 s. For trusted files only."""
     with av.open(str(path)) as container:
         first: float | None = None
         for index, frame in enumerate(container.decode(video=0)):

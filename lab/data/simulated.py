@@ -12,19 +12,23 @@ _SUFFIXES = (".mp4", ".webm")
 
 
 def recordings(folder: Path) -> list[Recording]:
-    """Every clip of the folder in which somebody alive is to be seen. Raises RecordingUnreadable."""
+    """Every clip of the folder that shows a living person.
+
+    Raises:
+        RecordingUnreadable: a `.truth.json` lacks times, pulse or conditions.
+    """
     found = []
-    for told in sorted(folder.glob("*.truth.json")):
-        stem = told.name.removesuffix(".truth.json")
-        video = next((path for suffix in _SUFFIXES if (path := told.with_name(stem + suffix)).is_file()), None)
+    for truth_file in sorted(folder.glob("*.truth.json")):
+        stem = truth_file.name.removesuffix(".truth.json")
+        video = next((path for suffix in _SUFFIXES if (path := truth_file.with_name(stem + suffix)).is_file()), None)
         if video is None:
             continue
         try:
-            truth = json.loads(told.read_text("utf-8"))
+            truth = json.loads(truth_file.read_text("utf-8"))
             times, wave = (np.array(truth[name], np.float64) for name in ("frame_times_s", "bvp"))
             subject = str(truth["conditions"]["portrait"])
         except (ValueError, KeyError, TypeError) as error:
-            raise RecordingUnreadable(f"{told}: {error!r}") from error
+            raise RecordingUnreadable(f"{truth_file}: {error!r}") from error
         if len(wave):
-            found.append(Recording(stem, subject, times, wave, partial(video_frames, video), (video, told)))
+            found.append(Recording(stem, subject, times, wave, partial(video_frames, video), (video, truth_file)))
     return found

@@ -1,8 +1,8 @@
-"""UBFC-rPPG as its authors give it out: `subjectN/vid.avi`, `subjectN/ground_truth.txt`.
+"""The UBFC-rPPG dataset as published: `subjectN/vid.avi`, `subjectN/ground_truth.txt`.
 
 Bobbia, Macwan, Benezeth, Mansouri, Dubois 2019, "Unsupervised skin tissue segmentation for remote
-photoplethysmography", Pattern Recognition Letters 124:82. Of the text's three lines the first is the wave, the second
-the heart rate, the third the times in seconds.
+photoplethysmography", Pattern Recognition Letters 124:82. The text has three lines: the wave, the heart rate, and the
+times in seconds.
 """
 
 from functools import partial
@@ -14,7 +14,11 @@ from lab.data.recording import Recording, RecordingUnreadable, video_frames
 
 
 def recordings(folder: Path) -> list[Recording]:
-    """Every `subjectN` below the folder; none where it has another layout. Raises RecordingUnreadable."""
+    """Every `subjectN` below the folder; none where it has another layout.
+
+    Raises:
+        RecordingUnreadable: a `ground_truth.txt` is missing or incomplete, or its times go back.
+    """
     videos = sorted(folder.glob("subject*/vid.avi"), key=lambda path: (len(path.parent.name), path.parent.name))
     return [_recording(video) for video in videos]
 

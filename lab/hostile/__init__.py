@@ -1,4 +1,4 @@
-"""Hostile clips for the real decode path: a seeded corpus, and the trial that each file has to end well in.
+"""Hostile clips for the real decode path: a seeded corpus, and a probe that each file is decoded in.
 
-`python -m lab.hostile` makes and tries one; `--seconds 3600` goes on with new mutations for an hour.
+`python -m lab.hostile` runs it; `--seconds 3600` continues with new mutations for an hour.
 """

@@ -1,6 +1,6 @@
-"""`python -m lab.hostile`: tries a corpus and says how it ended; the last line printed is one JSON object.
+"""`python -m lab.hostile`: decode a hostile corpus and report the outcomes; the last line printed is one JSON object.
 
-Exit 1 where a file crashed or hung its process, ended without a reason, or cost more than is stated here; such files
+Exit 1 if a file crashed or hung its process, ended without a reason, or exceeded `MAX_CPU_S` or `MAX_MB`; such files
 are kept in `--keep`, to become tests.
 """
 
@@ -18,67 +18,69 @@ from pathlib import Path
 from typing import Final
 
 from lab.hostile.corpus import corpus
-from lab.hostile.trial import Ending, Prober
+from lab.hostile.decode_probe import DecodeProbe, Outcome
 
-#: What one file of this corpus may cost, stated in SECURITY.md. The costliest take 3.8 s (200 blocks of zlib that
+#: Limits for one file of this corpus, as stated in SECURITY.md. The costliest take 3.8 s (200 blocks of zlib that
 #: unpack to 9 MB each; the budget of decoding time ends more of them) and 129 MB (8 MB of private data).
-MOST_CPU_S: Final = 5.0
-MOST_MB: Final = 150.0
+MAX_CPU_S: Final = 5.0
+MAX_MB: Final = 150.0
 
 
 @dataclass
-class Tally:
-    """What came of the files so far."""
+class Results:
+    """Outcomes of the files so far, the costliest ones, and those that ended badly."""
 
-    tried: int = 0
-    endings: Counter[str] = field(default_factory=Counter)
-    most_cpu: tuple[float, str] = (0.0, "")
-    most_mb: tuple[float, str] = (0.0, "")
+    files: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    max_cpu: tuple[float, str] = (0.0, "")
+    max_mb: tuple[float, str] = (0.0, "")
     bad: list[str] = field(default_factory=list)
 
-    def add(self, name: str, ending: Ending) -> bool:
-        """Count it; whether it ended well."""
-        self.tried += 1
-        self.endings[ending.how] += 1
-        self.most_cpu = max(self.most_cpu, (ending.cpu_s, name))
-        self.most_mb = max(self.most_mb, (ending.peak_mb, name))
-        well = ending.with_reason and ending.cpu_s <= MOST_CPU_S and ending.peak_mb <= MOST_MB
-        if not well:
-            cost = f"{ending.cpu_s:.2f} s, {ending.peak_mb:.0f} MB"
-            self.bad.append(f"{name}: {ending.how} ({cost}) {ending.detail}".rstrip())
-        return well
+    def add(self, name: str, outcome: Outcome) -> bool:
+        """Count an outcome; returns whether it is clean and within the limits."""
+        self.files += 1
+        self.outcomes[outcome.how] += 1
+        self.max_cpu = max(self.max_cpu, (outcome.cpu_s, name))
+        self.max_mb = max(self.max_mb, (outcome.peak_mb, name))
+        clean = outcome.is_clean and outcome.cpu_s <= MAX_CPU_S and outcome.peak_mb <= MAX_MB
+        if not clean:
+            cost = f"{outcome.cpu_s:.2f} s, {outcome.peak_mb:.0f} MB"
+            self.bad.append(f"{name}: {outcome.how} ({cost}) {outcome.detail}".rstrip())
+        return clean
 
 
 def main() -> int:
-    """Command line."""
+    """Decode the corpus; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m lab.hostile", description=__doc__)
     parser.add_argument("--files", type=int, default=3000, help="size of the corpus")
-    parser.add_argument("--seconds", type=float, help="go on for as long instead")
-    parser.add_argument("--seed", type=int, default=1, help="of the mutations")
-    parser.add_argument("--processes", type=int, default=min(os.cpu_count() or 1, 4), help="that decode")
+    parser.add_argument("--seconds", type=float, help="continue for this long instead")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the mutations")
+    parser.add_argument("--processes", type=int, default=min(os.cpu_count() or 1, 4), help="decoding processes")
     parser.add_argument("--keep", type=Path, default=Path("bench-out/hostile"), help="folder for files that end badly")
-    asked = parser.parse_args()
-    end = time.monotonic() + asked.seconds if asked.seconds else None
-    tally = try_all(corpus(None if asked.seconds else asked.files, asked.seed), asked.processes, asked.keep, end)
-    for line in tally.bad:
+    options = parser.parse_args()
+    end = time.monotonic() + options.seconds if options.seconds else None
+    results = decode_all(
+        corpus(None if options.seconds else options.files, options.seed), options.processes, options.keep, end
+    )
+    for line in results.bad:
         sys.stderr.write(line + "\n")
     summary = {
-        "files": tally.tried,
-        "bad": len(tally.bad),
-        "most_cpu_s": round(tally.most_cpu[0], 2),
-        "most_mb": round(tally.most_mb[0]),
-        "costliest": [tally.most_cpu[1], tally.most_mb[1]],
-        "endings": dict(tally.endings.most_common()),
+        "files": results.files,
+        "bad": len(results.bad),
+        "max_cpu_s": round(results.max_cpu[0], 2),
+        "max_mb": round(results.max_mb[0]),
+        "costliest": [results.max_cpu[1], results.max_mb[1]],
+        "outcomes": dict(results.outcomes.most_common()),
     }
     sys.stdout.write(json.dumps(summary) + "\n")
-    return 1 if tally.bad else 0
+    return 1 if results.bad else 0
 
 
-def try_all(files: Iterator[tuple[str, bytes]], processes: int, keep: Path, end: float | None = None) -> Tally:
-    """Try files on some processes, until there are none or `end` (monotonic) has come."""
-    tally, lock = Tally(), threading.Lock()
+def decode_all(files: Iterator[tuple[str, bytes]], processes: int, keep: Path, end: float | None = None) -> Results:
+    """Decode files in `processes` processes, until there are none left or `end` (monotonic seconds) is reached."""
+    results, lock = Results(), threading.Lock()
 
-    def work(number: int, folder: Path, prober: Prober) -> None:
+    def work(number: int, folder: Path, probe: DecodeProbe) -> None:
         path = folder / f"clip-{number}"
         try:
             while end is None or time.monotonic() < end:
@@ -88,23 +90,24 @@ def try_all(files: Iterator[tuple[str, bytes]], processes: int, keep: Path, end:
                     return
                 name, content = named
                 path.write_bytes(content)
-                ending = prober.try_out(path)
+                outcome = probe.run(path)
                 with lock:
-                    if not tally.add(name, ending):
+                    if not results.add(name, outcome):
                         keep.mkdir(parents=True, exist_ok=True)
                         (keep / name[:120]).write_bytes(content)
         finally:
-            prober.close()
+            probe.close()
 
     with tempfile.TemporaryDirectory(prefix="facevitals-hostile-") as name:
         threads = [
-            threading.Thread(target=work, args=(number, Path(name), Prober())) for number in range(max(processes, 1))
+            threading.Thread(target=work, args=(number, Path(name), DecodeProbe()))
+            for number in range(max(processes, 1))
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    return tally
+    return results
 
 
 if __name__ == "__main__":

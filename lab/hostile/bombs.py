@@ -1,11 +1,11 @@
-"""Small files that ask for much: pixels, frames, duration, metadata, packets."""
+"""Small files that declare or expand to large amounts of pixels, frames, duration, metadata or packets."""
 
 import bz2
 import zlib
 from collections.abc import Iterator
 from typing import Final
 
-from lab.hostile.parts import (
+from lab.hostile.containers import (
     FTYP,
     UNKNOWN,
     box,
@@ -26,7 +26,7 @@ _MANY: Final = 0x0FFFFFFF
 
 
 def bombs() -> Iterator[tuple[str, bytes]]:
-    """Each by name."""
+    """Names and contents of all of them."""
     yield from pixel_bombs()
     yield from time_bombs()
     yield from table_bombs()
@@ -36,15 +36,15 @@ def bombs() -> Iterator[tuple[str, bytes]]:
 
 
 def pixel_bombs() -> Iterator[tuple[str, bytes]]:
-    """Pictures too large, strips, and headers that say otherwise."""
+    """Pictures that are too large, narrow strips, and headers that contradict the data."""
     big = encoded("mp4", "libx264", size=(8192, 8192), frames=1, encoding={"preset": "ultrafast"})
     yield "8192-pixels-square.mp4", big
     for width, height in ((64, 64), (0, 0), (0xFFFF, 0xFFFF)):
-        lying = big.replace(b"\x20\x00\x20\x00", u16(width, height))
-        yield f"8192-pixels-square-said-to-be-{width}.mp4", lying
+        declared = big.replace(b"\x20\x00\x20\x00", u16(width, height))
+        yield f"8192-pixels-square-declared-as-{width}.mp4", declared
     wide = encoded("webm", "libvpx-vp9", size=(16384, 1024), frames=2, encoding=_QUICK)
     yield "16384-by-1024.webm", wide
-    yield "16384-by-1024-said-to-be-64.webm", wide.replace(b"\xb0\x82\x40\x00", b"\xb0\x82\x00\x40")
+    yield "16384-by-1024-declared-as-64.webm", wide.replace(b"\xb0\x82\x40\x00", b"\xb0\x82\x00\x40")
     yield "8192-by-512.webm", encoded("webm", "libvpx-vp9", size=(8192, 512), frames=36, encoding=_QUICK)
     for side in (1, 2, 4096, 8192, 16383):
         frames = [(33 * index, vp8_key_frame(side, side)) for index in range(40)]
@@ -53,7 +53,7 @@ def pixel_bombs() -> Iterator[tuple[str, bytes]]:
     yield "vp8-growing.webm", webm(cluster(0, growing))
     for size in ((0, 0), (1, 1), (0xFFFFFFFF, 0xFFFFFFFF), (1 << 40, 2)):
         frames = [(33 * index, vp8_key_frame(160, 120)) for index in range(40)]
-        yield f"webm-said-to-be-{size[0]}-by-{size[1]}.webm", webm(cluster(0, frames), size=size)
+        yield f"webm-declared-as-{size[0]}-by-{size[1]}.webm", webm(cluster(0, frames), size=size)
     yield "two-pixels.mp4", encoded("mp4", "libx264", size=(2, 2), encoding={"preset": "ultrafast"})
     yield "a-line-of-4096.mp4", encoded("mp4", "libx264", size=(4096, 2), encoding={"preset": "ultrafast"})
     yield "a-column-of-4096.mp4", encoded("mp4", "libx264", size=(2, 4096), encoding={"preset": "ultrafast"})
@@ -92,13 +92,13 @@ def time_bombs() -> Iterator[tuple[str, bytes]]:
 
 
 def _first_block(clip: bytes) -> bytes:
-    """The first picture in a WebM of one short frame."""
+    """The first picture of a WebM with one short frame."""
     at = clip.index(b"\x9d\x01\x2a") - 3
     return clip[at : at + 400] if len(clip) - at > 400 else clip[at:]
 
 
 def table_bombs() -> Iterator[tuple[str, bytes]]:
-    """An MP4's index that declares what is not there."""
+    """MP4 indexes that declare samples which do not exist."""
     one_chunk = full(b"stsc", u32(1, 1, _MANY, 1)) + full(b"stco", u32(1, 24))
     for count in (1_000_000, 20_000_000, _MANY, 0xFFFFFFFF):
         chunk = full(b"stsc", u32(1, 1, count % (1 << 32), 1)) + full(b"stco", u32(1, 24))
@@ -126,8 +126,10 @@ def table_bombs() -> Iterator[tuple[str, bytes]]:
         b"saiz",
         b"stz2",
     ):
-        lying = full(name, u32(0xFFFFFFFF, 0xFFFFFFFF, 1, 1)) if name != b"stsz" else full(name, u32(0, 0xFFFFFFFF, 1))
-        yield f"{name.decode()}-of-everything.mp4", movie(track(tables=lying + one_chunk))
+        declared = (
+            full(name, u32(0xFFFFFFFF, 0xFFFFFFFF, 1, 1)) if name != b"stsz" else full(name, u32(0, 0xFFFFFFFF, 1))
+        )
+        yield f"{name.decode()}-of-everything.mp4", movie(track(tables=declared + one_chunk))
         yield f"{name.decode()}-of-much.mp4", movie(track(tables=full(name, u32(0x01000000)) + bytes(100)))
     sound = full(b"stts", u32(1, 0x7FFFFFFF, 1)) + full(b"stsc", u32(1, 1, 0x7FFFFFFF, 1)) + full(b"stsz", u32(2, 1000))
     for count in (1, 20, 80):
@@ -147,7 +149,7 @@ def table_bombs() -> Iterator[tuple[str, bytes]]:
 
 
 def mp4_bombs() -> Iterator[tuple[str, bytes]]:
-    """An MP4 full of tracks, boxes and words."""
+    """MP4 files full of tracks, boxes and text."""
     for count in (200, 5000):
         yield f"{count}-tracks.mp4", movie(*(track(number=index + 1) for index in range(count)))
         yield (
@@ -191,7 +193,7 @@ def mp4_bombs() -> Iterator[tuple[str, bytes]]:
 
 
 def webm_bombs() -> Iterator[tuple[str, bytes]]:
-    """A WebM full of tracks, elements and packed data."""
+    """WebM files full of tracks, elements and compressed data."""
     frames = cluster(0, [(33 * index, vp8_key_frame(64, 64)) for index in range(40)])
     tag = element(0x7373, element(0x67C8, element(0x45A3, b"A" * 40), element(0x4487, b"b" * 400)))
     yield "tags.webm", webm(frames, extra=element(0x1254C367, tag * 20_000))

@@ -1,4 +1,4 @@
-"""The corpus: everything hand-made, then mutations of honest clips until there are enough."""
+"""The corpus: all hand-made files, then mutations of valid clips."""
 
 import os
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ from itertools import chain, islice
 from lab.hostile.bombs import bombs
 from lab.hostile.mutate import mutations
 from lab.hostile.seeds import seeds
-from lab.hostile.strangers import strangers
+from lab.hostile.wrong_formats import wrong_formats
 
 
 def corpus(files: int | None, seed: int = 1) -> Iterator[tuple[str, bytes]]:
-    """`files` names and contents, or without end; the same ones for the same seed and FFmpeg."""
+    """`files` names and contents, or endlessly for None; the same names and mutations for the same seed."""
     os.environ.setdefault("SVT_LOG", "1")
     mutated = mutations(seeds(), seed)
-    return islice(chain(bombs(), strangers(), mutated), files)
+    return islice(chain(bombs(), wrong_formats(), mutated), files)

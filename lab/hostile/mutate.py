@@ -1,4 +1,4 @@
-"""Honest clips made dishonest: cut, flipped, shuffled, spliced, and lied about in their headers. Seeded."""
+"""Mutations of valid clips: cut, flipped, shuffled, spliced, and with corrupted headers. Seeded."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -29,30 +29,30 @@ _IDS: Final = re.compile(b"|".join(map(re.escape, _ELEMENTS)))
 
 
 def _span(size: int, rng: np.random.Generator) -> tuple[int, int]:
-    """A stretch of a file, short ones more often."""
+    """Start and end of a random span; short ones are more frequent."""
     start = int(rng.integers(0, max(size, 1)))
     return start, min(size, start + int(2 ** rng.uniform(0, 12)))
 
 
 def cut_off(data: bytearray, rng: np.random.Generator, _: list[bytes]) -> bytearray:
-    """Nothing after some byte."""
+    """Truncate at a random byte."""
     return data[: int(rng.integers(0, len(data) + 1))]
 
 
 def cut_out(data: bytearray, rng: np.random.Generator, _: list[bytes]) -> bytearray:
-    """A stretch is missing."""
+    """Remove a span."""
     start, end = _span(len(data), rng)
     return data[:start] + data[end:]
 
 
 def repeated(data: bytearray, rng: np.random.Generator, _: list[bytes]) -> bytearray:
-    """A stretch comes many times."""
+    """Repeat a span up to 39 times."""
     start, end = _span(len(data), rng)
     return data[:end] + data[start:end] * int(rng.integers(1, 40)) + data[end:]
 
 
 def bits_flipped(data: bytearray, rng: np.random.Generator, _: list[bytes]) -> bytearray:
-    """Single bits, anywhere."""
+    """Flip single bits anywhere."""
     for at in rng.integers(0, max(len(data), 1), int(2 ** rng.uniform(0, 9))):
         if at < len(data):
             data[at] ^= 1 << int(rng.integers(0, 8))
@@ -60,7 +60,7 @@ def bits_flipped(data: bytearray, rng: np.random.Generator, _: list[bytes]) -> b
 
 
 def head_flipped(data: bytearray, rng: np.random.Generator, _: list[bytes]) -> bytearray:
-    """Bits behind the first bytes, where headers are."""
+    """Flip bits behind the first bytes, where headers are."""
     for at in rng.integers(12, 700, int(rng.integers(1, 12))):
         if at < len(data):
             data[at] ^= 1 << int(rng.integers(0, 8))
@@ -68,15 +68,15 @@ def head_flipped(data: bytearray, rng: np.random.Generator, _: list[bytes]) -> b
 
 
 def noise(data: bytearray, rng: np.random.Generator, _: list[bytes]) -> bytearray:
-    """A stretch is random, or all zeros, or all ones."""
+    """Overwrite a span with random bytes, zeros or ones."""
     start, end = _span(len(data), rng)
     fill = [rng.bytes(end - start), bytes(end - start), b"\xff" * (end - start)][int(rng.integers(0, 3))]
     data[start:end] = fill
     return data
 
 
-def box_lies(data: bytearray, rng: np.random.Generator, _: list[bytes]) -> bytearray:
-    """The size of a box, or a number inside of it, is another."""
+def box_corrupted(data: bytearray, rng: np.random.Generator, _: list[bytes]) -> bytearray:
+    """Overwrite the size of an MP4 box, or a number inside it."""
     found = list(_NAMES.finditer(data))
     for _round in range(int(rng.integers(1, 4))):
         if not found:
@@ -89,21 +89,21 @@ def box_lies(data: bytearray, rng: np.random.Generator, _: list[bytes]) -> bytea
     return data
 
 
-def element_lies(data: bytearray, rng: np.random.Generator, _: list[bytes]) -> bytearray:
-    """The size of an element, or its first bytes, are others."""
+def element_corrupted(data: bytearray, rng: np.random.Generator, _: list[bytes]) -> bytearray:
+    """Overwrite the size of a WebM element, or its first bytes."""
     found = list(_IDS.finditer(data))
     for _round in range(int(rng.integers(1, 4))):
         if not found:
             break
         at = found[int(rng.integers(0, len(found)))].end()
-        lie = [b"\xff", b"\x01" + b"\xff" * 7, b"\x80", b"\x40\x00", b"\x08\xff\xff\xff\xff", b"\xfe", b"\x00"]
-        chosen = lie[int(rng.integers(0, len(lie)))] if rng.random() < 0.6 else rng.bytes(int(rng.integers(1, 5)))
+        sizes = [b"\xff", b"\x01" + b"\xff" * 7, b"\x80", b"\x40\x00", b"\x08\xff\xff\xff\xff", b"\xfe", b"\x00"]
+        chosen = sizes[int(rng.integers(0, len(sizes)))] if rng.random() < 0.6 else rng.bytes(int(rng.integers(1, 5)))
         data[at : at + len(chosen)] = chosen
     return data
 
 
 def names_swapped(data: bytearray, rng: np.random.Generator, _: list[bytes]) -> bytearray:
-    """A box is called like another."""
+    """Rename an MP4 box as another."""
     found = list(_NAMES.finditer(data))
     for _round in range(int(rng.integers(1, 4))):
         if found:
@@ -113,13 +113,13 @@ def names_swapped(data: bytearray, rng: np.random.Generator, _: list[bytes]) -> 
 
 
 def spliced(data: bytearray, rng: np.random.Generator, others: list[bytes]) -> bytearray:
-    """The beginning of one clip, the end of another."""
+    """Join the beginning of one clip to the end of another."""
     other = others[int(rng.integers(0, len(others)))]
     return data[: int(rng.integers(12, len(data) + 12))] + other[int(rng.integers(0, len(other))) :]
 
 
 def grafted(data: bytearray, rng: np.random.Generator, others: list[bytes]) -> bytearray:
-    """A stretch of another clip in the middle of this one."""
+    """Insert a span of another clip."""
     other = others[int(rng.integers(0, len(others)))]
     start, end = _span(len(other), rng)
     at = int(rng.integers(12, len(data) + 12))
@@ -127,13 +127,13 @@ def grafted(data: bytearray, rng: np.random.Generator, others: list[bytes]) -> b
 
 
 MUTATIONS: Final[tuple[Mutation, ...]] = (
-    *(cut_off, cut_out, repeated, bits_flipped, head_flipped, noise, box_lies, element_lies, names_swapped),
+    *(cut_off, cut_out, repeated, bits_flipped, head_flipped, noise, box_corrupted, element_corrupted, names_swapped),
     *(spliced, grafted),
 )
 
 
 def mutations(seeds: Mapping[str, bytes], seed: int) -> Iterator[tuple[str, bytes]]:
-    """Mutated clips without end, each with a name that tells how it was made; the same ones for the same seed."""
+    """Mutated clips without end, named by how they were made; the same ones for the same seed."""
     names, clips = list(seeds), list(seeds.values())
     for number in count():
         rng = np.random.default_rng([seed, number])

@@ -1,4 +1,4 @@
-"""Small honest clips in every container and codec that is accepted, for mutations to start from."""
+"""Small valid clips in every accepted container and codec, for mutations to start from."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -46,7 +46,7 @@ def seeds() -> dict[str, bytes]:
 
 
 def pictures(count: int, width: int, height: int) -> Iterator[NDArray[np.uint8]]:
-    """Pictures (height, width, 3) in which something moves."""
+    """Pictures (height, width, 3) uint8 with motion."""
     columns = np.arange(width) * 255 // max(width - 1, 1)
     picture = np.empty((height, width, 3), np.uint8)
     for index in range(count):
@@ -68,7 +68,12 @@ def encoded(
     sound: str | None = None,
     disposition: int = 0,
 ) -> bytes:
-    """A clip as bytes. Without `pixels` there is no picture in it, only sound."""
+    """Encode a clip; returns its bytes. Without `pixels` it contains only sound.
+
+    Raises:
+        av.error.FFmpegError: this FFmpeg can't encode or multiplex it.
+        ValueError: the codec is unknown.
+    """
     with TemporaryDirectory(prefix="facevitals-hostile-") as folder:
         path = Path(folder) / "clip"
         with av.open(str(path), "w", format=container, options=muxing or {}) as output:
@@ -79,13 +84,13 @@ def encoded(
                 stream.codec_context.time_base = Fraction(1, TICKS)
                 if disposition:
                     stream.disposition = disposition
-                _film(output, stream, frames, fps)
+                _encode_pictures(output, stream, frames, fps)
             if voice is not None:
-                _sing(output, voice, frames / fps)
+                _encode_sound(output, voice, frames / fps)
         return path.read_bytes()
 
 
-def _film(output: Any, stream: VideoStream, frames: int, fps: float) -> None:  # noqa: ANN401  (PyAV: any container)
+def _encode_pictures(output: Any, stream: VideoStream, frames: int, fps: float) -> None:  # noqa: ANN401  (PyAV: any container)
     for index, picture in enumerate(pictures(frames, stream.width, stream.height)):
         frame = av.VideoFrame.from_ndarray(picture, "rgb24")
         frame.pts, frame.time_base = round(index * TICKS / fps), Fraction(1, TICKS)
@@ -93,7 +98,7 @@ def _film(output: Any, stream: VideoStream, frames: int, fps: float) -> None:  #
     output.mux(stream.encode())
 
 
-def _sing(output: Any, stream: AudioStream, duration_s: float) -> None:  # noqa: ANN401
+def _encode_sound(output: Any, stream: AudioStream, duration_s: float) -> None:  # noqa: ANN401
     samples = np.sin(np.arange(int(48_000 * duration_s)) * 0.05).astype(np.float32)
     layout = stream.codec_context.layout.name
     resampler = av.AudioResampler(stream.codec_context.format, layout, 48_000, stream.codec_context.frame_size or 1024)

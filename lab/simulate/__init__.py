@@ -1,7 +1,7 @@
-"""Synthetic webcam clips whose truth is known: for tests, training and measurement, never for claims about people."""
+"""Synthetic webcam clips with known truth: for tests, training and measurement, never for claims about people."""
 
-from lab.simulate.film import frame_times, simulate
 from lab.simulate.physiology import PulseWave, pulse_wave
+from lab.simulate.render import frame_times, simulate
 from lab.simulate.spec import ClipSpec
 from lab.simulate.truth import Truth
 

@@ -1,19 +1,23 @@
-"""Finding the person in a picture: their face's mesh, and where they end."""
+"""Find the person in a picture: the face's mesh, and a matte."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.simulate.mesh import CHIN, FOREHEAD
+from lab.simulate.face_regions import CHIN, FOREHEAD
 from lab.simulate.optics import Image
 
 
 class NoFaceInPortrait(ValueError):  # noqa: N818  (named for what happened)
-    """The portrait shows no face that MediaPipe finds; take one that faces the camera."""
+    """MediaPipe finds no face in the portrait; use one that faces the camera."""
 
 
 def find_mesh(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Face mesh (478, 2) in pixels. Raises NoFaceInPortrait."""
+    """Face mesh (478, 2) in pixels of a picture (h, w, 3) uint8 RGB.
+
+    Raises:
+        NoFaceInPortrait: no face is found.
+    """
     from mediapipe.python.solutions.face_mesh import FaceMesh
 
     height, width = picture.shape[:2]
@@ -25,7 +29,11 @@ def find_mesh(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def find_person(picture: NDArray[np.uint8]) -> tuple[NDArray[np.float64], Image]:
-    """Face mesh (478, 2) in pixels and matte (h, w), 1 where the person is. Raises NoFaceInPortrait."""
+    """Face mesh (478, 2) in pixels, and a matte (h, w) that is 1 where the person is.
+
+    Raises:
+        NoFaceInPortrait: no face is found.
+    """
     from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
 
     mesh = find_mesh(picture)
@@ -35,8 +43,10 @@ def find_person(picture: NDArray[np.uint8]) -> tuple[NDArray[np.float64], Image]
 
 
 def _cut_out(picture: NDArray[np.uint8], mask: Image, face_height: float) -> Image:
-    """The network's rough mask drawn to the picture's own edges (GrabCut, Rother et al. 2004), so that nothing of the
-    old background comes along."""
+    """The network's rough mask (h, w) refined to the picture's edges, so that no old background remains.
+
+    Rother et al. 2004, "GrabCut: interactive foreground extraction using iterated graph cuts".
+    """
     band = max(3, round(0.085 * face_height))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * band + 1, 2 * band + 1))
     core = cv2.erode((mask > 0.5).astype(np.uint8), disc)  # the picture's edge does not erode
@@ -46,12 +56,12 @@ def _cut_out(picture: NDArray[np.uint8], mask: Image, face_height: float) -> Ima
     labels[reach == 0] = cv2.GC_BGD
     if not ((core > 0).any() and (reach == 0).any()):
         return mask
-    cv2.setRNGSeed(1)  # its clustering starts at random places
+    cv2.setRNGSeed(1)  # GrabCut's clustering starts at random
     cv2.grabCut(picture, labels, (0, 0, 0, 0), np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)
     return np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
 
 
 def softened(matte: Image, face_height: float) -> Image:
-    """A cut-out's edge as a lens shows it, drawn in a little."""
+    """A matte (h, w) with its edge softened as by a lens, and moved inwards a little."""
     soft = np.asarray(cv2.GaussianBlur(matte, (0, 0), 0.012 * face_height), dtype=np.float32)
     return np.clip((soft - 0.4) / 0.5, 0, 1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Frames and their times become an MP4 or WebM file, as a browser's recorder would write it."""
+"""Encode frames with their times as an MP4 or WebM file, as a browser's recorder does."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -11,19 +11,19 @@ import numpy as np
 from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
+#: Encoder and options by codec, as live recorders use them: no frame waits for a later one. One thread and a fixed
+#: effort give the same bytes for the same frames (libvpx adapts a positive effort to the clock, not a negative one).
 ENCODERS = {
     "h264": ("libx264", {"preset": "veryfast", "tune": "zerolatency"}),
     "vp8": ("libvpx", {"deadline": "realtime", "cpu-used": "-6"}),
     "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "7", "row-mt": "0"}),
 }
-"""As live recorders encode: no frame waits for a later one. One thread and a fixed effort, so that the same frames give
-the same bytes (libvpx takes a negative effort as fixed, and a positive one as a goal for its clock)."""
 
+#: Ticks per second of each container: WebM stores milliseconds.
 TICKS = {".mp4": 90_000, ".webm": 1_000}
-"""Ticks a second of each container: WebM keeps milliseconds."""
 
+#: Seconds between keyframes: browsers request one about every hundred frames.
 KEYFRAME_S = 3.3
-"""Browsers ask for a key frame about every hundred frames."""
 
 
 def encode(
@@ -36,10 +36,14 @@ def encode(
     duration_header: bool = True,
     keyframe_s: float = KEYFRAME_S,
 ) -> None:
-    """Writes `frames`, pairs of a presentation time in seconds and (h, w, 3) uint8 RGB, to `path` (.mp4 or .webm).
+    """Write `frames` to `path` (.mp4 or .webm): pairs of a time in seconds and a picture (h, w, 3) uint8 RGB.
 
-    Times must increase by at least a tick. Without `duration_header` the file is a stream: WebM of unknown length,
-    fragmented MP4. A file that can't be finished is removed.
+    Times must increase by at least a tick (`TICKS`). Without `duration_header` the file is a stream: WebM of unknown
+    length, fragmented MP4. A file that can't be finished is removed.
+
+    Raises:
+        KeyError: the codec or the file name's suffix is unknown.
+        OSError: the file can't be written.
     """
     suffix = path.suffix.lower()
     name, options = ENCODERS[codec]

@@ -1,8 +1,6 @@
-"""Things before a face, drawn onto a picture of it: hand, mask, phone, scarf, hair; and what hides nothing: glasses, a
-beard.
+"""Objects drawn over a face: hand, mask, phone, scarf and hair hide it; glasses and a beard do not.
 
-Everything is drawn along the face's own mesh, with random place, size, colour and texture; `Covered.mask` is what
-hides the face, which glasses and beards do not.
+Everything is drawn along the face's mesh, with random place, size, colour and texture.
 """
 
 from collections.abc import Callable
@@ -26,7 +24,7 @@ _EYES: Final = ((33, 160, 158, 133, 153, 144), (362, 385, 387, 263, 373, 380))
 
 @dataclass(frozen=True)
 class Covered:
-    """A picture (h, w, 3) RGB, and how much of each pixel is hidden (h, w) in [0, 1]."""
+    """A picture (h, w, 3) uint8 RGB, and how much of each pixel is hidden, (h, w) in [0, 1]."""
 
     rgb: Picture
     mask: NDArray[np.float32]
@@ -34,7 +32,7 @@ class Covered:
 
 @dataclass(frozen=True)
 class _Face:
-    """What the drawing goes by: the picture, its mesh (478, 2), the face's axes and height in pixels, and its skin."""
+    """The picture to draw on, the face's mesh (478, 2) in pixels, and a random generator."""
 
     rgb: Picture
     mesh: Floats
@@ -51,7 +49,7 @@ class _Face:
         return np.stack([np.array([down[1], -down[0]]), down])
 
     def at(self, across: float, down: float) -> Floats:
-        """(2,) pixels of a place in face heights from the middle of the face."""
+        """Pixel (2,) of a place given in face heights from the middle of the face."""
         middle = (self.mesh[152] + self.mesh[10]) / 2
         return np.asarray(middle + np.array([across, down]) @ self.axes)
 
@@ -68,7 +66,11 @@ class _Face:
 
 
 def draw(kind: str, rgb: Picture, mesh: NDArray[np.float32], rng: np.random.Generator) -> Covered:
-    """`rgb` (h, w, 3) with one of `OCCLUDERS` or `HARMLESS` before the face of `mesh` (478, 2)."""
+    """Draw one of `OCCLUDERS` or `HARMLESS` over the face with `mesh` (478, 2) in `rgb` (h, w, 3).
+
+    Raises:
+        KeyError: `kind` is in neither.
+    """
     return (OCCLUDERS | HARMLESS)[kind](_Face(rgb, mesh.astype(np.float64), rng))
 
 
@@ -79,14 +81,14 @@ def _filled(face: _Face, points: Floats) -> NDArray[np.float32]:
 
 
 def _laid(face: _Face, mask: NDArray[np.float32], colour: Floats) -> Covered:
-    """`colour` (h, w, 3) or (3,) over the picture where `mask` is, with the softness of a lens."""
+    """`colour` (h, w, 3) or (3,) over the picture where `mask` (h, w) is, softened as by a lens."""
     soft = cv2.GaussianBlur(mask, (0, 0), max(0.006 * face.height, 0.4))
     laid = face.rgb * (1 - soft[..., None]) + np.clip(colour, 0, 255) * soft[..., None]
     return Covered(np.asarray(laid, np.uint8), np.asarray(soft, np.float32))
 
 
 def _grain(face: _Face, fine: float, coarse: float) -> Floats:
-    """(h, w) noise: fine, and in patches of a tenth of a face."""
+    """Noise (h, w): `fine` a pixel, and `coarse` in patches of a tenth of a face."""
     height, width = face.rgb.shape[:2]
     step = max(0.12 * face.height, 1.0)
     few = face.rng.standard_normal((int(height / step) + 2, int(width / step) + 2), dtype=np.float32)
@@ -200,7 +202,7 @@ def _scarf(face: _Face) -> Covered:
 
 
 def _hair(face: _Face) -> Covered:
-    """Locks from one side over half of the face, or a curtain from above down to the mouth."""
+    """Strands from one side over half of the face, or from above down to the mouth."""
     rng = face.rng
     base = np.array([[18, 15, 14], [45, 30, 22], [95, 65, 40], [175, 140, 90], [120, 118, 115]])[rng.integers(5)]
     side = rng.choice([-1, 1])
@@ -253,7 +255,7 @@ def _beard(face: _Face) -> Covered:
 
 
 def _darker(face: _Face) -> Covered:
-    """The same face with less light on it and a darker, warmer skin."""
+    """The face in less light, with darker, warmer skin."""
     rng = face.rng
     gain = np.array([1.0, 0.92, 0.85]) * rng.uniform(0.15, 0.6)
     light = (face.rgb / 255.0) ** 2.2 * gain
@@ -261,7 +263,7 @@ def _darker(face: _Face) -> Covered:
 
 
 _Drawing = Callable[[_Face], Covered]
-#: What hides a face, by name.
+#: Objects that hide a face, by name.
 OCCLUDERS: Final[dict[str, _Drawing]] = {"hand": _hand, "mask": _mask, "phone": _phone, "scarf": _scarf, "hair": _hair}
-#: What does not.
+#: Changes that do not hide it.
 HARMLESS: Final[dict[str, _Drawing]] = {"glasses": _glasses, "beard": _beard, "darker": _darker}

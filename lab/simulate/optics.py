@@ -1,8 +1,9 @@
-"""Light: from skin that reflects it to a sensor that counts it.
+"""Light from skin to sensor.
 
-Skin follows the reflection model of Wang et al. 2017, "Algorithmic principles of remote PPG": what the camera sees of
-a point is the light's intensity times a specular part, which carries no pulse, and a diffuse part, whose colour the
-blood's absorption modulates. All values between picture and sensor are linear light, 1 being the sensor's white.
+Skin follows the reflection model of Wang et al. 2017, "Algorithmic principles of remote PPG", IEEE Transactions on
+Biomedical Engineering 64(7):1479: a point's colour is the light's intensity times the sum of a specular part without a
+pulse and a diffuse part that the blood's absorption modulates. All values between picture and sensor are linear light,
+1 being the sensor's white.
 """
 
 from dataclasses import dataclass
@@ -14,33 +15,33 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.float32]
 
+#: Relative pulsation AC/DC of R, G, B: de Haan & van Leest 2014, "Improved motion robustness of remote-PPG by using the
+#: blood volume pulse signature".
 PULSE_SIGNATURE = (0.33, 0.77, 0.53)
-"""Relative pulsation AC/DC of R, G, B: de Haan & van Leest 2014, "Improved motion robustness of remote-PPG by using
-the blood volume pulse signature"."""
 
+#: Peak-to-trough AC/DC of diffuse green by Fitzpatrick type I-VI. Level: its fundamental then has an amplitude of
+#: 0.5-0.6 % of the light of fair cheeks, within the usual 0.5-1 %, and in the lower half of what real webcam clips show
+#: (0.4-1.0 %). The decline is chosen here to follow Nowara et al. 2020, "A meta-analysis of the impact of skin tone and
+#: gender on non-contact PPG": little until IV, steep to VI.
 GREEN_PULSE = (0.024, 0.022, 0.019, 0.015, 0.011, 0.007)
-"""Peak-to-trough AC/DC of diffuse green by Fitzpatrick type I-VI. Level: its fundamental then has an amplitude of
-0.5-0.6 % of the light of fair cheeks, within the usual 0.5-1 %, and in the lower half of what real webcam clips show
-(0.4-1.0 %). The fall is ours, made to follow Nowara et al. 2020, "A meta-analysis of the impact of skin tone and
-gender on non-contact PPG": little until IV, steep to VI."""
 
+#: CIE Lab of skin by type: from the middle of each class of the individual typology angle (Chardon et al. 1991; Del
+#: Bino & Bernerd 2013).
 SKIN_LAB = ((74, 9, 14), (69, 11, 18), (64, 11, 20), (57, 12, 20), (44, 13, 19), (34, 8, 14))
-"""CIE Lab of skin by type: from the middle of each class of the individual typology angle (Chardon et al. 1991; Del
-Bino & Bernerd 2013)."""
 
+#: Specular part of skin in even light, as linear light: a third of the 4 % that a surface of its refractive index
+#: returns.
 SPECULAR = 0.012
-"""Specular part of skin in even light, as linear light: a third of the 4 % that a surface of its refractive index
-returns."""
 
+#: Electrons of a small webcam pixel at white, in a bright room.
 FULL_WELL = 5000.0
-"""Electrons at white in a bright room: a small webcam pixel."""
+#: Standard deviation of the read noise, electrons.
 READ_NOISE = 8.0
-"""Electrons."""
+#: What a webcam's noise reduction leaves: noise in blotches of some pixels, as a share of the noise of a pixel. Chosen
+#: by comparison with static parts of three real clips, whose code values averaged over 16 x 16 pixels vary by 0.2-0.4
+#: from frame to frame (0.3 here, 0.14 without blotches). This noise also dithers:
+#: a pulse that is smaller than a step of the codec's quantiser passes it.
 BLOTCHES, BLOTCH_PX = 0.25, 12
-"""What a webcam's noise reduction leaves: noise in blotches of some pixels, as a share of the noise of a pixel. Chosen
-by comparison with static parts of three real clips, whose code values averaged over 16 x 16 pixels vary by 0.2-0.4 from
-frame to frame (0.3 here, 0.14 without blotches). Not for the look of it alone: this noise carries a pulse smaller than
-a step of the codec's quantiser across it."""
 
 
 @cache
@@ -55,21 +56,23 @@ def to_linear(srgb: NDArray[np.uint8]) -> Image:
 
 
 def to_srgb(linear: Image | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Linear light as sRGB in [0, 1], not yet rounded."""
+    """Linear light of any shape as sRGB in [0, 1], not rounded."""
     value = np.clip(np.asarray(linear, dtype=np.float64), 0, 1)
     return np.where(value <= 0.0031308, value * 12.92, 1.055 * value ** (1 / 2.4) - 0.055)
 
 
 def skin_colour(skin_tone: int) -> Image:
-    """(3,) linear RGB of skin of a Fitzpatrick type."""
+    """Linear RGB (3,) of skin of a Fitzpatrick type, 1 to 6."""
     lab = np.array([[SKIN_LAB[skin_tone - 1]]], dtype=np.float32)
     colour: Image = cv2.cvtColor(lab, cv2.COLOR_Lab2LRGB)[0, 0]
     return colour
 
 
 def pulsation(linear: Image, weight: Image, skin_tone: int) -> Image:
-    """(h, w, 3): what one unit of blood volume takes away from skin that shows `linear` (h, w, 3), `weight` (h, w)
-    being the skin's perfusion."""
+    """Light (h, w, 3) that one unit of blood volume absorbs on skin that shows `linear` (h, w, 3).
+
+    `weight` (h, w) is the skin's perfusion in [0, 1].
+    """
     signature = np.array(PULSE_SIGNATURE, dtype=np.float32)
     strength = signature / signature[1] * GREEN_PULSE[skin_tone - 1]
     diffuse = np.maximum(linear - SPECULAR, 0)
@@ -80,9 +83,9 @@ def pulsation(linear: Image, weight: Image, skin_tone: int) -> Image:
 class Sensor:
     """A camera's sensor with its gain: shot noise, read noise, sRGB encoding.
 
-    Noise is added to the square root of the signal, where shot noise is the same for every brightness; it comes from
-    tiles drawn beforehand and laid at a random place for every frame, because drawing a million normal numbers a
-    frame would cost more than all the rest.
+    Noise is added to the square root of the signal, where shot noise is equal at every brightness. It is cut from tiles
+    that are drawn once, at a random place for each frame: a million normal numbers a frame would cost more than all the
+    rest of the rendering.
     """
 
     gain: float
@@ -93,7 +96,7 @@ class Sensor:
     rng: np.random.Generator
 
     def expose(self, linear: Image) -> NDArray[np.uint8]:
-        """`linear` (h, w, 3) as the camera's uint8 sRGB."""
+        """`linear` (h, w, 3) as the camera's sRGB picture, uint8."""
         height, width = linear.shape[:2]
         tile = self.tiles[self.rng.integers(len(self.tiles))]
         top = int(self.rng.integers(tile.shape[0] - height + 1))
@@ -108,8 +111,10 @@ class Sensor:
 
 
 def sensor(width: int, height: int, light: float, rng: np.random.Generator) -> Sensor:
-    """A sensor for a room with `light` in (0, 1]: in the dark the camera's gain makes up half of what is missing, in
-    stops, and noise grows."""
+    """A sensor of this size in a room with `light` in (0, 1], 1 being bright.
+
+    In the dark, exposure makes up for half of the missing light in stops, and noise grows.
+    """
     exposure = float(np.sqrt(light))
     electrons = FULL_WELL * exposure
     floor = READ_NOISE**2 / electrons

@@ -1,10 +1,10 @@
 """A heart and a pair of lungs: beats, breaths, and the pulse wave that they drive.
 
 Beats come from integral pulse frequency modulation: the heart rate is modulated by respiration (respiratory sinus
-arrhythmia), by 0.1 Hz waves of blood pressure and by a little noise, and a beat falls wherever its integral passes a
-whole number. The wave is a systolic peak and a diastolic (dicrotic) one a beat; respiration modulates its rate,
-amplitude and baseline, the three modulations from which breathing can be read out of a pulse (Karlen et al. 2013,
-"Multiparameter respiratory rate estimation from the photoplethysmogram").
+arrhythmia), by 0.1 Hz waves of blood pressure and by a little noise, and a beat occurs wherever its integral passes a
+whole number. Each beat has a systolic and a diastolic (dicrotic) peak. Respiration modulates the wave's rate, amplitude
+and baseline, from which breathing can be estimated (Karlen et al. 2013, "Multiparameter respiratory rate estimation
+from the photoplethysmogram", IEEE Transactions on Biomedical Engineering 60(7):1946).
 """
 
 from dataclasses import dataclass
@@ -15,38 +15,37 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _GRID_HZ = 250.0
+#: Seconds simulated before the first frame and after the last, so that waves have no edges in the clip.
 _LEAD_S = 2.0
-"""Life goes on before the first frame and after the last, so that waves have no edges in the clip."""
 
 SYSTOLIC_RISE, SYSTOLIC_FALL = 0.085, 0.115
+#: Shape of one beat, widths and delay as fractions of the interval at 60 /min: two pulses, as in Tang et al. 2020,
+#: "PPGSynth".
 DIASTOLIC_DELAY, DIASTOLIC_WIDTH, DIASTOLIC_STRENGTH = 0.37, 0.125, 0.42
-"""Shape of one beat, widths and delay as fractions of the interval at 60 /min: two pulses, as in Tang et al. 2020,
-"PPGSynth"."""
 
+#: Share of a breath that is inspiration: a ratio of 1 to 1.5, usual at rest.
 INSPIRATION_SHARE = 0.4
-"""Share of a breath that is inspiration: a ratio of 1 to 1.5, usual at rest."""
 
+#: Shares of the pulse's height; of the order of Karlen et al. 2013.
 AMPLITUDE_MODULATION, BASELINE_MODULATION, PRESSURE_WAVE = 0.10, 0.18, 0.12
-"""Shares of the pulse's height; of the order of Karlen et al. 2013."""
 
+#: /min; above it variability falls with the square of the rate, as vagal tone is withdrawn (Sacha 2013, "Why should one
+#: normalize heart rate variability with respect to average heart rate").
 FAST_HEART = 100.0
-"""/min; above it variability falls with the square of the rate, as vagal tone is withdrawn (Sacha 2013, "Why should one
-normalize heart rate variability with respect to average heart rate")."""
 
-LARGEST_SPREAD = 0.08
-"""Standard deviation of the beat intervals never exceeds this share of their mean, however much is asked for."""
+#: Largest standard deviation of the beat intervals, as a share of their mean, whatever is requested.
+MAX_SPREAD = 0.08
 
 
 @dataclass(frozen=True)
 class PulseWave:
-    """A pulse wave and the events behind it.
+    """A pulse wave and its events.
 
     times_s         (n,) seconds
-    values          (n,) blood volume; the height of an average beat is 1, the mean about 0; more blood is up (skin
-                    gets darker)
-    beat_times_s    systolic peaks between the first and the last of `times_s`
-    breath_times_s  beginnings of inspiration between the first and the last of `times_s`
-    lung_volume     (n,) in [-1, 1], up is inspiration
+    values          (n,) blood volume: an average beat is 1 high, the mean about 0, more blood is up (darker skin)
+    beat_times_s    (b,) systolic peaks between the first and the last of `times_s`
+    breath_times_s  (k,) beginnings of inspiration between the first and the last of `times_s`
+    lung_volume     (n,) in [-1, 1], inspiration is up
     """
 
     times_s: Floats
@@ -58,7 +57,10 @@ class PulseWave:
 
 @dataclass(frozen=True)
 class Body:
-    """A person's rhythms over a stretch of time: phases in beats and breaths on an even grid of seconds."""
+    """A person's rhythms on an even grid of seconds (m,).
+
+    cardiac_phase, respiratory_phase  in beats and breaths;  amplitude, pressure  slow modulations of the pulse
+    """
 
     grid_s: Floats
     cardiac_phase: Floats
@@ -67,11 +69,11 @@ class Body:
     pressure: Floats
 
     def lung_volume(self, times_s: Floats) -> Floats:
-        """Lung volume in [-1, 1] at `times_s`."""
+        """Lung volume in [-1, 1] at `times_s` (n,) seconds."""
         return lung_volume(np.interp(times_s, self.grid_s, self.respiratory_phase))
 
     def pulse(self, times_s: Floats) -> Floats:
-        """Blood volume at `times_s`, the height of an average beat being 1 and the mean about 0."""
+        """Blood volume at `times_s` (n,) seconds: an average beat is 1 high, the mean about 0."""
         phase = np.interp(times_s, self.grid_s, self.cardiac_phase)
         rate_hz = np.interp(times_s, self.grid_s, np.gradient(self.cardiac_phase, self.grid_s))
         breath = self.lung_volume(times_s)
@@ -80,26 +82,24 @@ class Body:
         return amplitude * beat_shape(phase, rate_hz) - baseline
 
     def events(self, phase: Floats, start_s: float, stop_s: float) -> Floats:
-        """Times in [start_s, stop_s] at which `phase` passes a whole number."""
+        """Times (k,) in [start_s, stop_s] at which `phase` (m,) passes a whole number."""
         whole = np.arange(np.ceil(phase[0]), np.floor(phase[-1]) + 1)
         times = np.interp(whole, phase, self.grid_s)
         return times[(times >= start_s) & (times <= stop_s)]
 
     def beats(self, start_s: float, stop_s: float) -> Floats:
-        """Systolic peaks in [start_s, stop_s]."""
+        """Systolic peaks (b,) in [start_s, stop_s], seconds."""
         return self.events(self.cardiac_phase, start_s, stop_s)
 
     def breaths(self, start_s: float, stop_s: float) -> Floats:
-        """Beginnings of inspiration in [start_s, stop_s]."""
+        """Beginnings of inspiration (k,) in [start_s, stop_s], seconds."""
         return self.events(self.respiratory_phase, start_s, stop_s)
 
 
 def beat_shape(phase: Floats, rate_hz: Floats) -> Floats:
-    """The pulse at `phase` (in beats, systolic peak at whole numbers) for a heart beating at `rate_hz`; height 1,
-    mean about 0.
+    """The pulse at `phase` (in beats, systolic peaks at whole numbers) of a heart at `rate_hz`; height 1, mean about 0.
 
-    Systole shortens less than the interval does when the heart speeds up (Bazett's square root), so fast pulses are
-    rounder.
+    Systole shortens less than the interval when the heart speeds up (Bazett's square root), so fast pulses are rounder.
     """
     stretch = np.sqrt(np.clip(rate_hz, 0.4, 4.0))
     position = phase - np.round(phase)
@@ -115,8 +115,10 @@ def beat_shape(phase: Floats, rate_hz: Floats) -> Floats:
 
 
 def lung_volume(phase: Floats) -> Floats:
-    """Lung volume in [-1, 1] at `phase` (in breaths, inspiration begins at whole numbers); breathing in is quicker
-    than out."""
+    """Lung volume in [-1, 1] at `phase` (in breaths, inspiration begins at whole numbers).
+
+    Inspiration is shorter than expiration.
+    """
     part = phase - np.floor(phase)
     rising = part / INSPIRATION_SHARE
     falling = (part - INSPIRATION_SHARE) / (1 - INSPIRATION_SHARE)
@@ -124,8 +126,10 @@ def lung_volume(phase: Floats) -> Floats:
 
 
 def wander(times_s: Floats, low_hz: float, high_hz: float, rng: np.random.Generator, parts: int = 12) -> Floats:
-    """A smooth random curve at `times_s` with energy between `low_hz` and `high_hz`, falling as 1/f, and an RMS of 1
-    over long times."""
+    """A smooth random curve at `times_s` (n,) seconds, with an RMS of 1 over long times.
+
+    Its energy is between `low_hz` and `high_hz` and falls as 1/f; `parts` is the number of sinusoids.
+    """
     frequencies = np.exp(rng.uniform(np.log(low_hz), np.log(high_hz), parts))
     strengths = 1 / np.sqrt(frequencies)
     phases = rng.uniform(0, 2 * np.pi, parts)
@@ -141,11 +145,11 @@ def live(
     rng: np.random.Generator,
     hrv_sdnn_ms: float = 30.0,
 ) -> Body:
-    """A body whose mean rates over [0, duration_s] are as given (/min).
+    """A body whose mean rates over [0, duration_s] are `heart_rate` and `respiration_rate` (/min).
 
-    `hrv_sdnn_ms` is the standard deviation of the beat intervals over long times; six tenths of its variance come
-    from respiration, three from 0.1 Hz waves, the rest from noise. Hearts faster than `FAST_HEART` vary less than
-    asked. A short clip shows less or more of it: count the beats for its own figure.
+    `hrv_sdnn_ms` is the standard deviation of the beat intervals over long times. Six tenths of its variance come from
+    respiration, three tenths from 0.1 Hz waves, the rest from noise. Hearts faster than `FAST_HEART` vary less than
+    requested. SDNN of a short clip differs; it is in the clip's truth.
     """
     grid = np.arange(-_LEAD_S, duration_s + _LEAD_S, 1 / _GRID_HZ)
     inside = (grid >= 0) & (grid <= duration_s)
@@ -162,7 +166,7 @@ def live(
     pressure = wander(grid, 0.08, 0.12, rng)
     noise = wander(grid, 0.15, 0.5 * heart_rate / 60, rng, 40)
     calm = min(1.0, FAST_HEART / heart_rate) ** 2
-    spread = min(hrv_sdnn_ms * calm * heart_rate / 60_000, LARGEST_SPREAD)
+    spread = min(hrv_sdnn_ms * calm * heart_rate / 60_000, MAX_SPREAD)
     modulation = spread * (
         np.sqrt(0.6) * breath / max(float(np.std(breath[inside])), 1e-9)
         + np.sqrt(0.3) * pressure
@@ -182,16 +186,16 @@ def pulse_wave(
     *,
     hrv_sdnn_ms: float = 30.0,
 ) -> PulseWave:
-    """The wave alone, without any video: sampled at `fs` Hz over [0, duration_s), for mean rates in /min.
+    """The wave without a video: `fs` samples a second over [0, duration_s), for mean rates in /min.
 
-    The same seed gives the same wave, and the one of the clip with these rates, this length and this seed.
+    The same seed gives the same wave, which is also that of a clip with these rates, this length and this seed.
     """
     body = live(heart_rate, respiration_rate, duration_s, np.random.default_rng([seed, 0]), hrv_sdnn_ms)
     return observe(body, np.arange(round(duration_s * fs)) / fs)
 
 
 def observe(body: Body, times_s: Floats) -> PulseWave:
-    """What `body` does at `times_s` (increasing seconds)."""
+    """The wave and events of `body` at `times_s` (n,), increasing seconds."""
     start, stop = float(times_s[0]), float(times_s[-1])
     return PulseWave(
         times_s, body.pulse(times_s), body.beats(start, stop), body.breaths(start, stop), body.lung_volume(times_s)

@@ -1,4 +1,4 @@
-"""A picture of a person becomes a figure that can be moved, lit and made to pulse."""
+"""Prepare a picture of a person so that it can be moved, lit, and given a pulse."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -8,23 +8,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.simulate import mesh
-from lab.simulate.complexion import complexion, retoned
+from lab.simulate import face_regions
 from lab.simulate.cutout import find_person, softened
 from lab.simulate.optics import Image, to_linear
-from lab.simulate.torso import completed
+from lab.simulate.skin_tone import retoned, skin_maps
+from lab.simulate.torso import with_shoulders
 
+#: Closure of the lids in the pictures of a blink, 1 being shut.
 CLOSURES = (0.3, 0.6, 0.85, 1.0)
-"""How far the lids are down in the pictures of a blink."""
 
 
+#: Softness of a webcam's lens and its colour interpolation, in face heights: 0.8 pixels in the default scene.
 WEBCAM_BLUR = 0.0045
-"""Softness of a webcam's lens and its colour interpolation, in face heights: 0.8 pixels in the default scene."""
 
 
 @dataclass(frozen=True)
 class Blink:
-    """The patch of a figure round its eyes with the lids `closure` down."""
+    """The region of the eyes with the lids closed to `closure` (1: shut), (h, w, 3) linear light."""
 
     closure: float
     patch: Image
@@ -35,14 +35,14 @@ class Portrait:
     """A person at the size they will have in the clip, in linear light.
 
     photo       (h, w, 3)  head and shoulders with the picture's own background
-    linear      (h, w, 3)  the whole picture, completed by shoulders where it has none; the arrays below have this size
+    linear      (h, w, 3)  the whole picture, with shoulders added where it has none; the arrays below have this size
     matte       (h, w)     1 where the person is
     skin        (h, w)     1 where skin of the face shows
-    perfusion   (h, w)     how strongly that skin pulses: 1 on cheeks and forehead, less elsewhere
+    perfusion   (h, w)     strength of the pulse: 1 on cheeks and forehead, less elsewhere
     landmarks   (478, 2)   MediaPipe's face mesh, pixels
-    face        (x, y, w, h)   pixels that pulse, blink or turn, `region` of the arrays
+    face        (x, y, w, h)   pixels that pulse, blink or turn
     eyes        (x, y, w, h)   pixels that blink
-    blinks      the eyes closing, by `CLOSURES`
+    blinks      the closing eyes, by `CLOSURES`
     """
 
     photo: Image
@@ -57,24 +57,28 @@ class Portrait:
 
     @property
     def centre(self) -> NDArray[np.float64]:
-        """(2,) middle of the face, pixels."""
-        middle: NDArray[np.float64] = (self.landmarks[mesh.FOREHEAD] + self.landmarks[mesh.CHIN]) / 2
+        """Middle of the face (2,), pixels."""
+        middle: NDArray[np.float64] = (self.landmarks[face_regions.FOREHEAD] + self.landmarks[face_regions.CHIN]) / 2
         return middle
 
     @property
     def face_height(self) -> float:
-        """From the forehead's top to the chin, pixels."""
-        return float(np.linalg.norm(self.landmarks[mesh.FOREHEAD] - self.landmarks[mesh.CHIN]))
+        """Distance from the top of the forehead to the chin, pixels."""
+        return float(np.linalg.norm(self.landmarks[face_regions.FOREHEAD] - self.landmarks[face_regions.CHIN]))
 
 
 def region(box: tuple[int, int, int, int]) -> tuple[slice, slice]:
-    """The rows and columns of a box (x, y, w, h)."""
+    """Rows and columns of a box (x, y, w, h)."""
     x, y, w, h = box
     return slice(y, y + h), slice(x, x + w)
 
 
 def read_picture(source: Path | NDArray[np.uint8] | None) -> NDArray[np.uint8]:
-    """(h, w, 3) uint8 RGB of a portrait. Raises ValueError for what is no picture."""
+    """A portrait as (h, w, 3) uint8 RGB: a file, an array, or None for scikit-image's astronaut.
+
+    Raises:
+        ValueError: the file is not a picture, or the array has another shape or type.
+    """
     if source is None:
         import skimage.data
 
@@ -92,24 +96,30 @@ def read_picture(source: Path | NDArray[np.uint8] | None) -> NDArray[np.uint8]:
 def load_portrait(
     source: Path | NDArray[np.uint8] | None, face_height: float, have: int = 2, want: int = 2
 ) -> Portrait:
-    """The person in `source` (None: scikit-image's astronaut), `face_height` pixels from forehead to chin, skin of
-    Fitzpatrick type `want`.
+    """The person in `source` (None: scikit-image's astronaut), ready to be rendered.
 
-    `have` is the type that the picture shows. Raises NoFaceInPortrait, and ValueError for what is no picture.
+    face_height  pixels from forehead to chin
+    have         Fitzpatrick type that the picture shows;  want  the type to render
+
+    Raises:
+        NoFaceInPortrait: no face is found in the picture.
+        ValueError: `source` is not a picture.
     """
     picture = read_picture(source)
     return _prepared(picture.tobytes(), picture.shape, round(face_height, 1), have, want)
 
 
 def masked(portrait: Portrait) -> Portrait:
-    """The same person in a surgical mask, which neither pulses nor shows skin."""
+    """The same person in a surgical mask, which has no pulse and shows no skin."""
     size = (portrait.linear.shape[1], portrait.linear.shape[0])
     unit = portrait.face_height
-    cloth = mesh.area(portrait.landmarks, mesh.SURGICAL_MASK, size, 0.008 * unit)
-    nose, chin = portrait.landmarks[mesh.NOSE_BRIDGE, 1], portrait.landmarks[mesh.CHIN, 1]
+    cloth = face_regions.area(portrait.landmarks, face_regions.SURGICAL_MASK, size, 0.008 * unit)
+    nose, chin = portrait.landmarks[face_regions.NOSE_BRIDGE, 1], portrait.landmarks[face_regions.CHIN, 1]
     height = (np.arange(size[1], dtype=np.float32)[:, None] - nose) / (chin - nose)
     pleats = 1 - 0.12 * np.maximum(np.sin(2 * np.pi * 4 * height), 0) ** 4 * ((height > 0.2) & (height < 0.85))
-    across = (np.arange(size[0], dtype=np.float32)[None, :] - portrait.landmarks[mesh.NOSE_BRIDGE, 0]) / (0.5 * unit)
+    across = (np.arange(size[0], dtype=np.float32)[None, :] - portrait.landmarks[face_regions.NOSE_BRIDGE, 0]) / (
+        0.5 * unit
+    )
     blue = np.array([0.38, 0.60, 0.72], dtype=np.float32)
     shade = (pleats * (1 - 0.25 * across**2))[..., None] * blue
     linear = np.asarray(portrait.linear + cloth[..., None] * (shade - portrait.linear), dtype=np.float32)
@@ -126,21 +136,21 @@ def masked(portrait: Portrait) -> Portrait:
 def _prepared(data: bytes, shape: tuple[int, int, int], face_height: float, have: int, want: int) -> Portrait:
     picture = np.frombuffer(data, dtype=np.uint8).reshape(shape)
     points, matte = _found(data, shape)
-    scale = face_height / float(np.linalg.norm(points[mesh.FOREHEAD] - points[mesh.CHIN]))
+    scale = face_height / float(np.linalg.norm(points[face_regions.FOREHEAD] - points[face_regions.CHIN]))
     size = (round(shape[1] * scale), round(shape[0] * scale))
     landmarks = points * (np.array(size) / (shape[1], shape[0]))
     interpolation = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
     scaled = np.asarray(cv2.resize(picture, size, interpolation=interpolation), dtype=np.uint8)
     matte = softened(np.asarray(cv2.resize(matte, size), dtype=np.float32), face_height)
-    parts = complexion(scaled, landmarks, matte, face_height)
+    parts = skin_maps(scaled, landmarks, matte, face_height)
     linear = np.asarray(cv2.GaussianBlur(to_linear(scaled), (0, 0), WEBCAM_BLUR * face_height), dtype=np.float32)
     linear = retoned(linear, parts, have, want)
     photo = _head_and_shoulders(linear, landmarks, face_height)
     bottom, before = size[1], landmarks[0, 0]
-    linear, matte, landmarks = completed(linear, matte, landmarks, face_height)
+    linear, matte, landmarks = with_shoulders(linear, matte, landmarks, face_height)
     left = round(float(landmarks[0, 0] - before))
     around = ((0, matte.shape[0] - bottom), (left, matte.shape[1] - size[0] - left))
-    eyes = _box(landmarks[[index for eye in mesh.EYES for index in eye]], 0.16 * face_height, matte.shape)
+    eyes = _box(landmarks[[index for eye in face_regions.EYES for index in eye]], 0.16 * face_height, matte.shape)
     return Portrait(
         photo=photo,
         linear=linear,
@@ -148,14 +158,14 @@ def _prepared(data: bytes, shape: tuple[int, int, int], face_height: float, have
         skin=np.pad(parts.skin, around),
         perfusion=np.pad(parts.perfusion, around),
         landmarks=landmarks,
-        face=_box(landmarks[list(mesh.OVAL)], 0.25 * face_height, matte.shape),
+        face=_box(landmarks[list(face_regions.OVAL)], 0.25 * face_height, matte.shape),
         eyes=eyes,
         blinks=_blinks(linear, landmarks, eyes, face_height),
     )
 
 
 def _head_and_shoulders(linear: Image, landmarks: NDArray[np.float64], unit: float) -> Image:
-    x, y = (landmarks[mesh.FOREHEAD] + landmarks[mesh.CHIN]) / 2
+    x, y = (landmarks[face_regions.FOREHEAD] + landmarks[face_regions.CHIN]) / 2
     left, top = int(max(x - unit, 0)), int(max(y - 1.15 * unit, 0))
     return linear[top : int(y + 1.2 * unit), left : int(x + unit)]
 
@@ -174,7 +184,7 @@ def _box(points: NDArray[np.float64], margin: float, shape: tuple[int, ...]) -> 
 def _blinks(
     linear: Image, landmarks: NDArray[np.float64], eyes: tuple[int, int, int, int], face_height: float
 ) -> tuple[Blink, ...]:
-    """The skin between brow and lashes is drawn down over the eye, column by column."""
+    """The closing eyes: the skin between brow and lashes is stretched down over the eye, column by column."""
     rows, columns = region(eyes)
     x, y = np.meshgrid(
         np.arange(columns.start, columns.stop, dtype=np.float32), np.arange(rows.start, rows.stop, dtype=np.float32)
@@ -182,7 +192,7 @@ def _blinks(
     blinks = []
     for closure in CLOSURES:
         source = y.copy()
-        for upper, lower in mesh.LIDS:
+        for upper, lower in face_regions.LIDS:
             across = x[0]
             lid = np.interp(across, landmarks[list(upper), 0], landmarks[list(upper), 1])
             under = np.interp(across, landmarks[list(lower), 0], landmarks[list(lower), 1])

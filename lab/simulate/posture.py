@@ -1,5 +1,4 @@
-"""How a person in front of a webcam moves: sway, turns of the head, breathing, blinks, the pulse; one value a frame
-each."""
+"""Movements of a person before a webcam: sway, head turns, breathing, blinks and the pulse, one value a frame."""
 
 from dataclasses import dataclass, fields, replace
 
@@ -7,24 +6,28 @@ import numpy as np
 
 from lab.simulate.physiology import Body, Floats, observe, wander
 
+#: Rise of the shoulders from the end of expiration to the end of inspiration, in face heights: about 4 mm for a face
+#: of 19 cm.
 BREATH_RISE = 0.022
-"""Rise of the shoulders from the end of expiration to the end of inspiration, in face heights: about 4 mm of a face
-of 19 cm."""
+#: Share of that rise that the head follows.
 BREATH_NOD = 0.25
-"""Share of it that the head follows."""
+#: Rise of the head with each beat, in face heights: the ballistocardiographic motion, below 0.1 mm.
 RECOIL = 0.0004
-"""Rise of the head with each beat, in face heights: the ballistocardiographic motion, below 0.1 mm."""
+#: Length of a blink in seconds.
 BLINK_S = 0.28
 
 
 @dataclass(frozen=True)
 class Posture:
-    """Curves over n frames. Lengths in face heights, angles in radians; all zero is the portrait as it is.
+    """Curves (n,) over n frames, lengths in face heights, angles in radians; all zero is the portrait as it is.
 
-    across, down   head translation;  roll, yaw, pitch  its turns (roll clockwise);  nearer  its growth, as a share
-    breath         lung volume in [-1, 1];  pulse  blood volume, 1 being an average beat;  pulse_speed  its change a
-                   second
-    lids           0 open, 1 closed;  shift_across, shift_down  translation of the whole figure
+    across, down              translation of the head
+    roll, yaw, pitch          turns of the head (roll clockwise)
+    nearer                    growth of the head, as a share
+    breath                    lung volume in [-1, 1]
+    pulse, pulse_speed        blood volume, 1 for an average beat, and its change per second
+    lids                      0 open, 1 closed
+    shift_across, shift_down  translation of the whole person
     """
 
     across: Floats
@@ -64,31 +67,34 @@ class Moment:
 
 
 def at_rest(frames: int) -> Posture:
-    """Nothing moves and nothing pulses: a photograph."""
+    """A posture of `frames` frames without motion or pulse: a photograph."""
     zero = np.zeros(frames)
     return Posture(**{curve.name: zero for curve in fields(Posture)})
 
 
 def sitting(body: Body, times_s: Floats, motion: float, blink_rate: float, rng: np.random.Generator) -> Posture:
-    """A person with `body` who sits before the camera at `times_s`. `motion` scales sway and turns: 1 is natural, 0
-    none."""
+    """The posture of a person with `body` who sits before the camera, at `times_s` (n,) seconds.
+
+    motion      factor on sway and turns: 1 is natural, 0 none
+    blink_rate  blinks a minute
+    """
 
     def sway(size: float, low_hz: float = 0.03, high_hz: float = 0.4) -> Floats:
         return motion * size * wander(times_s, low_hz, high_hz, rng)
 
-    seen = observe(body, times_s)
+    wave = observe(body, times_s)
     ahead = body.pulse(times_s + 0.01)
     behind = body.pulse(times_s - 0.01)
-    rise = -0.5 * BREATH_RISE * BREATH_NOD * seen.lung_volume
+    rise = -0.5 * BREATH_RISE * BREATH_NOD * wave.lung_volume
     return Posture(
         across=sway(0.012),
-        down=sway(0.005) + rise - RECOIL * seen.values,
+        down=sway(0.005) + rise - RECOIL * wave.values,
         roll=sway(np.radians(0.6)),
         yaw=sway(np.radians(1.0)),
-        pitch=sway(np.radians(0.6)) - 0.002 * seen.lung_volume,
+        pitch=sway(np.radians(0.6)) - 0.002 * wave.lung_volume,
         nearer=sway(0.004, 0.02, 0.2),
-        breath=seen.lung_volume,
-        pulse=seen.values,
+        breath=wave.lung_volume,
+        pulse=wave.values,
         pulse_speed=(ahead - behind) / 0.02,
         lids=_blinking(times_s, blink_rate, rng),
         shift_across=np.zeros(len(times_s)),
@@ -97,12 +103,12 @@ def sitting(body: Body, times_s: Floats, motion: float, blink_rate: float, rng: 
 
 
 def moved(posture: Posture, across: Floats, down: Floats) -> Posture:
-    """The same, the whole figure shifted by curves in face heights."""
+    """`posture` with the whole person shifted by the curves `across` and `down` (n,), in face heights."""
     return replace(posture, shift_across=posture.shift_across + across, shift_down=posture.shift_down + down)
 
 
 def _blinking(times_s: Floats, rate: float, rng: np.random.Generator) -> Floats:
-    """Lids closing and opening again at random moments, at least a second apart."""
+    """Closure of the lids (n,) in [0, 1]: blinks at random times, at least a second apart."""
     lids = np.zeros(len(times_s))
     if rate <= 0:
         return lids

@@ -1,4 +1,4 @@
-"""What to film: every condition of a synthetic clip, as one value."""
+"""`ClipSpec`: every condition of a synthetic clip, as one value."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+#: Codecs by container suffix; the first is the default.
 CODECS_OF = {".mp4": ("h264",), ".webm": ("vp8", "vp9")}
-"""Codecs by container suffix; the first is the default."""
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:
@@ -22,20 +22,26 @@ class ClipSpec:
     heart_rate, respiration_rate  /min, mean over the clip
     hrv_sdnn_ms      standard deviation of the beat intervals over long times, ms; less above 100 /min
     duration_s, fps  length in seconds; nominal frames per second
-    jitter           standard deviation of the time between frames, as a share of 1/fps; 0 is a constant rate
-    dropped          share of frames that never arrive
+    width, height    pixels, even
+    seed             the same seed gives the same clip
     codec            "h264" (MP4), "vp8" or "vp9" (WebM); None takes the container's default
+    bitrate_bps      bits per second
+    jitter           standard deviation of the time between frames, as a share of 1/fps; 0 is a constant rate
+    dropped          share of frames that are lost
     duration_header  False writes the file as MediaRecorder does: no duration, no index
     skin_tone        Fitzpatrick type, 1 to 6: colour of the skin and strength of its pulse
     pulse_strength   factor on the pulse of that type
     motion           factor on head sway and rotation; 0 holds still, 1 sits naturally, 3 fidgets
     light            illumination; 1 is a bright room, 0.1 a dark one
     light_drift      standard deviation of slow changes of the light, as a share
-    flicker_hz, flicker_depth  a lamp's flicker as the camera sees it (after aliasing), depth as a share
+    flicker_hz, flicker_depth  a lamp's flicker as the camera records it (after aliasing), depth as a share
     blink_rate       /min
-    kind             one of `lab.simulate.kinds.KINDS`: "live" or a negative
+    kind             one of `lab.simulate.scenes.KINDS`: "live" or a negative
     portrait         another face: a picture file, or (h, w, 3) uint8 RGB; None is scikit-image's astronaut
-    portrait_skin_tone  the Fitzpatrick type that the portrait shows as it is
+    portrait_skin_tone  the Fitzpatrick type that the portrait shows
+
+    Raises:
+        ValueError: a value is out of its range.
     """
 
     heart_rate: float = 72.0
@@ -91,7 +97,11 @@ class ClipSpec:
 
 
 def codec_of(path: Path, codec: str | None) -> str:
-    """The codec for a file named `path`. Raises ValueError for a container or a pair that isn't made."""
+    """The codec for a file named `path`: `codec`, or the container's default.
+
+    Raises:
+        ValueError: the suffix is not .mp4 or .webm, or the container can't hold the codec.
+    """
     codecs = CODECS_OF.get(path.suffix.lower())
     if codecs is None:
         raise ValueError(f"the clip's name must end in .mp4 or .webm, not {path.suffix!r}")

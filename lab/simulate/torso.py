@@ -1,24 +1,27 @@
-"""Shoulders for a portrait that ends at the neck: a plain garment under what the picture shows."""
+"""Shoulders for a portrait that ends at the neck: a plain garment below the picture."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.simulate import mesh
+from lab.simulate import face_regions
 from lab.simulate.optics import Image
 
+#: How far below and beside the face's middle a portrait must reach, in face heights, to fill a webcam's picture.
 BELOW, BESIDE = 1.75, 1.7
-"""How far below and beside the face's middle a portrait must reach, in face heights, to fill a webcam's picture."""
 
+#: Linear RGB of a navy sweater, for a picture that shows too little of the person's own clothes.
 GARMENT = (0.035, 0.06, 0.12)
-"""Linear RGB of a navy sweater, for a picture that shows too little of the person's own clothes."""
 
 
-def completed(
+def with_shoulders(
     linear: Image, matte: Image, landmarks: NDArray[np.float64], unit: float
 ) -> tuple[Image, Image, NDArray[np.float64]]:
-    """Picture (h, w, 3), matte (h, w) and mesh, with shoulders added where the picture ends too early."""
-    middle = (landmarks[mesh.FOREHEAD] + landmarks[mesh.CHIN]) / 2
+    """Picture (h, w, 3), matte (h, w) and mesh (478, 2), with shoulders added where the picture is too short.
+
+    `unit` is the height of the face in pixels.
+    """
+    middle = (landmarks[face_regions.FOREHEAD] + landmarks[face_regions.CHIN]) / 2
     height, width = matte.shape
     missing = int(np.ceil(middle[1] + BELOW * unit)) - height
     if missing <= 0:
@@ -33,7 +36,7 @@ def completed(
     inside = np.zeros((height, width), dtype=np.float32)
     edge = max(2, round(0.05 * unit))
     inside[:-edge, edge:-edge] = 1
-    inside[: round(landmarks[mesh.CHIN, 1]), :] = 1
+    inside[: round(landmarks[face_regions.CHIN, 1]), :] = 1
     inside = np.asarray(
         cv2.copyMakeBorder(inside, 0, missing, left, right, cv2.BORDER_CONSTANT, value=(0,)), dtype=np.float32
     )
@@ -48,24 +51,24 @@ def completed(
 
 
 def _garment(linear: Image, matte: Image, landmarks: NDArray[np.float64], unit: float) -> NDArray[np.float64]:
-    """The clothes' colour at the picture's lower edge, away from the neck."""
+    """Linear RGB (3,) of the clothes at the picture's lower edge, away from the neck; `GARMENT` if too few show."""
     height, width = matte.shape
     rows = slice(max(0, height - round(0.15 * unit)), height)
     x = np.arange(width)[None, :]
-    away = np.abs(x - landmarks[mesh.CHIN, 0]) > 0.35 * unit
-    seen = linear[rows][(matte[rows] > 0.9) & away]
-    enough = len(seen) > 0.05 * unit**2
-    return np.asarray(np.median(seen, axis=0) if enough else GARMENT, dtype=np.float64)
+    away = np.abs(x - landmarks[face_regions.CHIN, 0]) > 0.35 * unit
+    clothes = linear[rows][(matte[rows] > 0.9) & away]
+    enough = len(clothes) > 0.05 * unit**2
+    return np.asarray(np.median(clothes, axis=0) if enough else GARMENT, dtype=np.float64)
 
 
 def _shoulders(
     size: tuple[int, int], landmarks: NDArray[np.float64], unit: float, colour: NDArray[np.float64]
 ) -> tuple[Image, Image]:
-    """A torso's picture (h, w, 3) and matte (h, w)."""
-    chin_x, chin_y = landmarks[mesh.CHIN]
+    """Picture (h, w, 3) and matte (h, w) of a torso."""
+    chin_x, chin_y = landmarks[face_regions.CHIN]
     half = np.array([(0.30, 0.10), (0.34, 0.34), (0.62, 0.46), (0.98, 0.62), (1.14, 0.86), (1.20, 1.3), (1.22, 3.0)])
     outline = np.concatenate([half, half[::-1] * (-1, 1)]) * unit + (chin_x, chin_y)
-    cover = mesh.polygon(outline, size, 0.02 * unit)
+    cover = face_regions.polygon(outline, size, 0.02 * unit)
     x, y = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
     across, down = (x - chin_x) / (1.2 * unit), (y - chin_y) / unit
     rng = np.random.default_rng(11)

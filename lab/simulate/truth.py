@@ -1,4 +1,4 @@
-"""What really happened in a synthetic clip, written beside it."""
+"""The truth of a synthetic clip, which is written beside it."""
 
 import json
 from dataclasses import asdict, dataclass, fields
@@ -13,18 +13,18 @@ from lab.simulate.spec import ClipSpec
 
 @dataclass(frozen=True)
 class Truth:
-    """The clip's truth, over the times that its frames cover.
+    """Truth of a clip, over the times that its frames cover.
 
-    alive           whether one living face is to be seen, in part at least, from the first frame to the last; rates,
-                    beats and breaths are given only then
-    heart_rate      /min, from the beats in the clip: 60 over their mean interval
-    respiration_rate  /min, the mean that was asked for and simulated
+    alive                           whether one living face is visible, at least in part, in every frame
+    heart_rate                      /min: 60 over the mean interval of the beats in the clip
+    respiration_rate                /min, the simulated mean
     sdnn_ms, rmssd_ms, mean_ibi_ms  of the beats in the clip; None with fewer than three beats
-    beat_times_s, breath_times_s  systolic peaks; beginnings of inspiration
-    frame_times_s, bvp  presentation times and blood volume (up: more blood, darker skin) of each frame; bvp empty
-                        where there is none
-    faces           how many faces the scene shows
-    conditions      the spec
+    beat_times_s, breath_times_s    systolic peaks; beginnings of inspiration
+    frame_times_s, bvp              presentation time and blood volume of each frame (up: more blood, darker skin)
+    faces                           number of faces in the scene
+    conditions                      the spec
+
+    Rates, beats, breaths and bvp are given only where `alive`; otherwise they are None or empty.
     """
 
     kind: str
@@ -51,7 +51,10 @@ class Truth:
 
 
 def truth_of(spec: ClipSpec, times_s: Floats, wave: PulseWave | None, faces: int) -> Truth:
-    """The truth of a clip with frames at `times_s`; `wave` is the living person's, seen at those times."""
+    """The truth of a clip with frames at `times_s` (n,).
+
+    `wave` is the living person's pulse at those times, or None without one.
+    """
     conditions = {item.name: getattr(spec, item.name) for item in fields(spec) if item.name != "portrait"}
     conditions["portrait"] = (
         spec.portrait.name if isinstance(spec.portrait, Path) else ("astronaut" if spec.portrait is None else "array")

@@ -1,1 +1,1 @@
-"""Training of the project's own networks; needs PyTorch (`make train-environment`), which nothing else does."""
+"""Training of the project's own networks; needs PyTorch (`make train-environment`)."""

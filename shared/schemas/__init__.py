@@ -1,12 +1,23 @@
 """The schemas of the API and of what gateway and workers exchange through the broker."""
 
 from shared.schemas.base import PartialSchema, Schema
+from shared.schemas.events import (
+    EVENTS,
+    BranchEvent,
+    CheckEvent,
+    DoneEvent,
+    StageEvent,
+    StateEvent,
+    VitalEvent,
+)
 from shared.schemas.job import (
     NOTICE,
+    Branches,
     BranchOutcome,
     BranchReport,
     BranchStatus,
     Check,
+    Checks,
     CheckStatus,
     ClipFacts,
     ErrorCode,
@@ -48,6 +59,7 @@ from shared.schemas.vital_types import (
 )
 
 __all__ = [
+    "EVENTS",
     "NOTICE",
     "VITAL_TYPES",
     "Age",
@@ -55,13 +67,18 @@ __all__ = [
     "Baseline",
     "BodyMassIndex",
     "BodyMassIndexDiagnostics",
+    "BranchEvent",
     "BranchOutcome",
     "BranchReport",
     "BranchStatus",
+    "Branches",
     "Check",
+    "CheckEvent",
     "CheckStatus",
+    "Checks",
     "ClipFacts",
     "Diagnostics",
+    "DoneEvent",
     "ErrorCode",
     "Gender",
     "HeartRate",
@@ -82,11 +99,14 @@ __all__ = [
     "RespirationRateDiagnostics",
     "Schema",
     "Spectrum",
+    "StageEvent",
+    "StateEvent",
     "Stress",
     "StressDiagnostics",
     "VariabilityDiagnostics",
     "VariabilityMeasures",
     "Vital",
+    "VitalEvent",
     "VitalStatus",
     "Vitals",
     "Wave",

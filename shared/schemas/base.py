@@ -3,7 +3,9 @@
 import json
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 
 class Schema(BaseModel):
@@ -15,6 +17,14 @@ class Schema(BaseModel):
         ser_json_inf_nan="null",
         json_schema_serialization_defaults_required=True,
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Leave defaults out: they are this code's, not the client's, and next to a `$ref` they confuse generators."""
+        described = handler(core_schema)
+        for field in handler.resolve_ref_schema(described).get("properties", {}).values():
+            field.pop("default", None)
+        return described
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values that JSON can hold; NaN and infinities become None.

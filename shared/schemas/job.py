@@ -2,11 +2,11 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from pydantic import Field
 
-from shared.schemas.base import Schema
+from shared.schemas.base import PartialSchema, Schema
 from shared.schemas.vital_types import Vitals
 from shared.vitals import Reason
 
@@ -14,7 +14,7 @@ NOTICE: Final = "Estimates for wellness and research. Not a medical device."
 
 
 class JobState(StrEnum):
-    """Where a job is; the last three are final."""
+    """The state of a job; the last three are final."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -38,7 +38,7 @@ class CheckStatus(StrEnum):
 
 
 class BranchStatus(StrEnum):
-    """Where one branch of a job is. `skipped`: none of its vitals was requested."""
+    """The status of one branch. `skipped`: none of its vitals was requested."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -49,12 +49,12 @@ class BranchStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the branch has given all that it will give."""
+        """Whether the branch has ended."""
         return self not in {BranchStatus.PENDING, BranchStatus.RUNNING}
 
 
 class ErrorCode(StrEnum):
-    """Why a job or a branch failed. All but the last four say that the clip itself was rejected."""
+    """Why a job or a branch failed. All but the last four mean that the clip itself was rejected."""
 
     CLIP_UNDECODABLE = "clip_undecodable"
     CLIP_TOO_SHORT = "clip_too_short"
@@ -70,7 +70,7 @@ class ErrorCode(StrEnum):
 
     @property
     def rejects_clip(self) -> bool:
-        """Whether another try, or the other branch, would end the same way."""
+        """Whether another attempt, or the other branch, would end the same way."""
         return self not in {
             ErrorCode.CLIP_MISSING,
             ErrorCode.BRANCH_FAILED,
@@ -80,14 +80,14 @@ class ErrorCode(StrEnum):
 
 
 class Problem(Schema):
-    """What went wrong, for programs (`code`) and for people (`detail`: what happened and what to do)."""
+    """What went wrong: `code` for programs, `detail` for people (what happened and what to do)."""
 
     code: ErrorCode
     detail: str
 
 
 class ClipFacts(Schema):
-    """What decoding found out about the clip; headers are not believed."""
+    """Facts about the clip, from decoding it; its headers are not trusted."""
 
     duration_s: float
     frames: int
@@ -109,9 +109,9 @@ class BranchReport(Schema):
 
 
 class Check(Schema):
-    """One verdict on the clip: `score` in [0, 1], higher is better; `detail` says what to do about it.
+    """One verdict on the clip: `score` in [0, 1], higher is better; `detail` explains what to do about it.
 
-    `votes`, where a verdict is made of some, are the log-odds that each cue adds.
+    `votes` are the log-odds that each cue adds, if the verdict is made of cues.
     """
 
     status: CheckStatus
@@ -121,8 +121,38 @@ class Check(Schema):
     votes: dict[str, float] | None = None
 
 
+class Branches(Schema):
+    """The two halves of the analysis; each fails alone."""
+
+    vision: BranchReport
+    rppg: BranchReport
+
+    def by_name(self) -> dict[str, BranchReport]:
+        """Return the reports by the names of their branches."""
+        return {name: getattr(self, name) for name in type(self).model_fields}
+
+
+#: The default of a field that `PartialSchema` leaves out; typed so that a check that is present needs no test for None.
+_ABSENT: Final[Any] = None
+
+
+class Checks(PartialSchema):
+    """The checks on the clip by name. A finished job has all of them, an unfinished one none."""
+
+    face: Check = Field(default=_ABSENT)
+    obstruction: Check = Field(default=_ABSENT)
+    liveness: Check = Field(default=_ABSENT)
+    lighting: Check = Field(default=_ABSENT)
+    motion: Check = Field(default=_ABSENT)
+    timing: Check = Field(default=_ABSENT)
+
+    def by_name(self) -> dict[str, Check]:
+        """Return the checks that are present, by their names."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
+
+
 class BranchOutcome(Schema):
-    """All that one branch hands over when it ends; written once."""
+    """The result of one branch, written once when it ends."""
 
     status: BranchStatus
     elapsed_ms: int
@@ -133,7 +163,7 @@ class BranchOutcome(Schema):
 
 
 class Wave(Schema):
-    """A sampled wave. `times_s` counts from the clip's first frame; `values` have no unit unless `unit` says more."""
+    """A sampled wave. `times_s` counts from the clip's first frame; `values` have the unit `unit`, if any."""
 
     times_s: list[float]
     values: list[float]
@@ -148,22 +178,22 @@ class Spectrum(Schema):
 
 
 class Waveforms(Schema):
-    """Waves and spectra behind the vitals, by vital name (`heart_rate`, `respiration_rate`)."""
+    """Waves and spectra of the vitals, by name (`heart_rate`, `respiration_rate`)."""
 
     waves: dict[str, Wave] = Field(default_factory=dict)
     spectra: dict[str, Spectrum] = Field(default_factory=dict)
 
 
 class JobDocument(Schema):
-    """A job, in any state. A finished one names every vital."""
+    """A job, in any state. A finished job has every vital."""
 
     id: str
     state: JobState
     created_at: datetime
     finished_at: datetime | None = None
     clip: ClipFacts | None = None
-    branches: dict[str, BranchReport]
-    checks: dict[str, Check] = Field(default_factory=dict)
+    branches: Branches
+    checks: Checks = Checks()
     vitals: Vitals = Vitals()
     error: Problem | None = None
     versions: dict[str, str]
@@ -171,7 +201,7 @@ class JobDocument(Schema):
 
 
 class JobOptions(Schema):
-    """What the submitter asked for."""
+    """The options of an upload."""
 
     vitals: list[str] | None = None
     retain_clip: bool = False

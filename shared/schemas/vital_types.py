@@ -277,11 +277,7 @@ _ABSENT: Final[Any] = None
 
 
 class Vitals(PartialSchema):
-    """The vitals by name. A finished job has all of them, an unfinished one none.
-
-    Raises:
-        AttributeError: on reading a vital that is absent.
-    """
+    """The vitals by name. A finished job has all of them, an unfinished one none."""
 
     heart_rate: HeartRate = Field(default=_ABSENT)
     respiration_rate: RespirationRate = Field(default=_ABSENT)
@@ -295,7 +291,7 @@ class Vitals(PartialSchema):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:  # noqa: ANN401
-            """Explain why a vital is absent."""
+            """Raise AttributeError, with the reason, for a vital that is absent."""
             if name in type(self).model_fields:
                 raise AttributeError(f"{name} is not known: the job has not finished, or its branch gave none")
             return super().__getattr__(name)

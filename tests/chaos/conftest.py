@@ -1,4 +1,4 @@
-"""What takes longer than `make test` may: `make test-chaos`."""
+"""Tests that take longer than `make test` may: `make test-chaos`."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from tests.service.conftest import make_service, pytest_runtest_makereport
 def another_service_is_named(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
-    """An environment of another service, whose broker nobody reaches and whose store must stay empty."""
+    """An environment of another service, whose broker is unreachable and whose store must stay empty."""
     store = tmp_path_factory.mktemp("theirs")
     broker = f"redis://127.0.0.1:{free_port()}/0"
     for name, value in {

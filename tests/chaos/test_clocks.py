@@ -1,4 +1,4 @@
-"""Clocks that are off: a worker's, which then doesn't start; and a gateway's, which decides nothing."""
+"""Wrong clocks: a worker with one does not start; a gateway's has no influence on deadlines."""
 
 import datetime as dt
 import subprocess
@@ -34,7 +34,7 @@ def shifted(faketime: str, seconds: int) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("seconds", "way"), [(120, "ahead of"), (-30, "behind")])
-def test_a_worker_whose_clock_is_off_says_so_and_does_not_start(
+def test_a_worker_with_a_wrong_clock_reports_it_and_does_not_start(
     make_service: MakeService, faketime: str, seconds: int, way: str
 ) -> None:
     service = make_service()
@@ -46,7 +46,7 @@ def test_a_worker_whose_clock_is_off_says_so_and_does_not_start(
     assert service.finished(job)["state"] == "succeeded"
 
 
-def test_a_gateway_whose_clock_is_off_ends_no_job_too_soon(make_service: MakeService, faketime: str) -> None:
+def test_a_gateway_with_a_wrong_clock_ends_no_job_early(make_service: MakeService, faketime: str) -> None:
     service = make_service()
     service.children[0].stop(5)
     with pytest.MonkeyPatch.context() as patch:

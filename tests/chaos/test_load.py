@@ -1,4 +1,4 @@
-"""`facevitals bench load`, small: many clients that follow, and many jobs that wait."""
+"""`facevitals bench load`, small: many followers and many waiting jobs."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from facevitals.bench.load import LoadPlan, measure_load
 
 
 @pytest.mark.usefixtures("another_service_is_named")
-def test_what_many_clients_jobs_and_processes_cost_stays_small(tmp_path: Path) -> None:
+def test_many_followers_jobs_and_processes_cost_little(tmp_path: Path) -> None:
     plan = LoadPlan(seconds=1, rounds=1, jobs=10, followers=80, waiting=1000, processes=[2], uploads=False, clips=20)
     summary = measure_load(plan, tmp_path).summary
     assert summary["followers_ended"] == 80
@@ -16,7 +16,7 @@ def test_what_many_clients_jobs_and_processes_cost_stays_small(tmp_path: Path) -
     assert summary["enqueue_ratio"] < 2
     assert summary["waiting_kib"] < 20
     # Of processor time, which a busy machine does not change: what a branch takes beside its analysis.
-    assert summary["fleet_branch_cpu_ms"] < 25
+    assert summary["worker_scaling_branch_cpu_ms"] < 25
     cost = summary["cost"]
     assert 0 < cost["broker_s"] < 0.02
     assert 0 < cost["gateway_s"] < 0.1

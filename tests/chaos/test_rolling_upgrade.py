@@ -1,4 +1,4 @@
-"""Old and new releases side by side: no job is lost, whoever queues, works on or assembles it."""
+"""Old and new releases side by side: no job is lost, whichever release queues, runs or assembles it."""
 
 import json
 import signal
@@ -52,7 +52,7 @@ def test_jobs_go_on_while_workers_and_gateway_are_replaced_by_the_next_release(
     assert (service.folder / "tries-rppg").stat().st_size == len(jobs)
 
 
-def test_what_the_first_release_queued_is_taken_by_this_one(make_service: Callable[..., Service]) -> None:
+def test_jobs_of_the_first_release_are_run_by_this_one(make_service: Callable[..., Service]) -> None:
     service = make_service()
     clip = service.folder / "clips" / "clips" / "01M8MMS98NWBKQ0PWN8B4CRYVX"
     clip.parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def test_what_the_first_release_queued_is_taken_by_this_one(make_service: Callab
     assert not clip.exists()
 
 
-def test_a_record_with_the_next_releases_words_is_read_or_ends_as_failed(tmp_path: Path) -> None:
+def test_a_record_of_the_next_release_is_read_or_ends_as_failed(tmp_path: Path) -> None:
     broker = start_broker(tmp_path)
     try:
         redis = connect(broker.url)
@@ -109,8 +109,8 @@ def test_a_record_with_the_next_releases_words_is_read_or_ends_as_failed(tmp_pat
         assert records.finish("01NEW") == "clips/01NEW"
         document = records.document("01NEW")
         assert document is not None
-        assert document.branches["vision"].status is BranchStatus.OK
-        assert document.branches["rppg"].error is not None
-        assert "another release" in document.branches["rppg"].error.detail
+        assert document.branches.vision.status is BranchStatus.OK
+        assert document.branches.rppg.error is not None
+        assert "another release" in document.branches.rppg.error.detail
     finally:
         broker.child.stop(3)

@@ -19,7 +19,7 @@ from tests.unit.vision.test_vision import track_of
 from workers.face.portraits import Portrait
 from workers.models.build import ModelNotInstalled
 from workers.models.checkpoint import CheckpointUnreadable
-from workers.models.deepface import WEIGHTS, DeepFaceOptions, Engine, open_deepface
+from workers.models.deepface_client import WEIGHTS, DeepFaceOptions, Engine, open_deepface
 from workers.models.manifest import MODELS, sha256_of
 from workers.models.memory import OutOfMemory
 from workers.models.vggface import LAYERS, SIDE, read_layers
@@ -71,7 +71,7 @@ _ALONE = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from workers.models.deepface import DeepFaceOptions, open_deepface
+from workers.models.deepface_client import DeepFaceOptions, open_deepface
 home, engine, attribute, given = sys.argv[1:]
 weights = Path(home) / ".deepface" / "weights" / f"{attribute.lower()}_model_weights.h5"
 client = open_deepface(attribute, weights, DeepFaceOptions(Path(home), engine), 1)
@@ -181,7 +181,7 @@ def test_a_client_whose_engine_runs_out_of_memory_is_tried_with_less(portraits: 
     """ONNX Runtime's own exception, from a stand-in for DeepFace's client: there is no GPU here."""
     from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
-    from workers.models.deepface import DeepFaceClient
+    from workers.models.deepface_client import DeepFaceClient
     from workers.models.session import Loaded
 
     class Client:

@@ -13,9 +13,9 @@ import httpx
 import pytest
 import redis
 
-from api.admission import Admission
-from api.gateway import Gateway
-from api.hub import Hub
+from api.dependencies import Gateway
+from api.job_notifier import JobNotifier
+from api.queue_limit import QueueLimit
 from facevitals.local.broker import Broker, free_port, start_broker
 from facevitals.local.processes import Child, start_child
 from facevitals.local.worker_command import worker_command
@@ -193,7 +193,7 @@ def in_this_process(settings: Settings, store: ClipStore | None = None) -> Gatew
     """What the gateway's loops and endpoints work with, for a test that calls them itself."""
     records = JobRecords(connect(settings.redis_url), 3600)
     store = store or ClipStore(settings.store)
-    return Gateway(settings, records, store, Hub(settings.redis_url), Admission(records, settings))
+    return Gateway(settings, records, store, JobNotifier(settings.redis_url), QueueLimit(records, settings))
 
 
 @pytest.fixture

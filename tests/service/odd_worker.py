@@ -12,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from lab.bench.stand_in import abstentions, stand_in
+from facevitals.bench.substitute_analyzer import abstentions, substitute_analyzer
 from shared.schemas import ClipFacts
 from shared.vitals import Branch, Reason
 from workers.branch.result import BranchResult, Progress
@@ -67,6 +67,6 @@ class OddAnalyzer:
         return FACTS, BranchResult(vitals=abstentions(branch, Reason.NO_PULSE))
 
 
-stand_in(OddAnalyzer, "tests.service.odd_worker")
+substitute_analyzer(OddAnalyzer, "tests.service.odd_worker")
 
 __all__ = ["app"]

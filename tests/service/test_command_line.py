@@ -100,7 +100,7 @@ def test_submit_prints_the_document(odd_service: Service, tmp_path: Path) -> Non
     assert json.loads(machine.stdout)["vitals"]["heart_rate"]["reason"] == "no_pulse"
 
 
-def test_submit_says_what_is_wrong(odd_service: Service, tmp_path: Path) -> None:
+def test_submit_prints_what_is_wrong(odd_service: Service, tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(b"no clip")
     assert "MP4 or WebM" in facevitals("submit", clip, "--url", odd_service.url).stderr
@@ -110,7 +110,7 @@ def test_submit_says_what_is_wrong(odd_service: Service, tmp_path: Path) -> None
     assert facevitals("submit", tmp_path / "none.mp4", "--url", odd_service.url).returncode == 1
 
 
-def test_a_gateway_open_to_the_network_needs_keys_or_a_word() -> None:
+def test_a_gateway_open_to_the_network_needs_keys_or_a_setting() -> None:
     env = {"FACEVITALS_HOST": "0.0.0.0", "FACEVITALS_REDIS_URL": "redis://127.0.0.1:1/0"}
     refused = facevitals("gateway", env=env)
     assert refused.returncode == 1
@@ -125,7 +125,7 @@ def test_help_lists_every_setting() -> None:
         assert f"FACEVITALS_{name.upper()}" in text
 
 
-def test_worker_and_gateway_without_a_broker_say_so() -> None:
+def test_worker_and_gateway_need_a_broker() -> None:
     for command in (["worker"], ["gateway"]):
         refused = facevitals(*command, env={"FACEVITALS_REDIS_URL": ""})
         assert refused.returncode == 1

@@ -62,7 +62,7 @@ def set_up(checkout: Path, lock: str = "gateway", **environment: str) -> subproc
     )
 
 
-def says(checkout: Path) -> str:
+def run_small(checkout: Path) -> str:
     return subprocess.run(["env/bin/small"], cwd=checkout, capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -79,7 +79,7 @@ def _children_cpu_s() -> float:
 def test_the_second_call_does_nothing_at_once(checkout: Path) -> None:
     first = set_up(checkout)
     assert first.returncode == 0, first.stderr
-    assert says(checkout) == "here"
+    assert run_small(checkout) == "here"
     before = _children_cpu_s()
     second = set_up(checkout)
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
@@ -102,7 +102,7 @@ def test_a_moved_checkout_gets_an_environment_that_works(checkout: Path) -> None
     set_up(checkout)
     moved = checkout.rename(checkout.with_name("moved"))
     assert set_up(moved).returncode == 0
-    assert says(moved) == "here"
+    assert run_small(moved) == "here"
 
 
 def test_what_a_new_lock_leaves_out_goes(checkout: Path) -> None:
@@ -112,7 +112,7 @@ def test_what_a_new_lock_leaves_out_goes(checkout: Path) -> None:
     lock.write_text(lock.read_text().replace(entries("wcwidth"), ""))
     assert set_up(checkout, "dev").returncode == 0
     assert not has(checkout, "wcwidth")
-    assert says(checkout) == "here"
+    assert run_small(checkout) == "here"
 
 
 def test_a_richer_environment_is_kept(checkout: Path) -> None:
@@ -125,10 +125,10 @@ def test_a_richer_environment_is_kept(checkout: Path) -> None:
 def test_two_at_once_wait_for_each_other(checkout: Path) -> None:
     command = ["bash", str(checkout / "tools/environment.sh"), "default", "env"]
     both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate(timeout=200)[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
-    assert sum("Installing" in text for text in said) == 1
-    assert says(checkout) == "here"
+    outputs = [process.communicate(timeout=200)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert sum("Installing" in text for text in outputs) == 1
+    assert run_small(checkout) == "here"
 
 
 def test_a_folder_that_is_no_environment_is_left_alone(checkout: Path) -> None:
@@ -150,4 +150,4 @@ def test_a_python_that_does_not_serve_is_named(checkout: Path) -> None:
 def test_a_cache_that_cannot_be_written_is_done_without(checkout: Path) -> None:
     done = set_up(checkout, UV_CACHE_DIR="/proc/nowhere/uv", HOME="/proc/nowhere")
     assert done.returncode == 0, done.stderr
-    assert says(checkout) == "here"
+    assert run_small(checkout) == "here"

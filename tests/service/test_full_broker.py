@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from api.admission import REFUSAL_S
+from api.queue_limit import REFUSAL_S
 from api.sweep import sweep_jobs
 from facevitals.local.broker import Broker
 from shared.jobs.celery_messages import message

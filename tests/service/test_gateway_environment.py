@@ -81,6 +81,24 @@ def test_the_gateway_serves_there(environment: Path, tmp_path: Path) -> None:
     assert gateway.process.returncode in {0, -15}, log.read_text()
 
 
+def test_the_library_imports_there_and_the_analysis_names_what_it_needs(environment: Path) -> None:
+    code = """
+import facevitals
+facevitals.Client("http://127.0.0.1:1").close()
+for call in (facevitals.analyze, facevitals.simulate):
+    try:
+        call("clip.mp4")
+    except ModuleNotFoundError as error:
+        print(error)
+"""
+    lines = python(environment, code).splitlines()
+    assert len(lines) == 2
+    for line in lines:
+        command, _, lock = line.rpartition(" ")
+        assert command.endswith("is missing). Install the packages that it needs: pip install --no-deps -r")
+        assert Path(lock).samefile(ROOT / "requirements/default.lock")
+
+
 def test_the_second_set_up_changes_nothing(environment: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (environment / "bin").iterdir()}
     command: list[str | Path] = ["bash", ROOT / "tools/environment.sh", "gateway", environment]

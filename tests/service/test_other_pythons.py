@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from facevitals.local.broker import free_port
-from tests.service.test_environment_script import checkout, says
+from tests.service.test_environment_script import checkout, run_small
 
 __all__ = ["checkout"]
 
@@ -78,7 +78,7 @@ class Machine:
         path.chmod(0o755)
 
     def stub(self, version: tuple[int, int]) -> None:
-        """`python3` that says it is of that version. uv, which would find out what it really is, gets no answer."""
+        """Add a `python3` that reports that version. uv, which would find its real version, gets no answer."""
         program = shlex.quote(STUB.format(version=version))
         inner = f'program=$2; shift 2; exec {shlex.quote(REAL)} -c {program} "$program" "$@"'
         self.command("python3", f'case $1 in -c) {inner} ;; -I) exit 1 ;; esac\nexec {shlex.quote(REAL)} "$@"\n')
@@ -165,7 +165,7 @@ def test_a_machine_whose_only_python_is_too_new_gets_in(
     done = machine.set_up(checkout, **published)
     assert done.returncode == 0, done.stderr
     assert "Fetching a Python" in done.stderr
-    assert says(checkout) == "here"
+    assert run_small(checkout) == "here"
     assert fits(checkout)
     assert not left_behind(checkout)
     again = machine.set_up(checkout, **published)
@@ -177,7 +177,7 @@ def test_a_machine_with_uv_and_no_python_gets_in(checkout: Path, machine: Machin
     (checkout / ".venv").unlink()
     done = machine.set_up(checkout, **published)
     assert done.returncode == 0, done.stderr
-    assert says(checkout) == "here"
+    assert run_small(checkout) == "here"
 
 
 @pytest.mark.parametrize("place", [".pyenv/versions/3.{}.99", "data/uv/python/cpython-3.{}.99-linux", "brew"])
@@ -220,7 +220,7 @@ def test_an_authority_that_pip_trusts_is_trusted_by_uv(
 
 
 def sentence(done: "subprocess.CompletedProcess[str]") -> str:
-    """The last line, which says what to do; before it stands nothing but what was being done."""
+    """The last line, which explains what to do; the lines before it report progress only."""
     assert done.returncode == 1
     assert done.stdout == ""
     *before, last = done.stderr.splitlines()
@@ -230,11 +230,11 @@ def sentence(done: "subprocess.CompletedProcess[str]") -> str:
     return last
 
 
-def test_where_uv_reaches_nothing_one_sentence_says_what_to_do(checkout: Path, machine: Machine) -> None:
+def test_one_sentence_explains_what_to_do_where_uv_reaches_nothing(checkout: Path, machine: Machine) -> None:
     machine.stub((3, 13))
-    said = sentence(machine.set_up(checkout))
-    assert "Failed to download `http://127.0.0.1" in said
-    assert "UV_PYTHON_INSTALL_MIRROR" in said
+    output = sentence(machine.set_up(checkout))
+    assert "Failed to download `http://127.0.0.1" in output
+    assert "UV_PYTHON_INSTALL_MIRROR" in output
     assert not (checkout / "env").exists()
 
 
@@ -247,7 +247,7 @@ def test_an_archive_with_another_hash_is_refused(checkout: Path, machine: Machin
     assert not (checkout / "env").exists()
 
 
-def test_a_debian_without_venv_is_told_which_package(checkout: Path, machine: Machine) -> None:
+def test_the_message_names_the_package_that_debian_lacks(checkout: Path, machine: Machine) -> None:
     (checkout / ".venv").unlink()
     machine.stub((3, 13))
     python = machine.bin / "python3"
@@ -257,7 +257,7 @@ def test_a_debian_without_venv_is_told_which_package(checkout: Path, machine: Ma
     assert not left_behind(checkout)
 
 
-def test_a_machine_without_anything_is_told_what_to_install(checkout: Path, machine: Machine) -> None:
+def test_the_message_names_what_a_bare_machine_lacks(checkout: Path, machine: Machine) -> None:
     (checkout / ".venv").unlink()
     assert "neither a Python nor uv" in sentence(machine.set_up(checkout))
 
@@ -267,6 +267,6 @@ def test_two_at_once_wait_for_each_other_without_flock(checkout: Path, machine: 
     (machine.bin / "python3").symlink_to(REAL)
     command = [str(machine.bin / "bash"), str(checkout / "tools/environment.sh"), "gateway", "env"]
     both = [subprocess.Popen(command, env=machine.env, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate(timeout=200)[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
-    assert sum("Installing" in text for text in said) == 1
+    output = [process.communicate(timeout=200)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], output
+    assert sum("Installing" in text for text in output) == 1

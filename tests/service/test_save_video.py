@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.admission import REFUSAL_S
+from api.queue_limit import REFUSAL_S
 from facevitals.local.broker import crash
 from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, new_service, wait_until
 

@@ -17,7 +17,7 @@ import boto3
 import httpx
 import pytest
 
-from api.gateway import Gateway
+from api.dependencies import Gateway
 from api.sweep import sweep_jobs, sweep_store
 from facevitals.local.broker import start_broker
 from shared.clips.encryption import ClipEncryptor, ClipKey

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.gateway import Gateway
+from api.dependencies import Gateway
 from api.problems import QueueFull
 from api.sweep import sweep_jobs
 from facevitals.local.broker import Broker
@@ -72,7 +72,9 @@ def document(gateway: Gateway, job_id: str) -> JobDocument:
 
 
 def errors(found: JobDocument) -> dict[str, str | None]:
-    return {name: report.error.code.value if report.error else None for name, report in found.branches.items()}
+    return {
+        name: report.error.code.value if report.error else None for name, report in found.branches.by_name().items()
+    }
 
 
 def test_a_job_waits_on_while_there_are_workers(gateway: Gateway) -> None:
@@ -94,7 +96,7 @@ def test_a_job_that_was_begun_meanwhile_has_not_waited_too_long(gateway: Gateway
     records, job = gateway.records, made(gateway, "one")
     assert records.begin(job, Branch.RPPG, "token", 90) == "go"
     records.end_branch(job, Branch.RPPG, ErrorCode.QUEUE_TIMEOUT, "Too late.", only_waiting=True)
-    assert document(gateway, job).branches["rppg"].status is BranchStatus.RUNNING
+    assert document(gateway, job).branches.rppg.status is BranchStatus.RUNNING
     assert records.write_outcome(job, Branch.RPPG, BranchOutcome(status=BranchStatus.OK, elapsed_ms=1))[0]
 
 
@@ -105,8 +107,8 @@ def test_a_missing_worker_is_noticed_sooner_and_called_so(gateway: Gateway) -> N
     sweep_jobs(gateway)
     ended = document(gateway, job)
     assert errors(ended) == {"vision": "branch_timeout", "rppg": None}
-    assert ended.branches["vision"].error is not None
-    assert "facevitals worker --queues vision" in ended.branches["vision"].error.detail
+    assert ended.branches.vision.error is not None
+    assert "facevitals worker --queues vision" in ended.branches.vision.error.detail
     assert ended.state == "queued"
 
 
@@ -131,7 +133,7 @@ def test_work_has_its_own_clock(gateway: Gateway) -> None:
     sweep_jobs(gateway)
     assert errors(document(gateway, job)) == {"vision": None, "rppg": "branch_timeout"}
     # The vision branch still has its time.
-    assert document(gateway, job).branches["vision"].status is BranchStatus.RUNNING
+    assert document(gateway, job).branches.vision.status is BranchStatus.RUNNING
 
 
 def test_a_lost_try_waits_at_the_head_of_its_queue_and_with_a_new_clock(gateway: Gateway) -> None:
@@ -148,7 +150,7 @@ def test_a_lost_try_waits_at_the_head_of_its_queue_and_with_a_new_clock(gateway:
     sweep_jobs(gateway)
     assert records.oldest_s(Branch.RPPG) >= 0
     assert records.redis.llen("fvq:rppg") == 2
-    assert document(gateway, job).branches["rppg"].status is BranchStatus.PENDING
+    assert document(gateway, job).branches.rppg.status is BranchStatus.PENDING
     assert '"facevitals.rppg", "id": "one.rppg"' in records.redis.lindex("fvq:rppg", -1)
     assert records.begin(job, Branch.RPPG, "another", 90) == "go"
 
@@ -198,7 +200,7 @@ def test_a_queue_that_stands_still_is_over_by_the_end_of_its_wait(gateway: Gatew
     for number in range(60):
         grow_older(gateway, made(gateway, str(number)), 60)
     with pytest.raises(QueueFull) as refused:
-        asyncio.run(gateway.admission.check(Branch))
+        asyncio.run(gateway.queue_limit.check(Branch))
     assert 1 <= int(refused.value.headers["Retry-After"]) <= gateway.settings.wait_limit_s
 
 

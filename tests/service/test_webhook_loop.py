@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from api import webhooks
-from api.gateway import Gateway
+from api.dependencies import Gateway
 from api.webhooks import send_for_ever
 from facevitals.local.broker import start_broker
 from shared.access.api_keys import new_webhook_secret

@@ -11,6 +11,7 @@ from lab.simulate import ClipSpec, simulate
 from shared.schemas import BranchStatus, CheckStatus, JobState, VitalStatus
 from shared.vitals import CHECKS, VITALS
 from tests.service.conftest import Service, wait_until
+from tests.service.test_events import assert_as_documented
 
 EVM_FACE = Path(__file__).parents[3] / "shared" / "data" / "clips" / "evm_face.mp4"
 
@@ -30,7 +31,7 @@ def test_a_webcam_clip_becomes_trustworthy_vitals(make_service: Callable[..., Se
     client.close()
 
     assert document.state is JobState.SUCCEEDED, document.error
-    assert {branch.status for branch in document.branches.values()} == {BranchStatus.OK}
+    assert {branch.status for branch in document.branches.by_name().values()} == {BranchStatus.OK}
     heart_rate = document.vitals.heart_rate
     assert heart_rate.status is VitalStatus.OK, heart_rate
     assert isinstance(heart_rate.value, float)
@@ -40,14 +41,15 @@ def test_a_webcam_clip_becomes_trustworthy_vitals(make_service: Callable[..., Se
     assert document.vitals.age.status is VitalStatus.OK
     assert document.vitals.gender.value == "female"
     assert set(document.vitals.by_name()) == set(VITALS)
-    assert set(document.checks) == set(CHECKS)
-    assert document.checks["face"].status is CheckStatus.PASS
+    assert set(document.checks.by_name()) == set(CHECKS)
+    assert document.checks.face.status is CheckStatus.PASS
     assert document.clip is not None
     assert document.clip.duration_s == pytest.approx(15, abs=0.2)
     assert document.clip.codec == "vp8"
     assert {"vital", "check", "stage", "branch", "done"} <= {event.name for event in events}
     with service.client() as http:
         waves = http.get(f"/v1/jobs/{document.id}/waveforms").json()
+        assert_as_documented(http.get("/openapi.json").json(), [(event.name, event.data) for event in events])
 
         def loaded() -> dict[str, dict[str, object]]:
             cards = http.get("/v1/models").json()["workers"]

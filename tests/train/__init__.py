@@ -1,1 +1,1 @@
-"""The training of the project's own networks: `make test-train`; PyTorch is needed, and `make test` leaves them out."""
+"""Training of the project's own networks: `make test-train`. It needs PyTorch, so `make test` leaves it out."""

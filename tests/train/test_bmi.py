@@ -1,4 +1,4 @@
-"""A BMI off a face: from a table of generated pictures to files that the workers load and answer by."""
+"""BMI from a face: from a table of generated pictures to files that the workers load."""
 
 import csv
 import json
@@ -13,8 +13,8 @@ from skimage import data
 from typer.testing import CliRunner
 
 from facevitals.cli.app import app
-from lab.train.bmi.crops import varied
 from lab.train.bmi.evaluate import interval_90, report_of
+from lab.train.bmi.face_pictures import varied
 from lab.train.bmi.people import Face, class_of, read_table
 from shared.schemas import Method, VitalStatus
 from shared.settings import Settings
@@ -22,7 +22,7 @@ from workers.models.vit import vision_transformer
 from workers.vision.attribute_models import VisionModels, VisionOptions
 from workers.vision.bmi.vit_predictor import MIN_PEOPLE, trained_body_mass_index
 
-#: What the head's training is told in the longest of these tests.
+#: Options of the head's training in the longest of these tests.
 LONG = ("--rounds", "60", "--patience", "60", "--copies", "3", "--rate", "3e-3")
 
 
@@ -30,7 +30,7 @@ LONG = ("--rounds", "60", "--patience", "60", "--copies", "3", "--rate", "3e-3")
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread; and the command leaves this process's standard error alone."""
     torch.set_num_threads(1)
-    monkeypatch.setattr("facevitals.cli.train_bmi.silence_native_stderr", lambda: None)
+    monkeypatch.setattr("facevitals.cli.train_bmi_command.silence_native_stderr", lambda: None)
 
 
 @pytest.fixture(scope="module")
@@ -66,25 +66,23 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def trained(table: Path, backbone: Path, out: Path, *how: str) -> dict[str, Any]:
-    told = CliRunner().invoke(
+    result = CliRunner().invoke(
         app,
         ["train", "bmi", "--data", str(table), "--images", str(table.parent), "--backbone", str(backbone),
          "--attention-heads", "4", "--out", str(out), "--device", "cpu", *how],
     )  # fmt: skip
-    assert told.exit_code == 0, told.output
-    answer: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
+    assert result.exit_code == 0, result.output
+    answer: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
     return answer
 
 
-def test_a_head_learns_on_a_backbone_that_stays_and_the_workers_load_both(
-    table: Path, backbone: Path, tmp_path: Path
-) -> None:
+def test_a_head_trains_on_a_frozen_backbone_and_workers_load_both(table: Path, backbone: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    told = trained(table, backbone, out, *LONG)
-    figures = told["groups"]["all"]
+    result = trained(table, backbone, out, *LONG)
+    figures = result["groups"]["all"]
     assert figures["mae"] < 0.7 * figures["constant_mae"]
     assert figures["pearson"] > 0.7
-    assert {"female", "male"} <= set(told["groups"])
+    assert {"female", "male"} <= set(result["groups"])
     card = json.loads((out / "bmi.json").read_text())
     assert (card["backbone"], card["side"], card["people"]) == ("tiny.pth", 32, figures["people"])
     assert card["interval_90"][0] < card["interval_90"][1]
@@ -94,13 +92,13 @@ def test_a_head_learns_on_a_backbone_that_stays_and_the_workers_load_both(
     log = (out / "log.csv").read_text()
     assert log.startswith("round,loss,validation_mae")
     assert "obese" in (out / "train-bmi.md").read_text()
-    assert trained(table, backbone, out, *LONG)["groups"] == told["groups"]
+    assert trained(table, backbone, out, *LONG)["groups"] == result["groups"]
     assert (out / "log.csv").read_text() == log
 
 
-def test_the_whole_network_learns_and_is_written_whole(table: Path, backbone: Path, tmp_path: Path) -> None:
-    told = trained(table, backbone, tmp_path, "--no-frozen", "--rounds", "2", "--batch", "8", "--side", "48")
-    assert told["rounds"] == 2
+def test_the_whole_network_trains_and_is_written(table: Path, backbone: Path, tmp_path: Path) -> None:
+    result = trained(table, backbone, tmp_path, "--no-frozen", "--rounds", "2", "--batch", "8", "--side", "48")
+    assert result["rounds"] == 2
     weights = torch.load(tmp_path / "bmi.pth", weights_only=True)
     before = torch.load(backbone, weights_only=True)
     assert not torch.equal(weights["conv_proj.weight"], before["conv_proj.weight"])
@@ -110,18 +108,16 @@ def test_the_whole_network_learns_and_is_written_whole(table: Path, backbone: Pa
     assert "bmi" in VisionModels.load(VisionOptions(tmp_path)).weights
 
 
-def test_a_backbone_that_is_not_there_is_not_downloaded(
-    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("facevitals.cli.train_bmi.settings", lambda: Settings(models_dir=tmp_path))
-    told = CliRunner().invoke(app, ["train", "bmi", "--data", str(table), "--images", str(table.parent)])
-    assert told.exit_code == 1
-    assert "vit_h_14_swag-80465313.pth" in told.output.replace("\n", "")
+def test_a_missing_backbone_is_not_downloaded(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facevitals.cli.train_bmi_command.settings", lambda: Settings(models_dir=tmp_path))
+    result = CliRunner().invoke(app, ["train", "bmi", "--data", str(table), "--images", str(table.parent)])
+    assert result.exit_code == 1
+    assert "vit_h_14_swag-80465313.pth" in result.output.replace("\n", "")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
-    ("row", "says"),
+    ("row", "message"),
     [
         ({"file": "none.png", "bmi": "25"}, "no picture"),
         ({"file": "a.png", "bmi": "twenty"}, "line 2"),
@@ -129,10 +125,10 @@ def test_a_backbone_that_is_not_there_is_not_downloaded(
         ({"bmi": "25"}, "columns"),
     ],
 )
-def test_a_table_that_is_wrong_says_where(tmp_path: Path, row: dict[str, str], says: str) -> None:
+def test_an_error_in_a_table_names_its_line(tmp_path: Path, row: dict[str, str], message: str) -> None:
     (tmp_path / "a.png").write_bytes(b"")
     (tmp_path / "t.csv").write_text(",".join(row) + "\n" + ",".join(row.values()) + "\n")
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=message):
         read_table(tmp_path / "t.csv", tmp_path)
 
 
@@ -144,7 +140,7 @@ def test_a_person_is_in_one_part_and_each_part_has_its_share() -> None:
     assert shares["test"] == pytest.approx(0.15, abs=0.03)
 
 
-def test_copies_differ_and_keep_the_face_in_its_place() -> None:
+def test_varied_copies_keep_the_face_in_its_place() -> None:
     face = np.asarray(data.astronaut(), np.uint8)[20:212, 130:322]  # type: ignore[no-untyped-call]
     rng = np.random.default_rng(3)
     copies = [varied(face, rng) for _ in range(6)]
@@ -155,7 +151,7 @@ def test_copies_differ_and_keep_the_face_in_its_place() -> None:
     assert min(max(np.corrcoef(one, other.ravel())[0, 1] for other in same) for one in grey) > 0.6
 
 
-def test_figures_are_those_of_arithmetic_and_the_interval_holds_on_others() -> None:
+def test_figures_are_exact_and_the_interval_holds_on_others() -> None:
     faces = [Face(Path("x"), bmi, f"{bmi}", "female") for bmi in (18.0, 24.0, 29.0, 35.0)]
     summary = report_of(np.array([20.0, 23.0, 30.0, 33.0], np.float32), faces, 26.0).summary
     assert summary["all"]["mae"] == 1.5

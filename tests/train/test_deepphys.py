@@ -1,4 +1,4 @@
-"""DeepPhys in PyTorch: the paper's shapes, rPPG-Toolbox's names, the workers' own answers, and that it learns."""
+"""DeepPhys in PyTorch: the paper's shapes, rPPG-Toolbox's names, the workers' outputs, and training."""
 
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from lab.data.example import Example
 from lab.train.deepphys.learn import Plan, chunk_of, derivative_of, loss_of, train, wave_by
-from lab.train.deepphys.network import DeepPhys, saved
+from lab.train.deepphys.network import DeepPhys, save
 from tests.unit.pulse.test_checkpoint import deepphys_weights
 from workers.models.build import model_file
 from workers.models.checkpoint import read_checkpoint
 from workers.models.session import open_network
 from workers.rppg.estimators.deepphys import inputs_of
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.filters import pulse_wave
 from workers.rppg.signals.traces import GRID_HZ
 
@@ -75,33 +75,33 @@ def test_every_layer_has_the_papers_shape(side: int) -> None:
 
 
 @pytest.mark.parametrize("side", [36, 72])
-def test_checkpoints_of_rppg_toolbox_load_and_ours_have_its_names(tmp_path: Path, side: int) -> None:
+def test_checkpoints_are_interchangeable_with_rppg_toolbox(tmp_path: Path, side: int) -> None:
     theirs = {name.removeprefix("module."): value for name, value in deepphys_weights(side).items()}
     network = DeepPhys(side)
     assert {name: tuple(value.shape) for name, value in network.state_dict().items()} == {
         name: value.shape for name, value in theirs.items()
     }
     network.load_state_dict({name: torch.from_numpy(value) for name, value in theirs.items()})
-    kept = read_checkpoint(saved(network, tmp_path / "deepphys.pth"))
+    kept = read_checkpoint(save(network, tmp_path / "deepphys.pth"))
     assert all(np.array_equal(kept[name], value) for name, value in theirs.items())
 
 
 @pytest.mark.parametrize("side", [36, 72])
-def test_the_exported_network_answers_as_the_trained_one_whole_and_in_halves(tmp_path: Path, side: int) -> None:
+def test_the_exported_network_equals_the_trained_one_on_faces_and_halves(tmp_path: Path, side: int) -> None:
     torch.manual_seed(1)
     network = DeepPhys(side).eval()
-    exported = open_network(model_file("deepphys", saved(network, tmp_path / "deepphys.pth").parent), threads=1)
+    exported = open_network(model_file("deepphys", save(network, tmp_path / "deepphys.pth").parent), threads=1)
     motion, appearance = inputs_of(pulsing(0, 24).crops, side)
     wide = {36: 7, 72: 16}[side]
     left = torch.zeros(64, wide, wide)
     left[:, :, : wide // 2] = wide / (wide // 2)
-    heard = []
+    outputs = []
     for part in (torch.ones(64, wide, wide), left, left.flip(2)):
         masked = network.final_dense_1.register_forward_pre_hook(lambda _, x, part=part: (x[0] * part.flatten(),))
         with torch.no_grad():
-            heard.append(network(torch.from_numpy(motion), torch.from_numpy(appearance)).numpy()[:, 0])
+            outputs.append(network(torch.from_numpy(motion), torch.from_numpy(appearance)).numpy()[:, 0])
         masked.remove()
-    answers = np.stack(heard, axis=1)
+    answers = np.stack(outputs, axis=1)
     assert np.abs(exported(motion, appearance) - answers).max() < 1e-4
     assert answers.std(axis=0).min() > 1e-3, "the answers do not differ, so that any network would agree"
 
@@ -119,9 +119,9 @@ def test_one_appearance_serves_the_motions_that_follow_it() -> None:
 def test_training_lowers_its_loss_and_finds_the_pulse(tmp_path: Path, examples: list[Path]) -> None:
     plan = Plan(steps=12, batch=2, chunk=46, rate=3e-3, dropout=(0.0, 0.0), every=6, seed=3)
     losses: list[float] = []
-    told = train(plan, examples[:5], examples[5:], tmp_path, on_step=lambda _, loss: losses.append(loss))
+    result = train(plan, examples[:5], examples[5:], tmp_path, on_step=lambda _, loss: losses.append(loss))
     assert np.mean(losses[-4:]) < 0.5 * np.mean(losses[:3])
-    assert told["validation_mae_per_min"] < 10
+    assert result["validation_mae_per_min"] < 10
     assert len((tmp_path / "log.csv").read_text().splitlines()) == 3
     models = RppgModels.load(tmp_path, only=frozenset({"deepphys"}))
     assert "deepphys" in models.estimators
@@ -136,7 +136,7 @@ def test_mixed_precision_learns_as_well(tmp_path: Path, examples: list[Path], de
     assert np.isfinite(losses).all()
 
 
-def test_a_run_that_was_stopped_ends_where_an_unbroken_one_does(tmp_path: Path, examples: list[Path]) -> None:
+def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path, examples: list[Path]) -> None:
     plan = Plan(**{**QUICK.__dict__, "dropout": (0.25, 0.5)})
 
     class Stopped(Exception):  # noqa: N818
@@ -155,17 +155,17 @@ def test_a_run_that_was_stopped_ends_where_an_unbroken_one_does(tmp_path: Path, 
     assert all(torch.equal(value, broken["network"][name]) for name, value in whole["network"].items())
 
 
-def test_another_plan_does_not_go_on_from_a_checkpoint(tmp_path: Path, examples: list[Path]) -> None:
+def test_a_checkpoint_of_another_plan_is_refused(tmp_path: Path, examples: list[Path]) -> None:
     train(Plan(**{**QUICK.__dict__, "steps": 1}), examples[:5], examples[5:], tmp_path)
     with pytest.raises(ValueError, match="another plan"):
         train(QUICK, examples[:5], examples[5:], tmp_path, resume=True)
 
 
-def test_a_run_begins_with_the_weights_it_is_given(tmp_path: Path, examples: list[Path]) -> None:
+def test_a_run_begins_with_the_given_weights(tmp_path: Path, examples: list[Path]) -> None:
     still = Plan(**{**QUICK.__dict__, "steps": 1, "rate": 0.0})
     torch.manual_seed(9)
     given = DeepPhys(36)
-    start = saved(given, tmp_path / "start.pth")
+    start = save(given, tmp_path / "start.pth")
     train(still, examples[:5], examples[5:], tmp_path / "run", start=start)
     kept = read_checkpoint(tmp_path / "run" / "deepphys.pth")
     assert all(np.array_equal(kept[name], value.numpy()) for name, value in given.state_dict().items())
@@ -173,12 +173,12 @@ def test_a_run_begins_with_the_weights_it_is_given(tmp_path: Path, examples: lis
     assert (tmp_path / "again" / "deepphys.pth").is_file()
 
 
-def test_it_ends_where_validation_gains_no_more(tmp_path: Path, examples: list[Path]) -> None:
+def test_training_ends_when_validation_no_longer_improves(tmp_path: Path, examples: list[Path]) -> None:
     plan = Plan(**{**QUICK.__dict__, "steps": 50, "every": 1, "patience": 1, "rate": 0.0})
     assert train(plan, examples[:5], examples[5:], tmp_path)["steps"] == 2
 
 
-def test_the_loss_hears_a_pulse_and_no_hum_beyond_its_band() -> None:
+def test_the_loss_depends_on_the_pulse_and_not_on_hum_beyond_its_band() -> None:
     times = np.arange(150) / GRID_HZ
     bvp = np.sin(2 * np.pi * 1.2 * times)
     label = torch.from_numpy(derivative_of(bvp.astype(np.float32)))[None]
@@ -187,10 +187,10 @@ def test_the_loss_hears_a_pulse_and_no_hum_beyond_its_band() -> None:
     assert float(loss_of(-label, label, "pearson")) == pytest.approx(2, abs=1e-5)
     assert float(loss_of(label + 2 * hum, label, "pearson")) < 0.05
     assert float(loss_of(label + 2 * hum, label, "mse")) > 1
-    assert float(loss_of(hum, torch.zeros_like(hum), "pearson")) == 0, "no pulse, no correlation to ask for"
+    assert float(loss_of(hum, torch.zeros_like(hum), "pearson")) == 0, "without a pulse there is no correlation"
 
 
-def test_labels_and_pictures_meet_in_a_chunk() -> None:
+def test_labels_match_the_pictures_of_a_chunk() -> None:
     motion, looks, label = chunk_of(pulsing(1), QUICK, np.random.default_rng(0))
     assert motion.shape == (60, 3, 36, 36)
     assert looks.shape == (2, 3, 36, 36)

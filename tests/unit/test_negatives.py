@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.data.vitals_clips import NEGATIVES, negative_spec, render
 from lab.simulate import ClipSpec, simulate
-from lab.simulate.kinds import KINDS
-from lab.trials import NEGATIVES, film, negative_spec
+from lab.simulate.scenes import KINDS
 from shared.schemas import JobState, VitalStatus
 from shared.vitals import Reason
 from workers.analyzer import Analyzer, AnalyzerOptions
@@ -57,7 +57,7 @@ def _spec(kind: str) -> ClipSpec:
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"live"} - PARTLY_FREE))
 def test_a_negative_gets_a_reason_and_no_heart_rate(kind: str, analyzer: Analyzer, tmp_path: Path) -> None:
-    clip = film(_spec(kind), tmp_path).path
+    clip = render(_spec(kind), tmp_path).path
     document = analyzer.analyze(clip).document
     assert document.state is JobState.SUCCEEDED
     for name in ("heart_rate", "respiration_rate", "oxygen_saturation", "stress", "heart_rate_variability"):

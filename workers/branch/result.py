@@ -2,16 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from shared.schemas import Check, ErrorCode, Vital, Waveforms
+from shared.clips.rejection import ClipRejected
+from shared.schemas import Check, Vital, Waveforms
 
-
-class ClipRejected(Exception):  # noqa: N818  (named for what happened)
-    """The clip can't be analysed, and a retry would fail the same way. `detail` is a sentence for the user."""
-
-    def __init__(self, code: ErrorCode, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
+__all__ = ["BranchResult", "ClipRejected", "Progress"]
 
 
 class Progress:

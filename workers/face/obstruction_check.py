@@ -46,7 +46,8 @@ REGIONS: Final[dict[str, list[tuple[float, float]]]] = {
 }  # fmt: skip
 
 #: Covered part of a region from which on the check fails: the highest at which nine in ten covered faces failed, of 57
-#: people outside the training data. `python -m lab.bench.obstruction FACES` chooses it, and measures it on 61 others.
+#: people outside the training data. `python -m lab.bench.obstruction_report FACES` chooses it, and measures it on 61
+#: others.
 COVERED_FAIL: Final = 0.45
 #: Covered part of a region from which on the check warns.
 COVERED_WARN: Final = 0.3

@@ -1,8 +1,8 @@
 """The check `liveness`: the probability that a living person, not a picture of one, is before the camera.
 
 Each cue (`workers.liveness.cues`) becomes a vote: bounded log-odds of a living person, with weights that `python -m
-lab.calibrate.liveness` fits to simulated clips and writes to `liveness.json` beside this file. The sum of the votes
-gives P(live). A cue that is not known for a clip has no vote. Where the weights of MiniFASNet are installed, its
+lab.calibrate.liveness_weights` fits to simulated clips and writes to `liveness.json` beside this file. The sum of the
+votes gives P(live). A cue that is not known for a clip has no vote. Where the weights of MiniFASNet are installed, its
 texture is another vote, and the others have separate weights; a clip that fails without texture fails with it as well.
 Without texture no cue separates a good video on a steady, borderless screen from a person, so the check then never
 passes.

@@ -1,1 +1,1 @@
-"""The manifest of weights, and how each becomes something that runs."""
+"""Models: the manifest of weights, and what loads, builds and runs each of them."""

@@ -1,68 +1,46 @@
-"""Weights become ONNX files in the models folder: once, whole or not at all."""
+"""Build ONNX files from weights into the models folder: once, and atomically."""
 
 import os
 import tempfile
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Protocol, cast
 
 from workers.models.checkpoint import CheckpointUnreadable
-from workers.models.manifest import MODELS, ModelEntry, ModelState, altered_files, look_up
+from workers.models.installed import ModelState, altered_files, look_up
+from workers.models.manifest import MODELS, ModelEntry
 
 
 class ModelNotInstalled(Exception):  # noqa: N818  (named for what happened)
-    """The model's weights are missing, altered, or left out by licence; the message says which and what gets them."""
+    """The model's weights are missing, altered or excluded by licence; the message names the remedy."""
 
 
 class ModelUnusable(ModelNotInstalled):
-    """The model's weights are there, but altered or of something else: nothing takes their place unsaid."""
+    """The model's weights are installed, but altered or of another network; no other model replaces them silently."""
 
 
-def _physnet(weights: Path) -> bytes:
-    from workers.models.physnet import graph_of
+class Builder(Protocol):
+    """A module that a manifest entry names as its `builder`."""
 
-    return graph_of(weights)
-
-
-def _deepphys(weights: Path) -> bytes:
-    from workers.models.deepphys import graph_of
-
-    return graph_of(weights)
+    def graph_of(self, weights: Path, /) -> bytes:
+        """Build the serialised ONNX file of the weights. Raises CheckpointUnreadable."""
 
 
-def _agegender(weights: Path) -> bytes:
-    from workers.models.agegender import graph_of
+def builder_of(entry: ModelEntry) -> Builder:
+    """Import the module that builds the model's ONNX file.
 
-    return graph_of(weights)
-
-
-def _fasnet(weights: Path) -> bytes:
-    from workers.models.fasnet import graph_of
-
-    return graph_of(weights)
-
-
-def _tscan(weights: Path) -> bytes:
-    from workers.models.tscan import graph_of
-
-    return graph_of(weights)
-
-
-#: What is built, by the manifest's names.
-BUILDERS: Final[dict[str, Callable[[Path], bytes]]] = {
-    "physnet.rlap": _physnet,
-    "tscan.rlap": _tscan,
-    "deepphys": _deepphys,
-    "agegender": _agegender,
-    "fasnet.v2": _fasnet,
-    "fasnet.v1se": _fasnet,
-}
+    Raises:
+        ModuleNotFoundError: `workers.models` has no module of that name.
+    """
+    return cast("Builder", import_module(f"workers.models.{entry.builder}"))
 
 
 def model_file(name: str, models_dir: Path, *, open_only: bool = False) -> Path:
-    """The file to load for a model; built first where it was not yet.
+    """Path of the file to load for a model, which is built first if it has to be.
 
-    Raises `ModelNotInstalled`.
+    Raises:
+        ModelNotInstalled: the weights are missing, or left out for their licence.
+        ModelUnusable: the weights are altered, or of another network.
     """
     entry = next(entry for entry in MODELS if entry.name == name)
     found = look_up(entry, models_dir, open_only=open_only)
@@ -76,12 +54,12 @@ def model_file(name: str, models_dir: Path, *, open_only: bool = False) -> Path:
     if found.path is None:
         msg = f"{name} is not installed; get it with: {entry.command}"
         raise ModelNotInstalled(msg)
-    if not entry.recipe:
+    if not entry.builder:
         return found.path
     built = entry.built_in(models_dir)
     if not built.is_file():
         try:
-            network = BUILDERS[name](found.path)
+            network = builder_of(entry).graph_of(found.path)
         except CheckpointUnreadable as unreadable:
             msg = f"{name} can't be used: {unreadable}"
             raise ModelUnusable(msg) from unreadable
@@ -90,9 +68,7 @@ def model_file(name: str, models_dir: Path, *, open_only: bool = False) -> Path:
 
 
 def prepare_models(models_dir: Path, *, open_only: bool = False) -> tuple[Path, ...]:
-    """Build what is not built yet, of every model whose weights are installed; gives the files. A second call does
-    nothing.
-    """
+    """Build the files of all installed models that are not built yet, and return the paths of all of them."""
     return tuple(
         model_file(entry.name, models_dir, open_only=open_only)
         for entry in MODELS
@@ -105,7 +81,7 @@ def _usable(entry: ModelEntry, models_dir: Path, *, open_only: bool) -> bool:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write beside and move into place, so that two workers that start together never see half a file."""
+    """Write a file atomically, by a temporary file beside it: two workers that start together never see half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:

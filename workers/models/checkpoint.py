@@ -1,8 +1,7 @@
-"""PyTorch checkpoints, read without PyTorch and without running anything that lies in them.
+"""PyTorch checkpoints, read without PyTorch and without executing anything in them.
 
-A `.pth` file is a pickle that names tensors, with their numbers beside it: in a zip archive, or (before PyTorch 1.6)
-one after the other. The pickle is read by an interpreter that knows tensors, ordered dictionaries and nothing else;
-whatever else a file names is refused.
+A `.pth` file is a pickle that refers to tensors, with their numbers in a zip archive or (before PyTorch 1.6) after it.
+The unpickler knows tensors and ordered dictionaries alone, and refuses everything else.
 """
 
 import io
@@ -33,7 +32,7 @@ _OLD_MAGIC: Final = 0x1950A86A20F9469CFC6C
 
 
 class CheckpointUnreadable(Exception):  # noqa: N818  (named for what happened)
-    """The file is no checkpoint of plain tensors; the message says what it names or lacks."""
+    """The file is not a checkpoint of plain tensors, or not of the expected network; the message is the reason."""
 
 
 class _Storage(NamedTuple):
@@ -43,7 +42,7 @@ class _Storage(NamedTuple):
 
 @dataclass(frozen=True)
 class _Tensor:
-    """A tensor before its numbers are known; strides are counted in numbers, not bytes."""
+    """A tensor before its numbers are read; strides count numbers, not bytes."""
 
     storage: _Storage
     offset: int
@@ -61,9 +60,10 @@ class _Tensor:
 
 
 def read_checkpoint(path: Path) -> dict[str, NDArray[Any]]:
-    """Every tensor of a state dictionary by name; a `module.` that data-parallel training left in front is taken off.
+    """Read every tensor of a state dictionary by name, without the prefix `module.` of data-parallel training.
 
-    Raises CheckpointUnreadable.
+    Raises:
+        CheckpointUnreadable: the file is not a state dictionary of tensors.
     """
     try:
         found, numbers = _from_archive(path) if zipfile.is_zipfile(path) else _from_old_file(path)

@@ -1,6 +1,4 @@
-"""Weights are downloaded when somebody asks for them by name, never by themselves: resumable, checked, then put in
-place.
-"""
+"""Download weights by name: resumable, verified by checksum, then moved into place. Nothing downloads by itself."""
 
 import os
 import shutil
@@ -11,30 +9,30 @@ from typing import Final
 
 import httpx
 
-from workers.models.manifest import Download, ModelEntry, altered_files, sha256_of
+from workers.models.installed import altered_files
+from workers.models.manifest import Download, ModelEntry, sha256_of
 
-#: Told the bytes that are here and those that there will be.
+#: Called with the bytes received so far and the total.
 Progress = Callable[[int, int], None]
 
 _NPM: Final = "npm:"
 _PUBLIC_NPM: Final = "https://registry.npmjs.org"
 _CHUNK: Final = 1 << 18
-#: Without a byte for so long the download ends; how long it takes in all depends on its size and the line.
+#: Seconds without a byte after which a download fails; its whole length has no limit.
 _STALL_S: Final = 30.0
 
 
 class FetchFailed(Exception):  # noqa: N818  (named for what happened)
-    """The file could not be had, or is not the one that the manifest names; the message says which."""
+    """The file could not be downloaded, or is not the one in the manifest; the message is the reason."""
 
 
 def fetch(entry: ModelEntry, folder: Path, progress: Progress | None = None) -> Path:
-    """Download a model into `folder` and give the path of its weights; a model that is there and whole is kept.
+    """Download a model into `folder` and return the path of its weights; an intact model is not downloaded again.
 
-    Weights, or a file beside them, that are missing or altered are fetched again. An interrupted download goes on where
-    it stopped. Nothing is put in place that has another checksum.
+    An interrupted download resumes where it stopped. A file with another checksum is never moved into place.
 
     Raises:
-        FetchFailed: no download is known, the server can't be reached, or what came is not the right file.
+        FetchFailed: the entry has no download, the server can't be reached, or the file has another checksum.
     """
     if entry.download is None:
         msg = f"{entry.name} can't be downloaded; {entry.command}"
@@ -63,7 +61,7 @@ def fetch(entry: ModelEntry, folder: Path, progress: Progress | None = None) -> 
 
 def _receive(download: Download, part: Path, progress: Progress) -> None:
     have = part.stat().st_size if part.is_file() else 0
-    if have > download.most_bytes:
+    if have > download.max_bytes:
         part.unlink()
         have = 0
     if have == download.bytes and not download.about:
@@ -84,7 +82,7 @@ def _receive(download: Download, part: Path, progress: Progress) -> None:
             with part.open("ab" if goes_on else "wb") as file:
                 for chunk in answer.iter_bytes(_CHUNK):
                     have += len(chunk)
-                    if have > download.most_bytes:
+                    if have > download.max_bytes:
                         msg = f"{url} sends more than the {download.bytes} bytes that are expected"
                         raise FetchFailed(msg)
                     file.write(chunk)
@@ -98,7 +96,7 @@ def _receive(download: Download, part: Path, progress: Progress) -> None:
 
 
 def _unpack(archive: Path, download: Download, folder: Path) -> None:
-    """Only the members that are named, under the names that we give them: an archive chooses no path of ours."""
+    """Extract the named members alone, to the manifest's paths: the archive chooses no path."""
     with tarfile.open(archive, "r:gz") as tar:
         for member, name in download.members:
             content = tar.extractfile(member)
@@ -120,7 +118,7 @@ def _address(url: str) -> str:
 
 
 def _npm_registry() -> str:
-    """The registry that npm would ask: its variable, then the user's .npmrc, then the public one."""
+    """The registry that npm would use: its environment variable, then the user's .npmrc, then the public one."""
     named = os.environ.get("npm_config_registry") or os.environ.get("NPM_CONFIG_REGISTRY")  # noqa: SIM112  (npm's own)
     settings = Path.home() / ".npmrc"
     if not named and settings.is_file():

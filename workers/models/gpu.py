@@ -1,20 +1,20 @@
-"""What the card in a worker is: how much of its memory is taken, by the driver's own tool."""
+"""Memory of the GPU, from nvidia-smi."""
 
 import shutil
 import subprocess
 
 from shared.jobs.worker_registry import GpuMemory
 
-_QUESTION = ["--query-gpu=memory.used,memory.total", "--format=csv,noheader,nounits"]
+_QUERY = ["--query-gpu=memory.used,memory.total", "--format=csv,noheader,nounits"]
 
 
 def gpu_memory() -> GpuMemory | None:
-    """Memory of the first GPU that this process sees; None without one, or where it does not answer in time."""
+    """Return the memory of the first GPU; None without one, or if nvidia-smi does not answer within 5 s."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return None
     try:
-        answer = subprocess.run([tool, *_QUESTION], capture_output=True, text=True, timeout=5, check=True).stdout
+        answer = subprocess.run([tool, *_QUERY], capture_output=True, text=True, timeout=5, check=True).stdout
         used, total = answer.splitlines()[0].split(",")
         return GpuMemory(used_bytes=int(used) << 20, total_bytes=int(total) << 20)
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):

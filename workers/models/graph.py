@@ -1,4 +1,4 @@
-"""An ONNX graph, written node by node."""
+"""Builder of ONNX graphs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,13 +8,16 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-Array = NDArray[np.float64] | NDArray[np.int64]
+#: Weights of a node: float32, or int64 for integers, in the file.
+Weights = NDArray[np.float64] | NDArray[np.int64]
+#: Values of a node's attribute.
 Attribute = int | str | list[int] | tuple[int, ...]
 
 
 class Graph:
-    """Nodes and weights in the order in which they are added; `x` is the name of the last result, the next node's
-    input.
+    """Nodes and weights in the order in which they are added.
+
+    `x` is the name of the last result, which is the input of the next node.
     """
 
     def __init__(self, x: str) -> None:
@@ -22,8 +25,8 @@ class Graph:
         self._nodes: list[Any] = []
         self._weights: list[Any] = []
 
-    def add(self, op: str, *weights: Array, **attributes: Attribute) -> str:
-        """A node on the last result, with weights of its own (float32, or int64 where they are integers)."""
+    def add(self, op: str, *weights: Weights, **attributes: Attribute) -> str:
+        """Append a node on the last result, with weights of its own, and return the name of its result."""
         out = f"{op.lower()}{len(self._nodes)}"
         names = [f"{out}_{part}" for part in range(len(weights))]
         for name, value in zip(names, weights, strict=True):
@@ -32,15 +35,19 @@ class Graph:
         return self._append(op, [self.x, *names], out, attributes)
 
     def join(self, op: str, *others: str) -> str:
-        """A node on the last result and on other results."""
+        """Append a node on the last result and on other results, and return the name of its result."""
         return self._append(op, [self.x, *others], f"{op.lower()}{len(self._nodes)}", {})
 
     def concatenate(self, axis: int, *results: str) -> str:
-        """Results side by side along an axis."""
+        """Append a node that concatenates results along an axis, and return the name of its result."""
         return self._append("Concat", list(results), f"concat{len(self._nodes)}", {"axis": axis})
 
     def serialise(self, name: str, inputs: Sequence[Any], shape: Sequence[int | str] = ("samples",)) -> bytes:
-        """The checked model, its output the last result, float32 of `shape`; the same nodes give the same bytes."""
+        """Check and serialise the model, whose output is the last result, float32 of `shape`; deterministic.
+
+        Raises:
+            onnx.checker.ValidationError: the graph is invalid.
+        """
         output = helper.make_tensor_value_info(self.x, TensorProto.FLOAT, list(shape))
         model = helper.make_model(
             helper.make_graph(self._nodes, name, list(inputs), [output], self._weights),

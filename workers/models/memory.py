@@ -1,4 +1,4 @@
-"""What a model may take of its device's memory: asked before it is loaded, and survived where it runs out."""
+"""Memory of the device: checked before a model is loaded, and recovered from if it runs out."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,32 +9,37 @@ from numpy.typing import NDArray
 
 from workers.models.gpu import gpu_memory
 
-Floats = NDArray[np.float32]
-
-#: Where a model runs, once that is settled.
+#: Where a model runs.
 Place = Literal["cpu", "cuda"]
 
-# What a model needs beside its weights while it runs, as a part of them: ViT-H/14, the largest, takes 3 GB in all for
-# 2.5 GB of weights and one portrait. What small ones need beside theirs does not matter.
-_WORKING: Final = 0.25
-#: What the messages of ONNX Runtime, cuBLAS and cuDNN have in common where memory ran out. ONNX Runtime raises the same
-#: types for everything that goes wrong.
-_SAID: Final = ("out of memory", "failed to allocate memory", "alloc_failed", "out_of_memory", "bad_alloc", "bad alloc")
-#: The file by which the kernel tells what this machine can still give, and those by which a container is bounded.
+#: Memory that a model needs beside its weights while it runs, as a share of them: ViT-H/14, the largest, uses 3 GB in
+#: all for 2.5 GB of weights and one portrait. For small models the share does not matter.
+_WORKING_SHARE: Final = 0.25
+#: Parts of the messages of ONNX Runtime, cuBLAS and cuDNN if memory runs out. ONNX Runtime raises the same exceptions
+#: for every failure.
+_MESSAGES: Final = (
+    "out of memory",
+    "failed to allocate memory",
+    "alloc_failed",
+    "out_of_memory",
+    "bad_alloc",
+    "bad alloc",
+)
+#: The kernel's file of this machine's free memory, and the files of a container's limit and usage.
 _MEMINFO: Final = Path("/proc/meminfo")
 _CGROUP: Final = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current"))
 
 
 class DoesNotFit(Exception):  # noqa: N818  (named for what happened)
-    """The model needs more memory than its device has free; the message says how much of either."""
+    """The model needs more memory than its device has free; the message gives both."""
 
 
 class OutOfMemory(Exception):  # noqa: N818  (named for what happened)
-    """The device's memory did not suffice for a model, nor for half of what it was given at once."""
+    """The device's memory ran out twice, the second time with half of the samples if they are independent."""
 
 
 def free_bytes(place: Place) -> int | None:
-    """What the device can still give; None where it does not say."""
+    """Return the free memory of the device, bytes; None if it is unknown."""
     if place == "cuda":
         memory = gpu_memory()
         return None if memory is None else memory.total_bytes - memory.used_bytes
@@ -43,8 +48,12 @@ def free_bytes(place: Place) -> int | None:
 
 
 def require_room(name: str, weights_bytes: int, place: Place) -> None:
-    """Raises DoesNotFit where a model of so many bytes, and what it works with, are more than the device has free."""
-    needed = int((1 + _WORKING) * weights_bytes)
+    """Check that a model with so many bytes of weights fits into the device's free memory.
+
+    Raises:
+        DoesNotFit: it does not.
+    """
+    needed = int((1 + _WORKING_SHARE) * weights_bytes)
     free = free_bytes(place)
     if free is not None and needed > free:
         device = "the GPU" if place == "cuda" else "this machine"
@@ -56,18 +65,24 @@ def require_room(name: str, weights_bytes: int, place: Place) -> None:
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether an error of ONNX Runtime, PyTorch, TensorFlow or Python says that memory ran out."""
+    """Whether an error of ONNX Runtime, PyTorch, TensorFlow or Python means that memory ran out."""
     if isinstance(error, MemoryError) or type(error).__name__ in {"OutOfMemoryError", "ResourceExhaustedError"}:
         return True
-    said = str(error).lower()
-    return isinstance(error, Exception) and any(words in said for words in _SAID)
+    message = str(error).lower()
+    return isinstance(error, Exception) and any(words in message for words in _MESSAGES)
 
 
-def with_care(
-    name: str, run: Callable[..., Floats], inputs: Sequence[Any], free: Callable[[], None], *, batched: bool
-) -> Floats:
-    """`run(*inputs)`; where memory runs out, what is cached is freed and it is tried once more: in halves of its
-    first axis where that is one of independent samples (`batched`).
+def retry_with_less_memory(
+    name: str,
+    run: Callable[..., NDArray[np.float32]],
+    inputs: Sequence[Any],
+    free: Callable[[], None],
+    *,
+    batched: bool,
+) -> NDArray[np.float32]:
+    """Return `run(*inputs)`; if memory runs out, call `free` and try once more.
+
+    The second try is in halves of the first axis if that is one of independent samples (`batched`).
 
     Raises:
         OutOfMemory: the second try ran out as well.

@@ -1,4 +1,4 @@
-"""A network that runs on ONNX Runtime."""
+"""Networks on ONNX Runtime."""
 
 import time
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from typing import Any, Final, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.models.memory import Place, require_room, with_care
+from workers.models.memory import Place, require_room, retry_with_less_memory
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What it took to have a network ready: where it runs, what its weights weigh, how long it took."""
+    """Where a network runs, the size of its weights, and how long it took to load."""
 
     place: Place = "cpu"
     weights_bytes: int = 0
@@ -21,20 +21,24 @@ class Loaded:
 
 
 class Runner(Protocol):
-    """Whatever a vital asks: float32 arrays in, float32 out. Raises OutOfMemory (`workers.models.memory`)."""
+    """A loaded network: float32 arrays in, one float32 array out."""
 
     @property
     def loaded(self) -> Loaded:
-        """Where it runs, and what loading it took."""
+        """Where it runs, and how long it took to load."""
 
     def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """One run."""
+        """Run the network.
+
+        Raises:
+            OutOfMemory: the device's memory ran out.
+        """
 
 
 class Network:
-    """A network ready to run: float32 arrays in, one for each of its inputs; float32 out.
+    """A network of ONNX Runtime: float32 arrays in, one for each of its inputs; one float32 array out.
 
-    `shapes` are those of its inputs, a free dimension by its name.
+    `shapes` are the shapes of its inputs, a free dimension by its name.
     """
 
     def __init__(self, session: Any, name: str = "network", loaded: Loaded | None = None) -> None:  # noqa: ANN401  (ONNX Runtime has no types)
@@ -44,18 +48,18 @@ class Network:
         self._names: list[str] = [given.name for given in session.get_inputs()]
         self.shapes: list[list[int | str]] = [given.shape for given in session.get_inputs()]
         first = {given.shape[0] if given.shape else 1 for given in (*session.get_inputs(), session.get_outputs()[0])}
-        # Samples are independent where every array counts them along its first axis, and nothing else.
+        # Samples are independent if their number is the first dimension of every array.
         self._batched = len(first) == 1 and isinstance(first.pop(), str)
         self._thrifty = False
 
     def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """One run; where memory ran out, one more after freeing what is cached, in halves where samples allow it.
+        """Run the network; if memory runs out, free caches and run again, in halves if samples are independent.
 
         Raises:
-            ValueError: more or fewer arrays than there are inputs.
-            OutOfMemory: it ran out again.
+            ValueError: the number of arrays is not that of the inputs.
+            OutOfMemory: memory ran out twice.
         """
-        return with_care(self._name, self._run, inputs, self._free, batched=self._batched)
+        return retry_with_less_memory(self._name, self._run, inputs, self._free, batched=self._batched)
 
     def _run(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         fed = {name: np.ascontiguousarray(given) for name, given in zip(self._names, inputs, strict=True)}
@@ -63,7 +67,7 @@ class Network:
         return answer
 
     def _free(self) -> None:
-        """From now on each run gives back what its device's arena has cached."""
+        """Make each later run release what its device's arena has cached."""
         self._thrifty = True
 
     def _options(self) -> Any:  # noqa: ANN401  (ONNX Runtime has no types)
@@ -76,7 +80,7 @@ class Network:
         return options
 
 
-#: Where networks run; `auto` takes the GPU if ONNX Runtime was installed with CUDA.
+#: Where networks run; `auto` is the GPU if ONNX Runtime was installed with CUDA.
 Device = Literal["auto", "cpu", "cuda"]
 
 _CUDA: Final = "CUDAExecutionProvider"
@@ -84,14 +88,14 @@ _CPU: Final = "CPUExecutionProvider"
 
 
 class DeviceUnavailable(Exception):  # noqa: N818  (named for what happened)
-    """CUDA was asked for, and ONNX Runtime has none here: install requirements/gpu.lock, or set another device."""
+    """CUDA was requested, and ONNX Runtime has none here: install requirements/gpu.lock, or set another device."""
 
 
 def resolve(device: Device) -> Place:
-    """Where networks will run.
+    """Return where networks will run.
 
     Raises:
-        DeviceUnavailable: `cuda` was asked for and is not there.
+        DeviceUnavailable: `device` is `cuda`, and ONNX Runtime has no CUDA here.
     """
     import onnxruntime
 
@@ -105,11 +109,11 @@ def resolve(device: Device) -> Place:
 
 
 def open_network(path: Path, threads: int, device: Device = "cpu") -> Network:
-    """Open an ONNX file with one output; on the CPU it runs on `threads` threads.
+    """Load an ONNX file with one output; on the CPU it runs on `threads` threads.
 
     Raises:
-        DeviceUnavailable: `cuda` was asked for and is not there.
-        DoesNotFit: the device has not the memory for it.
+        DeviceUnavailable: `device` is `cuda`, and ONNX Runtime has no CUDA here.
+        DoesNotFit: the device has too little free memory.
     """
     import onnxruntime
 
@@ -117,16 +121,16 @@ def open_network(path: Path, threads: int, device: Device = "cpu") -> Network:
     place = resolve(device)
     weights_bytes = path.stat().st_size
     require_room(path.stem, weights_bytes, place)
-    # An arena that doubles with every request would refuse what fits.
+    # The default arena doubles with every request, and fails for networks that would fit.
     cuda = (_CUDA, {"arena_extend_strategy": "kSameAsRequested"})
     providers = [cuda, _CPU] if place == "cuda" else [_CPU]
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = max(threads, 1)
     options.inter_op_num_threads = 1
-    # Threads that spin while they wait take the core from the decoder next door.
+    # Threads that spin while they wait take CPU time from the decoder.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # The arena keeps the largest clip's memory for ever.
+    # The CPU arena never releases the memory of the largest clip.
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=providers)

@@ -1,8 +1,8 @@
-"""DeepFace's weights for age and gender, as Keras wrote them, become what its other engines read.
+"""DeepFace's weights for age and gender, converted from Keras to the formats of its other engines.
 
 VGG-Face (Parkhi, Vedaldi, Zisserman 2015, "Deep face recognition", BMVC): thirteen convolutions in five stages, two
-dense layers as convolutions, and in place of the last one DeepFace's own, with softmax. Its checksums are known for the
-Keras files alone, so the others are made from those.
+dense layers as convolutions, and in place of the last one DeepFace's own, with softmax. Checksums are known of the
+Keras files alone, so the others are converted from those.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,9 @@ from onnx import TensorProto, helper
 from workers.models.checkpoint import CheckpointUnreadable
 from workers.models.graph import Graph
 
+#: Side of the input, pixels.
 SIDE: Final = 224
-#: Convolutions of each stage; each stage ends by halving the picture.
+#: Convolutions of each stage; a pooling follows each stage.
 _STAGES: Final = (2, 2, 3, 3, 3)
 #: The layers as DeepFace's PyTorch module names them, in order.
 LAYERS: Final = (
@@ -27,13 +28,15 @@ LAYERS: Final = (
     "predictions",
 )
 
+#: Kernel (out, in, h, w) and bias (out,) of each layer, in order.
 Layers = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
 def read_layers(weights: Path) -> Layers:
-    """Kernel (out, in, h, w) and bias (out,) of each layer in order, from a file of `Model.save_weights`.
+    """Read the layers from a file of Keras' `Model.save_weights`.
 
-    Raises CheckpointUnreadable.
+    Raises:
+        CheckpointUnreadable: the file has no layers of VGG-Face.
     """
     import h5py
 
@@ -57,7 +60,7 @@ def read_layers(weights: Path) -> Layers:
 
 
 def graph_of(layers: Layers) -> bytes:
-    """The serialised network, as DeepFace's ONNX engine feeds it: `faces` (n, 224, 224, 3) BGR from 0 to 1 → (n, k)."""
+    """Build the serialised network for DeepFace's ONNX engine: `faces` (n, 224, 224, 3) BGR from 0 to 1 → (n, k)."""
     graph = Graph("faces")
     graph.add("Transpose", perm=[0, 3, 1, 2])
     remaining = iter(layers)
@@ -81,7 +84,7 @@ def _convolve(graph: Graph, kernel: NDArray[np.float32], bias: NDArray[np.float3
 
 
 def torch_names(layers: Layers) -> dict[str, NDArray[np.float32]]:
-    """The weights by the names of DeepFace's PyTorch module."""
+    """Return the weights by the names of DeepFace's PyTorch module."""
     named: dict[str, NDArray[np.float32]] = {}
     for name, (kernel, bias) in zip(LAYERS, layers, strict=True):
         path = name if name == "predictions" else f"backbone.{name}"

@@ -1,9 +1,9 @@
-"""A Vision Transformer of torchvision's make with a head that ends in one number, run on PyTorch: the BMI's.
+"""torchvision's Vision Transformer with a head of one output, on PyTorch: the model of the BMI.
 
 Dosovitskiy et al. 2021, "An image is worth 16x16 words", ICLR; weights of the original's backbone by SWAG (Singh et
-al. 2022, arXiv 2201.08371). What may lie in the models folder, and how it is read, is told in
-`docs/original-models.md`: `bmi.pth`, a state dictionary of torchvision's VisionTransformer whose `heads` are linear
-layers, or of such a head alone with the backbone's file beside it; and `bmi.json`, which tells the rest (`BmiCard`).
+al. 2022, arXiv 2201.08371). The models folder contains, as `docs/original-models.md` describes, `bmi.pth`: a state
+dictionary of torchvision's VisionTransformer whose `heads` are linear layers, or of such a head alone with the
+backbone's file beside it; and `bmi.json` with the rest (`BmiCard`).
 """
 
 import json
@@ -20,31 +20,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.models.checkpoint import CheckpointUnreadable
-from workers.models.memory import Place, require_room, with_care
+from workers.models.memory import Place, require_room, retry_with_less_memory
 from workers.models.session import Device, Loaded
 
-Floats = NDArray[np.float32]
 #: Tensors of PyTorch by name.
 Tensors = dict[str, Any]
 
-#: Attention heads by width, of torchvision's ViT-B, ViT-L and ViT-H: weights do not tell how many there are.
+#: Attention heads by width, of torchvision's ViT-B, ViT-L and ViT-H: the weights don't show their number.
 _HEADS: Final[Mapping[int, int]] = {768: 12, 1024: 16, 1280: 16}
-#: Backbones by width, for a head alone that names none: the original's.
+#: Backbones by width, for a head alone whose card names none: the original's.
 _BACKBONES: Final[Mapping[int, str]] = {1280: "vit_h_14_swag-80465313.pth"}
 _ACTIVATIONS: Final = ("gelu", "relu", "tanh")
-# Names of the two layers of a block's perceptron before torchvision 0.12.
+#: Names, before torchvision 0.12 and now, of the two layers of a block's perceptron.
 _OLD_NAMES: Final = ((".mlp.linear_1.", ".mlp.0."), (".mlp.linear_2.", ".mlp.3."))
-# Portraits at once; 1370 places a portrait at 518 pixels make attention maps of 120 MB each.
+#: Portraits in one run: with 1370 tokens for a portrait of 518 pixels, each has attention maps of 120 MB.
 _BATCH: Final = 3
 
 
 @dataclass(frozen=True)
 class BmiCard:
-    """`bmi.json`: what the weights do not tell. `facevitals train bmi` writes it.
+    """`bmi.json`: what the weights don't contain. `facevitals train bmi` writes it.
 
-    `backbone` names the file of the backbone where the weights are a head alone; `side` is that of the picture in
-    pixels, `crop` that of the face's surroundings in sides of the mesh's box; `mae` in kg/m2 on `people` that training
-    had not seen, and `interval_90` the 5 % and 95 % quantiles of truth less estimate among them.
+    Attributes:
+        backbone: file name of the backbone, if the weights are a head alone.
+        side: side of the input, pixels; None: that of the weights' position embedding.
+        attention_heads: number of attention heads; None: torchvision's for the width.
+        activation: activation between the head's layers.
+        crop: side of the portrait's crop, in sides of the mesh's box.
+        trained_on: the training data, for people.
+        mae: mean absolute error, kg/m2, on people left out of training.
+        people: number of those people.
+        interval_90: 5 % and 95 % quantiles of truth less estimate among them, kg/m2.
     """
 
     backbone: str = ""
@@ -59,9 +65,10 @@ class BmiCard:
 
     @classmethod
     def beside(cls, weights: Path) -> "BmiCard":
-        """The card of a file of weights; every default where there is none.
+        """Read the card beside a file of weights; without one, return the defaults.
 
-        Raises CheckpointUnreadable.
+        Raises:
+            CheckpointUnreadable: the card is not valid.
         """
         path = weights.with_suffix(".json")
         if not path.is_file():
@@ -81,21 +88,25 @@ class BmiCard:
 
 
 class VisionTransformer:
-    """The network, ready: pictures (n, 3, side, side), normalised as ImageNet's, become numbers (n,)."""
+    """The loaded network: pictures (n, 3, side, side), normalised like ImageNet's, in, numbers (n,) out."""
 
     def __init__(self, module: Any, side: int, card: BmiCard, loaded: Loaded) -> None:  # noqa: ANN401  (torch has no types here)
         self._module = module
         self.side, self.card, self.loaded = side, card, loaded
 
-    def __call__(self, *inputs: Floats) -> Floats:
-        """The numbers (n,). Raises OutOfMemory."""
+    def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the numbers (n,).
+
+        Raises:
+            OutOfMemory: the device's memory ran out twice.
+        """
         (pictures,) = inputs
         parts = [pictures[first : first + _BATCH] for first in range(0, len(pictures), _BATCH)]
         return np.concatenate(
-            [with_care("the BMI's ViT", self._run, (part,), self._free, batched=True) for part in parts]
+            [retry_with_less_memory("the BMI's ViT", self._run, (part,), self._free, batched=True) for part in parts]
         )
 
-    def _run(self, pictures: Floats) -> Floats:
+    def _run(self, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
         import torch
 
         with torch.inference_mode():
@@ -110,11 +121,11 @@ class VisionTransformer:
 
 
 def open_vit(path: Path, threads: int, device: Device = "cpu") -> VisionTransformer:
-    """Read a BMI network; on the CPU it runs on `threads` threads.
+    """Load a BMI network; on the CPU it runs on `threads` threads.
 
     Raises:
-        CheckpointUnreadable: the file holds no such network; the message says why.
-        DoesNotFit: the device has not the memory for it.
+        CheckpointUnreadable: the file has no such network; the message is the reason.
+        DoesNotFit: the device has too little free memory.
         ModuleNotFoundError: PyTorch or torchvision is not installed.
     """
     begun = time.monotonic()
@@ -133,16 +144,17 @@ def open_vit(path: Path, threads: int, device: Device = "cpu") -> VisionTransfor
 
 
 def place_of(device: Device) -> Place:
-    """Where PyTorch runs a network: on the GPU only where PyTorch was built for it and sees one."""
+    """Return where PyTorch runs a network: on the GPU if PyTorch was built with CUDA and sees one."""
     import torch
 
     return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
 def whole(path: Path, card: BmiCard) -> Tensors:
-    """The tensors of backbone and head, as torchvision names them.
+    """Read the tensors of backbone and head, under torchvision's names.
 
-    Raises CheckpointUnreadable.
+    Raises:
+        CheckpointUnreadable: a file is not a checkpoint, or the backbone is unknown or missing.
     """
     tensors = read(path)
     if "conv_proj.weight" in tensors:
@@ -160,16 +172,17 @@ def whole(path: Path, card: BmiCard) -> Tensors:
 
 
 def read(path: Path) -> Tensors:
-    """The state dictionary in a file of PyTorch, its numbers left on the disk until they are used.
+    """Read the state dictionary of a PyTorch file, memory-mapped.
 
-    Raises CheckpointUnreadable.
+    Raises:
+        CheckpointUnreadable: the file is not a state dictionary of tensors.
     """
     import torch
 
     try:
-        # Files from before PyTorch 1.6 are no archives, and can't be mapped.
+        # Files from before PyTorch 1.6 are not archives, and can't be mapped.
         found = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except Exception as error:  # torch.load raises whatever pickle, zip and its own reader do
+    except Exception as error:  # torch.load raises the exceptions of pickle, zipfile and its own reader
         raise CheckpointUnreadable(f"{path.name} is no checkpoint of tensors ({type(error).__name__})") from error
     found = next((found[key] for key in ("state_dict", "model") if isinstance(found, dict) and key in found), found)
     if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
@@ -184,9 +197,10 @@ def read(path: Path) -> Tensors:
 
 
 def assembled(tensors: Tensors, card: BmiCard) -> tuple[Any, int]:
-    """The module that these tensors are the weights of, holding them; and the side of the picture that it takes.
+    """Return the module with these tensors as its weights, and the side of its input, pixels.
 
-    Raises CheckpointUnreadable.
+    Raises:
+        CheckpointUnreadable: the tensors are not those of a ViT of torchvision with a head of one output.
     """
     import torch
 
@@ -208,15 +222,15 @@ def assembled(tensors: Tensors, card: BmiCard) -> tuple[Any, int]:
         module.heads = head
         module.load_state_dict(renamed, assign=True)
     except (KeyError, ValueError, RuntimeError) as error:
-        said = str(error).splitlines()[0]
+        message = str(error).splitlines()[0]
         raise CheckpointUnreadable(
-            f"the tensors are no ViT of torchvision with a head of linear layers: {said}"
+            f"the tensors are no ViT of torchvision with a head of linear layers: {message}"
         ) from error
     return module, side
 
 
 def _head(tensors: Tensors, activation: str) -> tuple[Tensors, Any]:
-    """The tensors, the head's named by their place, and the head: its layers in their order, `activation` between."""
+    """The tensors, with the head's named by position, and the head: its layers in order, with `activation` between."""
     from torch import nn
 
     between = {"gelu": nn.GELU, "relu": nn.ReLU, "tanh": nn.Tanh}[activation]
@@ -237,10 +251,10 @@ def _head(tensors: Tensors, activation: str) -> tuple[Tensors, Any]:
 
 
 def vision_transformer() -> Any:  # noqa: ANN401  (torchvision has no types)
-    """torchvision's module of that name.
+    """Import torchvision's module of that name.
 
-    Its package registers operators of its compiled part when it is imported, and stops where that part was built for
-    another PyTorch and so was not loaded; a ViT needs none of them, so that their names suffice.
+    On import, torchvision registers operators of its compiled extension, and fails if that was built for another
+    PyTorch. A ViT uses none of them, so declaring their names is enough.
     """
     import torch
 
@@ -256,11 +270,11 @@ def vision_transformer() -> Any:  # noqa: ANN401  (torchvision has no types)
     return module
 
 
-#: Declared operators vanish with what declared them.
+#: Declared operators live as long as the library that declares them.
 _DECLARED: Final[list[Any]] = []
 
 
 def _forget(package: str) -> None:
-    """What an import that failed has left behind."""
+    """Remove the modules that a failed import has left in `sys.modules`."""
     for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
         del sys.modules[name]

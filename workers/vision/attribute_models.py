@@ -12,7 +12,7 @@ from workers.face.portraits import Portrait
 from workers.liveness.cues.texture import FASNET
 from workers.models.build import ModelNotInstalled, model_file
 from workers.models.checkpoint import CheckpointUnreadable
-from workers.models.deepface import Attribute, DeepFaceOptions, open_deepface
+from workers.models.deepface_client import Attribute, DeepFaceOptions, open_deepface
 from workers.models.memory import DoesNotFit, OutOfMemory
 from workers.models.session import Device, Runner, open_network
 from workers.models.vit import open_vit

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from shared.schemas import VITAL_TYPES, CheckStatus, Gender, Method, Vital, VitalStatus
 from shared.version import VERSION
-from shared.vitals import AGE, BMI, GENDER, VITALS, Branch, Reason, VitalSpec
+from shared.vitals import AGE, BMI, GENDER, VITALS, Branch, Reason, Stage, VitalSpec
 from workers.branch.result import BranchResult, Progress
 from workers.face.portraits import Portrait
 from workers.face.tracker import FaceTrack
@@ -48,7 +48,7 @@ def measure_vision(
     thresholds           those of the liveness check, the only check of the result
     """
     progress = progress or Progress()
-    progress.stage("estimating")
+    progress.stage(Stage.ESTIMATING)
     specs = [spec for spec in VITALS.values() if spec.branch is Branch.VISION]
     refused = _refusal(track)
     portraits = select_portraits(track.portraits)

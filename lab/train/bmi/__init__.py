@@ -1,1 +1,1 @@
-"""A Vision Transformer that reads the BMI off a face: from a table of pictures to files that the workers load."""
+"""A Vision Transformer that estimates BMI from a face: from a table of pictures to the files that workers load."""

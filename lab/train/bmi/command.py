@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from lab.train.bmi.crops import crops
 from lab.train.bmi.evaluate import interval_90, report_of
+from lab.train.bmi.face_pictures import face_squares
 from lab.train.bmi.learn import Labelled, Plan, head_of, train, with_new_head
 from lab.train.bmi.people import Face, Part
 from workers.models.vit import BmiCard, open_vit
@@ -26,30 +26,32 @@ def run(
     *,
     threads: int = 1,
     on_round: Callable[[int, float], None] = lambda _round, _mae: None,
-    say: Callable[[str], None] = lambda _line: None,
+    log_line: Callable[[str], None] = lambda _line: None,
 ) -> dict[str, Any]:
-    """Train on some of the people on `faces` and measure on those kept out; gives the figures and the files' paths.
+    """Train on some of the people in `faces`, and measure on those held out; returns the figures and the files' paths.
 
-    What is measured is what was written, read again as a worker reads it.
+    The measurement reads the written files as a worker does.
 
-    Raises ValueError for too few of them, CheckpointUnreadable for a backbone that is none.
+    Raises:
+        ValueError: too few faces are left for a part.
+        CheckpointUnreadable: the backbone is not a ViT of torchvision.
     """
     torch.set_num_threads(threads)
     folder.mkdir(parents=True, exist_ok=True)
     constant = float(np.mean([face.bmi for face in faces if face.part == "train"] or [0.0]))
     module, side, _ = with_new_head(backbone, card, constant, plan.seed)
-    seen: dict[Part, list[tuple[Face, Path]]] = {"train": [], "validation": [], "test": []}
-    for face, file in crops(faces, side, card.crop, folder / "cache"):
+    found: dict[Part, list[tuple[Face, Path]]] = {"train": [], "validation": [], "test": []}
+    for face, file in face_squares(faces, side, card.crop, folder / "cache"):
         if file is None:
-            say(f"{face.picture.name} is left out: no face is seen on it")
+            log_line(f"{face.picture.name} is left out: no face is found on it")
             continue
-        seen[face.part].append((face, file))
-    for part, found in seen.items():
-        if len(found) < 2:
-            raise ValueError(f"{len(found)} faces are left for {part}: the table is too small")
-    say(", ".join(f"{len(found)} faces for {part}" for part, found in seen.items()))
-    told = train(
-        module, plan, _labelled(seen["train"]), _labelled(seen["validation"]), folder / "log.csv", on_round=on_round
+        found[face.part].append((face, file))
+    for part, squares in found.items():
+        if len(squares) < 2:
+            raise ValueError(f"{len(squares)} faces are left for {part}: the table is too small")
+    log_line(", ".join(f"{len(squares)} faces for {part}" for part, squares in found.items()))
+    summary = train(
+        module, plan, _labelled(found["train"]), _labelled(found["validation"]), folder / "log.csv", on_round=on_round
     )
     weights = folder / "bmi.pth"
     card = replace(card, side=side, backbone=backbone.name if plan.frozen else "")
@@ -62,9 +64,9 @@ def run(
     _write(card, weights)
     del module
     network = open_vit(weights, threads, "cuda" if plan.device.startswith("cuda") else "cpu")
-    people = [face for face, _ in seen["test"]]
+    people = [face for face, _ in found["test"]]
     true = np.array([face.bmi for face in people], np.float32)
-    read = np.concatenate([network(network_input([np.load(file)])) for _, file in seen["test"]])
+    read = np.concatenate([network(network_input([np.load(file)])) for _, file in found["test"]])
     report = report_of(read, people, constant)
     count = len({face.person for face in people})
     _write(
@@ -74,16 +76,16 @@ def run(
         weights,
     )
     report.write(folder)
-    say(report.markdown)
-    return {"weights": str(weights), **told, "groups": report.summary}
+    log_line(report.markdown)
+    return {"weights": str(weights), **summary, "groups": report.summary}
 
 
-def _labelled(seen: Sequence[tuple[Face, Path]]) -> Labelled:
-    return Labelled([file for _, file in seen], np.array([face.bmi for face, _ in seen], np.float32))
+def _labelled(squares: Sequence[tuple[Face, Path]]) -> Labelled:
+    return Labelled([file for _, file in squares], np.array([face.bmi for face, _ in squares], np.float32))
 
 
 def _beside(folder: Path, backbone: Path) -> None:
-    """A head alone is read with its backbone beside it."""
+    """Link the backbone beside the head's file, where workers look for it."""
     link = folder / backbone.name
     if link.resolve() != backbone.resolve():
         link.unlink(missing_ok=True)

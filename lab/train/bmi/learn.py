@@ -1,6 +1,6 @@
-"""Transfer learning: the original's head on a Vision Transformer, alone or with the whole network after it.
+"""Transfer learning: the original's head on a Vision Transformer, alone or with the whole network.
 
-The original: SWAG's ViT-H/14 kept as it is, five linear layers with GELU between them (each half as wide as the one
+The original: SWAG's ViT-H/14 kept frozen, five linear layers with GELU between them (each half as wide as the one
 before), dropout of one half after the first, Adam at 1e-3, mean squared error, an end after five rounds without a gain.
 """
 
@@ -16,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from lab.train.bmi.crops import Picture, varied
+from lab.train.bmi.face_pictures import Picture, varied
 from workers.models.vit import BmiCard, Tensors, assembled, read
 from workers.vision.bmi.vit_predictor import network_input
 
 Floats = NDArray[np.float32]
-#: Whatever PyTorch makes: it has no types here.
+#: Any PyTorch object: PyTorch is not installed where types are checked.
 Module = Any
 
 _DROPOUT: Final = 0.5
@@ -29,8 +29,10 @@ _DROPOUT: Final = 0.5
 
 @dataclass(frozen=True)
 class Plan:
-    """How it is learnt. `frozen` trains the head alone, on what the backbone says of `copies` varied copies of each
-    face, worked out once: on a small machine that is the way. `rate` is the head's, the backbone's a hundredth of it.
+    """How to train.
+
+    frozen  train the head alone, on the backbone's features of `copies` varied copies of each face, computed once
+    rate    learning rate of the head; that of the backbone is a hundredth
     """
 
     frozen: bool = True
@@ -46,9 +48,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Files of the squares (side, side, 3) of n faces, which together may be more than memory holds, and their BMI
-    (n,) in kg/m2.
-    """
+    """Files of the squares (side, side, 3) of n faces, read one at a time, and their BMI (n,) in kg/m2."""
 
     files: Sequence[Path]
     bmi: Floats
@@ -59,9 +59,10 @@ class Labelled:
 
 
 def with_new_head(backbone: Path, card: BmiCard, mean_bmi: float, seed: int) -> tuple[Module, int, Tensors]:
-    """The network with a head that knows the mean alone; the side of its pictures; the backbone's own tensors.
+    """The network with a head that outputs the mean BMI; the side of its pictures; the backbone's own tensors.
 
-    Raises CheckpointUnreadable where the file is no ViT of torchvision.
+    Raises:
+        CheckpointUnreadable: the file is not a ViT of torchvision.
     """
     torch.manual_seed(seed)
     trunk = {name: tensor for name, tensor in read(backbone).items() if not name.startswith("heads.")}
@@ -74,13 +75,13 @@ def with_new_head(backbone: Path, card: BmiCard, mean_bmi: float, seed: int) -> 
             nn.init.constant_(layer.bias, mean_bmi)
         head |= {f"heads.linear{place}.{name}": value.detach() for name, value in layer.state_dict().items()}
     module, side = assembled(trunk | head, card)
-    # The workers' head has no dropout: it is put between while training alone.
+    # The workers' head has no dropout; it is inserted for training only.
     module.heads.insert(2, nn.Dropout(_DROPOUT))
     return module, side, trunk
 
 
 def head_of(module: Module) -> Tensors:
-    """The head's tensors as the original names them."""
+    """The head's tensors under the original's names."""
     layers = [layer for layer in module.heads if isinstance(layer, nn.Linear)]
     return {
         f"heads.linear{place}.{name}": value.detach().cpu()
@@ -98,9 +99,9 @@ def train(
     *,
     on_round: Callable[[int, float], None] = lambda _round, _mae: None,
 ) -> dict[str, float]:
-    """Train the network in place; it ends as it was in the round whose error on `validation` was least.
+    """Train the network in place; it ends with the weights of the round with the lowest error on `validation`.
 
-    `log` is a CSV file with a line for each round.
+    `log` is a CSV file with a line for each round. Returns the number of rounds and the validation MAE in kg/m2.
     """
     rng = np.random.default_rng(plan.seed)
     torch.manual_seed(plan.seed)
@@ -121,7 +122,7 @@ def train(
         lines.writerow(["round", "loss", "validation_mae", *asdict(plan)])
         for done in range(1, plan.rounds + 1):
             loss = _round(trainer, optimiser, plan, rng)
-            mae = float(np.abs(trainer.told() - validation.bmi).mean())
+            mae = float(np.abs(trainer.validation_estimates() - validation.bmi).mean())
             lines.writerow([done, f"{loss:.4f}", f"{mae:.4f}", *asdict(plan).values()])
             on_round(done, mae)
             if mae < best:
@@ -143,8 +144,8 @@ def _round(trainer: "_Frozen | _Whole", optimiser: Module, plan: Plan, rng: np.r
     for start in range(0, len(order), plan.batch):
         chosen = order[start : start + plan.batch]
         with torch.autocast(torch.device(plan.device).type, torch.bfloat16, enabled=plan.bf16):
-            told, bmi = trainer.forward(chosen)
-        loss = nn.functional.mse_loss(told.float()[:, 0], bmi)
+            estimate, bmi = trainer.forward(chosen)
+        loss = nn.functional.mse_loss(estimate.float()[:, 0], bmi)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -153,7 +154,7 @@ def _round(trainer: "_Frozen | _Whole", optimiser: Module, plan: Plan, rng: np.r
 
 
 class _Frozen:
-    """The head alone, on features that are worked out once."""
+    """The head alone, on features that are computed once."""
 
     def __init__(
         self, module: Module, plan: Plan, learnt: Labelled, validation: Labelled, rng: np.random.Generator
@@ -162,8 +163,8 @@ class _Frozen:
         faces = (face if copy == 0 else varied(face, rng) for face in learnt.faces() for copy in range(plan.copies))
         head, module.heads = module.heads, nn.Identity()
         module.eval()
-        self._features = _answers(module, faces, plan)
-        self._validation = _answers(module, validation.faces(), plan)
+        self._features = _outputs(module, faces, plan)
+        self._validation = _outputs(module, validation.faces(), plan)
         module.heads = head
         self._bmi = torch.from_numpy(np.repeat(learnt.bmi, plan.copies)).to(plan.device)
         self.count = len(learnt.files) * plan.copies
@@ -179,7 +180,7 @@ class _Frozen:
         self._module.heads.train()
         return self._module.heads(self._features[index]), self._bmi[index]
 
-    def told(self) -> Floats:
+    def validation_estimates(self) -> Floats:
         self._module.heads.eval()
         with torch.inference_mode():
             return np.asarray(self._module.heads(self._validation)[:, 0].float().cpu().numpy())
@@ -207,15 +208,15 @@ class _Whole:
         bmi = torch.from_numpy(self._learnt.bmi[chosen]).to(self._plan.device)
         return self._module(torch.from_numpy(faces).to(self._plan.device)), bmi
 
-    def told(self) -> Floats:
+    def validation_estimates(self) -> Floats:
         self._module.eval()
-        return np.asarray(_answers(self._module, self._validation.faces(), self._plan)[:, 0].float().cpu().numpy())
+        return np.asarray(_outputs(self._module, self._validation.faces(), self._plan)[:, 0].float().cpu().numpy())
 
 
-def _answers(module: Module, faces: Iterator[Picture], plan: Plan) -> Module:
+def _outputs(module: Module, faces: Iterator[Picture], plan: Plan) -> Module:
     parts = []
     with torch.inference_mode(), torch.autocast(torch.device(plan.device).type, torch.bfloat16, enabled=plan.bf16):
         while batch := list(islice(faces, plan.batch)):
             parts.append(module(torch.from_numpy(network_input(batch)).to(plan.device)).float())
-    # What comes out of inference mode can't be learnt from; a copy can.
+    # Tensors of inference mode can't be used in training; copies can.
     return torch.cat(parts).clone()

@@ -1,1 +1,1 @@
-"""DeepPhys of our own: faces, crops that pulse, the network, and how it learns."""
+"""DeepPhys: its network in PyTorch, rendered and recorded examples, training and evaluation."""

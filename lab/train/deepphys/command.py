@@ -11,22 +11,22 @@ import torch
 from lab.data.prepared import prepared, recordings_in, subjects
 from lab.data.recording import Recording
 from lab.train.deepphys.learn import Plan, train
-from lab.train.deepphys.studio import Series, planned, studio
+from lab.train.deepphys.rendered_dataset import Series, plan_jobs, rendering
 from workers.face.tracker import FaceTracker
-from workers.models.deepphys import graph_of
+from workers.models.deepphys_network import graph_of
 from workers.rppg.signals.traces import NoTraces
 
-#: Of so many subjects one is kept out of training.
-_KEPT_OUT: Final = 5
-#: Rendered clips to validate on where no recordings are given.
+#: One in this many subjects is held out of training.
+_HELD_OUT_EVERY: Final = 5
+#: Rendered clips for validation where no recordings are given.
 _VALIDATION: Final = 32
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What to learn from: folders of recordings, a number of rendered clips, or both.
+    """What to train on: folders of recordings, a number of rendered clips, or both.
 
-    `portraits` and `waves` are for the rendered ones (`lab.train.deepphys.studio.Series`).
+    `portraits` and `waves` are used for rendered clips (`lab.train.deepphys.rendered_dataset.Series`).
     """
 
     data: Sequence[Path] = ()
@@ -45,29 +45,30 @@ def run(
     threads: int = 1,
     processes: int = 1,
     on_step: Callable[[int, float], None] = lambda _step, _loss: None,
-    say: Callable[[str], None] = lambda _line: None,
+    log_line: Callable[[str], None] = lambda _line: None,
 ) -> dict[str, Any]:
-    """Train; `folder` gets `deepphys.pth`, `deepphys.onnx`, `log.csv`, `last.pt` and the cache of prepared clips.
+    """Train; `folder` gets `deepphys.pth`, `deepphys.onnx`, `log.csv`, `last.pt` and a cache of prepared clips.
 
-    Raises ValueError where there is nothing to learn from, or `resume` meets another plan.
+    Raises:
+        ValueError: there is nothing to train on, or `resume` finds a checkpoint of another plan.
     """
     torch.set_num_threads(threads)
     cache = folder / "cache"
     train_files: list[Path] = []
     validation_files: list[Path] = []
     for data in sources.data:
-        chosen, kept_out = subjects(recordings_in(data), _KEPT_OUT)
-        train_files += _prepare(chosen, cache, say)
-        validation_files += _prepare(kept_out, cache, say)
+        chosen, held_out = subjects(recordings_in(data), _HELD_OUT_EVERY)
+        train_files += _prepare(chosen, cache, log_line)
+        validation_files += _prepare(held_out, cache, log_line)
     series = Series(sources.rendered, plan.seed, portraits=sources.portraits, waves=sources.waves)
-    jobs = planned(series, cache)
-    tests = planned(series.kept_out(_VALIDATION), cache) if sources.rendered and not validation_files else []
+    jobs = plan_jobs(series, cache)
+    tests = plan_jobs(series.held_out(_VALIDATION), cache) if sources.rendered and not validation_files else []
     if not (train_files or jobs) or not (validation_files or tests):
         raise ValueError("training needs recordings of two people or more, or rendered clips")
-    # Those that are needed first are rendered first.
+    # In the order in which training needs them.
     first = plan.known(0)
     with _rendering([*jobs[:first], *tests, *jobs[first:]], processes) as wait:
-        told = train(
+        summary = train(
             plan,
             [*train_files, *(job.path for job in jobs)],
             [*validation_files, *(job.path for job in tests)],
@@ -79,7 +80,7 @@ def run(
         )
     network = folder / "deepphys.onnx"
     network.write_bytes(graph_of(folder / "deepphys.pth", one_look=True))
-    return {**told, "network": str(network)}
+    return {**summary, "network": str(network)}
 
 
 @contextmanager
@@ -87,16 +88,16 @@ def _rendering(jobs: list[Any], processes: int) -> Iterator[Callable[[Path], Pat
     if not jobs:
         yield lambda path: path
         return
-    with studio(jobs, processes) as wait:
+    with rendering(jobs, processes) as wait:
         yield wait
 
 
-def _prepare(recordings: Sequence[Recording], cache: Path, say: Callable[[str], None]) -> list[Path]:
+def _prepare(recordings: Sequence[Recording], cache: Path, log_line: Callable[[str], None]) -> list[Path]:
     found = []
     with closing(FaceTracker()) as tracker:
         for recording in recordings:
             try:
                 found.append(prepared(recording, cache, tracker))
             except NoTraces as error:
-                say(f"{recording.name} is left out: {error}")
+                log_line(f"{recording.name} is left out: {error}")
     return found

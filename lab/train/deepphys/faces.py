@@ -1,4 +1,4 @@
-"""Faces to train on: portraits, each laid into a square, and drawn ones; what of them is skin, and how it pulses."""
+"""Faces to train on, from portraits and drawn: what of them is skin, and how strongly it pulses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.simulate import mesh
-from lab.simulate.complexion import complexion, retoned
+from lab.simulate import face_regions
 from lab.simulate.cutout import NoFaceInPortrait, find_mesh
 from lab.simulate.optics import SKIN_LAB, Image, skin_colour, to_linear
 from lab.simulate.portrait import read_picture
+from lab.simulate.skin_tone import retoned, skin_maps
 
-#: Side of a face's square in pixels, and how much of it the crop of the workers shows when nothing moves.
+#: Side of a face's square in pixels, and the share of it that the workers' crop shows when nothing moves.
 SIDE: Final = 224
 SHOWN: Final = 0.78
 #: Side of the workers' crop in face sizes (`workers.face.crops`).
@@ -27,8 +27,8 @@ _MARGIN: Final = 1.25
 class Face:
     """A face in the middle of its square, in linear light.
 
-    linear     (s, s, 3)  as the picture shows it
-    perfusion  (s, s)     how strongly it pulses: 0 where there is no skin
+    linear     (s, s, 3)  the picture
+    perfusion  (s, s)     strength of the pulse: 0 where there is no skin
     eyes       (s, s)     where lids close
     mouth      (s, s)     where lips open
     skin_tone             Fitzpatrick type
@@ -42,13 +42,15 @@ class Face:
 
 
 def portrait_face(source: Path, rng: np.random.Generator) -> Face:
-    """The face of a portrait, its skin turned lighter or darker.
+    """The face of a portrait, its skin turned lighter or darker at random.
 
-    Raises NoFaceInPortrait, and ValueError for what is no picture.
+    Raises:
+        NoFaceInPortrait: no face is found, or hardly any skin.
+        ValueError: the file is not a picture.
     """
     picture = read_picture(source)
     points = _mesh_of(source)
-    outline = points[list(mesh.OVAL)]
+    outline = points[list(face_regions.OVAL)]
     low, high = outline.min(axis=0), outline.max(axis=0)
     scale = SIDE * SHOWN / (_MARGIN * float(np.max(high - low)))
     shift = SIDE / 2 - scale * (low + high) / 2
@@ -58,19 +60,19 @@ def portrait_face(source: Path, rng: np.random.Generator) -> Face:
         cv2.warpAffine(softened, place, (SIDE, SIDE), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.uint8
     )
     landmarks = points * scale + shift
-    unit = float(np.linalg.norm(landmarks[mesh.FOREHEAD] - landmarks[mesh.CHIN]))
+    unit = float(np.linalg.norm(landmarks[face_regions.FOREHEAD] - landmarks[face_regions.CHIN]))
     everywhere = np.ones((SIDE, SIDE), np.float32)
-    parts = complexion(square, landmarks, everywhere, unit)
+    parts = skin_maps(square, landmarks, everywhere, unit)
     linear = to_linear(square)
     if float((parts.skin > 0.8).mean()) < 0.03:
-        raise NoFaceInPortrait("hardly any skin is to be seen in the portrait")
+        raise NoFaceInPortrait("hardly any skin is visible in the portrait")
     have = tone_of(linear[parts.skin > 0.8])
-    # Farther than that a picture's own shadows and lights become what no skin is.
+    # Further away, the picture's shadows and highlights would become implausible for skin.
     want = int(np.clip(have + rng.integers(-2, 4), 1, 6))
     linear = np.minimum(retoned(linear, parts, have, want), 1.0).astype(np.float32)
     size = (SIDE, SIDE)
-    lids = np.maximum(*(mesh.area(landmarks, eye, size, 2.0) for eye in mesh.EYES))
-    return Face(linear, parts.perfusion, lids, mesh.area(landmarks, mesh.LIPS, size, 3.0), want)
+    lids = np.maximum(*(face_regions.area(landmarks, eye, size, 2.0) for eye in face_regions.EYES))
+    return Face(linear, parts.perfusion, lids, face_regions.area(landmarks, face_regions.LIPS, size, 3.0), want)
 
 
 @lru_cache(maxsize=1024)
@@ -79,14 +81,14 @@ def _mesh_of(source: Path) -> NDArray[np.float64]:
 
 
 def tone_of(skin: Image) -> int:
-    """The Fitzpatrick type whose skin is nearest to pixels (n, 3) in linear light, by lightness."""
+    """Fitzpatrick type whose skin is closest in lightness to pixels (n, 3) in linear light."""
     seen = np.median(skin, axis=0).reshape(1, 1, 3).astype(np.float32)
     lightness = float(cv2.cvtColor(seen, cv2.COLOR_LRGB2Lab)[0, 0, 0])
     return 1 + int(np.argmin([abs(lightness - known[0]) for known in SKIN_LAB]))
 
 
 def drawn_face(rng: np.random.Generator) -> Face:
-    """An oval of blotchy skin with eyes, brows, a mouth and hair: no person, and no two alike."""
+    """A random drawn face: an oval of uneven skin with eyes, brows, a mouth and hair."""
     skin_tone = int(rng.integers(1, 7))
     y, x = np.meshgrid(np.linspace(-1, 1, SIDE), np.linspace(-1, 1, SIDE), indexing="ij")
     width, height = SHOWN * rng.uniform(0.5, 0.7), SHOWN * rng.uniform(0.75, 0.85)
@@ -113,14 +115,14 @@ def drawn_face(rng: np.random.Generator) -> Face:
 
 
 def smooth_field(side: int, cells: int, rng: np.random.Generator) -> Image:
-    """(s, s): a random field of unit deviation whose bumps are `side/cells` pixels wide."""
+    """A random field (side, side) of unit deviation, with bumps `side/cells` pixels wide."""
     coarse = rng.standard_normal((cells + 3, cells + 3)).astype(np.float32)
     return np.asarray(cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def portraits_in(folder: Path | None) -> Sequence[Path]:
-    """The portraits of a folder in order of their names.
+    """The portraits of a folder (.jpg, .png) in order of their names; none for None.
 
-    Not among them is the face of `lab.simulate`: what is measured on it shall be a face that was never learnt from.
+    The astronaut of `lab.simulate` is not among them, so that it can be measured on.
     """
     return sorted(folder.glob("*.jpg")) + sorted(folder.glob("*.png")) if folder else []

@@ -1,4 +1,4 @@
-"""How DeepPhys learns: chunks of clips in, weights out; stops and goes on at any step with the same result."""
+"""Training of DeepPhys: chunks of clips in, weights out. It can stop and resume at any step with the same result."""
 
 import csv
 import time
@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from lab.data.example import Example
-from lab.train.deepphys.network import DROPOUT, DeepPhys, saved
-from workers.models.deepphys import SIDES
+from lab.train.deepphys.network import DROPOUT, DeepPhys, save
+from workers.models.deepphys_network import SIDES
 from workers.rppg.estimators.deepphys import inputs_of
 from workers.rppg.signals.filters import PULSE_BAND_HZ, pulse_wave, standardise
 from workers.rppg.signals.spectrum import spectrum_of
@@ -22,20 +22,21 @@ from workers.rppg.signals.traces import GRID_HZ
 Floats = NDArray[np.float32]
 Loss = Literal["both", "mse", "pearson"]
 
-#: Weight of the squared error beside the correlation: it sets the scale, and quiet where nothing pulses.
+#: Weight of the squared error beside the correlation: it sets the scale, and a flat wave where nothing pulses.
 _MSE_WEIGHT: Final = 0.15
-#: Steps after which one more of the examples may be seen: whoever renders stays ahead of the learning.
+#: Steps after which one more example is used, so that rendering stays ahead of training.
 _STEPS_PER_CLIP: Final = 3
-#: Appearances given to each chunk: skin does not move much in some seconds.
-_LOOKS: Final = 2
+#: Appearance frames for each chunk: the face hardly changes in some seconds.
+_APPEARANCES: Final = 2
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to learn: the same plan and the same examples give the same weights, on one machine.
+    """How to train: the same plan and examples give the same weights on one machine.
 
-    `chunk` frames in each of `batch` chunks a step; a validation and a checkpoint `every` so many steps; it ends early
-    after `patience` validations without a gain. `first` examples may be seen from the beginning, the others one by one.
+    chunk, batch     frames in a chunk, chunks in a step
+    every, patience  steps between validations (each with a checkpoint); validations without a gain before it ends
+    first            examples used from the beginning; the others are added one by one
     """
 
     side: int = 36
@@ -53,11 +54,11 @@ class Plan:
     first: int = 60
 
     def __post_init__(self) -> None:
-        if self.chunk % _LOOKS:
-            raise ValueError(f"a chunk must have a multiple of {_LOOKS} frames, not {self.chunk}")
+        if self.chunk % _APPEARANCES:
+            raise ValueError(f"a chunk must have a multiple of {_APPEARANCES} frames, not {self.chunk}")
 
     def known(self, step: int) -> int:
-        """How many of the examples may be seen in a step."""
+        """Number of examples that may be used at `step`."""
         return self.first + step // _STEPS_PER_CLIP
 
 
@@ -72,11 +73,13 @@ def train(
     wait: Callable[[Path], Path] = lambda path: path,
     on_step: Callable[[int, float], None] = lambda _step, _loss: None,
 ) -> dict[str, Any]:
-    """Learn from examples (`lab.data.example` files); those weights stay in `deepphys.pth` that miss the rate least in
-    validation.
+    """Train on examples (`lab.data.example` files); `deepphys.pth` gets the weights with the lowest validation error.
 
-    `folder` also gets `log.csv`, and `last.pt` from which `resume` goes on. `start` is a checkpoint whose weights it
-    begins with. `wait` is asked for each file before it is read. Raises ValueError where `resume` meets another plan.
+    `folder` also gets `log.csv`, and `last.pt` for `resume`. `start` is a checkpoint to begin with. `wait` is called
+    for each file before it is read.
+
+    Raises:
+        ValueError: `resume` finds a checkpoint of another plan.
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(plan.seed)
@@ -110,7 +113,7 @@ def train(
         correlation, mae = validate(network, [wait(path) for path in validation], plan.device)
         if mae < best:
             best, since = mae, 0
-            saved(network, folder / "deepphys.pth")
+            save(network, folder / "deepphys.pth")
         else:
             since += 1
         seconds = time.monotonic() - begun
@@ -120,14 +123,14 @@ def train(
                  round(correlation, 4), round(mae, 3)]
             )  # fmt: skip
         losses = []
-        _keep(last, {
+        _save_atomically(last, {
             "plan": repr(plan), "network": network.state_dict(), "optimiser": optimiser.state_dict(),
             "schedule": schedule.state_dict(), "step": step, "best": best, "since": since, "seconds": seconds,
         })  # fmt: skip
     return {**asdict(plan), "steps": step, "validation_mae_per_min": round(float(best), 3)}
 
 
-def _keep(path: Path, held: dict[str, Any]) -> None:
+def _save_atomically(path: Path, held: dict[str, Any]) -> None:
     making = path.with_name(f".{path.name}")
     torch.save(held, making)
     making.replace(path)
@@ -141,18 +144,18 @@ def _step(  # noqa: PLR0917
     examples: Sequence[Path],
     wait: Callable[[Path], Path],
 ) -> float:
-    """One step; what it sees depends on the plan's seed and its number alone, so that a resumed run sees the same."""
+    """One training step. It depends on the plan's seed and the step's number alone, so that runs can be resumed."""
     rng = np.random.default_rng([plan.seed, step])
     torch.manual_seed(int(rng.integers(2**31)))
     known = min(len(examples), plan.known(step))
     chunks = [chunk_of(Example.load(wait(examples[rng.integers(known)])), plan, rng) for _ in range(plan.batch)]
-    motion, looks, label = (
+    motion, appearances, label = (
         torch.from_numpy(np.concatenate(parts)).to(plan.device) for parts in zip(*chunks, strict=True)
     )
     network.train()
     optimiser.zero_grad()
     with torch.autocast(plan.device, dtype=torch.bfloat16, enabled=plan.bf16):
-        answer = network(motion.contiguous(memory_format=torch.channels_last), looks)
+        answer = network(motion.contiguous(memory_format=torch.channels_last), appearances)
     loss = loss_of(answer.float().view(plan.batch, -1), label.view(plan.batch, -1), plan.loss)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -161,8 +164,12 @@ def _step(  # noqa: PLR0917
 
 
 def chunk_of(example: Example, plan: Plan, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-    """A chunk of a clip: motion (chunk, 3, s, s), appearances (2, 3, s, s), and the derivative (chunk,), all mirrored
-    or not.
+    """A random chunk of a clip: motion (chunk, 3, s, s), appearances (2, 3, s, s), derivative (chunk,).
+
+    Half of the chunks are mirrored.
+
+    Raises:
+        ValueError: the clip is shorter than a chunk.
     """
     motion, frames = inputs_of(example.crops, plan.side)
     label = derivative_of(example.bvp)
@@ -170,22 +177,24 @@ def chunk_of(example: Example, plan: Plan, rng: np.random.Generator) -> tuple[Fl
         raise ValueError(f"an example of {len(motion)} frames is shorter than a chunk of {plan.chunk}")
     start = int(rng.integers(len(motion) - plan.chunk + 1))
     part = slice(start, start + plan.chunk)
-    looks = frames[start + rng.integers(plan.chunk, size=_LOOKS)]
+    appearances = frames[start + rng.integers(plan.chunk, size=_APPEARANCES)]
     motion, label = motion[part], label[part]
     if rng.random() < 0.5:
-        motion, looks = motion[..., ::-1], looks[..., ::-1]
-    return np.ascontiguousarray(motion), np.ascontiguousarray(looks), label
+        motion, appearances = motion[..., ::-1], appearances[..., ::-1]
+    return np.ascontiguousarray(motion), np.ascontiguousarray(appearances), label
 
 
 def derivative_of(bvp: Floats) -> Floats:
-    """(n,) what DeepPhys learns: the difference from each sample to the next, over its deviation; 0 for no pulse."""
+    """The training target (n,): differences of the blood volume in standard deviations; 0 without a pulse."""
     change = np.diff(bvp.astype(np.float64), append=float(bvp[-1]))
     return standardise(change).astype(np.float32)
 
 
 def loss_of(answer: Any, label: Any, loss: Loss) -> Any:  # noqa: ANN401
-    """Of derivatives (b, n): squared error; one less the correlation of the waves that they are of, in the pulse's
-    band; or both. Where nothing pulses the squared error alone counts.
+    """Loss of derivatives `answer` and `label`, both (b, n).
+
+    "mse" is the squared error, "pearson" one minus the correlation of the integrated waves in the pulse's band, "both"
+    their weighted sum. Clips without a pulse count in the squared error only.
     """
     total = torch.zeros((), device=answer.device)
     if loss != "pearson":
@@ -201,7 +210,7 @@ def loss_of(answer: Any, label: Any, loss: Loss) -> Any:  # noqa: ANN401
 
 
 def _band(n: int) -> Floats:
-    """(n, 2k): from a derivative to cosines and sines of its wave in the pulse's band, through a Hann window."""
+    """(n, 2k): from a derivative to the cosines and sines of its wave in the pulse's band, through a Hann window."""
     frequencies = np.arange(1, n // 2) * GRID_HZ / n
     inside = frequencies[(frequencies >= PULSE_BAND_HZ[0] * 0.9) & (frequencies <= PULSE_BAND_HZ[1] * 1.3)]
     angles = 2 * np.pi * np.arange(n)[:, None] / GRID_HZ * inside
@@ -210,7 +219,7 @@ def _band(n: int) -> Floats:
 
 
 def wave_by(network: DeepPhys, crops: NDArray[np.uint8], device: str = "cpu") -> NDArray[np.float64]:
-    """(n,) pulse wave of crops, as `workers.rppg.estimators.deepphys` makes it of the exported network."""
+    """Pulse wave (n,) of crops, as `workers.rppg.estimators.deepphys` computes it from the exported network."""
     side = SIDES[network.final_dense_1.in_features]
     motion, frames = inputs_of(crops, side)
     network.eval()
@@ -224,7 +233,7 @@ def wave_by(network: DeepPhys, crops: NDArray[np.uint8], device: str = "cpu") ->
 
 
 def validate(network: DeepPhys, paths: Sequence[Path], device: str) -> tuple[float, float]:
-    """Mean correlation of waves with the true ones, and the mean error of the rate in /min, where there is a pulse."""
+    """Mean correlation with the true waves, and mean error of the rate in /min, over clips with a pulse."""
     correlations, errors = [], []
     for path in paths:
         example = Example.load(path)

@@ -1,4 +1,4 @@
-"""DeepPhys in PyTorch, its weights named as rPPG-Toolbox names them: their checkpoints load here, and ours there.
+"""DeepPhys in PyTorch; weights have the names of rPPG-Toolbox, so that checkpoints are interchangeable.
 
 Chen, McDuff 2018, "DeepPhys: video-based physiological measurement using convolutional attention networks", ECCV
 (arXiv 1805.07888).
@@ -10,14 +10,14 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from workers.models.deepphys import SIDES
+from workers.models.deepphys_network import SIDES
 
-#: Share of features left out while learning, after each pooling and before the last layer (the paper's).
+#: Dropout after each pooling and before the last layer, the paper's.
 DROPOUT: Final = (0.25, 0.5)
 
 
 class DeepPhys(nn.Module):  # type: ignore[misc]  # PyTorch is not installed everywhere
-    """`motion` (n, 3, s, s) and `appearance` (k, 3, s, s), n a multiple of k → the wave's derivative (n, 1).
+    """`motion` (n, 3, s, s) and `appearance` (k, 3, s, s), n a multiple of k, to the wave's derivative (n, 1).
 
     Each appearance serves the n/k motions that follow it. s is 36 as in the paper, or 72 as in rPPG-Toolbox.
     """
@@ -38,16 +38,16 @@ class DeepPhys(nn.Module):  # type: ignore[misc]  # PyTorch is not installed eve
         self.final_dense_2 = nn.Linear(128, 1)
 
     def forward(self, motion: Any, appearance: Any) -> Any:  # noqa: ANN401
-        """The wave's derivative, (n, 1)."""
-        x, seen = motion, appearance
+        """The wave's derivative (n, 1)."""
+        x, face = motion, appearance
         each = len(motion) // len(appearance)
         for first, second, attend in ((1, 2, self.apperance_att_conv1), (3, 4, self.apperance_att_conv2)):
-            seen = self._pair(seen, "apperance", first, second)
-            mask = torch.sigmoid(attend(seen).float())
+            face = self._pair(face, "apperance", first, second)
+            mask = torch.sigmoid(attend(face).float())
             mask = mask / (2 * mask.mean(dim=(2, 3), keepdim=True))
             x = self._pair(x, "motion", first, second)
             x = self.thin(self.pool(x * mask.to(x.dtype).repeat_interleave(each, dim=0)))
-            seen = self.thin(self.pool(seen))
+            face = self.thin(self.pool(face))
         x = torch.tanh(self.final_dense_1(x.flatten(1)))
         return self.final_dense_2(self.thin_last(x))
 
@@ -56,8 +56,8 @@ class DeepPhys(nn.Module):  # type: ignore[misc]  # PyTorch is not installed eve
         return torch.tanh(self.get_submodule(f"{branch}_conv{second}")(x))
 
 
-def saved(network: DeepPhys, path: Path) -> Path:
-    """The network's state dictionary in a file, as rPPG-Toolbox keeps it."""
+def save(network: DeepPhys, path: Path) -> Path:
+    """Write the network's state dictionary to `path`, as rPPG-Toolbox does; returns the path."""
     making = path.with_name(f".{path.name}")
     torch.save({name: value.detach().cpu().float() for name, value in network.state_dict().items()}, making)
     making.replace(path)

@@ -1,4 +1,4 @@
-"""Faces and a tracker, as the tests of the clip's way have them."""
+"""Faces and a tracker, shared with the tests of media."""
 
 from tests.unit.media.conftest import astronaut, tracker
 

@@ -1,4 +1,4 @@
-"""Small folders in exactly the layouts of public data sets."""
+"""Small folders in the layouts of public datasets."""
 
 import json
 from fractions import Fraction

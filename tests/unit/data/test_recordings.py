@@ -1,4 +1,4 @@
-"""Data sets in their own layouts become one kind of recording, on the clock of the clip."""
+"""Datasets in their published layouts become recordings on the clock of the clip."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ def test_frames_and_pulse_share_a_clock(tmp_path: Path, astronaut: Picture, layo
     assert len(list(recording.frames())) == len(frames), "a recording can be read again"
 
 
-def test_people_are_known_by_the_names_of_their_recordings(tmp_path: Path, astronaut: Picture) -> None:
+def test_subjects_are_named_by_their_recordings(tmp_path: Path, astronaut: Picture) -> None:
     for name in ("01-01", "01-02", "02-01"):
         write_pure(tmp_path, name, astronaut, 70.0, duration_s=0.2)
     found = recordings_in(tmp_path)
@@ -54,25 +54,25 @@ def test_people_are_known_by_the_names_of_their_recordings(tmp_path: Path, astro
     assert subjects(found[:2], 5) == (found[:2], []), "a single one is learnt from"
 
 
-def test_a_truth_that_breaks_its_layout_is_named(tmp_path: Path, astronaut: Picture) -> None:
+def test_an_error_names_the_truth_file_with_another_layout(tmp_path: Path, astronaut: Picture) -> None:
     write_ubfc(tmp_path / "ubfc", 1, astronaut, 70.0, duration_s=0.2)
     truth = tmp_path / "ubfc" / "subject1" / "ground_truth.txt"
     truth.write_text("1 2 3\n")
     with pytest.raises(RecordingUnreadable, match="ground_truth"):
         recordings_in(tmp_path / "ubfc")
     write_pure(tmp_path / "pure", "01-01", astronaut, 70.0, duration_s=0.2)
-    told = tmp_path / "pure" / "01-01" / "01-01.json"
-    told.write_text(json.dumps({"/Image": []}))
+    truth = tmp_path / "pure" / "01-01" / "01-01.json"
+    truth.write_text(json.dumps({"/Image": []}))
     with pytest.raises(RecordingUnreadable, match="FullPackage"):
         recordings_in(tmp_path / "pure")
 
 
-def test_a_folder_in_no_known_layout_names_those_that_are(tmp_path: Path) -> None:
+def test_an_unknown_layout_is_refused_and_known_ones_are_named(tmp_path: Path) -> None:
     with pytest.raises(NoRecordings, match="UBFC-rPPG, PURE"):
         recordings_in(tmp_path)
 
 
-def test_training_sees_the_crops_that_workers_see(tmp_path: Path, astronaut: Picture, tracker: FaceTracker) -> None:
+def test_training_uses_the_crops_of_the_workers(tmp_path: Path, astronaut: Picture, tracker: FaceTracker) -> None:
     (recording,) = recordings_in(write_ubfc(tmp_path / "data", 1, astronaut, 84.0, duration_s=2.0))
     path = prepared(recording, tmp_path / "cache", tracker)
     held, seen = load(path), traces_of(tracker.track(recording.frames()))
@@ -83,7 +83,7 @@ def test_training_sees_the_crops_that_workers_see(tmp_path: Path, astronaut: Pic
     assert np.array_equal(example.crops, held.traces.crops)
 
 
-def test_what_was_prepared_is_not_prepared_again_unless_it_changed(
+def test_a_recording_is_prepared_again_only_when_it_changed(
     tmp_path: Path, astronaut: Picture, tracker: FaceTracker
 ) -> None:
     folder = write_ubfc(tmp_path / "data", 1, astronaut, 84.0, duration_s=1.0)

@@ -109,7 +109,7 @@ def test_what_decodes_uploads_cannot_call_out(name: str) -> None:
     assert all(compose()["networks"][network]["internal"] for network in networks)
 
 
-def test_ports_are_published_on_loopback_unless_somebody_says_another_address() -> None:
+def test_ports_are_published_on_loopback_unless_another_address_is_set() -> None:
     published = {name: service["ports"] for name, service in services().items() if "ports" in service}
     assert set(published) == {"api", "nginx", "grafana"}
     for ports in published.values():

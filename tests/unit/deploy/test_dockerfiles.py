@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from api import page
-from api.page import BUNDLE
+from api.page import INSTALLED_BUNDLE
 from shared.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -102,7 +102,7 @@ def test_the_gateway_is_what_a_build_without_a_target_makes() -> None:
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
-def test_images_run_as_nobody_and_hear_signals(name: str) -> None:
+def test_images_run_unprivileged_and_receive_signals(name: str) -> None:
     found = images(name)
     assert found
     for stage, body in found:
@@ -124,10 +124,10 @@ def test_all_images_share_one_user_because_they_share_the_clips() -> None:
         assert f"install -d -o {uid} -g {gid} -m 0750 " in text
 
 
-def test_the_page_lies_where_the_gateway_looks_for_it() -> None:
+def test_the_page_is_where_the_gateway_looks_for_it() -> None:
     (copied,) = (rest for _, rest in stages("Dockerfile.api")["gateway"] if "--from=page" in rest)
-    packages = Path(copied.split()[-1]).parents[1]
-    place = BUNDLE.relative_to(Path(page.__file__).parents[1])
+    place = INSTALLED_BUNDLE.relative_to(Path(page.__file__).parents[1])
+    packages = Path(copied.split()[-1]).parents[len(place.parts) - 1]
     assert packages.name == "site-packages"
     assert copied.endswith(f"{packages}/{place}")
     (base,) = (rest for word, rest in stages("Dockerfile.api")["python"] if word == "FROM")
@@ -135,7 +135,7 @@ def test_the_page_lies_where_the_gateway_looks_for_it() -> None:
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
-def test_each_image_says_how_it_is(name: str) -> None:
+def test_each_image_has_a_health_check(name: str) -> None:
     for stage, body in images(name):
         (check,) = (rest for word, rest in body if word == "HEALTHCHECK")
         assert ("/livez" if stage == "gateway" else "workers.alive") in check

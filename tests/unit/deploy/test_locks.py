@@ -1,6 +1,7 @@
 """requirements/*.lock: one set of releases, each hashed, in environments that hold one another."""
 
 import re
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def locked(name: str) -> dict[str, str]:
     return {Requirement(release).name: release.strip() for release, *_ in entries}
 
 
-@pytest.mark.parametrize("name", [*LOCKS, "seed"])
+@pytest.mark.parametrize("name", [*LOCKS, "seed", "client"])
 def test_every_release_is_pinned_and_hashed(name: str) -> None:
     for release in locked(name).values():
         (specifier,) = Requirement(release).specifier
@@ -68,6 +69,16 @@ def test_the_gateway_has_no_vision_or_signal_package() -> None:
 @pytest.mark.parametrize("name", LOCKS)
 def test_no_environment_holds_a_heavy_framework(name: str) -> None:
     assert not locked(name).keys() & HEAVY
+
+
+def test_what_builds_the_project_is_in_every_environment() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    required = project["build-system"]["requires"]
+    lines = (ROOT / "requirements/build.txt").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == required
+    assert set(required) <= set(project["project"]["optional-dependencies"]["dev"])
+    for name in LOCKS[1:]:
+        assert {locked(name)[Requirement(line).name] for line in required} == set(required)
 
 
 def test_on_a_gpu_one_package_alone_differs() -> None:

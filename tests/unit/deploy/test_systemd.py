@@ -14,7 +14,7 @@ from shared.settings import Settings
 FOLDER = Path(__file__).parents[3] / "deploy/systemd"
 UNITS = sorted(path.name for path in FOLDER.iterdir() if path.suffix in {".service", ".target"})
 #: `systemd-analyze security` counts from 0 (shut in) to 10; its own "OK" ends at 5.
-MOST_EXPOSED = 1.5
+MAX_EXPOSURE = 1.5
 
 needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed here")
 
@@ -53,7 +53,7 @@ def test_the_services_are_shut_in(placed: Path) -> None:
     report = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     exposures = re.findall(r"exposure level for (\S+): ([\d.]+)", report)
     assert len(exposures) == len(services), report
-    assert max(float(exposure) for _, exposure in exposures) <= MOST_EXPOSED, exposures
+    assert max(float(exposure) for _, exposure in exposures) <= MAX_EXPOSURE, exposures
 
 
 def test_a_stopped_worker_may_finish_its_clip() -> None:

@@ -1,4 +1,4 @@
-"""`facevitals submit` before what is no gateway: a captive portal, a proxy, a connection that ends too soon."""
+"""The client where something else answers: a captive portal, a proxy, a connection that ends too soon."""
 
 import json
 import threading
@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from facevitals import client
 from facevitals.cli import app
-from facevitals.client import RESUMES, Client, ServerEvent, SubmitFailedError
+from facevitals.client import RESUMES, Client, ClientError, ServerEvent
 
 DONE = json.loads((Path(__file__).parents[3] / "web/src/fixtures/succeeded.json").read_text())
 PAGE = "<!doctype html><title>Sign in</title>"
@@ -21,7 +21,7 @@ Answer = Callable[[str, str], tuple[int, str]]
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Answer], str]]:
-    """A server on loopback that answers as it is told; nobody waits between tries."""
+    """A server on loopback with the given answers; there are no pauses between tries."""
     monkeypatch.setattr(client, "PAUSE_S", 0)
     servers: list[ThreadingHTTPServer] = []
 
@@ -63,7 +63,7 @@ def test_an_upload_that_something_else_took_fails_with_a_reason(
     serve: Callable[[Answer], str], clip: Path, body: str
 ) -> None:
     url = serve(lambda *_: (202, body))
-    with pytest.raises(SubmitFailedError, match="not as a gateway"):
+    with pytest.raises(ClientError, match="not as a gateway"):
         Client(url).submit(clip)
     # The command ends in one sentence, not in a traceback.
     result = CliRunner().invoke(app.app, ["submit", str(clip), "--url", url])
@@ -72,7 +72,7 @@ def test_an_upload_that_something_else_took_fails_with_a_reason(
 
 
 @pytest.mark.parametrize("body", ODD)
-def test_odd_answers_in_between_are_asked_again(serve: Callable[[Answer], str], body: str) -> None:
+def test_a_few_odd_answers_in_between_are_retried(serve: Callable[[Answer], str], body: str) -> None:
     odd = iter([body] * (RESUMES - 1))
 
     def answer(_: str, path: str) -> tuple[int, str]:
@@ -85,7 +85,7 @@ def test_odd_answers_in_between_are_asked_again(serve: Callable[[Answer], str], 
 
 @pytest.mark.parametrize("body", ODD)
 def test_odd_answers_for_good_end_with_a_reason(serve: Callable[[Answer], str], body: str) -> None:
-    with pytest.raises(SubmitFailedError, match="not as a gateway"):
+    with pytest.raises(ClientError, match="not as a gateway"):
         Client(serve(lambda *_: (200, body))).follow("x", lambda _: None)
 
 
@@ -120,21 +120,21 @@ def test_an_event_without_its_fields_ends_no_command(serve: Callable[[Answer], s
 def test_a_refusal_that_explains_nothing_is_named_by_its_status(
     serve: Callable[[Answer], str], clip: Path, body: str
 ) -> None:
-    with pytest.raises(SubmitFailedError, match="503"):
+    with pytest.raises(ClientError, match="503"):
         Client(serve(lambda *_: (503, body))).submit(clip)
 
 
-def test_events_that_are_told_again_and_again_come_to_an_end(serve: Callable[[Answer], str]) -> None:
+def test_events_that_repeat_without_progress_come_to_an_end(serve: Callable[[Answer], str]) -> None:
     stream = 'id: 1-0\nevent: stage\ndata: {"stage": "decoding"}\n\n'
-    told: list[ServerEvent] = []
+    events: list[ServerEvent] = []
 
     def answer(_: str, path: str) -> tuple[int, str]:
-        if len(told) > 10 * RESUMES:
+        if len(events) > 10 * RESUMES:
             return 404, PAGE
         return (200, stream) if path.endswith("/events") else (200, json.dumps(DONE))
 
-    assert Client(serve(answer)).follow(DONE["id"], told.append).state.is_final
-    assert len(told) <= 2 * RESUMES
+    assert Client(serve(answer)).follow(DONE["id"], events.append).state.is_final
+    assert len(events) <= 2 * RESUMES
 
 
 @pytest.mark.parametrize("name", ["[bold]clip.mp4", "[/x] clip.mp4"])

@@ -61,7 +61,7 @@ def test_every_vital_and_check_is_named_whatever_happened() -> None:
     for outcomes in ({}, {Branch.VISION: good(Branch.VISION)}, {branch: good(branch) for branch in Branch}):
         document = put_together(outcomes)
         assert set(document.vitals.by_name()) == set(VITALS)
-        assert set(document.checks) == set(CHECKS)
+        assert set(document.checks.by_name()) == set(CHECKS)
 
 
 def test_one_failing_branch_costs_its_own_vitals() -> None:
@@ -75,7 +75,7 @@ def test_one_failing_branch_costs_its_own_vitals() -> None:
 
 def test_a_missing_branch_is_a_timeout() -> None:
     document = put_together({Branch.RPPG: good(Branch.RPPG)})
-    assert document.branches["vision"].status is BranchStatus.TIMEOUT
+    assert document.branches.vision.status is BranchStatus.TIMEOUT
     assert document.vitals.bmi.reason is Reason.BRANCH_TIMEOUT
 
 
@@ -90,7 +90,7 @@ def test_a_rejected_clip_fails_the_job_even_if_one_branch_had_an_accident() -> N
 
 def test_what_was_not_asked_for_is_said_to_be() -> None:
     document = put_together({Branch.RPPG: good(Branch.RPPG)}, ["heart_rate"])
-    assert document.branches["vision"].status is BranchStatus.SKIPPED
+    assert document.branches.vision.status is BranchStatus.SKIPPED
     assert document.vitals.age.reason is Reason.NOT_REQUESTED
     assert document.vitals.stress.reason is Reason.NOT_REQUESTED
     assert document.state is JobState.SUCCEEDED
@@ -105,9 +105,9 @@ def test_of_two_verdicts_the_worse_counts_and_knowing_nothing_least() -> None:
             Branch.RPPG: good(Branch.RPPG, face=unknown, motion=fine, liveness=fine),
         }
     )
-    assert document.checks["face"] == fine
-    assert document.checks["motion"] == fail
-    assert document.checks["liveness"] == fine
+    assert document.checks.face == fine
+    assert document.checks.motion == fail
+    assert document.checks.liveness == fine
 
 
 @pytest.mark.parametrize("kind", [Vital, Measure])

@@ -58,9 +58,16 @@ def test_a_value_has_the_type_of_its_vital() -> None:
 
 def test_an_unfinished_job_has_no_vitals_and_says_so() -> None:
     document = JobDocument.model_validate(
-        {"id": "x", "state": "queued", "created_at": "2026-01-01T00:00:00Z", "branches": {}, "versions": {}}
+        {
+            "id": "x",
+            "state": "queued",
+            "created_at": "2026-01-01T00:00:00Z",
+            "versions": {},
+            "branches": {"vision": {}, "rppg": {}},
+        }
     )
     assert document.as_json()["vitals"] == {}
+    assert document.as_json()["checks"] == {}
     assert document.vitals.by_name() == {}
     with pytest.raises(AttributeError, match="heart_rate is not known"):
         _ = document.vitals.heart_rate

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from api import jobs
-from api.gateway import Gateway
+from api.dependencies import Gateway
 from shared.clips.store import ClipStore
 from shared.schemas import JobOptions
 

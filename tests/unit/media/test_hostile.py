@@ -1,4 +1,4 @@
-"""Malicious files are rejected with a reason and at a bounded cost; `make test-hostile` tries 3,000 of them."""
+"""Files made to break the decoder end with a reason, at a bounded cost; `make test-hostile` tries 3,000 of them."""
 
 import ctypes
 import time
@@ -8,32 +8,32 @@ from pathlib import Path
 
 import pytest
 
-from lab.hostile.__main__ import MOST_CPU_S, MOST_MB
+from lab.hostile.__main__ import MAX_CPU_S, MAX_MB
 from lab.hostile.bombs import mp4_bombs, packet_bombs, table_bombs, webm_bombs
+from lab.hostile.containers import box, cluster, full, movie, track, u32, vp8_key_frame, webm
+from lab.hostile.decode_probe import DecodeProbe, Outcome
 from lab.hostile.mutate import mutations
-from lab.hostile.parts import box, cluster, full, movie, track, u32, vp8_key_frame, webm
 from lab.hostile.seeds import encoded
-from lab.hostile.trial import Ending, Prober
 from workers.media.mp4_index import IndexRejected, check_index
 
-Try = Callable[[bytes], Ending]
+Decode = Callable[[bytes], Outcome]
 
 
-@pytest.fixture(name="prober", scope="module")
-def _prober() -> Iterator[Prober]:
-    prober = Prober()
-    yield prober
-    prober.close()
+@pytest.fixture(name="probe", scope="module")
+def _probe() -> Iterator[DecodeProbe]:
+    probe = DecodeProbe()
+    yield probe
+    probe.close()
 
 
-@pytest.fixture(name="try_out")
-def _try_out(prober: Prober, tmp_path: Path) -> Try:
-    def try_out(content: bytes) -> Ending:
+@pytest.fixture(name="decode")
+def _decode(probe: DecodeProbe, tmp_path: Path) -> Decode:
+    def decode(content: bytes) -> Outcome:
         path = tmp_path / "clip"
         path.write_bytes(content)
-        return prober.try_out(path)
+        return probe.run(path)
 
-    return try_out
+    return decode
 
 
 @pytest.fixture(name="clip", scope="module")
@@ -41,49 +41,49 @@ def _clip() -> bytes:
     return encoded("mp4", "libx264", encoding={"preset": "ultrafast"})
 
 
-def assert_well(name: str, ending: Ending) -> None:
-    assert ending.with_reason, f"{name}: {ending}"
-    assert ending.cpu_s <= MOST_CPU_S, f"{name}: {ending}"
-    assert ending.peak_mb <= MOST_MB, f"{name}: {ending}"
+def assert_well(name: str, outcome: Outcome) -> None:
+    assert outcome.is_clean, f"{name}: {outcome}"
+    assert outcome.cpu_s <= MAX_CPU_S, f"{name}: {outcome}"
+    assert outcome.peak_mb <= MAX_MB, f"{name}: {outcome}"
 
 
-def test_mutated_clips_end_with_a_reason(try_out: Try, clip: bytes) -> None:
+def test_mutated_clips_end_with_a_reason(decode: Decode, clip: bytes) -> None:
     webms = encoded("webm", "libvpx", encoding={"deadline": "realtime", "cpu-used": "8"})
-    endings = {}
+    outcomes = {}
     for name, content in islice(mutations({"h264.mp4": clip, "vp8.webm": webms}, seed=7), 200):
-        endings[name] = try_out(content)
-        assert_well(name, endings[name])
-    assert len({ending.how for ending in endings.values()}) >= 4
+        outcomes[name] = decode(content)
+        assert_well(name, outcomes[name])
+    assert len({outcome.how for outcome in outcomes.values()}) >= 4
 
 
-def test_bombs_in_metadata_and_packets_end_with_a_reason(try_out: Try) -> None:
+def test_bombs_in_metadata_and_packets_end_with_a_reason(decode: Decode) -> None:
     for name, content in chain(table_bombs(), mp4_bombs(), webm_bombs(), packet_bombs()):
-        # Limited by the decoding budget only; the whole corpus contains them.
+        # Bounded by the budget of decoding time alone; the whole corpus has them.
         if not name.startswith(("300000-packets", "blocks-packed-by-zlib")):
-            assert_well(name, try_out(content))
+            assert_well(name, decode(content))
 
 
-def test_a_bomb_of_8192_pixels_square_takes_neither_a_second_nor_150_megabytes(try_out: Try) -> None:
+def test_a_bomb_of_8192_pixels_square_takes_neither_a_second_nor_150_megabytes(decode: Decode) -> None:
     bomb = encoded("mp4", "libx264", size=(8192, 8192), frames=1, encoding={"preset": "ultrafast"})
     for content in (bomb, bomb.replace(b"\x20\x00\x20\x00", b"\x00\x40\x00\x40")):
-        ending = try_out(content)
-        assert ending.how == "clip_too_large"
-        assert ending.cpu_s < 1.0
-        assert ending.peak_mb < 150
+        outcome = decode(content)
+        assert outcome.how == "clip_too_large"
+        assert outcome.cpu_s < 1.0
+        assert outcome.peak_mb < 150
 
 
 @pytest.mark.parametrize("count", [2_000_001, 50_000_000, 170_000_000])
-def test_an_index_with_too_many_declared_samples_is_rejected(try_out: Try, count: int) -> None:
+def test_an_index_of_missing_samples_is_refused(decode: Decode, count: int) -> None:
     """579 bytes took 1.8 GB."""
     tables = full(b"stts", u32(1, count, 1)) + full(b"ctts", u32(1, count, 1)) + full(b"stsc", u32(1, 1, count, 1))
     content = movie(track(tables=tables + full(b"stco", u32(1, 24)) + full(b"stsz", u32(1, count))))
-    ending = try_out(content)
-    assert ending.how == "clip_too_large"
-    assert "samples" in ending.detail
-    assert ending.peak_mb < 100
+    outcome = decode(content)
+    assert outcome.how == "clip_too_large"
+    assert "samples" in outcome.detail
+    assert outcome.peak_mb < 100
 
 
-def test_samples_in_an_unknown_box_with_a_wrong_size_are_found(tmp_path: Path) -> None:
+def test_samples_hidden_in_an_unknown_box_of_a_wrong_size_are_found(tmp_path: Path) -> None:
     hidden = box(b"udta", box(b"what", full(b"stsz", u32(100, 5_000_000)), size=0x7FFFFFFF))
     path = tmp_path / "clip"
     path.write_bytes(movie(track(), extra=hidden))
@@ -92,7 +92,7 @@ def test_samples_in_an_unknown_box_with_a_wrong_size_are_found(tmp_path: Path) -
 
 
 def test_samples_behind_a_size_of_64_bits_are_found(tmp_path: Path) -> None:
-    """Two of 217,000 mutated files took 536 and 1304 MB this way."""
+    """Two of 217,000 mutated files reached 536 and 1304 MB so."""
     path = tmp_path / "clip"
     run = box(b"trun", u32(0, 40), u32(0, 30_000_000), size=1)
     path.write_bytes(movie(track()) + box(b"moof", box(b"traf", run)))
@@ -100,7 +100,7 @@ def test_samples_behind_a_size_of_64_bits_are_found(tmp_path: Path) -> None:
         check_index(path)
 
 
-def test_box_names_in_a_comment_are_no_samples(tmp_path: Path) -> None:
+def test_words_in_a_comment_are_no_samples(tmp_path: Path) -> None:
     path = tmp_path / "clip"
     path.write_bytes(
         movie(track(), extra=box(b"udta", box(b"\xa9cmt", b"A trunk was truncated: elsewhere, stszerosome")))
@@ -108,19 +108,19 @@ def test_box_names_in_a_comment_are_no_samples(tmp_path: Path) -> None:
     check_index(path)
 
 
-def test_media_data_is_not_searched_for_an_index(clip: bytes, try_out: Try) -> None:
+def test_media_data_is_not_searched_for_an_index(clip: bytes, decode: Decode) -> None:
     words = full(b"stsz", u32(1, 50_000_000)) * 3
-    assert try_out(clip + box(b"mdat", words)).how == "decoded"
-    assert try_out(clip + box(b"free", words)).how == "clip_too_large"
+    assert decode(clip + box(b"mdat", words)).how == "decoded"
+    assert decode(clip + box(b"free", words)).how == "clip_too_large"
 
 
-def test_half_a_minute_of_uncompressed_audio_is_accepted(tmp_path: Path) -> None:
+def test_uncompressed_sound_of_half_a_minute_is_accepted(tmp_path: Path) -> None:
     path = tmp_path / "clip"
     path.write_bytes(encoded("mov", "libx264", frames=900, encoding={"preset": "ultrafast"}, sound="pcm_s16le"))
     check_index(path)
 
 
-def test_packets_without_frames_stop_at_the_budget(tmp_path: Path) -> None:
+def test_packets_of_which_no_picture_comes_stop_at_the_budget(tmp_path: Path) -> None:
     from workers.branch.result import ClipRejected
     from workers.media.clip import ClipBudget, open_clip
 
@@ -132,12 +132,12 @@ def test_packets_without_frames_stop_at_the_budget(tmp_path: Path) -> None:
     assert time.process_time() - begun < 2.0
 
 
-def test_packets_kept_while_a_clip_is_opened_are_bounded(try_out: Try) -> None:
+def test_packets_kept_while_a_clip_is_opened_are_bounded(decode: Decode) -> None:
     """4 MB of packets of one byte took 144 MB before the first was decoded."""
-    assert try_out(webm(cluster(0, [(0, b"\x00")] * 60_000))).peak_mb < 60
+    assert decode(webm(cluster(0, [(0, b"\x00")] * 60_000))).peak_mb < 60
 
 
-def test_frames_with_equal_times_count_as_well(tmp_path: Path) -> None:
+def test_pictures_at_one_and_the_same_time_count_too(tmp_path: Path) -> None:
     from workers.branch.result import ClipRejected
     from workers.media.clip import ClipBudget, open_clip
 
@@ -148,10 +148,10 @@ def test_frames_with_equal_times_count_as_well(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(4096, 2), (2, 4096)])
-def test_a_strip_is_rejected_before_face_detection(try_out: Try, size: tuple[int, int]) -> None:
-    ending = try_out(encoded("mp4", "libx264", size=size, encoding={"preset": "ultrafast"}))
-    assert ending.how == "clip_undecodable"
-    assert "strip" in ending.detail
+def test_a_strip_is_refused_before_the_face_detector_stumbles_over_it(decode: Decode, size: tuple[int, int]) -> None:
+    outcome = decode(encoded("mp4", "libx264", size=size, encoding={"preset": "ultrafast"}))
+    assert outcome.how == "clip_undecodable"
+    assert "strip" in outcome.detail
 
 
 def _segfault(path: Path) -> int:
@@ -163,12 +163,12 @@ def _hang(path: Path) -> int:
     return 1
 
 
-def test_the_trial_detects_crashes_and_hangs_and_continues(tmp_path: Path) -> None:
+def test_the_probe_detects_crashes_and_hangs_and_continues(tmp_path: Path) -> None:
     path = tmp_path / "clip"
     for read, content, how in ((_segfault, b"crash", "crashed SIGSEGV"), (_hang, b"hang", "hung")):
-        prober = Prober(read, hung_s=2.0)
+        probe = DecodeProbe(read, hung_s=2.0)
         path.write_bytes(content)
-        assert prober.try_out(path).how == how
+        assert probe.run(path).how == how
         path.write_bytes(b"fine")
-        assert prober.try_out(path).how == "decoded"
-        prober.close()
+        assert probe.run(path).how == "decoded"
+        probe.close()

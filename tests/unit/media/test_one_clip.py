@@ -16,7 +16,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from rich.console import Console
 
 from facevitals.cli.render import print_document
-from facevitals.cli.service import exit_code
+from facevitals.cli.service_commands import exit_code
 from shared.schemas import (
     BranchStatus,
     ErrorCode,
@@ -80,11 +80,11 @@ def test_exceptions_of_a_clip_end_in_its_document(
     monkeypatch.setattr(analyzer, "error", error)
     analysis = analyzer.analyze(encode())
     document = analysis.document
-    failed = {name for name, branch in document.branches.items() if branch.status is BranchStatus.ERROR}
+    failed = {name for name, branch in document.branches.by_name().items() if branch.status is BranchStatus.ERROR}
     assert failed == (set(Branch) if where == "decoding" else {where})
     assert document.state is (JobState.FAILED if where == "decoding" else JobState.SUCCEEDED)
     for name in failed:
-        problem = document.branches[name].error
+        problem = document.branches.by_name()[name].error
         assert problem is not None
         assert problem.code is ErrorCode.BRANCH_FAILED
         assert type(error).__name__ in problem.detail

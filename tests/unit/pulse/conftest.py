@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from workers.face.tracker import REGIONS, FaceTrack
 from workers.rppg.estimators import ESTIMATORS
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.traces import Traces, traces_of
 
 #: Skin under white light, linear RGB, and how strongly blood modulates each channel (Wang et al. 2017, section II-B).
@@ -93,5 +93,5 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> RppgModels:
 @pytest.fixture(scope="session")
 def quick_models(tmp_path_factory: pytest.TempPathFactory) -> RppgModels:
     """The estimators that need no network: a hundred times quicker, and enough where the picture has no face anyway."""
-    signal = frozenset(spec.name for spec in ESTIMATORS if spec.kept and not spec.neural)
+    signal = frozenset(spec.name for spec in ESTIMATORS if spec.default and not spec.neural)
     return RppgModels.load(tmp_path_factory.mktemp("models"), threads=1, only=signal)

@@ -1,4 +1,4 @@
-"""The error of what is read from beats is fitted to people, and holds on others."""
+"""Errors of measures from beats are fitted to some people, and hold on others."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,13 +6,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lab.calibrate.beat_errors import Misread, fit_errors, held_out, of_clips
-from workers.rppg.fusion.calibration import CALIBRATION, STRETCHES_S, VariabilityModel
+from lab.calibrate.beat_errors import MeasureError, fit_errors, held_out, of_clips
 from workers.rppg.signals.beats import Beats, beats_at
-from workers.rppg.vitals.hrv import interval_of, sampling_interval, sdnn_ms, told_from_noise
+from workers.rppg.vitals.heart_rate_variability import (
+    STRETCHES_S,
+    VARIABILITY_MODEL,
+    VariabilityModel,
+    exceeds_noise,
+    interval_of,
+    sampling_interval,
+    sdnn_ms,
+)
 
 
-def _table(people: int, seed: int, windows: int = 6) -> list[Misread]:
+def _table(people: int, seed: int, windows: int = 6) -> list[MeasureError]:
     """SDNN off by more in a slower heart, in more noise and in a longer stretch, and by more in some people."""
     rng = np.random.default_rng(seed)
     found = []
@@ -25,12 +32,12 @@ def _table(people: int, seed: int, windows: int = 6) -> list[Misread]:
             value = abs(truth + scale * rng.normal())
             name = f"{duration_s} s"
             intervals = round(duration_s / ibi_s)
-            found.append(Misread("sdnn_ms", name, str(person), value, truth, intervals, ibi_s, snr_db))
+            found.append(MeasureError("sdnn_ms", name, str(person), value, truth, intervals, ibi_s, snr_db))
     return found
 
 
 def _with(errors: tuple[float, ...]) -> VariabilityModel:
-    return replace(CALIBRATION.variability, errors={"sdnn_ms": errors, "rmssd_ms": errors})
+    return replace(VARIABILITY_MODEL, errors={"sdnn_ms": errors, "rmssd_ms": errors})
 
 
 def test_errors_fitted_to_few_people_hold_on_others() -> None:
@@ -43,7 +50,7 @@ def test_errors_fitted_to_few_people_hold_on_others() -> None:
     assert np.mean(held) == pytest.approx(0.9, abs=0.02)
 
 
-def test_figures_are_told_of_people_who_were_left_out() -> None:
+def test_figures_are_of_people_who_were_held_out() -> None:
     found = _table(20, seed=1)
     odd = [replace(part, subject="odd", dataset="odd", value_ms=part.truth_ms + 150) for part in found[:8]]
     model = _with(fit_errors([*found, *odd]))
@@ -51,27 +58,27 @@ def test_figures_are_told_of_people_who_were_left_out() -> None:
     figures = held_out([*found, *odd])
     assert figures.keys() == {"15 s", "30 s", "odd"}
     assert [of_set["people"] for of_set in figures.values()] == [20, 20, 1]
-    # Somebody unlike all others is held by a model that saw them, and by none that did not.
+    # An outlier's interval holds by a model that was fitted to them, and not by one that was not.
     assert seen > 0.5
     assert figures["odd"]["interval_coverage"] == 0
 
 
-def test_noise_slowness_and_length_never_narrow_an_interval_whatever_the_table_says() -> None:
+def test_noise_slowness_and_length_never_narrow_an_interval_whatever_the_data() -> None:
     against = 60 * np.abs(np.random.default_rng(3).normal(size=240))
     found = [
         replace(part, value_ms=part.truth_ms + off * np.exp(0.1 * part.snr_db) / part.mean_ibi_s**2 / part.intervals)
         for off, part in zip(against, _table(40, seed=3), strict=True)
     ]
-    for errors in (fit_errors(found), *CALIBRATION.variability.errors.values()):
+    for errors in (fit_errors(found), *VARIABILITY_MODEL.errors.values()):
         _, slowness, clearness, length = errors
         assert slowness >= 0
         assert clearness <= 0
         assert length >= 0
 
 
-def test_what_the_sample_allows_is_not_asked_of_the_beats() -> None:
+def test_sampling_error_is_not_counted_as_an_error_of_the_beats() -> None:
     low, high = sampling_interval(20.0, 20)
-    base = Misread("sdnn_ms", "made", "a", 20.0, 0.0, 20, 0.8, 8.0)
+    base = MeasureError("sdnn_ms", "made", "a", 20.0, 0.0, 20, 0.8, 8.0)
     assert replace(base, truth_ms=high - 0.1).beside_sampling_ms == 0
     assert replace(base, truth_ms=low + 0.1).beside_sampling_ms == 0
     assert replace(base, truth_ms=20 + 2 * (high - 20)).beside_sampling_ms == pytest.approx(3**0.5 * (high - 20))
@@ -87,14 +94,14 @@ def test_the_fit_counts_as_the_interval_does() -> None:
         value, kept = sdnn_ms(beats), int(beats.kept.sum())
         _, high = interval_of("sdnn_ms", value, beats, 9.0)
         for truth, held in ((high - 0.01, True), (high + 0.01, False)):
-            part = Misread("sdnn_ms", "made", "a", value, truth, kept, float(beats.intervals_s.mean()), 9.0)
-            assert (part.beside_sampling_ms <= part.error_ms(CALIBRATION.variability)) is held
+            part = MeasureError("sdnn_ms", "made", "a", value, truth, kept, float(beats.intervals_s.mean()), 9.0)
+            assert (part.beside_sampling_ms <= part.error_ms(VARIABILITY_MODEL)) is held
 
 
-def test_a_longer_stretch_is_told_as_a_short_one_is() -> None:
-    model = CALIBRATION.variability
+def test_a_longer_window_is_reported_as_a_short_one_is() -> None:
+    model = VARIABILITY_MODEL
     assert model.error_ms("sdnn_ms", 0.8, 4.0, STRETCHES_S[1]) > model.error_ms("sdnn_ms", 0.8, 4.0)
-    assert [told_from_noise("sdnn_ms", _even(count), 4.0) for count in (18, 80)] == [True, True]
+    assert [exceeds_noise("sdnn_ms", _even(count), 4.0) for count in (18, 80)] == [True, True]
 
 
 def test_clips_without_beats_and_negatives_are_left_out() -> None:
@@ -110,8 +117,8 @@ def test_clips_without_beats_and_negatives_are_left_out() -> None:
         {"conditions": {"kind": "still"}},
         {"beats": None},
         {"vitals": {"heart_rate": {"value": None}}},
-        {"evidence": {"snr_db": CALIBRATION.variability.least_snr_db - 0.1}},
+        {"evidence": {"snr_db": VARIABILITY_MODEL.min_snr_db - 0.1}},
     )
     older = {**row, "beats": {**row["beats"], "sdnn_ms": 99.0}}
     (part,) = of_clips([older, row, *({**row, "seed": seed, **other} for seed, other in enumerate(others))])
-    assert part == Misread("sdnn_ms", "simulated clips", "7", 20.0, 25.0, 16, 0.8, 6.04)
+    assert part == MeasureError("sdnn_ms", "simulated clips", "7", 20.0, 25.0, 16, 0.8, 6.04)

@@ -4,10 +4,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from workers.rppg.fusion.calibration import CALIBRATION
 from workers.rppg.signals.beats import beats_at, beats_of, mean_rate_per_min
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
-from workers.rppg.vitals.hrv import interval_of, lf_hf, mean_ibi_ms, pnn50, rmssd_ms, sdnn_ms, told_from_noise
+from workers.rppg.vitals.heart_rate_variability import (
+    VARIABILITY_MODEL,
+    exceeds_noise,
+    interval_of,
+    lf_hf,
+    mean_ibi_ms,
+    pnn50,
+    rmssd_ms,
+    sdnn_ms,
+)
 
 
 def _wave(beat_times_s: NDArray[np.float64], duration_s: float, noise: float = 0.0) -> NDArray[np.float64]:
@@ -92,19 +100,19 @@ def test_slow_variation_is_low_frequency_and_fast_is_high() -> None:
     assert lf_hf(fast) < 0.33
 
 
-def test_beats_of_a_noisy_slow_heart_are_not_told_from_its_noise() -> None:
+def test_beats_of_a_noisy_slow_heart_do_not_exceed_its_noise() -> None:
     clear = beats_at(np.cumsum(np.full(20, 0.8) + 0.03 * np.sin(np.arange(20))))
-    assert told_from_noise("rmssd_ms", clear, 8.0)
-    assert not told_from_noise("rmssd_ms", clear, 0.0)
+    assert exceeds_noise("rmssd_ms", clear, 8.0)
+    assert not exceeds_noise("rmssd_ms", clear, 0.0)
     rng = np.random.default_rng(0)
     trembling = beats_at(np.cumsum(1.3 + 0.09 * rng.normal(size=15)))
-    assert not told_from_noise("rmssd_ms", trembling, 3.0)
-    assert not told_from_noise("pnn50", trembling, 3.0)
-    assert told_from_noise("mean_ibi_ms", trembling, 3.0)
+    assert not exceeds_noise("rmssd_ms", trembling, 3.0)
+    assert not exceeds_noise("pnn50", trembling, 3.0)
+    assert exceeds_noise("mean_ibi_ms", trembling, 3.0)
 
 
 def test_five_minutes_are_believed_to_vary_more_than_a_clip_does() -> None:
-    shortfalls = [CALIBRATION.variability.shortfall_of(duration_s)[0] for duration_s in (10, 15, 60, 120, 300)]
+    shortfalls = [VARIABILITY_MODEL.shortfall_of(duration_s)[0] for duration_s in (10, 15, 60, 120, 300)]
     assert shortfalls == sorted(shortfalls, reverse=True)
     # 50 ms of five minutes are known to be about 35 in 15 s.
     assert 50 * np.exp(-shortfalls[1]) < 40
@@ -118,7 +126,7 @@ def test_the_interval_of_variability_reaches_as_far_as_noise_does() -> None:
         truth = beats_at(times[(times > 0) & (times < 15)])
         wave = _wave(times, 15, noise=0.6)
         snr = snr_db(spectrum_of(wave, 30.0), 80 / 60)
-        beats = beats_of(wave, 30, 80, half_band_hz=CALIBRATION.variability.half_band_hz(snr))
+        beats = beats_of(wave, 30, 80, half_band_hz=VARIABILITY_MODEL.half_band_hz(snr))
         for name, measure in (("sdnn_ms", sdnn_ms), ("rmssd_ms", rmssd_ms)):
             low, high = interval_of(name, measure(beats), beats, snr)
             inside.append(low <= measure(truth) <= high)

@@ -8,9 +8,9 @@ import pytest
 from shared.schemas import Check, CheckStatus, Vital, VitalStatus
 from shared.vitals import VITALS, Branch, Reason
 from workers.branch.result import Progress
-from workers.rppg.fusion.calibration import CALIBRATION
 from workers.rppg.fusion.evidence import half_rate
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.fusion.gate import GATE
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import Examined, examine, measure_rppg
 from workers.rppg.signals.spectrum import spectrum_of
 
@@ -31,7 +31,7 @@ def test_networks_take_part_where_they_are_installed(make_track: MakeTrack, mode
     assert set(vital.method.models) == set(models.weights.values())
 
 
-def test_no_network_is_asked_about_a_clear_pulse(make_track: MakeTrack, models: RppgModels) -> None:
+def test_no_network_runs_for_a_clear_pulse(make_track: MakeTrack, models: RppgModels) -> None:
     vital = measure_rppg(make_track(), models).vitals["heart_rate"]
     assert vital.value == pytest.approx(72, abs=1)
     assert vital.method is not None
@@ -52,15 +52,14 @@ def test_a_pulse_is_found_with_an_interval_around_it(
     assert vital.method.frames == 450
 
 
-def test_a_second_harmonic_stronger_than_its_pulse_is_not_told_as_the_rate() -> None:
+def test_a_second_harmonic_stronger_than_its_pulse_is_not_reported_as_the_rate() -> None:
     times = np.arange(450) / 30
     slow = np.sin(2 * np.pi * 44 / 60 * times) + 1.3 * np.sin(2 * np.pi * 88 / 60 * times)
     fast = np.sin(2 * np.pi * 88 / 60 * times) + 0.3 * np.sin(2 * np.pi * 176 / 60 * times)
-    gate = CALIBRATION.gate
     noise = 0.05 * np.random.default_rng(0).normal(size=450)
     for wave, doubtful in ((slow, True), (fast, False)):
         line_db, share = half_rate(spectrum_of(wave + noise, 30.0), 88 / 60)
-        assert (line_db > gate.half_line_db and share > gate.half_share) is doubtful
+        assert (line_db > GATE.half_line_db and share > GATE.half_share) is doubtful
 
 
 def test_the_interval_widens_with_noise(make_track: MakeTrack, quick_models: RppgModels) -> None:
@@ -90,7 +89,7 @@ def test_every_vital_of_the_branch_is_named_and_true_to_itself(make_track: MakeT
         assert set(measure_rppg(track, quick_models).vitals) == RPPG
 
 
-def test_a_clip_too_short_says_so(make_track: MakeTrack, quick_models: RppgModels) -> None:
+def test_a_clip_too_short_has_that_reason(make_track: MakeTrack, quick_models: RppgModels) -> None:
     vitals = measure_rppg(make_track(duration_s=4.5), quick_models).vitals
     assert {vital.reason for vital in vitals.values()} == {Reason.CLIP_TOO_SHORT}
     assert measure_rppg(make_track(duration_s=6), quick_models).vitals["heart_rate"].status is VitalStatus.OK
@@ -113,20 +112,20 @@ def test_a_face_that_left_is_measured_while_it_was_there_or_not_at_all(
     assert measure_rppg(make_track(lost_s=(0, 99)), quick_models).vitals["heart_rate"].reason is Reason.NO_FACE
 
 
-def test_what_was_not_asked_for_is_not_computed(make_track: MakeTrack, quick_models: RppgModels) -> None:
-    result = measure_rppg(make_track(), quick_models, wanted=frozenset({"stress"}))
+def test_a_vital_that_was_not_requested_is_not_computed(make_track: MakeTrack, quick_models: RppgModels) -> None:
+    result = measure_rppg(make_track(), quick_models, requested=frozenset({"stress"}))
     assert result.vitals["heart_rate"].reason is Reason.NOT_REQUESTED
 
 
-def test_progress_hears_of_each_vital_once(make_track: MakeTrack, quick_models: RppgModels) -> None:
-    heard: list[str] = []
+def test_progress_gets_each_vital_once(make_track: MakeTrack, quick_models: RppgModels) -> None:
+    reported: list[str] = []
 
     class Listener(Progress):
         def vital(self, name: str, vital: Vital) -> None:
-            heard.append(name)
+            reported.append(name)
 
     result = measure_rppg(make_track(), quick_models, progress=Listener())
-    assert sorted(heard) == sorted(result.vitals)
+    assert sorted(reported) == sorted(result.vitals)
 
 
 def test_waves_come_with_their_times(make_track: MakeTrack, quick_models: RppgModels) -> None:
@@ -136,3 +135,20 @@ def test_waves_come_with_their_times(make_track: MakeTrack, quick_models: RppgMo
     assert len(wave.times_s) == len(wave.values) == 450
     spectrum = waveforms.spectra["heart_rate"]
     assert spectrum.rates_per_min[spectrum.power.index(max(spectrum.power))] == pytest.approx(72, abs=1)
+
+
+def test_vitals_are_reported_in_the_order_of_the_table(make_track: MakeTrack, quick_models: RppgModels) -> None:
+    reported: list[str] = []
+
+    class Listener(Progress):
+        def vital(self, name: str, vital: Vital) -> None:
+            reported.append(name)
+
+    measure_rppg(make_track(), quick_models, progress=Listener())
+    assert reported == [name for name in VITALS if name in RPPG]
+
+
+def test_stress_is_the_same_if_variability_is_not_requested(make_track: MakeTrack, quick_models: RppgModels) -> None:
+    track = make_track()
+    alone = measure_rppg(track, quick_models, frozenset({"stress"})).vitals["stress"]
+    assert alone == measure_rppg(track, quick_models).vitals["stress"]

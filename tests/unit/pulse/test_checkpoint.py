@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from workers.models.build import ModelNotInstalled, model_file
 from workers.models.checkpoint import CheckpointUnreadable, read_checkpoint
 from workers.models.session import open_network
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 
 from .conftest import MakeTraces
 

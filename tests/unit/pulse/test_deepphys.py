@@ -5,15 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab.train.deepphys import crops
+from lab.train.deepphys import rendered_crops
 from lab.train.deepphys.faces import drawn_face
 from tests.unit.pulse.test_checkpoint import deepphys_weights, write_checkpoint
 from workers.models.build import model_file
-from workers.models.manifest import MODELS, ModelState, look_up
+from workers.models.installed import ModelState, look_up
+from workers.models.manifest import MODELS
 from workers.models.session import open_network
-from workers.rppg.estimators import NEURAL, TURNS
+from workers.rppg.estimators import NEURAL, STAGES
 from workers.rppg.estimators.deepphys import inputs_of, waves_of
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.filters import pulse_wave
 from workers.rppg.signals.traces import GRID_HZ
 
@@ -21,7 +22,7 @@ OURS = next(entry for entry in MODELS if entry.name == "deepphys.rendered")
 NAMED = frozenset({"deepphys"})
 
 
-def test_it_lies_in_the_repository_whole_and_small(tmp_path: Path) -> None:
+def test_its_weights_are_in_the_repository_whole_and_small(tmp_path: Path) -> None:
     found = look_up(OURS, tmp_path, open_only=True)
     assert found.state is ModelState.INSTALLED
     assert found.path is not None
@@ -34,8 +35,8 @@ def test_it_is_there_where_open_licences_alone_may_be(tmp_path: Path) -> None:
     assert "deepphys" not in models.left_out
 
 
-def test_it_is_the_first_network_to_be_asked() -> None:
-    neural = {name: turn for name, turn in TURNS.items() if name in NEURAL}
+def test_it_is_the_first_network_to_run() -> None:
+    neural = {name: stage for name, stage in STAGES.items() if name in NEURAL}
     assert min(neural, key=neural.__getitem__) == "deepphys"
     assert list(neural.values()).count(neural["deepphys"]) == 1
 
@@ -51,7 +52,7 @@ def test_it_reads_the_pulse_of_faces_it_never_saw(tmp_path: Path) -> None:
     agreement = []
     for seed in range(100_001, 100_005):
         rng = np.random.default_rng(seed)
-        example = crops.render(drawn_face(rng), 6.0, rng, None)
+        example = rendered_crops.render(drawn_face(rng), 6.0, rng, None)
         if example.bvp.any():
             true = pulse_wave(example.bvp.astype(np.float64), GRID_HZ)
             agreement.append(float(np.mean(waves_of(example.crops, GRID_HZ, network)[0] * true)))
@@ -70,10 +71,10 @@ def test_crops_are_averaged_to_the_networks_size_without_rounding() -> None:
     assert not motion[-1].any()
 
 
-def test_each_half_of_the_face_is_heard_apart(tmp_path: Path) -> None:
+def test_each_half_of_the_face_is_estimated_on_its_own(tmp_path: Path) -> None:
     network = open_network(model_file(OURS.name, tmp_path), threads=1)
     rng = np.random.default_rng(100_003)
-    example = crops.render(drawn_face(rng), 8.0, rng, None)
+    example = rendered_crops.render(drawn_face(rng), 8.0, rng, None)
     true = pulse_wave(example.bvp.astype(np.float64), GRID_HZ)
     half_still = example.crops.copy()
     # The right half of the picture is one frame and noise.

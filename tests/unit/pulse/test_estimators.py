@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from workers.rppg.estimators import ESTIMATORS, whole
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.filters import pulse_wave
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
 
@@ -25,7 +25,7 @@ def test_an_estimator_finds_the_rate(make_traces: MakeTraces, name: str, rate: f
     assert np.corrcoef(wave, truth)[0, 1] > 0.6, "the wave does not rise with blood volume"
 
 
-@pytest.mark.parametrize("name", [spec.name for spec in ESTIMATORS if spec.kept])
+@pytest.mark.parametrize("name", [spec.name for spec in ESTIMATORS if spec.default])
 def test_a_wave_is_standardised_and_as_long_as_the_traces(
     make_traces: MakeTraces, models: RppgModels, name: str
 ) -> None:

@@ -16,35 +16,35 @@ def noise(seed: int, count: int) -> NDArray[np.float64]:
     return pulse_wave(np.random.default_rng(seed).normal(size=count), 30.0)
 
 
-def test_halves_that_beat_together_are_in_step(make_traces: MakeTraces) -> None:
+def test_halves_that_beat_together_correlate(make_traces: MakeTraces) -> None:
     traces = make_traces()
     beat = pulse_wave(pulse_at(traces.times_s, 60 * RATE_HZ), traces.fs)
     halves = {part: beat + 0.5 * noise(seed, len(beat)) for seed, part in ((1, "left"), (2, "right"))}
     waves = {"mrc": beat, "deepphys": beat}
     by_network = gather(traces, waves, beat, RATE_HZ, {"mrc": {}, "deepphys": halves})
-    assert by_network.halves_coherence is not None
-    assert by_network.halves_coherence > 0.9
+    assert by_network.halves_correlation is not None
+    assert by_network.halves_correlation > 0.9
     assert by_network.patches_coherence is None
     by_patches = gather(traces, waves, beat, RATE_HZ, {"mrc": halves, "deepphys": {}})
-    assert by_patches.patches_coherence == by_network.halves_coherence
-    assert by_patches.halves_coherence is None
+    assert by_patches.patches_coherence == by_network.halves_correlation
+    assert by_patches.halves_correlation is None
 
 
-def test_halves_that_hear_noise_are_not(make_traces: MakeTraces) -> None:
+def test_halves_of_noise_do_not_correlate(make_traces: MakeTraces) -> None:
     traces = make_traces()
     count = len(traces.times_s)
     found = [
         gather(traces, {"pos": noise(9, count)}, noise(9, count), RATE_HZ, {"deepphys": halves})
         for halves in ({"left": noise(s, count), "right": noise(s + 50, count)} for s in range(12))
     ]
-    assert abs(np.mean([evidence.halves_coherence or 0.0 for evidence in found])) < 0.35
+    assert abs(np.mean([evidence.halves_correlation or 0.0 for evidence in found])) < 0.35
 
 
-def test_where_nobody_was_asked_nothing_is_known_of_halves(make_traces: MakeTraces) -> None:
+def test_without_an_estimator_of_halves_they_are_unknown(make_traces: MakeTraces) -> None:
     traces = make_traces()
     beat = pulse_wave(pulse_at(traces.times_s, 60 * RATE_HZ), traces.fs)
     evidence = gather(traces, {"pos": beat}, beat, RATE_HZ)
-    assert evidence.halves_coherence is None
+    assert evidence.halves_correlation is None
     assert evidence.neural_snr_db is None
     assert evidence.patches_coherence is None
     assert evidence.patches_snr_db is None

@@ -1,21 +1,38 @@
-"""The gate is fitted to clips whose pulse is known, and never learns that evidence of a pulse speaks against one."""
+"""The gate knows no vital, is fitted to clips of known pulse, and never weighs evidence of a pulse against one."""
 
 from dataclasses import astuple, fields, replace
+from importlib import import_module
+from pkgutil import iter_modules
 
 import numpy as np
 import pytest
 
-from lab.bench.trial import Row
-from lab.calibrate.gate import fit_greenness, regression
-from lab.calibrate.halves import fit, said_in_step
+import workers.rppg.fusion
+from lab.calibrate.gate import fit_pbv_contrast, regression
+from lab.calibrate.halves import consistent_estimates, fit
+from lab.data.measured_clips import Row
+from shared.vitals import HEART_RATE, VitalSpec
 from tests.unit.pulse.conftest import MakeTraces, pulse_at
 from workers.rppg.fusion.agreement import KNOTS_PER_MIN, Agreement
-from workers.rppg.fusion.calibration import CALIBRATION
 from workers.rppg.fusion.evidence import gather, relative
+from workers.rppg.fusion.gate import GATE, RATE_RANGE_PER_MIN
 from workers.rppg.fusion.pulse_presence import PresenceModel, features
 from workers.rppg.signals.filters import pulse_wave
 
-_HALVES_COHERENCE = [field.name for field in fields(PresenceModel)].index("halves_coherence")
+_HALVES_COHERENCE = [field.name for field in fields(PresenceModel)].index("halves_correlation")
+
+
+def test_the_fusion_knows_no_vital() -> None:
+    for found in iter_modules(workers.rppg.fusion.__path__, "workers.rppg.fusion."):
+        values = vars(import_module(found.name)).items()
+        assert not [name for name, value in values if isinstance(value, VitalSpec)], found.name
+        assert not [
+            name for name, value in values if str(getattr(value, "__module__", "")).startswith("workers.rppg.vitals")
+        ]
+
+
+def test_the_gates_range_of_rates_is_that_of_the_heart_rate() -> None:
+    assert HEART_RATE.plausible == RATE_RANGE_PER_MIN
 
 
 def test_a_regression_finds_what_speaks_for_a_pulse() -> None:
@@ -28,7 +45,7 @@ def test_a_regression_finds_what_speaks_for_a_pulse() -> None:
     assert nothing < 0.5
 
 
-def test_nothing_is_weighed_against_a_pulse() -> None:
+def test_no_weight_is_negative() -> None:
     rng = np.random.default_rng(1)
     x = np.column_stack([np.ones(400), rng.normal(size=(400, 2))])
     y = (x[:, 1] - x[:, 2] > 0).astype(np.float64)
@@ -38,14 +55,14 @@ def test_nothing_is_weighed_against_a_pulse() -> None:
 
 
 def test_the_gate_of_networks_weighs_nothing_against_a_pulse() -> None:
-    model = CALIBRATION.gate.presence
+    model = GATE.presence
     assert min(astuple(model)[1:-1]) >= 0
-    assert min(model.region_coherence, model.halves_coherence, model.halves_agreeing, model.log_rate) > 0
+    assert min(model.region_coherence, model.halves_correlation, model.halves_agreeing, model.log_rate) > 0
     assert min(model.patches_snr_db, model.patches_coherence) > 0
 
 
 def test_each_kind_of_evidence_has_the_gate_that_was_fitted_to_it(make_traces: MakeTraces) -> None:
-    gate, traces = CALIBRATION.gate, make_traces()
+    gate, traces = GATE, make_traces()
     wave = pulse_wave(-relative(traces.face[1]), traces.fs)
     halves = {"left": wave, "right": wave}
     assert gate.presence_for(gather(traces, {"green": wave}, wave, 1.2)) is gate.presence_alone
@@ -55,29 +72,29 @@ def test_each_kind_of_evidence_has_the_gate_that_was_fitted_to_it(make_traces: M
     assert gate.presence_for(both) is gate.presence
 
 
-def test_the_same_coherence_says_more_in_a_longer_clip_and_no_more_beyond_half_a_minute(
+def test_the_same_coherence_counts_for_more_in_a_longer_clip_up_to_half_a_minute(
     make_traces: MakeTraces,
 ) -> None:
     traces = make_traces()
     wave = pulse_wave(-relative(traces.face[1]), traces.fs)
-    evidence = replace(gather(traces, {"green": wave}, wave, 1.2), halves_coherence=0.6)
+    evidence = replace(gather(traces, {"green": wave}, wave, 1.2), halves_correlation=0.6)
     agreement = Agreement(72.0, 0.9, ("green",), 0.2, 3.0, 0.2, 0)
-    heard = [features(replace(evidence, duration_s=duration_s), agreement) for duration_s in (10, 15, 30, 120)]
-    ten, fitted, thirty, long = (row[_HALVES_COHERENCE] for row in heard)
+    rows = [features(replace(evidence, duration_s=duration_s), agreement) for duration_s in (10, 15, 30, 120)]
+    ten, fitted, thirty, long = (row[_HALVES_COHERENCE] for row in rows)
     assert fitted == pytest.approx(0.6)
     assert ten < fitted < thirty
     assert thirty == long
 
 
-def test_how_often_halves_in_step_are_right_is_counted_on_living_clips() -> None:
+def test_estimates_consistent_across_halves_are_counted_on_living_clips() -> None:
     def row(kind: str, left: float, right: float, rate: float = 80.0) -> Row:
         estimates = {"pos": 50.0, "deepphys": 80.0, "deepphys.left": left, "deepphys.right": right}
         return {"conditions": {"kind": kind}, "truth": {"heart_rate": rate}, "estimates": estimates}
 
     rows = [row("live", 79, 81), row("live", 80, 80.5, 79.5), row("live", 60, 80), row("still", 80, 80)]
-    said = said_in_step([*rows, row("live", 80, 80, 120), {"conditions": {"kind": "live"}}])
-    assert said == {"deepphys": [(80, 80), (80, 79.5), (80, 120)]}
-    model = fit(said["deepphys"])
+    found = consistent_estimates([*rows, row("live", 80, 80, 120), {"conditions": {"kind": "live"}}])
+    assert found == {"deepphys": [(80, 80), (80, 79.5), (80, 120)]}
+    model = fit(found["deepphys"])
     assert model.hit == pytest.approx(3 / 5)
     assert model.scale_per_min == pytest.approx(0.25)
     wrong = dict(zip(KNOTS_PER_MIN, model.misses, strict=True))
@@ -86,55 +103,55 @@ def test_how_often_halves_in_step_are_right_is_counted_on_living_clips() -> None
     assert max(never.misses) == pytest.approx(min(never.misses))
 
 
-def _heard_by(*members: str, parts: int = 4) -> Agreement:
+def _agreed_by(*members: str, parts: int = 4) -> Agreement:
     return Agreement(80.0, 0.9, members, 0.2, 3.0, 0.2, parts)
 
 
-def test_a_network_is_no_witness_however_many_halves_it_hears_the_rate_in() -> None:
-    few = CALIBRATION.gate.few_witnesses
-    assert not few(_heard_by("pos", "green", parts=0))
-    assert not few(_heard_by("chrom", "mrc", "deepphys", parts=2))
-    assert few(_heard_by("green", "deepphys", parts=2))
-    assert few(_heard_by("deepphys", "tscan", parts=2))
+def test_networks_do_not_count_as_signal_estimators_in_however_many_halves_they_find_the_rate() -> None:
+    too_few = GATE.too_few_signal_estimators
+    assert not too_few(_agreed_by("pos", "green", parts=0))
+    assert not too_few(_agreed_by("chrom", "mrc", "deepphys", parts=2))
+    assert too_few(_agreed_by("green", "deepphys", parts=2))
+    assert too_few(_agreed_by("deepphys", "tscan", parts=2))
 
 
-def test_relatives_are_one_witness() -> None:
-    few = CALIBRATION.gate.few_witnesses
-    assert few(_heard_by("green", "mrc", "deepphys"))
-    assert few(_heard_by("omit", "pbv", "chrom", "deepphys"))
-    assert not few(_heard_by("omit", "mrc", "deepphys"))
+def test_a_family_of_estimators_counts_once() -> None:
+    too_few = GATE.too_few_signal_estimators
+    assert too_few(_agreed_by("green", "mrc", "deepphys"))
+    assert too_few(_agreed_by("omit", "pbv", "chrom", "deepphys"))
+    assert not too_few(_agreed_by("omit", "mrc", "deepphys"))
 
 
-def test_one_witness_will_do_where_the_skin_varies_in_the_colour_of_blood(make_traces: MakeTraces) -> None:
-    gate, traces = CALIBRATION.gate, make_traces()
+def test_one_family_suffices_if_the_skin_varies_in_the_colours_of_blood(make_traces: MakeTraces) -> None:
+    gate, traces = GATE, make_traces()
     wave = pulse_wave(-relative(traces.face[1]), traces.fs)
     unseen = gather(traces, {"mrc": wave}, wave, 1.2)
-    one, two = _heard_by("green", "mrc", "deepphys"), _heard_by("pos", "mrc")
-    assert gate.imagined(unseen, one)
-    assert not gate.imagined(unseen, two)
-    assert not gate.imagined(replace(unseen, greenness=0.3, greenness_error=0.1), one)
-    assert gate.imagined(replace(unseen, greenness=0.05, greenness_error=0.01), one)
-    assert gate.imagined(replace(unseen, greenness=0.3, greenness_error=0.4), one)
+    one, two = _agreed_by("green", "mrc", "deepphys"), _agreed_by("pos", "mrc")
+    assert gate.lacks_independent_support(unseen, one)
+    assert not gate.lacks_independent_support(unseen, two)
+    assert not gate.lacks_independent_support(replace(unseen, pbv_contrast=0.3, pbv_contrast_error=0.1), one)
+    assert gate.lacks_independent_support(replace(unseen, pbv_contrast=0.05, pbv_contrast_error=0.01), one)
+    assert gate.lacks_independent_support(replace(unseen, pbv_contrast=0.3, pbv_contrast_error=0.4), one)
 
 
-def test_the_least_greenness_lies_above_all_lamps() -> None:
-    def row(kind: str, greenness: float | None) -> Row:
-        return {"conditions": {"kind": kind}, "networks": [{"evidence": {"greenness": greenness}}]}
+def test_the_minimum_pbv_contrast_is_above_that_of_all_lamps() -> None:
+    def row(kind: str, pbv_contrast: float | None) -> Row:
+        return {"conditions": {"kind": kind}, "networks": [{"evidence": {"pbv_contrast": pbv_contrast}}]}
 
     lamps = [row("flicker", value) for value in (-0.02, 0.0, 0.02, None)]
     living = [row("live", value) for value in (0.05, 0.3)]
-    least, report = fit_greenness([*lamps, *living, {"conditions": {"kind": "live"}}])
+    least, report = fit_pbv_contrast([*lamps, *living, {"conditions": {"kind": "live"}}])
     assert least == pytest.approx(4 * np.sqrt(0.0008 / 3))
     assert report["living above"] == [1, 2]
-    assert CALIBRATION.gate.least_greenness > 0.1
+    assert GATE.min_pbv_contrast > 0.1
 
 
-def test_half_of_a_rate_is_asked_of_patches_where_they_were_looked_at(make_traces: MakeTraces) -> None:
+def test_half_of_a_rate_is_checked_in_patches_if_they_were_used(make_traces: MakeTraces) -> None:
     traces = make_traces()
     beats, halved = (pulse_at(traces.times_s, rate) for rate in (100.0, 50.0))
     noise = np.random.default_rng(3).normal(size=len(beats))
     waves = {"pos": halved + noise, "chrom": halved - noise}
     colours = gather(traces, waves, beats, 100 / 60)
     patches = gather(traces, {**waves, "mrc": np.sin(2 * np.pi * traces.times_s * 100 / 60)}, beats, 100 / 60)
-    assert CALIBRATION.gate.half_stands_out(colours)
-    assert not CALIBRATION.gate.half_stands_out(patches)
+    assert GATE.half_stands_out(colours)
+    assert not GATE.half_stands_out(patches)

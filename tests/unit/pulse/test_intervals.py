@@ -1,4 +1,4 @@
-"""An interval that claims 90 % holds 90 %, on people whom nobody fitted it to."""
+"""An interval that claims 90 % holds 90 %, on people to whom it was not fitted."""
 
 from pathlib import Path
 
@@ -8,8 +8,9 @@ import pytest
 from lab.calibrate.fit import fit_interval, quantile_regression
 from lab.calibrate.held_out import resampled
 from lab.calibrate.table import RealClip, read_table
-from workers.rppg.fusion.agreement import Estimate, agree
-from workers.rppg.fusion.calibration import CALIBRATION, IntervalModel, interval_features
+from workers.rppg.fusion.agreement import FUSION, Estimate, agree
+from workers.rppg.fusion.gate import GATE
+from workers.rppg.vitals.heart_rate import INTERVAL, IntervalModel, interval_features
 
 TABLE = Path(__file__).parents[4] / "shared" / "data" / "hr_estimator_agreement.csv"
 
@@ -34,15 +35,15 @@ def _clips(people: int, seed: int) -> list[RealClip]:
         off = rng.laplace(scale=0.4)
         for _ in range(3):
             rate = rng.uniform(55, 100)
-            said = rate + off + rng.normal(scale=0.1, size=5)
+            estimated = rate + off + rng.normal(scale=0.1, size=5)
             names = ("pos", "chrom", "green", "deepphys", "mttscan")
-            estimates = tuple(Estimate(name, float(value), 0.0) for name, value in zip(names, said, strict=True))
+            estimates = tuple(Estimate(name, float(value), 0.0) for name, value in zip(names, estimated, strict=True))
             clips.append(RealClip("made", str(person), 15.0, 2, rng.uniform(0.5, 3), float(rate), estimates))
     return clips
 
 
 def _held(model: IntervalModel, clips: list[RealClip]) -> float:
-    agreed = [agree(clip.estimates, CALIBRATION.fusion) for clip in clips]
+    agreed = [agree(clip.estimates, FUSION) for clip in clips]
     return float(
         np.mean(
             [
@@ -59,7 +60,7 @@ def test_an_interval_fitted_to_few_people_holds_on_others() -> None:
     conformal, plain = [], []
     for seed in range(6):
         clips = _clips(24, seed)
-        agreed = [agree(clip.estimates, CALIBRATION.fusion) for clip in clips]
+        agreed = [agree(clip.estimates, FUSION) for clip in clips]
         errors = np.array([a.rate_per_min - clip.rate_per_min for a, clip in zip(agreed, clips, strict=True)])
         conformal.append(_held(fit_interval(agreed, clips, errors, 0.9), others))
         rows = np.array(
@@ -88,10 +89,6 @@ def test_a_share_among_few_people_is_known_less_well_than_among_many() -> None:
 def test_the_shipped_interval_holds_on_the_table_it_was_fitted_to() -> None:
     if not TABLE.exists():
         pytest.skip(f"no published answers on real clips: {TABLE} is absent")
-    clips = [
-        clip
-        for clip in read_table(TABLE)
-        if agree(clip.estimates, CALIBRATION.fusion).confidence >= CALIBRATION.gate.confidence
-    ]
+    clips = [clip for clip in read_table(TABLE) if agree(clip.estimates, FUSION).confidence >= GATE.min_confidence]
     for dataset in ("vv_medium", "vv_africa", "prosit"):
-        assert 0.87 <= _held(CALIBRATION.interval, [clip for clip in clips if clip.dataset == dataset]) <= 0.95
+        assert 0.87 <= _held(INTERVAL, [clip for clip in clips if clip.dataset == dataset]) <= 0.95

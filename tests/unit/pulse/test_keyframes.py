@@ -13,9 +13,8 @@ from lab.simulate.encode import encode
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import open_clip
 from workers.rppg.estimators import BY_COLOUR
-from workers.rppg.fusion.calibration import CALIBRATION
-from workers.rppg.fusion.gate import refusal
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.fusion.gate import GATE, refusal
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import Examined, examine, measure_rppg
 from workers.rppg.signals.keyframe_artifacts import group_length, without_jumps, without_pattern
 
@@ -26,14 +25,14 @@ from .conftest import MakeTrack
 FEW_BITS = ClipSpec(width=320, height=240, seed=5, heart_rate=76.0, bitrate_bps=200_000)
 
 
-def _coded(track: FaceTrack, length: int, depth: float, *, told: bool = True) -> FaceTrack:
+def _coded(track: FaceTrack, length: int, depth: float, *, known: bool = True) -> FaceTrack:
     """The track as an encoder with a keyframe every `length` frames leaves it: colours drift, and jump back."""
     since = np.arange(len(track.times_s)) % length
     drift = depth * np.array([0.3, 1.0, -0.6]) * (since / length - 0.5)[:, None]
     regions = (track.regions * (1 + drift[:, None])).astype(np.float32)
     # Crops are sRGB: about half of what linear light does.
     crops = np.clip(np.rint(track.crops * (1 + drift / 2.2)[:, None, None]), 0, 255).astype(np.uint8)
-    return replace(track, regions=regions, crops=crops, is_keyframe=(since == 0) if told else None)
+    return replace(track, regions=regions, crops=crops, is_keyframe=(since == 0) if known else None)
 
 
 @pytest.mark.parametrize("rate", [52.0, 75.0, 97.0])
@@ -43,7 +42,7 @@ def test_keyframes_once_a_second_are_not_a_heart_of_sixty(
     track = make_track(rate_per_min=rate, strength=0.006, noise=0.001)
     # Patches of the crops see through colours that no blood has.
     by_colour = replace(quick_models, estimators=dict(BY_COLOUR))
-    misled = measure_rppg(_coded(track, 30, 0.03, told=False), by_colour).vitals["heart_rate"]
+    misled = measure_rppg(_coded(track, 30, 0.03, known=False), by_colour).vitals["heart_rate"]
     assert misled.value is None or misled.value == pytest.approx(60, abs=1)
     vital = measure_rppg(_coded(track, 30, 0.03), quick_models).vitals["heart_rate"]
     assert vital.value == pytest.approx(rate, abs=1)
@@ -77,14 +76,14 @@ def _coded_anew(path: Path, spec: ClipSpec, keyframe_s: float) -> FaceTrack:
         return FaceTracker().track(clip.frames())
 
 
-def test_an_encoded_pulse_is_told_beside_stronger_keyframes_and_never_another(
+def test_an_encoded_pulse_is_reported_despite_stronger_keyframes_and_never_another_rate(
     tmp_path: Path, models: RppgModels, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     film = _film(tmp_path, FEW_BITS)
     beside = examine(_coded_anew(film, FEW_BITS, keyframe_s=0.9), models)
     assert isinstance(beside, Examined)
     pulse = beside.pulse
-    assert pulse.evidence.coded > CALIBRATION.gate.coded_share * pulse.evidence.modulation
+    assert pulse.evidence.keyframe_modulation > GATE.keyframe_share * pulse.evidence.modulation
     assert refusal(pulse) is None
     assert pulse.rate_per_min == pytest.approx(FEW_BITS.heart_rate, abs=1.5)
     # Where nothing else confirms it, the same pulse leaves a doubt.
@@ -96,7 +95,7 @@ def test_an_encoded_pulse_is_told_beside_stronger_keyframes_and_never_another(
     assert keyframes.main([str(tmp_path / "coded.mp4")]) == 0
     seen = json.loads(capsys.readouterr().out)
     assert seen["keyframes_per_min"] == pytest.approx(60 / 0.9, abs=0.1)
-    assert seen["in step"]["between keyframes"]["rate"] == pytest.approx(FEW_BITS.heart_rate, abs=2)
+    assert seen["coherence"]["between keyframes"]["rate"] == pytest.approx(FEW_BITS.heart_rate, abs=2)
 
     with_the_heart = measure_rppg(_coded_anew(film, FEW_BITS, keyframe_s=0.8), models).vitals["heart_rate"]
     assert with_the_heart.value is None or with_the_heart.value == pytest.approx(FEW_BITS.heart_rate, abs=1.5)
@@ -108,14 +107,14 @@ def test_an_encoded_photo_with_a_keyframe_a_second_has_no_pulse(tmp_path: Path, 
     assert vital.value is None
 
 
-def test_a_pulse_that_is_another_between_the_keyframes_is_not_told(
+def test_a_pulse_of_another_rate_between_the_keyframes_is_not_reported(
     make_track: MakeTrack, quick_models: RppgModels
 ) -> None:
     examined = examine(_coded(make_track(rate_per_min=75, strength=0.002, noise=0.002, seed=1), 30, 0.03), quick_models)
     assert isinstance(examined, Examined)
     between = examined.pulse.between_keyframes
     assert between is not None
-    assert between.agreement.confidence < CALIBRATION.gate.confidence
+    assert between.agreement.confidence < GATE.min_confidence
     assert refusal(examined.pulse) is not None
     sure = replace(between, agreement=replace(between.agreement, confidence=0.99), rate_per_min=60.0)
     assert refusal(replace(examined.pulse, between_keyframes=sure)) is not None
@@ -142,7 +141,7 @@ def test_without_jumps_a_pulse_at_the_keyframes_rate_stays() -> None:
     assert np.corrcoef(uneven[:, 0], pulse[:, 0])[0, 1] > 0.97
 
 
-def test_a_pattern_is_told_from_enough_regular_groups_alone() -> None:
+def test_a_pattern_needs_enough_regular_groups() -> None:
     keys = np.zeros(450, dtype=np.bool_)
     assert group_length(keys) is None
     keys[::250] = True
@@ -169,6 +168,6 @@ def test_frames_without_a_face_stay_unmeasured() -> None:
     cleaned = without_pattern(values, keys)
     assert np.isnan(cleaned[100:200]).all()
     assert np.isfinite(cleaned[200:]).all()
-    bridged = without_jumps(values, keys)
-    assert np.isnan(bridged[100:200]).all()
-    assert bridged[200:] == pytest.approx(1)
+    interpolated = without_jumps(values, keys)
+    assert np.isnan(interpolated[100:200]).all()
+    assert interpolated[200:] == pytest.approx(1)

@@ -1,13 +1,17 @@
-"""Weights are found, checked, and become networks that give the same answer however they are cut."""
+"""The manifest is valid; weights are found, verified, and built into networks whose output is the same in chunks."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
-from workers.models.build import ModelNotInstalled, model_file, prepare_models
-from workers.models.manifest import MODELS, ModelState, installed_models, look_up
+from shared.vitals import CHECKS, VITALS
+from workers.models.build import ModelNotInstalled, builder_of, model_file, prepare_models
+from workers.models.installed import ModelState, installed_models, look_up
+from workers.models.manifest import MODELS, ModelEntry, read_manifest
 from workers.models.session import open_network
 
 ROOT = Path(__file__).parents[3]
@@ -23,14 +27,28 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_every_model_names_source_licence_and_command() -> None:
+def test_every_entry_of_the_manifest_is_valid() -> None:
     assert len({entry.name for entry in MODELS}) == len(MODELS)
+    types = TypeAdapter(ModelEntry)
     for entry in MODELS:
+        types.validate_json(json.dumps(asdict(entry)), strict=True)
         assert len(entry.sha256) == 64 or (not entry.sha256 and entry.module in {"", "workers"})
         assert entry.source.startswith(("https://", "this package"))
         assert entry.licence
         assert entry.command
         assert entry.vitals or entry.checks
+        assert set(entry.vitals) <= set(VITALS)
+        assert set(entry.checks) <= set(CHECKS)
+        assert bool(entry.recipe) == bool(entry.builder)
+        if entry.builder:
+            assert callable(builder_of(entry).graph_of)
+    with pytest.raises(ValidationError):
+        types.validate_json(json.dumps({**asdict(MODELS[0]), "bytes": "300 kB"}), strict=True)
+
+
+def test_an_entry_with_an_unknown_field_is_refused() -> None:
+    with pytest.raises(TypeError, match="licens"):
+        read_manifest('[[models]]\nname = "new"\nlicens = "MIT"\n')
 
 
 def test_what_ships_with_the_default_is_listed_and_whole(folder: Path) -> None:

@@ -44,7 +44,7 @@ def test_a_loud_patch_drowns_the_mean_and_not_the_pulse(face: tuple[Traces, NDAr
     assert _snr_db(combined[0], traces) > _snr_db(mean, traces) + 6
 
 
-def test_what_is_not_of_the_skins_colour_has_next_to_no_say(face: tuple[Traces, NDArray[np.float64]]) -> None:
+def test_patches_without_the_skins_colour_have_almost_no_weight(face: tuple[Traces, NDArray[np.float64]]) -> None:
     traces, crops = face
     curtain = 1 + 0.02 * np.sin(2 * np.pi * 1.7 * traces.times_s)
     crops[:, :, :24] = (np.array([60.0, 80.0, 120.0]) * curtain[:, None])[:, None, None]
@@ -75,7 +75,7 @@ def test_no_skin_gives_zeros(make_traces: MakeTraces) -> None:
     assert not mrc.estimate(_with_crops(traces, np.full((450, 1, 1, 3), 90.0))).any()
 
 
-def test_noise_is_in_step_by_chance_alone(make_traces: MakeTraces) -> None:
+def test_noise_correlates_by_chance_alone(make_traces: MakeTraces) -> None:
     found = []
     for seed in range(8):
         crops = 90 + np.random.default_rng(seed).normal(scale=3, size=(450, 72, 72, 3))
@@ -84,6 +84,6 @@ def test_noise_is_in_step_by_chance_alone(make_traces: MakeTraces) -> None:
     assert abs(np.mean(found)) < 0.15
 
 
-def test_those_that_look_at_the_crops_are_not_asked_by_colour() -> None:
+def test_estimators_of_crops_are_not_among_those_by_colour() -> None:
     assert {"pos", "chrom", "green"} <= set(BY_COLOUR)
     assert not {"mrc", "2sr", "deepphys"} & set(BY_COLOUR)

@@ -6,9 +6,9 @@ import pytest
 from lab.calibrate.oxygen import fit
 from shared.schemas import HeartRateVariability, Measure, OxygenSaturation, Stress, VariabilityMeasures, VitalStatus
 from shared.vitals import Reason
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import RppgOptions, measure_rppg
-from workers.rppg.vitals.spo2 import OxygenCalibration
+from workers.rppg.vitals.oxygen_saturation import OxygenCalibration
 from workers.rppg.vitals.stress import StressThresholds, stress
 
 from .conftest import MakeTrack
@@ -109,7 +109,7 @@ def test_a_short_clip_shows_less_variability_than_five_minutes_and_is_not_called
     assert high > 50
 
 
-def test_what_lies_far_on_one_side_is_told_of_a_short_clip_too() -> None:
+def test_a_value_far_from_the_threshold_has_a_verdict_in_a_short_clip_too() -> None:
     assert _stress(_variability(6, 1, 9), 15).value == "stress"
     assert _stress(_variability(110, 90, 135), 15).value == "no_stress"
 

@@ -7,7 +7,7 @@ import pytest
 from shared.schemas import VitalStatus
 from workers.face.tracker import FaceTracker
 from workers.media.clip import open_clip
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import measure_rppg
 
 CLIPS = Path(__file__).parents[4] / "shared" / "data" / "clips"

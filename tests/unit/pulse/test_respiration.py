@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from workers.face.chest_patches import EMPTY_TORSO, Torso
 from workers.rppg.signals.chest_motion import block_flow, rise
-from workers.rppg.vitals.respiration_rate import RATES_PER_MIN, chest_alone, explained, fuse, modulations, refusal
+from workers.rppg.vitals.breathing import RATES_PER_MIN, explained, fuse, modulations
+from workers.rppg.vitals.respiration_rate import breathing_of_chest, refusal
 
 FS = 7.5
 TIMES = np.arange(round(15 * FS)) / FS
@@ -98,10 +99,12 @@ def test_a_chest_is_read_without_a_pulse_but_not_a_pictures() -> None:
     rng = np.random.default_rng(0)
     chest = 0.011 * breath + 0.0005 * rng.normal(size=450)
     head = 0.004 * np.sin(2 * np.pi * 0.25 * times + 0.5) + 0.0005 * rng.normal(size=450)
-    breathing = chest_alone(chest, head, 30.0)
+    breathing = breathing_of_chest(chest, head, 30.0)
     assert breathing is not None
     assert breathing.rate_per_min == pytest.approx(15, abs=0.5)
-    assert chest_alone(0.05 * chest, 0.05 * head, 30.0) is None, "a picture's chest hardly moves"
-    assert chest_alone(50 * chest, 50 * head, 30.0) is None, "a waved one's moves too far"
-    assert chest_alone(chest, chest + 0.0005 * rng.normal(size=450), 30.0) is None, "a held one's moves with its head"
-    assert chest_alone(0.011 * rng.normal(size=450), head, 30.0) is None, "trembling is no breathing"
+    assert breathing_of_chest(0.05 * chest, 0.05 * head, 30.0) is None, "a picture's chest hardly moves"
+    assert breathing_of_chest(50 * chest, 50 * head, 30.0) is None, "a waved one's moves too far"
+    assert breathing_of_chest(chest, chest + 0.0005 * rng.normal(size=450), 30.0) is None, (
+        "a held one's moves with its head"
+    )
+    assert breathing_of_chest(0.011 * rng.normal(size=450), head, 30.0) is None, "trembling is no breathing"

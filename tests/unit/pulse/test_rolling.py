@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workers.rppg.loaded_models import RppgModels
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import measure_rppg
 from workers.rppg.vitals.rolling import rolling_rates
 

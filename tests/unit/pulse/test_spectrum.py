@@ -36,7 +36,7 @@ def test_detrending_keeps_a_slow_pulse_and_takes_a_drift(fs: float) -> None:
     assert np.abs(detrend(5 * times + 100, fs)).max() < 1e-4
 
 
-def test_the_band_keeps_the_pulse_and_takes_what_lies_outside() -> None:
+def test_the_band_keeps_the_pulse_and_removes_the_rest() -> None:
     times = np.arange(900) / 30
     for rate, kept in ((30, False), (50, True), (180, True), (330, False)):
         wave = np.sin(2 * np.pi * rate / 60 * times)

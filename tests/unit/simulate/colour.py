@@ -1,4 +1,4 @@
-"""How the tests look at a clip: the skin's mean colour frame by frame, read from the encoded file."""
+"""The skin's mean colour in each frame, read from the encoded file."""
 
 from pathlib import Path
 

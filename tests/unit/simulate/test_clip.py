@@ -1,4 +1,4 @@
-"""What the simulator promises of a clip, checked on the encoded file."""
+"""Properties of simulated clips, checked on the encoded file."""
 
 import hashlib
 import json
@@ -113,13 +113,13 @@ def test_times_are_true_and_jittered_in_both_containers(name: str, header: bool,
             assert container.duration is None
 
 
-def test_progress_is_told_frame_by_frame(tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
-    simulate(tmp_path / "clip.mp4", replace(SMALL, duration_s=0.5), lambda done, total: told.append((done, total)))
-    assert told == [(done, 15) for done in range(1, 16)]
+def test_progress_is_reported_for_each_frame(tmp_path: Path) -> None:
+    reported: list[tuple[int, int]] = []
+    simulate(tmp_path / "clip.mp4", replace(SMALL, duration_s=0.5), lambda done, total: reported.append((done, total)))
+    assert reported == [(done, 15) for done in range(1, 16)]
 
 
-def test_the_truth_lies_beside_the_clip(tmp_path: Path) -> None:
+def test_the_truth_is_written_beside_the_clip(tmp_path: Path) -> None:
     truth = simulate(tmp_path / "clip.mp4", replace(SMALL, duration_s=8.0, fps=8))
     written = json.loads((tmp_path / "clip.truth.json").read_text())
     assert written == json.loads(truth.to_json())
@@ -147,7 +147,7 @@ def test_names_and_codecs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_clip_that_is_given_up_leaves_no_file(tmp_path: Path) -> None:
+def test_an_interrupted_clip_leaves_no_file(tmp_path: Path) -> None:
     def give_up(done: int, _: int) -> None:
         if done == 5:
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""The heart, the lungs and the wave, before any picture."""
+"""The simulated heart, lungs and pulse wave."""
 
 from itertools import pairwise
 
@@ -20,7 +20,7 @@ def strongest(values: NDArray[np.float64], fs: float, low: float, high: float) -
 
 
 @pytest.mark.parametrize("rate", [40.0, 50.0, 72.0, 120.0, 180.0])
-def test_the_wave_beats_at_the_rate_that_was_asked_for(rate: float) -> None:
+def test_the_wave_has_the_requested_rate(rate: float) -> None:
     wave = pulse_wave(rate, 15, 60, 60, seed=3)
     assert strongest(wave.values, 60, 30, 220) == pytest.approx(rate, abs=1.0)
     assert 60 / np.diff(wave.beat_times_s).mean() == pytest.approx(rate, abs=1.0)
@@ -51,10 +51,10 @@ def test_breathing_modulates_rate_amplitude_and_baseline() -> None:
         assert strongest(even, 4, 8, 30) == pytest.approx(15, abs=1.0)
 
 
-def test_variability_is_what_was_asked_for_over_long_times() -> None:
-    for asked in (0.0, 20.0, 50.0):
-        intervals = np.diff(pulse_wave(65, 14, 300, 30, seed=5, hrv_sdnn_ms=asked).beat_times_s) * 1000
-        assert intervals.std() == pytest.approx(asked, abs=0.25 * asked + 1)
+def test_variability_is_as_requested_over_long_times() -> None:
+    for sdnn_ms in (0.0, 20.0, 50.0):
+        intervals = np.diff(pulse_wave(65, 14, 300, 30, seed=5, hrv_sdnn_ms=sdnn_ms).beat_times_s) * 1000
+        assert intervals.std() == pytest.approx(sdnn_ms, abs=0.25 * sdnn_ms + 1)
 
 
 def test_breaths_begin_where_the_lungs_are_empty() -> None:
@@ -63,7 +63,7 @@ def test_breaths_begin_where_the_lungs_are_empty() -> None:
     assert np.interp(wave.breath_times_s, wave.times_s, wave.lung_volume) == pytest.approx(-1, abs=0.05)
 
 
-def test_the_seed_decides() -> None:
+def test_the_seed_determines_the_wave() -> None:
     def same(one: PulseWave, other: PulseWave) -> bool:
         return bool(np.array_equal(one.values, other.values))
 

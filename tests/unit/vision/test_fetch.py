@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from workers.models.agegender import graph_of, list_of
+from workers.models.agegender_network import graph_of, list_of
 from workers.models.build import ModelUnusable, model_file
 from workers.models.checkpoint import CheckpointUnreadable
 from workers.models.fetch import FetchFailed, fetch
-from workers.models.manifest import MODELS, Download, ModelEntry, ModelState, environment_folder, look_up
+from workers.models.installed import ModelState, look_up
+from workers.models.manifest import MODELS, Download, ModelEntry, environment_folder
 
 WEIGHTS = bytes(range(256)) * 4096
 

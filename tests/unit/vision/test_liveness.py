@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lab.calibrate.liveness import ALONE, MOST, fit
-from lab.impostors import Trial
+from lab.calibrate.liveness_weights import MAX_LOG_ODDS, WITHOUT_TEXTURE, fit
+from lab.data.liveness_clips import LivenessClip
 from lab.simulate import ClipSpec, simulate
 from shared.schemas import CheckStatus
 from shared.vitals import Reason
@@ -27,7 +27,7 @@ from workers.liveness.liveness_check import LivenessThresholds, check_liveness, 
 from workers.media.clip import open_clip
 from workers.models.build import ModelNotInstalled, model_file
 from workers.models.checkpoint import CheckpointUnreadable
-from workers.models.fasnet import graph_of
+from workers.models.fasnet_network import graph_of
 from workers.models.manifest import MODELS
 from workers.models.session import Network, open_network
 
@@ -193,7 +193,7 @@ def test_votes_stay_within_their_bounds() -> None:
     for fusion in load_fusions().values():
         for cues in (PERSON, PICTURE):
             for vote in fusion.votes(cues):
-                assert abs(vote.log_odds) <= MOST[vote.name]
+                assert abs(vote.log_odds) <= MAX_LOG_ODDS[vote.name]
 
 
 def test_without_a_face_or_in_too_short_a_clip_liveness_is_unknown(alive: FaceTrack) -> None:
@@ -228,14 +228,14 @@ def test_edges_on_both_sides_count_and_on_one_side_do_not() -> None:
 
 def test_the_fit_weights_informative_cues_and_no_weight_is_negative() -> None:
     rng = np.random.default_rng(1)
-    trials = []
+    clips = []
     for seed in range(80):
         live = seed % 2 == 0
         cues = replace(
             UNKNOWN_CUES, pulse=float(rng.normal(2 if live else -2, 2)), blinks=int(rng.integers(0, 2) + (not live))
         )
-        trials.append(Trial("live" if live else "still", seed, 1, cues))
-    fusion = fit(trials, ALONE)
+        clips.append(LivenessClip("live" if live else "still", seed, 1, cues))
+    fusion = fit(clips, WITHOUT_TEXTURE)
     assert fusion.weights["pulse"] > 0.3
     assert fusion.weights["blinks"] == pytest.approx(0, abs=1e-3)
 

@@ -8,14 +8,15 @@ import cv2
 import numpy as np
 import pytest
 
-from lab.bench.looks import Truth, fit_age, fit_gender
-from lab.bench.vision import answers
+from lab.bench.age_gender import Truth, fit_age, fit_gender
+from lab.bench.vision import model_outputs
 from shared.schemas import Check, CheckStatus, Method, Vital, VitalStatus
 from shared.vitals import VITALS, Branch, Reason
 from workers.branch.result import Progress
 from workers.face.portraits import Portrait, measure_frontality
 from workers.face.tracker import FaceTrack
-from workers.models.manifest import MODELS, ModelState, look_up
+from workers.models.installed import ModelState, look_up
+from workers.models.manifest import MODELS
 from workers.vision.age_gender.age import age, interval
 from workers.vision.age_gender.agegender_predictor import predict
 from workers.vision.age_gender.attribute_calibration import AGE_CALIBRATIONS, GENDER_CALIBRATIONS, AgeCalibration
@@ -233,7 +234,7 @@ def test_accuracy_on_labelled_faces_is_as_documented(tmp_path: Path) -> None:
     for label in labels[::3]:
         (tmp_path / label["file"]).symlink_to(FACES / label["file"])
     (tmp_path / "labels.json").write_text(json.dumps(labels[::3]))
-    faces, missed = answers(tmp_path)
+    faces, missed = model_outputs(tmp_path)
     assert missed <= 3
     model = next(name for name in AGE_CALIBRATIONS if name in faces.ages)
     years = AGE_CALIBRATIONS[model].years(faces.ages[model].astype(np.float32)).astype(np.float64)

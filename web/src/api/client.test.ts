@@ -15,7 +15,7 @@ const answer = (response: () => Response) => {
 }
 
 describe('the client', () => {
-  it('tells what the gateway said', async () => {
+  it('reports the problem that the gateway answered', async () => {
     answer(
       () =>
         new Response('{"type":"/problems/queue-full","detail":"Full."}', {
@@ -27,7 +27,7 @@ describe('the client', () => {
     expect(failure).toMatchObject({ status: 429, detail: 'Full.', retryAfterS: 10 })
   })
 
-  it('tells a server that is away from one that refuses', async () => {
+  it('distinguishes a gateway that is unreachable from one that refuses', async () => {
     vi.stubGlobal('fetch', () => Promise.reject(new TypeError('refused')))
     const failure = await getJob('x', new AbortController().signal).catch((error: unknown) => error)
     expect(failure).toMatchObject({ status: 0 })

@@ -1,9 +1,9 @@
-/** Calls to the gateway. Every failure is an `ApiError`, and so is an answer that is none. */
+/** Calls to the gateway. Every failure is an `ApiError`, including a response that is not the gateway's. */
 import type { JobDocument, Waveforms } from './document'
 import { authorization } from './key'
 import { isBundle, isJobDocument, isWaveforms, parsed } from './shape'
 
-/** What the gateway answered (RFC 9457), or `status` 0 where it could not be reached, or something else answered for it. */
+/** The gateway's problem (RFC 9457); `status` 0 if it could not be reached or something else answered in its place. */
 export class ApiError extends Error {
   constructor(
     readonly status: number,
@@ -23,14 +23,14 @@ export function newKey(): string {
 
 const job = (id: string): string => `/v1/jobs/${encodeURIComponent(id)}`
 
-/** Uploads a clip; `onProgress` hears the fraction sent. The same `idempotencyKey` never makes a second job. */
+/** Uploads a clip; `onProgress` gets the fraction sent. The same `idempotencyKey` never makes a second job. */
 export function submit(
   clip: Blob,
   idempotencyKey: string,
   onProgress: (fraction: number) => void,
   signal: AbortSignal,
 ): Promise<JobDocument> {
-  // XMLHttpRequest, because fetch tells nothing about how much of a body has been sent.
+  // XMLHttpRequest, because fetch does not report upload progress.
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest()
     request.open('POST', '/v1/jobs')
@@ -83,7 +83,7 @@ export async function erase(id: string): Promise<void> {
     if (error instanceof ApiError && error.status === 404) return
     throw error
   }
-  // Nobody but the gateway answers so; a page in its place has erased nothing.
+  // Only the gateway answers 204; a proxy's page in its place has erased nothing.
   if (status !== 204) throw new ApiError(0)
 }
 
@@ -106,7 +106,7 @@ async function call(url: string, init: RequestInit): Promise<Response> {
   throw problem(response.status, text, response.headers.get('Retry-After'))
 }
 
-/** The whole body; one that breaks off is a gateway that could not be reached. */
+/** The whole body. A body that breaks off counts as a gateway that could not be reached. */
 async function body(response: Response, signal: AbortSignal): Promise<string> {
   try {
     return await response.text()
@@ -117,7 +117,7 @@ async function body(response: Response, signal: AbortSignal): Promise<string> {
 }
 
 function problem(status: number, body: string, retryAfter: string | null): ApiError {
-  // A date is allowed there too; without seconds the page names none.
+  // A date is allowed too; the page then shows no time.
   const seconds = /^\d+$/.test(retryAfter ?? '') ? Number(retryAfter) : null
   const { type, detail } = (parsed(body) ?? {}) as { type?: unknown; detail?: unknown }
   const text = (value: unknown): string | null => (typeof value === 'string' ? value : null)

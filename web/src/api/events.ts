@@ -1,11 +1,11 @@
-/** Server-sent events, read from a fetch: unlike EventSource it can carry an access key and tells why it failed. */
+/** Server-sent events, read from a fetch: unlike EventSource it can send an access key and reports why it failed. */
 export interface ServerEvent {
   readonly id: string | null
   readonly name: string
   readonly data: string
 }
 
-/** Yields events as the WHATWG standard parses them; `onBytes` hears every chunk, comments included. */
+/** Yields events as the WHATWG standard parses them; `onBytes` is called for every chunk, comments included. */
 export async function* readEvents(
   body: ReadableStream<Uint8Array>,
   onBytes: () => void = () => {},

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import succeeded from '../fixtures/succeeded.json'
 import { ApiError } from './client'
-import type { JobDocument } from './document'
-import { follow, type Follower, type JobEvent, type Link } from './follow'
+import type { JobDocument, JobEvent } from './document'
+import { follow, type Follower, type Link } from './follow'
 
 const DONE = succeeded as unknown as JobDocument
 const RUNNING: JobDocument = { ...DONE, state: 'running', finished_at: null, vitals: {} }
@@ -10,12 +10,12 @@ const HASTE = { silenceMs: 60, retryMs: 1, waitS: 0 }
 
 afterEach(() => vi.unstubAllGlobals())
 
-/** A gateway whose answers are made one by one; `asked` records what was sent. */
+/** A gateway whose answers are made one by one; `requests` records what was sent. */
 function gateway(answers: readonly ((signal?: AbortSignal | null) => Response | Promise<Response>)[]) {
-  const asked: { path: string; after: string | null }[] = []
+  const requests: { path: string; after: string | null }[] = []
   let next = 0
   vi.stubGlobal('fetch', async (path: string, init: RequestInit) => {
-    asked.push({ path, after: new Headers(init.headers).get('Last-Event-ID') })
+    requests.push({ path, after: new Headers(init.headers).get('Last-Event-ID') })
     const answer = answers[Math.min(next++, answers.length - 1)]
     if (!answer) throw new TypeError('no answer')
     const waiting = new Promise<never>((_, reject) => {
@@ -23,7 +23,7 @@ function gateway(answers: readonly ((signal?: AbortSignal | null) => Response | 
     })
     return Promise.race([Promise.resolve().then(() => answer(init.signal)), waiting])
   })
-  return asked
+  return requests
 }
 
 function listener() {
@@ -49,7 +49,7 @@ const broken = () => {
 }
 
 describe('following a job', () => {
-  it('hears events and ends with the document', async () => {
+  it('reports events and ends with the document', async () => {
     gateway([sse(event(1, 'state', { state: 'running' }), event(2, 'done', { state: 'succeeded' })), document(DONE)])
     const { events, follower } = listener()
     const found = await follow('x', follower, new AbortController().signal, HASTE)
@@ -58,7 +58,7 @@ describe('following a job', () => {
   })
 
   it('goes on after the last event when the stream breaks off', async () => {
-    const asked = gateway([
+    const requests = gateway([
       sse(event(1, 'state', { state: 'running' })),
       document(RUNNING),
       sse(event(2, 'done', { state: 'succeeded' })),
@@ -66,7 +66,7 @@ describe('following a job', () => {
     ])
     const { events, links, follower } = listener()
     await follow('x', follower, new AbortController().signal, HASTE)
-    expect(asked.map(({ after }) => after)).toEqual([null, null, '1-0', null])
+    expect(requests.map(({ after }) => after)).toEqual([null, null, '1-0', null])
     expect(events).toHaveLength(2)
     expect(links).toContain('reconnecting')
   })

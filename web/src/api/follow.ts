@@ -1,19 +1,11 @@
 /** Follows a job to its end: by events, resumed where they broke off, or by polling where events do not get through. */
 import { ApiError, getJob, openEvents } from './client'
-import type { BranchName, BranchReport, Check, JobDocument, JobState, Vital } from './document'
+import type { JobDocument, JobEvent } from './document'
 import { isFinal } from './document'
 import { readEvents } from './events'
 import { isJobEvent, parsed } from './shape'
 
-export type JobEvent =
-  | { readonly name: 'state'; readonly data: { state: JobState } }
-  | { readonly name: 'stage'; readonly data: { branch: BranchName; stage: string; elapsed_ms: number } }
-  | { readonly name: 'vital'; readonly data: { name: string; vital: Vital } }
-  | { readonly name: 'check'; readonly data: { name: string; check: Check } }
-  | { readonly name: 'branch'; readonly data: { branch: BranchName; report: BranchReport } }
-  | { readonly name: 'done'; readonly data: { state: JobState } }
-
-/** How news arrives: `events` as they happen, `polling` now and then, `reconnecting` not at the moment. */
+/** How updates arrive: `events` as they happen, `polling` at intervals, `reconnecting` not at the moment. */
 export type Link = 'events' | 'polling' | 'reconnecting'
 
 export interface Follower {
@@ -23,18 +15,19 @@ export interface Follower {
 }
 
 export interface Patience {
-  /** A stream that stays silent for so long is held back by something on the way. */
+  /** A stream without any data for this long is closed: a proxy may be buffering it. */
   readonly silenceMs: number
-  /** Pause before trying again; doubles up to eight times. */
+  /** Pause before the next attempt; doubles with every failure, up to eightfold. */
   readonly retryMs: number
   /** How long one poll waits at the gateway. */
   readonly waitS: number
 }
 
 const PATIENCE: Patience = { silenceMs: 20_000, retryMs: 500, waitS: 10 }
-const FRUITLESS_STREAMS = 3
+/** After this many streams in a row without an event, the job is polled. */
+const MAX_EMPTY_STREAMS = 3
 
-/** Resolves with the final document. Rejects with what no retry mends: unknown or erased job, missing key, abort. */
+/** Resolves with the final document. Rejects if a retry can't help: unknown or erased job, missing key, abort. */
 export async function follow(
   id: string,
   follower: Follower,
@@ -43,25 +36,25 @@ export async function follow(
 ): Promise<JobDocument> {
   let last: string | null = null
   let failures = 0
-  let fruitless = 0
+  let emptyStreams = 0
   for (;;) {
     signal.throwIfAborted()
     try {
-      if (fruitless < FRUITLESS_STREAMS) {
+      if (emptyStreams < MAX_EMPTY_STREAMS) {
         const before: string | null = last
         const ended = await stream(id, last, (token) => (last = token), follower, signal, patience)
-        fruitless = last === before ? fruitless + 1 : 0
+        emptyStreams = last === before ? emptyStreams + 1 : 0
         if (!ended) follower.onLink('reconnecting')
       } else {
         follower.onLink('polling')
       }
-      const document = await getJob(id, signal, fruitless < FRUITLESS_STREAMS ? 0 : patience.waitS)
+      const document = await getJob(id, signal, emptyStreams < MAX_EMPTY_STREAMS ? 0 : patience.waitS)
       follower.onDocument(document)
       if (isFinal(document.state)) return document
       failures = 0
     } catch (error) {
       signal.throwIfAborted()
-      if (!(error instanceof ApiError) || isHopeless(error)) throw error
+      if (!(error instanceof ApiError) || isPermanent(error)) throw error
       follower.onLink('reconnecting')
       failures = Math.min(failures + 1, 4)
     }
@@ -69,9 +62,9 @@ export async function follow(
   }
 }
 
-const isHopeless = ({ status }: ApiError): boolean => status >= 400 && status < 500 && status !== 408 && status !== 429
+const isPermanent = ({ status }: ApiError): boolean => status >= 400 && status < 500 && status !== 408 && status !== 429
 
-/** One connection; true when it went to the end of the job. */
+/** Reads one connection; true if it ended with the job. */
 async function stream(
   id: string,
   after: string | null,
@@ -82,24 +75,24 @@ async function stream(
 ): Promise<boolean> {
   const silence = new AbortController()
   let timer = setTimeout(() => silence.abort(), patience.silenceMs)
-  const heard = (): void => {
+  const restartTimer = (): void => {
     clearTimeout(timer)
     timer = setTimeout(() => silence.abort(), patience.silenceMs)
   }
   try {
     const response = await openEvents(id, after, AbortSignal.any([signal, silence.signal]))
     if (!response.body) return false
-    for await (const { id: token, name, data } of readEvents(response.body, heard)) {
+    for await (const { id: token, name, data } of readEvents(response.body, restartTimer)) {
       follower.onLink('events')
       if (token) onToken(token)
-      const news = parsed(data)
-      if (isJobEvent(name, news)) follower.onEvent({ name, data: news } as JobEvent)
+      const content = parsed(data)
+      if (isJobEvent(name, content)) follower.onEvent({ name, data: content } as JobEvent)
       if (name === 'done') return true
     }
     return false
   } catch (error) {
     signal.throwIfAborted()
-    if (error instanceof ApiError && isHopeless(error)) throw error
+    if (error instanceof ApiError && isPermanent(error)) throw error
     return false
   } finally {
     clearTimeout(timer)

@@ -1,4 +1,4 @@
-/** The access key, where the gateway asks for one. Kept for this tab alone. */
+/** The access key, if the gateway requires one. Kept for this tab only. */
 const SLOT = 'face-vitals-key'
 
 export function authorization(): Record<string, string> {

@@ -2,8 +2,8 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import succeeded from '../fixtures/succeeded.json'
 import waveforms from '../fixtures/waveforms.json'
 import { ApiError, erase, getFhir, getJob, getWaveforms, submit } from './client'
-import type { JobDocument } from './document'
-import { follow, type JobEvent } from './follow'
+import type { JobDocument, JobEvent } from './document'
+import { follow } from './follow'
 
 const DONE = succeeded as unknown as JobDocument
 const HASTE = { silenceMs: 60, retryMs: 1, waitS: 0 }

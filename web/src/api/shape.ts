@@ -1,7 +1,6 @@
 /**
- * Whether an answer is what it should be, as far as the page relies on it. What answers is not always the gateway: a captive
- * portal or a proxy gives its own pages under a status of success, and connections break off. A newer gateway may know
- * more words (states, reasons, fields): those pass.
+ * Run-time checks of responses, as far as the page relies on them. A captive portal or a proxy may answer in the gateway's
+ * place with a status of success, and connections break off. States, reasons and fields of a newer gateway are accepted.
  */
 import type { JobDocument, Waveforms } from './document'
 
@@ -73,10 +72,10 @@ const events: Readonly<Record<string, Guard>> = {
 export const isJobDocument = (value: unknown): value is JobDocument => jobDocument(value)
 export const isWaveforms = (value: unknown): value is Waveforms => waveforms(value)
 export const isBundle = (value: unknown): boolean => record(value) && value['resourceType'] === 'Bundle'
-/** Whether this is an event that the page knows, with the data that it should have. */
+/** Whether this is an event that the page knows, with valid data. */
 export const isJobEvent = (name: string, data: unknown): boolean => events[name]?.(data) ?? false
 
-/** What a text holds as JSON; undefined, which no JSON is, where it is none. */
+/** Parses JSON; undefined if the text is not JSON. */
 export function parsed(body: string): unknown {
   try {
     return JSON.parse(body) as unknown

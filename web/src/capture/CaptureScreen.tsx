@@ -13,7 +13,7 @@ interface Props {
   readonly onLeave: () => void
 }
 
-/** How long a person is asked for better conditions before they are offered to record in spite of them. */
+/** How long the page waits for better conditions before it offers to record anyway. */
 const OFFER_AFTER_MS = 8000
 
 /** Camera, ring, one sentence at a time. */

@@ -46,7 +46,7 @@ export interface Camera {
   readonly name: string
 }
 
-/** The cameras, by name; browsers tell names only once one has been allowed. */
+/** The cameras, by name; browsers give their names only after access to one was allowed. */
 export async function listCameras(): Promise<Camera[]> {
   const devices = await navigator.mediaDevices.enumerateDevices()
   return devices

@@ -1,6 +1,6 @@
 /** Recording a camera's stream to WebM or MP4, at a bit rate that leaves the pulse in the picture. */
 
-/** Browsers undershoot: asked for 6 Mbit/s, Chromium 156 gave 3.7 (VP9) and 2.3 (H.264); 2.5 keep the pulse. */
+/** Browsers undershoot: set to 6 Mbit/s, Chromium 156 gave 3.7 (VP9) and 2.3 (H.264); 2.5 keep the pulse. */
 const BITS_PER_SECOND = 6_000_000
 
 /**

@@ -1,11 +1,11 @@
-/** One sitting before the camera: looks, guides, records, and hands over a clip. Knows nothing of React. */
+/** One capture session: checks frames, guides the user, records, and returns a clip. Independent of React. */
 import { INPUT_SIDE, type Face } from '../detect/blazeface'
 import type { FaceDetector } from '../detect/detector'
 import { begin, step, type Guidance } from '../guidance/guidance'
 import { FrameClock, lightOn, Stillness, type Light } from '../guidance/quality'
 import type { ClipRecorder } from './recorder'
 
-/** How often the picture is looked at; the recording itself runs at the camera's rate. */
+/** How often a frame is checked; the recording itself runs at the camera's rate. */
 const LOOK_EVERY_MS = 200
 
 const THANKS_MS = 800
@@ -36,7 +36,7 @@ export class CaptureSession {
     private readonly events: SessionEvents,
   ) {}
 
-  /** Begins to look; `opening` may come late or never. */
+  /** Begins to check frames; `opening` may come late or never. */
   start(opening: Promise<FaceDetector>): void {
     opening.then(
       (detector) => {
@@ -87,7 +87,7 @@ export class CaptureSession {
     if (this.closed) return
     this.advance(performance.now())
     if (this.closed || this.guidance.phase === 'done') return
-    // As long a pause as the looking took: a slow machine needs its processor for the recording.
+    // A pause as long as the check took: a slow machine needs its processor for the recording.
     const took = performance.now() - started
     this.timer = setTimeout(() => void this.look(), Math.max(LOOK_EVERY_MS - took, took, 20))
   }
@@ -111,7 +111,7 @@ export class CaptureSession {
     if (!face) this.stillness.forget()
   }
 
-  /** The clip, once the person has had the time to see that they may move. */
+  /** The clip, after a moment in which the user sees that they may move. */
   private async finish(): Promise<void> {
     try {
       const clip = await this.recorder.finish()

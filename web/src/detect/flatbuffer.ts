@@ -9,7 +9,7 @@ export class Table {
     return new Table(view, view.getUint32(0, true))
   }
 
-  /** Where a field's value lies, or 0 where the table leaves the field out. */
+  /** The position of a field's value, or 0 if the table omits the field. */
   private field(number: number): number {
     const vtable = this.at - this.view.getInt32(this.at, true)
     const slot = 4 + 2 * number

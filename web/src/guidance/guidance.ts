@@ -1,5 +1,5 @@
 /**
- * What to ask of the person before the camera, and when to count: searching → settling → recording → recovering → done.
+ * What to request of the user, and when to count: searching → settling → recording → recovering → done.
  *
  * A pure state machine. It advises and never locks out: a face that the browser's detector misses can still be
  * recorded by `insist`, and the server, not the page, judges the clip.
@@ -26,7 +26,7 @@ export type Problem = (typeof PROBLEMS)[number]
 
 export interface Observation {
   readonly atMs: number
-  /** Best first; null where faces can't be looked for. */
+  /** Best first; null if faces can't be detected. */
   readonly faces: readonly Face[] | null
   readonly light: Light | null
   /** Face heights a second. */
@@ -60,11 +60,11 @@ const RECOVERED_MS = 500
 /** After so long in one recovery, a fresh recording is worth more than a clip with a hole. */
 export const RECOVERING_MS = 2500
 
-/** Said, but no reason to stop a recording that runs: waiting does not mend them, and the server judges the clip. */
+/** Shown, but they do not stop a recording: waiting does not fix them, and the server checks the clip. */
 const HINTS: ReadonlySet<Problem> = new Set(['slow_camera'])
 
 /**
- * Thresholds of ours. Distance: the server's face check wants a fifth of the picture's height. The rest leaves room to
+ * The page's own thresholds. Distance: the server's face check requires a fifth of the picture's height. The rest leaves room to
  * what real clips with a readable pulse show: faces of up to 0.81 of the height, a brightness of 41 (dark skin, dim
  * room), an unevenness of 0.19; seated people move at 0.03 face heights a second, and the fidgety at 0.13.
  */
@@ -116,7 +116,7 @@ export function problemIn({ faces, light, speed, frameRate }: Observation): Prob
   return null
 }
 
-/** The next state. `insist`: record whatever the observation says. */
+/** The next state. `insist`: record regardless of the observation. */
 export function step(before: Guidance, observation: Observation, insist = false): Guidance {
   const { atMs } = observation
   if (before.phase === 'done') return before
@@ -144,7 +144,7 @@ export function step(before: Guidance, observation: Observation, insist = false)
       return now
     case 'recording': {
       if (countedMs(now, atMs) >= RECORDING_MS) return enter('done', { problem: null, countedMs: RECORDING_MS })
-      // What was counted since the problem began was no good.
+      // What was counted since the problem began is discarded.
       if (disturbed) return enter('recovering', { problem: seen, countedMs: countedMs(before, now.problemSinceMs) })
       return { ...now, problem: seen !== null && HINTS.has(seen) ? seen : null }
     }

@@ -1,4 +1,4 @@
-/** What a picture and its faces say about the conditions of a recording. Pure functions of pixels and boxes. */
+/** Recording conditions, measured from a picture and its faces. Pure functions of pixels and boxes. */
 import type { Face, Picture } from '../detect/blazeface'
 
 /** Means over the face, in [0, 255]. */
@@ -49,10 +49,10 @@ const clamp = (value: number, limit: number): number => Math.min(limit, Math.max
 export class Stillness {
   private readonly path: { readonly at: number; readonly x: number; readonly y: number }[] = []
 
-  /** `aspect` is the picture's width over its height; `windowMs` how far back the speed looks. */
+  /** `aspect` is the picture's width over its height; `windowMs` the length of the speed's window. */
   constructor(private readonly windowMs = 800) {}
 
-  /** Adds a sighting; gives the speed over the window, or 0 until there are two. */
+  /** Adds a detection; returns the speed over the window, or 0 until there are two. */
   add(atMs: number, face: Face, aspect: number): number {
     const inner = face.landmarks.slice(0, 4)
     const mean = (read: (point: { x: number; y: number }) => number): number =>

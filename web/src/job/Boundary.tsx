@@ -2,11 +2,11 @@ import { Component, type ReactNode } from 'react'
 
 interface Props {
   readonly children: ReactNode
-  /** Shown in place of what could not be shown; `again` tries it anew. */
+  /** Shown in place of a part that failed; `again` retries it. */
   readonly fallback: (again: () => void) => ReactNode
 }
 
-/** Keeps what can't be shown from taking the whole page with it. */
+/** Limits a rendering error to this part of the page. */
 export class Boundary extends Component<Props, { readonly broken: boolean }> {
   override state = { broken: false }
 

@@ -11,7 +11,7 @@ interface Props {
   readonly onLeave: () => void
 }
 
-/** Why the gateway did not take the clip, and the way on. */
+/** Why the gateway did not accept the clip, and what to do. */
 export function Failure({ failure, again, onLeave }: Props) {
   const strings = useStrings()
   const field = useId()

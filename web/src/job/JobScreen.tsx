@@ -35,12 +35,12 @@ export function JobScreen({ source, onId, onErased, onLeave }: Props) {
   return (
     <section className="job" data-screen="job" data-state={document?.state ?? 'uploading'} data-link={view.link}>
       <Heading>{heading}</Heading>
-      {/* The heading changes while the focus is elsewhere: screen readers hear of it here. */}
+      {/* The heading changes while the focus is elsewhere: this announces it to screen readers. */}
       <p className="unseen" role="status">
         {final ? heading : ''}
       </p>
       {document?.error && <p className="lead">{strings.errors[document.error.code] ?? document.error.detail}</p>}
-      {document?.state === 'succeeded' && <Nothing vitals={document.vitals} />}
+      {document?.state === 'succeeded' && <NoVitals vitals={document.vitals} />}
       {!final && <Progress view={view} />}
       {document && (document.state === 'succeeded' || !final) && (
         <>
@@ -52,7 +52,7 @@ export function JobScreen({ source, onId, onErased, onLeave }: Props) {
           </div>
           <div className="lower">
             {extras.waveforms && (
-              // Pictures that can't be drawn, or whose code does not arrive, cost nobody the vitals.
+              // A plot that can't be drawn or loaded must not hide the vitals.
               <Boundary fallback={() => null}>
                 <section className="card">
                   <h2>{strings.job.waves}</h2>
@@ -69,7 +69,7 @@ export function JobScreen({ source, onId, onErased, onLeave }: Props) {
           </div>
         </>
       )}
-      {document && <Keep document={document} extras={extras} ours={'clip' in source} onErased={onErased} />}
+      {document && <SaveOrDelete document={document} extras={extras} ours={'clip' in source} onErased={onErased} />}
       {final && (
         <div className="actions">
           <button type="button" className="primary" onClick={onLeave}>
@@ -81,8 +81,8 @@ export function JobScreen({ source, onId, onErased, onLeave }: Props) {
   )
 }
 
-/** When nothing at all could be told, why, and what helps, before the cards say it one by one. */
-function Nothing({ vitals }: { readonly vitals: JobDocument['vitals'] }) {
+/** If no vital has a value: the reason and what to do, above the cards. */
+function NoVitals({ vitals }: { readonly vitals: JobDocument['vitals'] }) {
   const strings = useStrings()
   const reason = vitals.heart_rate?.reason
   if (!reason || Object.values(vitals).some(({ value }) => value !== null)) return null
@@ -107,7 +107,7 @@ function headingOf(document: JobDocument | null, { job }: Strings): string {
   }
 }
 
-/** What else a job that has succeeded gives; each is null before that, or where the gateway has none. */
+/** What else a job that has succeeded provides; null before that, or if the gateway has none. */
 interface Extras {
   readonly waveforms: Waveforms | null
   readonly fhir: Blob | null
@@ -130,10 +130,10 @@ function useExtras(document: JobDocument | null): Extras {
   return id === null ? NO_EXTRAS : extras
 }
 
-/** A gateway without it is not a fault: nothing is offered then. */
+/** A gateway without it is not an error: the download is not offered. */
 const ignore = (): void => {}
 
-/** A queue that nobody serves looks like this after a while. */
+/** Queued for longer than this, the job may be waiting for a worker that is not running. */
 const LONG_MS = 8000
 
 function Progress({ view }: { readonly view: JobView }) {
@@ -191,16 +191,16 @@ function useAfter(ms: number, active: boolean): boolean {
   return over
 }
 
-interface KeepProps {
+interface SaveOrDeleteProps {
   readonly document: JobDocument
   readonly extras: Extras
-  /** Whether this page sent the clip, and so knows that it was not to be retained. */
+  /** Whether this page sent the clip, and so knows that it is not retained. */
   readonly ours: boolean
   readonly onErased: () => void
 }
 
-/** What a person may take away, and the way to erase the rest. */
-function Keep({ document, extras, ours, onErased }: KeepProps) {
+/** Downloads of the result, and the button that deletes the job. */
+function SaveOrDelete({ document, extras, ours, onErased }: SaveOrDeleteProps) {
   const { strings } = useSpeech()
   const [trouble, setTrouble] = useState<string | null>(null)
   const final = isFinal(document.state)

@@ -1,8 +1,8 @@
-/** What is known of a job so far, and how each piece of news changes it. */
+/** The state of a job's screen, and the reducer that updates it. */
 import type { ApiError } from '../api/client'
-import type { BranchName, JobDocument } from '../api/document'
+import type { BranchName, JobDocument, JobEvent } from '../api/document'
 import { isFinal } from '../api/document'
-import type { JobEvent, Link } from '../api/follow'
+import type { Link } from '../api/follow'
 
 export interface JobView {
   readonly id: string | null
@@ -11,11 +11,11 @@ export interface JobView {
   readonly document: JobDocument | null
   readonly stages: Partial<Readonly<Record<BranchName, string>>>
   readonly link: Link
-  /** Why it can't go on. */
+  /** The failure that stopped it. */
   readonly failure: ApiError | null
 }
 
-export type News =
+export type JobAction =
   | { readonly kind: 'begin'; readonly id: string | null }
   | { readonly kind: 'progress'; readonly fraction: number }
   | { readonly kind: 'document'; readonly document: JobDocument }
@@ -23,37 +23,44 @@ export type News =
   | { readonly kind: 'link'; readonly link: Link }
   | { readonly kind: 'failure'; readonly failure: ApiError }
 
-export const NOTHING: JobView = { id: null, uploaded: 0, document: null, stages: {}, link: 'events', failure: null }
+export const INITIAL_VIEW: JobView = {
+  id: null,
+  uploaded: 0,
+  document: null,
+  stages: {},
+  link: 'events',
+  failure: null,
+}
 
-export function learn(view: JobView, news: News): JobView {
-  switch (news.kind) {
+export function jobReducer(view: JobView, action: JobAction): JobView {
+  switch (action.kind) {
     case 'begin':
-      return { ...NOTHING, id: news.id, uploaded: news.id ? null : 0 }
+      return { ...INITIAL_VIEW, id: action.id, uploaded: action.id ? null : 0 }
     case 'progress':
-      return { ...view, uploaded: news.fraction }
+      return { ...view, uploaded: action.fraction }
     case 'document':
-      return { ...view, id: news.document.id, uploaded: null, document: merge(view.document, news.document) }
+      return { ...view, id: action.document.id, uploaded: null, document: merge(view.document, action.document) }
     case 'event':
-      return hear(view, news.event)
+      return applyEvent(view, action.event)
     case 'link':
-      return view.link === news.link ? view : { ...view, link: news.link }
+      return view.link === action.link ? view : { ...view, link: action.link }
     case 'failure':
-      return { ...view, failure: news.failure }
+      return { ...view, failure: action.failure }
   }
 }
 
-/** A document asked for while the job runs may know less than the events did. */
-function merge(known: JobDocument | null, news: JobDocument): JobDocument {
-  if (!known || isFinal(news.state)) return news
+/** A document that was requested while the job runs may have less than the events had. */
+function merge(known: JobDocument | null, received: JobDocument): JobDocument {
+  if (!known || isFinal(received.state)) return received
   return {
-    ...news,
-    branches: { ...known.branches, ...news.branches },
-    checks: { ...known.checks, ...news.checks },
-    vitals: { ...known.vitals, ...news.vitals },
+    ...received,
+    branches: { ...known.branches, ...received.branches },
+    checks: { ...known.checks, ...received.checks },
+    vitals: { ...known.vitals, ...received.vitals },
   }
 }
 
-function hear(view: JobView, event: JobEvent): JobView {
+function applyEvent(view: JobView, event: JobEvent): JobView {
   const { document } = view
   if (!document) return view
   switch (event.name) {

@@ -5,7 +5,7 @@ import { because, plain } from '../strings/words'
 
 const SIGNS = { pass: '✓', warn: '!', fail: '✕', unknown: '?' } as const
 
-/** The verdicts on the recording itself, and what would mend those that are not good. */
+/** The checks on the recording, and what to do about those that did not pass. */
 export function Checks({ checks, final }: { readonly checks: JobDocument['checks']; readonly final: boolean }) {
   const strings = useStrings()
   return (

@@ -1,6 +1,6 @@
 import type { Interval } from '../api/document'
 import { useSpeech } from '../strings/context'
-import { placer, type Scale } from './scales'
+import { toPercent, type Scale } from './scales'
 
 interface Props {
   readonly scale: Scale
@@ -13,7 +13,7 @@ interface Props {
 export function IntervalBar({ scale, value, interval, label }: Props) {
   const { number } = useSpeech()
   const known = [...(value === null ? [] : [value]), ...(interval ?? [])]
-  const place = placer(scale, known)
+  const place = toPercent(scale, known)
   const from = Math.min(scale.from, ...known)
   const to = Math.max(scale.to, ...known)
   const band = ([low, high]: Interval): { x: string; width: string } => ({

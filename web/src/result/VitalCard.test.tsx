@@ -2,14 +2,15 @@ import { cleanup, render, screen, within } from '@testing-library/react'
 import { afterEach, describe, expect, it } from 'vitest'
 import { REASONS } from '../api/contract'
 import type { JobDocument, Reason, Vital, VitalName } from '../api/document'
+import type { BodyMassIndex, Gender, HeartRate, OxygenSaturation } from '../api/openapi'
 import succeeded from '../fixtures/succeeded.json'
 import { speak, SpeechContext, type Language } from '../strings/context'
 import { VitalCard } from './VitalCard'
 
 const { vitals } = succeeded as unknown as JobDocument
-const BARE: Vital = {
+const BARE = {
   value: null,
-  unit: null,
+  unit: '',
   status: 'abstained',
   reason: 'motion',
   detail: null,
@@ -17,9 +18,10 @@ const BARE: Vital = {
   interval_level: null,
   probability: null,
   score: null,
+  diagnostics: null,
   baseline: null,
   method: null,
-}
+} as const
 
 afterEach(cleanup)
 
@@ -43,11 +45,11 @@ describe('the card of a vital', () => {
   })
 
   it('never claims a narrower interval than it was given', () => {
-    const card = show('heart_rate', { ...(vitals.heart_rate as Vital), interval: [71.9, 72.1] })
+    const card = show('heart_rate', { ...(vitals.heart_rate as HeartRate), interval: [71.9, 72.1] })
     expect(within(card).getByText(/^71 to 73/)).toBeTruthy()
   })
 
-  it('says in words what could not be told and what to do', () => {
+  it('gives the reason for a missing value and what to do', () => {
     const card = show('stress', vitals.stress)
     expect(within(card).getByText('Could not tell: there was too much motion.')).toBeTruthy()
     expect(within(card).getByText(/Rest your back/)).toBeTruthy()
@@ -66,17 +68,18 @@ describe('the card of a vital', () => {
     expect(statuses).toEqual(['experimental', 'experimental', 'abstained', 'abstained', 'ok'])
   })
 
-  it('does not call a guess certain', () => {
-    const card = show('gender', { ...(vitals.gender as Vital), probability: 0.9999 })
+  it('never shows a probability of 100 %', () => {
+    const card = show('gender', { ...(vitals.gender as Gender), probability: 0.9999 })
     expect(within(card).getByText('99 % sure')).toBeTruthy()
   })
 
-  it('keeps what the server says of it in reach', () => {
-    const card = show('oxygen_saturation', {
+  it('shows the detail that the server gives', () => {
+    const unavailable: OxygenSaturation = {
       ...BARE,
       status: 'unavailable',
       detail: 'this camera needs a calibration',
-    })
+    }
+    const card = show('oxygen_saturation', unavailable)
     expect(within(card).getByText('This camera needs a calibration').lang).toBe('en')
   })
 
@@ -97,7 +100,7 @@ describe('the card of a vital', () => {
   })
 
   it('writes numbers as the language does', () => {
-    const bmi: Vital = { ...BARE, status: 'experimental', reason: null, value: 23.46, unit: 'kg/m2' }
+    const bmi: BodyMassIndex = { ...BARE, status: 'experimental', reason: null, value: 23.46, unit: 'kg/m2' }
     expect(show('bmi', bmi, 'de').querySelector('.value')?.textContent).toBe('23,5')
   })
 })

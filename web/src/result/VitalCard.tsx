@@ -5,7 +5,7 @@ import { because, plain } from '../strings/words'
 import { IntervalBar } from './IntervalBar'
 import { SCALES } from './scales'
 
-/** One vital: what is known, how sure it is, or why it is not known and what helps. */
+/** One vital: its value and interval, or the reason for its absence and what to do. */
 export function VitalCard({ name, vital }: { readonly name: VitalName; readonly vital: Vital | undefined }) {
   const { strings } = useSpeech()
   const heading = `vital-${name}`
@@ -23,7 +23,7 @@ export function VitalCard({ name, vital }: { readonly name: VitalName; readonly 
           {vital ? (strings.job.kinds[vital.status] ?? plain(vital.status)) : strings.job.pending}
         </span>
       </header>
-      {vital ? <Known name={name} vital={vital} /> : <Pending />}
+      {vital ? <Result name={name} vital={vital} /> : <Pending />}
     </article>
   )
 }
@@ -37,23 +37,23 @@ function Pending() {
   )
 }
 
-function Known({ name, vital }: { readonly name: VitalName; readonly vital: Vital }) {
+function Result({ name, vital }: { readonly name: VitalName; readonly vital: Vital }) {
   const { strings } = useSpeech()
   return (
     <>
-      {vital.value === null && <Silence status={vital.status} reason={vital.reason} scaleOf={name} />}
-      {typeof vital.value === 'number' && <Reading name={name} measure={{ ...vital, value: vital.value }} />}
-      {typeof vital.value === 'string' && <Word vital={vital} value={vital.value} />}
+      {vital.value === null && <NoValue status={vital.status} reason={vital.reason} scaleOf={name} />}
+      {typeof vital.value === 'number' && <NumberWithInterval name={name} measure={{ ...vital, value: vital.value }} />}
+      {typeof vital.value === 'string' && <Label vital={vital} value={vital.value} />}
       {vital.value !== null && typeof vital.value === 'object' && <Measures measures={vital.value} />}
       {vital.status === 'experimental' && <p className="note">{strings.job.experimental}</p>}
-      <How vital={vital} />
+      <Details vital={vital} />
     </>
   )
 }
 
 type Numbered = Measure & { readonly value: number }
 
-function Reading({ name, measure }: { readonly name: VitalName | MeasureName; readonly measure: Numbered }) {
+function NumberWithInterval({ name, measure }: { readonly name: VitalName | MeasureName; readonly measure: Numbered }) {
   const speech = useSpeech()
   const { strings, number } = speech
   const scale = SCALES[name]
@@ -85,7 +85,7 @@ function Reading({ name, measure }: { readonly name: VitalName | MeasureName; re
 function intervalText({ interval, interval_level }: Measure, digits: number, { strings, number }: Speech): string {
   if (!interval) return ''
   const [low, high] = interval
-  // Outward, so that the words never claim more than the numbers.
+  // Rounded outward, so that the text never claims a narrower interval.
   const step = 10 ** digits
   return strings.job.interval(
     number(Math.floor(low * step) / step, digits),
@@ -94,7 +94,7 @@ function intervalText({ interval, interval_level }: Measure, digits: number, { s
   )
 }
 
-function Word({ vital, value }: { readonly vital: Vital; readonly value: string }) {
+function Label({ vital, value }: { readonly vital: Vital; readonly value: string }) {
   const { strings, number } = useSpeech()
   return (
     <>
@@ -109,7 +109,7 @@ function Word({ vital, value }: { readonly vital: Vital; readonly value: string 
   )
 }
 
-function Silence(props: {
+function NoValue(props: {
   readonly status: Measure['status']
   readonly reason: Measure['reason']
   readonly scaleOf: VitalName
@@ -130,10 +130,10 @@ function Silence(props: {
 function Why({ status, reason }: { readonly status: Measure['status']; readonly reason: Measure['reason'] }) {
   const { strings } = useSpeech()
   const [what, todo] = reason ? because(strings, reason) : ['', '']
-  const say = status === 'unavailable' ? strings.job.notAvailable : strings.job.couldNotTell
+  const sentenceOf = status === 'unavailable' ? strings.job.notAvailable : strings.job.couldNotTell
   return (
     <>
-      <p className="why">{say(what)}.</p>
+      <p className="why">{sentenceOf(what)}.</p>
       <p className="todo">{todo}</p>
     </>
   )
@@ -180,10 +180,10 @@ function Measures({ measures }: { readonly measures: Readonly<Record<string, Mea
 
 const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
 
-function How({ vital }: { readonly vital: Vital }) {
+function Details({ vital }: { readonly vital: Vital }) {
   const { strings, number } = useSpeech()
   const lines: ReactNode[] = []
-  // The server's own words are English in every language of the page.
+  // The server's details are in English in every language of the page.
   if (vital.detail) lines.push(<span lang="en">{sentence(vital.detail)}</span>)
   if (vital.method) {
     lines.push(strings.job.method(vital.method.name, vital.method.version))

@@ -27,8 +27,8 @@ export const SCALES: Partial<Record<VitalName | MeasureName, Scale>> = {
   mean_ibi_ms: { from: 400, to: 1600, typical: [600, 1000], digits: 0 },
 }
 
-/** Where a value lies on a scale that has been widened to hold `all`, in percent. */
-export function placer(scale: Scale, all: readonly number[]): (value: number) => number {
+/** Returns a function from a value to its position in percent, on the scale widened to hold `all`. */
+export function toPercent(scale: Scale, all: readonly number[]): (value: number) => number {
   const from = Math.min(scale.from, ...all)
   const to = Math.max(scale.to, ...all)
   return (value) => ((value - from) / (to - from)) * 100

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { placer } from './scales'
+import { toPercent } from './scales'
 import { peak, wavesAsCsv } from './waves'
 
 describe('waves', () => {
@@ -19,8 +19,8 @@ describe('waves', () => {
 describe('a scale', () => {
   it('widens for a value beyond its ends', () => {
     const scale = { from: 0, to: 100, typical: null, digits: 0 }
-    expect(placer(scale, [50])(50)).toBe(50)
-    expect(placer(scale, [200])(200)).toBe(100)
-    expect(placer(scale, [-100])(-100)).toBe(0)
+    expect(toPercent(scale, [50])(50)).toBe(50)
+    expect(toPercent(scale, [200])(200)).toBe(100)
+    expect(toPercent(scale, [-100])(-100)).toBe(0)
   })
 })

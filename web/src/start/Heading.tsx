@@ -1,6 +1,6 @@
 import { useEffect, useRef, type ReactNode } from 'react'
 
-/** A screen's heading; takes the focus, so that screen readers say where one has come. */
+/** A screen's heading; takes the focus, so that screen readers announce the screen. */
 export function Heading({ children, focus = true }: { readonly children: ReactNode; readonly focus?: boolean }) {
   const place = useRef<HTMLHeadingElement>(null)
   useEffect(() => {

@@ -6,7 +6,7 @@ import type { Strings } from './strings'
 export const LANGUAGES = { en, de } as const
 export type Language = keyof typeof LANGUAGES
 
-/** The first of a browser's languages that the page speaks. */
+/** The first of the browser's languages that the page has. */
 export function preferredLanguage(wanted: readonly string[]): Language {
   for (const tag of wanted) {
     const language = tag.toLowerCase().split('-')[0] ?? ''

@@ -14,7 +14,7 @@ import type { CameraTrouble } from '../capture/camera'
 import type { Phase, Problem } from '../guidance/guidance'
 
 type Titled = readonly [title: string, text: string]
-/** What is the matter, to go after "could not tell:", and what to do about it. */
+/** The problem, as it follows "could not tell:", and what to do about it. */
 type Advice = readonly [what: string, todo: string]
 
 export interface Strings {

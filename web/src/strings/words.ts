@@ -1,9 +1,9 @@
-/** Words for what only a newer gateway knows: its own, made readable. */
+/** A readable form of a name that only a newer gateway has. */
 import type { Reason } from '../api/document'
 import type { Strings } from './strings'
 
 export const plain = (word: string): string => word.replaceAll('_', ' ')
 
-/** Why, and what helps. */
+/** The text of a reason, and what to do about it. */
 export const because = ({ reasons }: Strings, reason: Reason): readonly [string, string] =>
   reasons[reason] ?? [plain(reason), '']

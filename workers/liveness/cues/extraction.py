@@ -14,8 +14,8 @@ from workers.liveness.cues.screen import measure_border_edges, measure_rolling_b
 from workers.liveness.cues.texture import texture_log_odds
 from workers.models.session import Runner
 from workers.rppg.estimators import BY_COLOUR
-from workers.rppg.fusion.calibration import CALIBRATION
-from workers.rppg.fusion.pulse import fused_pulse
+from workers.rppg.fusion.gate import log_odds_of_colours
+from workers.rppg.fusion.wave_fusion import fused_pulse
 from workers.rppg.signals.traces import NoTraces, traces_of
 
 #: Number of portraits that are judged, best quality first. Their median counts.
@@ -53,5 +53,4 @@ def pulse_log_odds(track: FaceTrack) -> float | None:
     if traces.duration_s < _MIN_DURATION_S:
         return None
     # Networks can output a pulse where there is none, so only the estimators by colour are run.
-    found = fused_pulse(traces, {name: run(traces) for name, run in BY_COLOUR.items()})
-    return CALIBRATION.gate.presence_alone.log_odds(found.evidence, found.agreement)
+    return log_odds_of_colours(fused_pulse(traces, {name: run(traces) for name, run in BY_COLOUR.items()}))

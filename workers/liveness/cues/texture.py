@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.face.portraits import Portrait
-from workers.models.fasnet import SIDE
+from workers.models.fasnet_network import SIDE
 from workers.models.memory import OutOfMemory
 from workers.models.session import Runner
 

@@ -1,62 +1,88 @@
-"""Estimators: traces in, a pulse wave out. A new one is a module here and a line in `ESTIMATORS`."""
+"""Estimators of the pulse wave: traces in, a wave out.
+
+A new one is a module here with a function `estimate`, and a line in `ESTIMATORS`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.models.deepphys import PARTS
+from workers.models.deepphys_network import PARTS
 from workers.models.session import Network
-from workers.rppg.estimators import chrom, deepphys, green, ica, lgi, mrc, omit, pbv, physnet, pos, ssr, tscan
 from workers.rppg.signals.traces import Traces
 
-#: (n,) pulse wave on the traces' grid, rising with blood volume, standardised; or (k, n), further ones of `PARTS`.
+#: (n,) pulse wave on the traces' grid, rising with blood volume, standardised; or (k, n), the whole face first and then
+#: the other `PARTS`.
 Estimator = Callable[[Traces], NDArray[np.float64]]
 NeuralEstimator = Callable[[Traces, Network], NDArray[np.float64]]
 
 
 def whole(answer: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n,) the wave of the whole face, of what an estimator gave."""
+    """Return the wave (n,) of the whole face from an estimator's output, (n,) or (k, n)."""
     return answer if answer.ndim == 1 else np.asarray(answer[0])
 
 
 def by_part(answer: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """(n,) the waves of parts of the face, by their names, of what an estimator gave."""
+    """Return the wave (n,) of each part of the face, by name, from an estimator's output, (n,) or (k, n)."""
     return {} if answer.ndim == 1 else dict(zip(PARTS[1:], answer[1:], strict=False))
 
 
 @dataclass(frozen=True)
 class EstimatorSpec:
-    """One way to a pulse wave. `model` names the weights (`workers.models.manifest.MODELS`) that a neural one needs.
+    """One estimator.
 
-    `turn`: those of a later one are asked only where the earlier ones leave a doubt. `kept`: asked without being named;
-    the others are here to be measured (`facevitals bench accuracy`) and to be asked for (`--estimators`).
-    `shipped` names weights of this project's own, used where those of `model` are not installed. `crops`: it looks at
-    the crops of the face, the others at the regions' colours alone.
+    Attributes:
+        name: its name, as `--estimators` takes it.
+        default: whether it runs without being requested. The others run if `--estimators` names them, and are measured
+            by `facevitals bench accuracy`.
+        stage: stage of the cascade in which it runs; later stages run only if the earlier ones leave a doubt.
+        crops: whether it uses the crops of the face; the others use the regions' colours alone.
+        family: estimator in the calibration data whose error model it has while its own was not measured. A family
+            counts as one independent estimator. None: its own name; without calibration it has no vote then.
+        model: for a network, the manifest's name of its weights.
+        shipped: weights of this project, used if those of `model` are not installed.
+        module: its module in this package. None: the module of its name.
     """
 
     name: str
-    estimate: Estimator | NeuralEstimator
-    model: str | None = None
-    turn: int = 0
-    kept: bool = True
-    shipped: str | None = None
+    default: bool = False
+    stage: int = 0
     crops: bool = False
+    family: str | None = None
+    model: str | None = None
+    shipped: str | None = None
+    module: str | None = None
+
+    @property
+    def estimate(self) -> Estimator | NeuralEstimator:
+        """The function `estimate` of its module.
+
+        Raises:
+            ModuleNotFoundError: there is no such module.
+        """
+        module = import_module(f"{__name__}.{self.module or self.name}")
+        return cast("Estimator | NeuralEstimator", module.estimate)
 
     @property
     def weights(self) -> tuple[str, ...]:
-        """Weights that serve, the first that is installed being taken."""
+        """Names of the weights that it can run with; the first that is installed is used."""
         return tuple(name for name in (self.model, self.shipped) if name is not None)
 
     @property
     def neural(self) -> bool:
-        """Whether it has learnt what a pulse looks like, and so may draw one where there is none."""
+        """Whether it is a network, which may output a pulse where there is none."""
         return self.model is not None
 
     def bind(self, network: Network | None = None) -> Estimator:
-        """The estimator, ready to run."""
+        """Return the estimator, ready to run.
+
+        Raises:
+            ValueError: it needs a network, and none is given.
+        """
         if self.model is None:
             return cast("Estimator", self.estimate)
         if network is None:
@@ -66,24 +92,29 @@ class EstimatorSpec:
         return lambda traces: estimate(traces, network)
 
 
+#: Every estimator, in the order in which they run. LGI, OMIT and PBV project colours like CHROM; ICA, MRC and 2SR
+#: follow light of any colour like GREEN; PhysNet and TS-CAN are taken to be no better than the published DeepPhys and
+#: MTTS-CAN.
 ESTIMATORS: Final[tuple[EstimatorSpec, ...]] = (
-    EstimatorSpec("pos", pos.estimate),
-    EstimatorSpec("chrom", chrom.estimate),
-    EstimatorSpec("green", green.estimate),
-    EstimatorSpec("lgi", lgi.estimate, kept=False),
-    EstimatorSpec("omit", omit.estimate),
-    EstimatorSpec("pbv", pbv.estimate),
-    EstimatorSpec("mrc", mrc.estimate, crops=True),
-    EstimatorSpec("ica", ica.estimate, kept=False),
-    EstimatorSpec("2sr", ssr.estimate, kept=False, crops=True),
-    EstimatorSpec("deepphys", deepphys.estimate, model="deepphys", turn=1, shipped="deepphys.rendered", crops=True),
-    EstimatorSpec("tscan", tscan.estimate, model="tscan.rlap", turn=2, crops=True),
-    EstimatorSpec("physnet", physnet.estimate, model="physnet.rlap", turn=3, kept=False, crops=True),
+    EstimatorSpec("pos", default=True),
+    EstimatorSpec("chrom", default=True),
+    EstimatorSpec("green", default=True),
+    EstimatorSpec("lgi", family="chrom"),
+    EstimatorSpec("omit", default=True, family="chrom"),
+    EstimatorSpec("pbv", default=True, family="chrom"),
+    EstimatorSpec("mrc", default=True, crops=True, family="green"),
+    EstimatorSpec("ica", family="green"),
+    EstimatorSpec("2sr", module="ssr", crops=True, family="green"),
+    EstimatorSpec("deepphys", default=True, stage=1, crops=True, model="deepphys", shipped="deepphys.rendered"),
+    EstimatorSpec("tscan", default=True, stage=2, crops=True, family="mttscan", model="tscan.rlap"),
+    EstimatorSpec("physnet", stage=3, crops=True, family="deepphys", model="physnet.rlap"),
 )
 
-#: Names of those that have learnt what a pulse looks like.
+#: Names of the networks.
 NEURAL: Final = frozenset(spec.name for spec in ESTIMATORS if spec.neural)
-#: Those that need nothing but the regions' colours, ready to run.
-BY_COLOUR: Final = {spec.name: spec.bind() for spec in ESTIMATORS if spec.kept and not spec.crops}
-#: In which turn each is asked.
-TURNS: Final = {spec.name: spec.turn for spec in ESTIMATORS}
+#: The default estimators that need nothing but the regions' colours, ready to run.
+BY_COLOUR: Final = {spec.name: spec.bind() for spec in ESTIMATORS if spec.default and not spec.crops}
+#: Stage of the cascade of each estimator.
+STAGES: Final = {spec.name: spec.stage for spec in ESTIMATORS}
+#: Family of each estimator.
+FAMILIES: Final = {spec.name: spec.family or spec.name for spec in ESTIMATORS}

@@ -13,15 +13,15 @@ from scipy.signal.windows import hann
 from workers.rppg.signals.filters import PULSE_BAND_HZ, band_pass, pulse_wave
 from workers.rppg.signals.traces import Traces
 
+#: Length of a window, seconds.
 WINDOW_S: Final = 1.6
 
 
 def project(rgb: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
-    """(3, n) colour → (n,) unfiltered pulse, rising with blood volume.
+    """Project colours (3, n), linear RGB sampled at `fs` Hz, to the unfiltered pulse (n,), rising with blood volume.
 
     Xs = 3R - 2G, Ys = 1.5R + G - 1.5B of colours over their means, band-passed; in Hann windows of 1.6 s that overlap
-    by
-    half: S = Xf - (σ(Xf)/σ(Yf))·Yf, overlap-added.
+    by half: S = Xf - (σ(Xf)/σ(Yf))·Yf, overlap-added.
     """
     n = rgb.shape[-1]
     means = rgb.mean(axis=-1, keepdims=True)
@@ -29,7 +29,7 @@ def project(rgb: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
     x, y = band_pass(np.stack((3 * red - 2 * green, 1.5 * red + green - 1.5 * blue)), fs, PULSE_BAND_HZ)
     length = min(round(WINDOW_S * fs / 2) * 2, n)
     hop = max(length // 2, 1)
-    # Half a window of silence on both sides gives the clip's ends their two windows too.
+    # Zeros on both sides, half a window of them, cover the clip's ends by two windows as well.
     tail = hop + (-n) % hop
     x, y = (np.pad(signal, (hop, tail)) for signal in (x, y))
     xs = sliding_window_view(x, length)[::hop]
@@ -44,5 +44,5 @@ def project(rgb: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
 
 
 def estimate(traces: Traces) -> NDArray[np.float64]:
-    """(n,) pulse wave of the whole face."""
+    """Return the pulse wave (n,) of the whole face, standardised, rising with blood volume."""
     return pulse_wave(project(traces.face, traces.fs), traces.fs)

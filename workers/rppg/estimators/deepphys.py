@@ -1,4 +1,4 @@
-"""DeepPhys: motion between face crops, gated by where skin is.
+"""DeepPhys: motion between face crops, gated by attention to skin.
 
 Chen, McDuff 2018, "DeepPhys: video-based physiological measurement using convolutional attention networks", ECCV.
 """
@@ -13,21 +13,21 @@ from workers.models.session import Network
 from workers.rppg.signals.filters import pulse_wave
 from workers.rppg.signals.traces import Crops, Traces
 
-#: Frames a run: few enough that the network's maps stay small.
+#: Frames of one run: few enough that the network's feature maps stay small.
 CHUNK: Final = 128
 
 
 def estimate(traces: Traces, network: Network) -> NDArray[np.float64]:
-    """(3, n) pulse waves of the face crops, rising with blood volume: of the whole, its left and its right part."""
+    """Return pulse waves (3, n), rising with blood volume: of the whole face, its left and its right part."""
     return waves_of(traces.crops, traces.fs, network)
 
 
 def waves_of(crops: Crops, fs: float, network: Network) -> NDArray[np.float64]:
-    """(3, n) pulse waves of crops (n, h, h, 3): the sums of the derivatives that the network gives."""
+    """Return pulse waves (3, n) of crops (n, h, h, 3) at `fs` Hz: the integrals of the network's derivatives."""
     motion, appearance = inputs_of(crops, network_side(network))
     derivative = np.concatenate(
         [
-            network(motion[start : start + CHUNK], _looks(appearance[start : start + CHUNK], network))
+            network(motion[start : start + CHUNK], _appearance_for(appearance[start : start + CHUNK], network))
             for start in range(0, len(motion), CHUNK)
         ]
     )
@@ -35,12 +35,12 @@ def waves_of(crops: Crops, fs: float, network: Network) -> NDArray[np.float64]:
 
 
 def inputs_of(crops: Crops, side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Motion and appearance, both (n, 3, side, side), of crops (n, h, h, 3).
+    """Return motion and appearance, both (n, 3, side, side), of crops (n, h, h, 3).
 
-    Motion is (c₁ - c₀)/(c₁ + c₀) over the clip's deviation of it, 0 after the last frame; appearance the crops,
+    Motion is (c₁ - c₀)/(c₁ + c₀) over its standard deviation in the clip, 0 after the last frame; appearance the crops,
     standardised over the clip.
     """
-    # As floats, because rounding to whole values again would add as much noise as a pulse in dark skin has height.
+    # As floats: rounding to integers again would add noise of the amplitude of a pulse in dark skin.
     small = [cv2.resize(crop.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) for crop in crops]
     frames = np.stack(small).transpose(0, 3, 1, 2)
     motion = np.zeros_like(frames)
@@ -50,11 +50,11 @@ def inputs_of(crops: Crops, side: int) -> tuple[NDArray[np.float32], NDArray[np.
     return motion, frames
 
 
-def _looks(appearance: NDArray[np.float32], network: Network) -> NDArray[np.float32]:
-    """One appearance a frame, or the middle one for all, as the network takes it."""
+def _appearance_for(appearance: NDArray[np.float32], network: Network) -> NDArray[np.float32]:
+    """One appearance for each frame, or the middle one for all, whichever the network takes."""
     return appearance[len(appearance) // 2][None] if network.shapes[1][0] == 1 else appearance
 
 
 def network_side(network: Network) -> int:
-    """The side of the pictures that a network was trained on, in pixels."""
+    """Side of the network's input, pixels."""
     return int(network.shapes[0][-1])

@@ -11,11 +11,11 @@ from workers.rppg.signals.traces import Traces
 
 
 def project(rgb: NDArray[np.float64], fs: float) -> NDArray[np.float64]:  # noqa: ARG001  (the common signature)
-    """(3, n) colour → (n,) unfiltered pulse, rising with blood volume: -G/mean(G)."""
+    """Project colours (3, n), linear RGB, to the unfiltered pulse (n,), rising with blood volume: -G/mean(G)."""
     green: NDArray[np.float64] = rgb[1]
     return -green / max(float(green.mean()), 1e-9)
 
 
 def estimate(traces: Traces) -> NDArray[np.float64]:
-    """(n,) pulse wave of the whole face."""
+    """Return the pulse wave (n,) of the whole face, standardised, rising with blood volume."""
     return pulse_wave(project(traces.face, traces.fs), traces.fs)

@@ -13,18 +13,19 @@ from workers.rppg.signals.filters import pulse_wave, standardise
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
 from workers.rppg.signals.traces import Traces
 
-_ROUNDS: Final = 60
+#: FastICA stops after so many iterations, or when the unmixing matrix changes by less than the tolerance.
+_MAX_ITERATIONS: Final = 60
 _TOLERANCE: Final = 1e-6
 
 
 def components(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(3, n) signals → (3, n) independent components of unit variance; from a fixed start, so always the same."""
+    """Separate signals (3, n) into independent components (3, n) of unit variance, deterministically."""
     centred = rows - rows.mean(axis=-1, keepdims=True)
     values, vectors = np.linalg.eigh(np.cov(centred))
     white = (vectors / np.sqrt(np.maximum(values, 1e-15))) @ vectors.T @ centred
     n = white.shape[-1]
     unmixing = np.eye(len(white))
-    for _ in range(_ROUNDS):
+    for _ in range(_MAX_ITERATIONS):
         activity = np.tanh(unmixing @ white)
         slope = (1 - activity**2).mean(axis=-1)
         left, _, right = np.linalg.svd(activity @ white.T / n - slope[:, None] * unmixing)
@@ -38,7 +39,7 @@ def components(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def estimate(traces: Traces) -> NDArray[np.float64]:
-    """(n,) pulse wave of the whole face: the component whose peak stands out most, turned as the green channel says."""
+    """Return the pulse wave (n,) of the whole face: the component with the clearest peak, its sign from green."""
     colours = pulse_wave(traces.face, traces.fs)
     found = standardise(components(colours))
     ratios = []
@@ -46,5 +47,5 @@ def estimate(traces: Traces) -> NDArray[np.float64]:
         spectrum = spectrum_of(wave, traces.fs)
         ratios.append(snr_db(spectrum, spectrum.peak_hz()))
     chosen = found[int(np.argmax(ratios))]
-    # Components have no sign; blood takes green away.
+    # The sign of a component is arbitrary; blood absorbs green.
     return np.asarray(-chosen if float(chosen @ colours[1]) > 0 else chosen, np.float64)

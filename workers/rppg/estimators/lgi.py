@@ -12,9 +12,9 @@ from workers.rppg.signals.traces import Traces
 
 
 def project(rgb: NDArray[np.float64], fs: float) -> NDArray[np.float64]:  # noqa: ARG001  (the common signature)
-    """(3, n) colour → (n,) unfiltered pulse, rising with blood volume.
+    """Project colours (3, n), linear RGB sampled at `fs` Hz, to the unfiltered pulse (n,), rising with blood volume.
 
-    With u the first left singular vector of the colours, the direction that light and movement take:
+    With u the first left singular vector of the colours, the direction of light and movement:
     P = I - u·uᵀ, and the green row of P·C.
     """
     means = rgb.mean(axis=-1, keepdims=True)
@@ -26,5 +26,5 @@ def project(rgb: NDArray[np.float64], fs: float) -> NDArray[np.float64]:  # noqa
 
 
 def estimate(traces: Traces) -> NDArray[np.float64]:
-    """(n,) pulse wave of the whole face."""
+    """Return the pulse wave (n,) of the whole face, standardised, rising with blood volume."""
     return pulse_wave(project(traces.face, traces.fs), traces.fs)

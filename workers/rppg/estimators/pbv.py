@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from workers.rppg.signals.filters import band_pass, pulse_wave
 from workers.rppg.signals.traces import Traces
 
-#: How strongly blood modulates red, green and blue, relative to each other (the paper's).
+#: Relative modulation of red, green and blue by blood (the paper's).
 SIGNATURE: Final = np.array([0.33, 0.77, 0.53])
 
 
 def project(rgb: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
-    """(3, n) colour → (n,) unfiltered pulse, rising with blood volume.
+    """Project colours (3, n), linear RGB sampled at `fs` Hz, to the unfiltered pulse (n,), rising with blood volume.
 
     With the normalised, band-passed colours C and Q = C·Cᵀ: the weights w ∝ Q⁻¹·P of the pulse w·C whose correlation
     with the colours is the signature P.
@@ -25,12 +25,12 @@ def project(rgb: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
     means = rgb.mean(axis=-1, keepdims=True)
     colours = band_pass(rgb / np.where(means > 0, means, 1.0) - 1.0, fs)
     covariance = colours @ colours.T
-    # A picture without noise in it has no inverse; a millionth of its power is nobody's pulse.
+    # Without noise the covariance is singular; a millionth of its power changes no pulse.
     weights = np.linalg.solve(covariance + 1e-6 * np.trace(covariance) * np.eye(3) + 1e-18 * np.eye(3), SIGNATURE)
     wave: NDArray[np.float64] = -(weights @ colours)
     return wave
 
 
 def estimate(traces: Traces) -> NDArray[np.float64]:
-    """(n,) pulse wave of the whole face."""
+    """Return the pulse wave (n,) of the whole face, standardised, rising with blood volume."""
     return pulse_wave(project(traces.face, traces.fs), traces.fs)

@@ -14,17 +14,18 @@ from workers.models.session import Network
 from workers.rppg.signals.filters import pulse_wave
 from workers.rppg.signals.traces import Traces
 
+#: Side of the network's input, pixels.
 SIDE: Final = 32
-#: Frames come in fours: the network halves time twice and doubles it again.
+#: The number of frames is a multiple of this: the network halves time twice and doubles it again.
 STEP: Final = 4
-#: Samples answered a run, and samples around them that the answer looks at: its field of view reaches 26 frames to
-#: each side.
+#: Samples of the wave that one run gives, and frames before and after them that it reads: the receptive field reaches
+#: 26 frames to each side.
 CHUNK: Final = 256
 HALO: Final = 28
 
 
 def estimate(traces: Traces, network: Network) -> NDArray[np.float64]:
-    """(n,) pulse wave of the face crops, rising with blood volume."""
+    """Return the pulse wave (n,) of the face crops, standardised, rising with blood volume."""
     n = len(traces.crops)
     small = np.stack([cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for crop in traces.crops])
     frames = small.astype(np.float32)
@@ -33,7 +34,7 @@ def estimate(traces: Traces, network: Network) -> NDArray[np.float64]:
     frames = np.concatenate((frames, np.repeat(frames[-1:], -n % STEP, axis=0)))
     tensor = np.ascontiguousarray(frames.transpose(3, 0, 1, 2))[None]
     parts = []
-    # In chunks, because the first layers hold sixteen maps of every frame they are given.
+    # In chunks: the first layers keep sixteen feature maps of every frame.
     for start in range(0, len(frames), CHUNK):
         low, high = max(0, start - HALO), min(len(frames), start + CHUNK + HALO)
         answer = network(tensor[:, :, low:high])

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from workers.rppg.signals.filters import pulse_wave
 from workers.rppg.signals.traces import Traces
 
-WINDOW_S: Final = 1.6  # 32 frames at 20 Hz in Algorithm 1
+#: Length of a window, seconds: 32 frames at 20 Hz in Algorithm 1.
+WINDOW_S: Final = 1.6
 
 
 def project(rgb: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
-    """(3, n) colour → (n,) unfiltered pulse, rising with blood volume.
+    """Project colours (3, n), linear RGB sampled at `fs` Hz, to the unfiltered pulse (n,), rising with blood volume.
 
     In windows of 1.6 s: Cn = C/mean(C), S1 = G - B, S2 = G + B - 2R, h = S1 + (σ(S1)/σ(S2))·S2, its mean removed,
-    overlap-added.
-    h follows reflected light, which falls as blood fills the skin: hence the minus.
+    overlap-added. h follows reflected light, which falls as blood fills the skin: hence the minus sign.
     """
     n = rgb.shape[-1]
     length = min(round(WINDOW_S * fs), n)
@@ -41,5 +41,5 @@ def project(rgb: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
 
 
 def estimate(traces: Traces) -> NDArray[np.float64]:
-    """(n,) pulse wave of the whole face."""
+    """Return the pulse wave (n,) of the whole face, standardised, rising with blood volume."""
     return pulse_wave(project(traces.face, traces.fs), traces.fs)

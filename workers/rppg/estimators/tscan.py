@@ -14,14 +14,16 @@ from workers.models.session import Network
 from workers.rppg.signals.filters import pulse_wave
 from workers.rppg.signals.traces import Traces, scale_of
 
+#: Side of the network's input, pixels.
 SIDE: Final = 36
-#: Frames a run: a multiple of the network's segments of 20, few enough that its maps stay small.
+#: Frames of one run: a multiple of `SEGMENT`, few enough that the network's feature maps stay small.
 CHUNK: Final = 160
+#: Frames within which the network shifts features in time.
 SEGMENT: Final = 20
 
 
 def estimate(traces: Traces, network: Network) -> NDArray[np.float64]:
-    """(n,) pulse wave of the face crops, rising with blood volume: the sum of the derivative that the network gives."""
+    """Return the pulse wave (n,) of the face crops, rising with blood volume: the integral of the network's output."""
     n = len(traces.crops)
     small = np.stack([cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for crop in traces.crops])
     frames = small.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255 * scale_of(traces.crops))

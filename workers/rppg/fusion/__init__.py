@@ -1,1 +1,1 @@
-"""Estimators' waves become one pulse, and whether to believe it."""
+"""Fusion: the estimators' waves become one pulse, and the gate decides whether it is reported."""

@@ -1,20 +1,18 @@
-"""Several estimates of one rate become one rate, and how much to believe it.
+"""Agreement of the estimators: several estimates of one rate become one rate, with the confidence in it.
 
-Each estimator either follows the pulse, with a small error, or follows something else, and then says what it says
-when it
-is lost (mostly leakage below 55 /min). With the probability of following, the error and the distribution of the lost
-answers known for each (`lab.calibrate`), Bayes' rule turns a set of answers into a distribution over the true rate:
+Each estimator either follows the pulse, with a small error, or follows something else, mostly leakage below 55 /min.
+With the probability of following, the error, and the distribution of the misses known for each (`lab.calibrate`),
+Bayes' rule turns a set of estimates into a distribution over the true rate:
 
     log p(h | x) = log prior(h) + w · Σᵢ log(πᵢ·k((xᵢ - h)/sᵢ)/sᵢ + (1 - πᵢ)·qᵢ(xᵢ))
 
 Estimators look at the same pixels and fail together, so their votes count by a weight w below 1 (the tempered
-likelihood
-of dependent experts, Genest & Zidek 1986, Statistical Science 1(1):114). An estimator that hears the same rate in parts
-of the face that share no noise has one vote instead of several, which counts in full and as often right as that was
-found to be.
+likelihood of dependent experts, Genest & Zidek 1986, Statistical Science 1(1):114). An estimator that finds the same
+rate in parts of the face that share no noise has one vote instead of several; it counts in full, with the reliability
+that was measured for such votes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr
 
-Array = NDArray[np.float64]
+from workers.rppg.estimators import FAMILIES
+from workers.rppg.fusion.calibration import section
 
 #: Rates over which belief is spread: every quarter of a beat in the pulse band.
 RATES_PER_MIN: Final = np.arange(39.0, 210.01, 0.25)
@@ -30,21 +29,27 @@ RATES_PER_MIN: Final = np.arange(39.0, 210.01, 0.25)
 #: Knots of the densities in the calibration, every 5 /min.
 KNOTS_PER_MIN: Final = np.arange(40.0, 211.0, 5.0)
 
-#: Confidence is the belief within this many beats a minute of the rate told: a rate off by more is a gross error.
+#: Confidence is the belief within this many beats a minute of the rate: a rate off by more is a gross error.
 GROSS_PER_MIN: Final = 5.0
 
-#: Estimates within this many beats a minute of the rate stand behind it.
+#: Estimates within this many beats a minute of the rate are its members.
 MEMBER_PER_MIN: Final = 3.0
 
-#: So many estimates, those nearest to the rate, say how sharp it is: the median among them does not hear the rest.
+#: The mean distance of so many estimates, the nearest to the rate, measures how sharp it is, whatever the others do.
 NEAREST: Final = 3
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one estimator says. `neural`: it has learnt what a pulse looks like, and may draw one where none is.
+    """The estimate of one estimator.
 
-    `part`: where it is of a part of the face alone. Such a one votes as the estimator does, and is not counted as one.
+    Attributes:
+        name: the estimator.
+        rate_per_min: frequency of the highest peak of its wave, beats a minute.
+        snr_db: signal-to-noise ratio of its wave at that rate, decibels.
+        neural: whether it is a network, which may output a pulse where there is none.
+        part: part of the face that the estimate is of, None for the whole. A part votes like its estimator, and is not
+            counted as an estimator.
     """
 
     name: str
@@ -56,9 +61,12 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How an estimator errs: it follows the pulse with probability `hit` and a spread of `scale_per_min`.
+    """Error model of an estimator.
 
-    `misses` is the density (per beat a minute, at `KNOTS_PER_MIN`) of what it says when it follows something else.
+    Attributes:
+        hit: probability that it follows the pulse.
+        scale_per_min: spread of its error while it does, beats a minute.
+        misses: density (per beat a minute, at `KNOTS_PER_MIN`) of its estimates while it follows something else.
     """
 
     hit: float
@@ -68,27 +76,54 @@ class Reliability:
 
 @dataclass(frozen=True)
 class Fusion:
-    """The calibrated model of all estimators: `weight` of a vote, `prior` of the rate at `KNOTS_PER_MIN`.
+    """The calibrated model of all estimators.
 
-    `in_step`: how those err, by name, that hear one rate in the whole face and in each part of it.
+    Attributes:
+        weight: exponent of a vote's likelihood.
+        prior: density of the rate at `KNOTS_PER_MIN`.
+        reliabilities: error model of each calibrated estimator, by name. The others have no vote.
+        consistent_across_halves: error models, by name, of those that find one rate in the whole face and in each half.
     """
 
     weight: float
     prior: tuple[float, ...]
     reliabilities: Mapping[str, Reliability]
-    in_step: Mapping[str, Reliability]
+    consistent_across_halves: Mapping[str, Reliability]
+
+
+def _calibrated() -> Fusion:
+    """The model in the calibration; an estimator that is not in it has the error model of its family."""
+    values = section("fusion")
+    measured = {name: Reliability(**row) for name, row in values["reliabilities"].items()}
+    derived = {
+        name: measured[family] for name, family in FAMILIES.items() if name not in measured and family in measured
+    }
+    return Fusion(
+        weight=values["weight"],
+        prior=values["prior"],
+        reliabilities={**measured, **derived},
+        consistent_across_halves={
+            name: Reliability(**row) for name, row in section("consistent_across_halves").items()
+        },
+    )
+
+
+#: The model of all estimators as calibrated.
+FUSION: Final = _calibrated()
 
 
 @dataclass(frozen=True)
 class Agreement:
     """The most credible rate.
 
-    confidence      belief in [0, 1] that the true rate lies within `GROSS_PER_MIN`
-    members         estimators of the whole face within `MEMBER_PER_MIN` of the rate, the most reliable first
-    spread_per_min  standard deviation of the members' estimates
-    entropy         of the belief, in nats: the logarithm of how many of `RATES_PER_MIN` it is spread over
-    near_per_min    mean distance of the `NEAREST` estimates from the rate
-    parts           parts of the face in which a network hears the rate by itself, or its second harmonic
+    Attributes:
+        rate_per_min: the rate, beats a minute.
+        confidence: belief in [0, 1] that the true rate is within `GROSS_PER_MIN`.
+        members: estimators of the whole face within `MEMBER_PER_MIN` of the rate, the most reliable first.
+        spread_per_min: standard deviation of the members' estimates.
+        entropy: of the belief, in nats: the logarithm of how many of `RATES_PER_MIN` it is spread over.
+        near_per_min: mean distance of the `NEAREST` estimates from the rate.
+        parts: parts of the face in which a network finds the rate, or its second harmonic.
     """
 
     rate_per_min: float
@@ -101,41 +136,54 @@ class Agreement:
 
     @property
     def support(self) -> int:
-        """How many estimators stand behind the rate."""
+        """Number of members."""
         return len(self.members)
 
 
-def hit_density(error_per_min: Array, scale_per_min: float) -> Array:
-    """Density of an estimator's error while it follows the pulse: Laplace, a tenth of it four times as wide."""
+def hit_density(error_per_min: NDArray[np.float64], scale_per_min: float) -> NDArray[np.float64]:
+    """Density (k,) of errors (k,) of an estimator that follows the pulse: Laplace, a tenth of it four times as wide."""
     distance = np.abs(error_per_min) / scale_per_min
-    density: Array = (0.9 * np.exp(-distance) + 0.1 * np.exp(-distance / 4) / 4) / (2 * scale_per_min)
+    density: NDArray[np.float64] = (0.9 * np.exp(-distance) + 0.1 * np.exp(-distance / 4) / 4) / (2 * scale_per_min)
     return density
 
 
-def belief(estimates: Sequence[Estimate], fusion: Fusion) -> Array:
-    """Probability of each of `RATES_PER_MIN`, given the estimates."""
+def voting(estimates: Iterable[Estimate], fusion: Fusion) -> list[Estimate]:
+    """The estimates of calibrated estimators; the others have no vote."""
+    return [estimate for estimate in estimates if estimate.name in fusion.reliabilities]
+
+
+def belief(estimates: Sequence[Estimate], fusion: Fusion) -> NDArray[np.float64]:
+    """Return the probability (k,) of each of `RATES_PER_MIN`, given the estimates of calibrated estimators.
+
+    Raises:
+        KeyError: an estimator is not calibrated.
+    """
     log_belief = np.log(np.interp(RATES_PER_MIN, KNOTS_PER_MIN, fusion.prior))
-    in_step = {name: rate for name, rate in heard_in_step(estimates).items() if name in fusion.in_step}
-    for name, rate_per_min in in_step.items():
-        log_belief += np.log(_likelihood(rate_per_min, fusion.in_step[name]))
+    consistent = {
+        name: rate
+        for name, rate in consistent_across_halves(estimates).items()
+        if name in fusion.consistent_across_halves
+    }
+    for name, rate_per_min in consistent.items():
+        log_belief += np.log(_likelihood(rate_per_min, fusion.consistent_across_halves[name]))
     for estimate in estimates:
-        if estimate.name not in in_step:
+        if estimate.name not in consistent:
             likelihood = _likelihood(estimate.rate_per_min, fusion.reliabilities[estimate.name])
             log_belief += fusion.weight * np.log(likelihood)
-    probability: Array = np.exp(log_belief - log_belief.max())
+    probability: NDArray[np.float64] = np.exp(log_belief - log_belief.max())
     return probability / float(probability.sum())
 
 
-def _likelihood(said_per_min: float, reliability: Reliability) -> Array:
-    """Density of what an estimator said for each of `RATES_PER_MIN`."""
-    hit = reliability.hit * hit_density(said_per_min - RATES_PER_MIN, reliability.scale_per_min)
-    return hit + (1 - reliability.hit) * float(np.interp(said_per_min, KNOTS_PER_MIN, reliability.misses))
+def _likelihood(estimate_per_min: float, reliability: Reliability) -> NDArray[np.float64]:
+    """Density (k,) of an estimate for each of `RATES_PER_MIN` as the true rate."""
+    hit = reliability.hit * hit_density(estimate_per_min - RATES_PER_MIN, reliability.scale_per_min)
+    return hit + (1 - reliability.hit) * float(np.interp(estimate_per_min, KNOTS_PER_MIN, reliability.misses))
 
 
-def heard_in_step(estimates: Sequence[Estimate]) -> dict[str, float]:
-    """The rate of the whole face, by name, of each estimator that hears it in every part of the face by itself."""
+def consistent_across_halves(estimates: Sequence[Estimate]) -> dict[str, float]:
+    """The rate of the whole face, by name, of each estimator that finds it in every part of the face as well."""
     found = {}
-    for name in {estimate.name for estimate in estimates if estimate.part is not None}:
+    for name in dict.fromkeys(estimate.name for estimate in estimates if estimate.part is not None):
         rates = {estimate.part: estimate.rate_per_min for estimate in estimates if estimate.name == name}
         if None in rates and max(rates.values()) - min(rates.values()) <= MEMBER_PER_MIN:
             found[name] = rates[None]
@@ -143,18 +191,26 @@ def heard_in_step(estimates: Sequence[Estimate]) -> dict[str, float]:
 
 
 def agree(estimates: Sequence[Estimate], fusion: Fusion) -> Agreement:
-    """The most credible rate: the median of the estimates around the peak of the belief.
+    """Return the most credible rate: the median of the estimates around the peak of the belief.
 
-    Raises ValueError for no estimate at all, KeyError for an estimator that was not calibrated.
+    Estimators without calibration have no vote. If none has one, the rate is the median of the estimates, without
+    members, and the confidence is that of the prior alone.
+
+    Raises:
+        ValueError: no estimate.
     """
     if not estimates:
         msg = "no estimate"
         raise ValueError(msg)
-    probability = belief(estimates, fusion)
-    peak = float(RATES_PER_MIN[np.argmax(probability)])
-    whole = [estimate for estimate in estimates if estimate.part is None] or estimates
+    votes = voting(estimates, fusion)
+    probability = belief(votes, fusion)
+    whole = [estimate for estimate in votes or estimates if estimate.part is None] or votes or estimates
+    if votes:
+        peak = float(RATES_PER_MIN[np.argmax(probability)])
+    else:
+        peak = float(np.median([estimate.rate_per_min for estimate in whole]))
     members = sorted(
-        (estimate for estimate in whole if abs(estimate.rate_per_min - peak) <= MEMBER_PER_MIN),
+        (estimate for estimate in voting(whole, fusion) if abs(estimate.rate_per_min - peak) <= MEMBER_PER_MIN),
         key=lambda estimate: (-fusion.reliabilities[estimate.name].hit, estimate.name),
     )
     rates = [estimate.rate_per_min for estimate in members]
@@ -166,12 +222,13 @@ def agree(estimates: Sequence[Estimate], fusion: Fusion) -> Agreement:
         spread_per_min=float(np.std(rates)) if rates else GROSS_PER_MIN,
         entropy=float(entr(probability).sum()),
         near_per_min=float(np.mean(sorted(abs(estimate.rate_per_min - rate) for estimate in whole)[:NEAREST])),
-        parts=sum(estimate.part is not None and _beats_with(estimate.rate_per_min, rate) for estimate in estimates),
+        parts=sum(estimate.part is not None and _beats_with(estimate.rate_per_min, rate) for estimate in votes),
     )
 
 
-def _beats_with(said_per_min: float, rate_per_min: float) -> bool:
-    """Whether a part of the face speaks for the rate: a slow pulse has a second harmonic among the rates of hearts, and
-    where the fundamental drowns it is what is heard of it.
+def _beats_with(estimate_per_min: float, rate_per_min: float) -> bool:
+    """Whether the estimate of a part of the face supports the rate.
+
+    The second harmonic of a slow pulse is a rate that a heart can have, and is found where the fundamental is lost.
     """
-    return min(abs(said_per_min - rate_per_min), abs(said_per_min - 2 * rate_per_min)) <= MEMBER_PER_MIN
+    return min(abs(estimate_per_min - rate_per_min), abs(estimate_per_min - 2 * rate_per_min)) <= MEMBER_PER_MIN

@@ -1,9 +1,9 @@
-"""Is it blood that varies at a rate, or light? What patches of the face say by colour.
+"""The colour signature of what varies at a rate: is it blood, or light?
 
 Light varies in red, green and blue alike. Blood absorbs green: relative to each colour's mean it moves green about
 twice as much as red, and blue between (de Haan & van Leest 2014, "Improved motion robustness of remote-PPG by using the
-blood volume pulse signature", Physiol. Meas. 35(9):1913). POS and CHROM take light out by that, and hear what is left;
-of a pulse near an encoder's noise that is too little. Here the rate is known, and only the colours are asked for.
+blood volume pulse signature", Physiol. Meas. 35(9):1913). POS and CHROM remove light by that and search the rest for a
+rate; of a pulse near an encoder's noise too little is left. Here the rate is known, and only the colours are measured.
 """
 
 from dataclasses import dataclass
@@ -16,33 +16,32 @@ from workers.rppg.estimators import mrc
 from workers.rppg.signals.spectrum import SIGNAL_HALF_WIDTH_HZ, transform
 from workers.rppg.signals.traces import Traces
 
-Array = NDArray[np.float64]
-
-#: What is taken off green: shares of red and blue, one together, so that light of any level leaves nothing. Blood moves
-#: red least, and blue is what cameras and encoders carry worst: of 0.5 to 0.9, 0.7 to 0.8 part the calibration's lamps
-#: and hearts best.
-_LESS: Final = np.array([-0.7, 1.0, -0.3])
+#: Weights of red, green and blue in the contrast; they sum to 0, so that light of any level leaves nothing. Blood moves
+#: red least, and cameras and encoders carry blue worst: of 0.5 to 0.9 for red, 0.7 to 0.8 separates the calibration's
+#: lamps and hearts best.
+_CONTRAST: Final = np.array([-0.7, 1.0, -0.3])
 #: A Hann window's main lobe is this many times as wide as one over the duration.
 _LOBE: Final = 1.5
 
 
 @dataclass(frozen=True)
-class Tint:
-    """What beats at a rate, by colour.
+class ColorSignature:
+    """Colours of what varies at a rate.
 
-    greenness  relative modulation of green less that of red and blue, over the length of all three: 0 for light of any
-               level and where the halves of the face do not beat in step; blood: about 0.3
-    error      its standard error, by what varies in the halves at other rates
+    Attributes:
+        pbv_contrast: relative modulation of green less that of red and blue, over the norm of all three: 0 for light of
+            any level and if the halves of the face do not correlate; blood: about 0.3.
+        error: its standard error, from what varies in the halves at other rates.
     """
 
-    greenness: float
+    pbv_contrast: float
     error: float
 
 
-def tint(traces: Traces, rate_hz: float) -> Tint | None:
-    """How green what beats at a rate is; None where a half of the face shows no skin.
+def color_signature(traces: Traces, rate_hz: float) -> ColorSignature | None:
+    """Measure the colours of what varies at a rate; None if a half of the face shows no skin.
 
-    What one half says is weighed by the beat of the other: their noise is not shared, and drops out.
+    Each half is projected on the wave of the other: the noise that they do not share averages out.
     """
     halves = _halves(traces)
     if halves is None:
@@ -60,19 +59,18 @@ def tint(traces: Traces, rate_hz: float) -> Tint | None:
         beat = signature @ one[:, near]
         colours += (other[:, near] @ beat.conj()).real
         quiet = (other[:, beside] @ other[:, beside].conj().T).real / beside.sum()
-        # The real part alone is looked at, which has half of the power.
+        # Only the real part enters, which has half of the power.
         noise += quiet * near.sum() * float(np.square(np.abs(beat)).sum()) / independent / 2
     length = float(np.linalg.norm(colours))
     if signature @ colours <= 0:
-        return Tint(0.0, 1.0)
-    return Tint(float(_LESS @ colours) / length, float(np.sqrt(_LESS @ noise @ _LESS)) / length)
+        return ColorSignature(0.0, 1.0)
+    return ColorSignature(float(_CONTRAST @ colours) / length, float(np.sqrt(_CONTRAST @ noise @ _CONTRAST)) / length)
 
 
-def _halves(traces: Traces) -> Array | None:
-    """(2, 3, n) relative change of the colours of both halves of the face, rising with blood volume; None without skin
-    in one of them.
+def _halves(traces: Traces) -> NDArray[np.float64] | None:
+    """Relative change (2, 3, n) of the colours of both halves of the face, rising with blood volume.
 
-    A patch has one weight for all of its colours, so that light stays grey.
+    None if one of them has no skin. A patch has one weight for all of its colours, so that light stays grey.
     """
     patches = mrc.skin(traces)
     weights = patches.likeness / patches.noise.sum(axis=1)

@@ -1,7 +1,7 @@
-"""Is there a pulse at all? What the traces say about it apart from the estimators' rates.
+"""Evidence for a pulse at one rate: what the traces show about it apart from the estimators' rates.
 
-An estimator answers a wall, too: each turns whatever varies into a wave with a highest peak. A pulse is what all of the
-skin does at once and nothing else in the picture does, at one rate, in the colours of blood.
+An estimator outputs a wave with a highest peak for a wall, too. A pulse is what all of the skin does at once, and
+nothing else in the picture, at one rate, in the colours of blood.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,9 +17,7 @@ from workers.rppg.signals.spectrum import SIGNAL_HALF_WIDTH_HZ, PowerSpectrum, s
 from workers.rppg.signals.spectrum import snr_db as snr_of
 from workers.rppg.signals.traces import Traces
 
-Array = NDArray[np.float64]
-
-#: What lies near half of a rate, and how far what surrounds it reaches, in Hz.
+#: Half-widths of what lies near half of a rate, and of what surrounds that, Hz.
 _NEAR_HALF_HZ = 0.05
 _AROUND_HALF_HZ = 0.25
 
@@ -33,33 +31,35 @@ _AROUND_HZ = (0.18, 0.7)
 
 @dataclass(frozen=True)
 class Evidence:
-    """What speaks for a pulse at one rate, and what against. Ratios are in decibels.
+    """Quantities for and against a pulse at one rate. Ratios are in decibels.
 
-    snr_db              fused wave: power at the rate and its double against the rest of the band
-    signal_snr_db       the same of the mean of the signal estimators, which can't imagine a pulse
-    neural_snr_db       the same of the clearest of the networks; None where none ran
-    chrominance_snr_db  the same of POS and CHROM, which light of any level cancels out of
-    green_snr_db        the same of GREEN, which follows light and blood alike
-    line_db             signal estimators: power at the rate against that of the rates around it
-    region_coherence    in [-1, 1]: forehead's and cheeks' POS waves against each other, near the rate; noise: about 0
-    region_correlation  in [-1, 1]: the same over the whole pulse band
-    background_snr_db   the background's green, as snr_db; None without a background
-    background_share    modulation of the background over that of the face, near the rate; None without a background
-    motion_coherence    in [0, 1]: the fused wave against the head's position, near the rate
-    movement            mean speed of the landmarks over that of a still sitter
-    modulation          relative amplitude (AC/DC) of the face's green near the rate
-    duration_s          length of the traces
-    half_line_db        patches of the crops, or else signal estimators: the highest power near half the rate against
-                        what surrounds it
-    half_share          the same against the highest power near the rate
-    halves_coherence    in [-1, 1]: what a network hears in the left part of the face against what it hears in the
-                        right, near the rate; None where none was asked so
-    patches_snr_db      what patches of the crops say (MRC), as snr_db; None where they were not asked
-    patches_coherence   the same as halves_coherence, of patches
-    greenness           of patches, as in `workers.rppg.fusion.blood_signature.Tint`; None where enough estimators speak
-                        for the rate
-    greenness_error     its standard error
-    coded               relative amplitude of what keyframes did to the face's green, and was taken away
+    Attributes:
+        snr_db: fused wave: power at the rate and its double against the rest of the band.
+        signal_snr_db: the same of the mean of the signal estimators, which can't invent a pulse.
+        neural_snr_db: the same of the clearest of the networks; None if none ran.
+        chrominance_snr_db: the same of POS and CHROM, which light of any level cancels out of.
+        green_snr_db: the same of GREEN, which follows light and blood alike.
+        line_db: signal estimators: power at the rate against that of the rates around it.
+        region_coherence: in [-1, 1]: mean correlation of the POS waves of forehead and cheeks near the rate; noise: 0.
+        region_correlation: in [-1, 1]: the same over the whole pulse band.
+        background_snr_db: `snr_db` of the background's green; None without a background.
+        background_share: modulation of the background over that of the face, near the rate; None without a background.
+        motion_coherence: in [0, 1]: coherence of the fused wave with the head's position, near the rate.
+        movement: mean speed of the landmarks over that of a still sitter.
+        modulation: relative amplitude (AC/DC) of the face's green near the rate.
+        duration_s: length of the traces, seconds.
+        half_line_db: of patches of the crops, or else of the signal estimators: the highest power near half the rate
+            against what surrounds it.
+        half_share: the same power over the highest near the rate.
+        keyframe_modulation: relative amplitude of the pattern that keyframes left in the face's green, and that was
+            removed.
+        halves_correlation: in [-1, 1]: correlation of a network's waves of the left and right half of the face, near
+            the rate; None if no network looked at halves.
+        patches_snr_db: `snr_db` of patches of the crops (MRC); None if they were not used.
+        patches_coherence: `halves_correlation` of patches.
+        pbv_contrast: of patches, as in `workers.rppg.fusion.blood_signature.ColorSignature`; None if enough estimators
+            agree on the rate without it.
+        pbv_contrast_error: its standard error.
     """
 
     snr_db: float
@@ -78,47 +78,52 @@ class Evidence:
     duration_s: float
     half_line_db: float
     half_share: float
-    coded: float = 0.0
-    halves_coherence: float | None = None
+    keyframe_modulation: float = 0.0
+    halves_correlation: float | None = None
     patches_snr_db: float | None = None
     patches_coherence: float | None = None
-    greenness: float | None = None
-    greenness_error: float | None = None
+    pbv_contrast: float | None = None
+    pbv_contrast_error: float | None = None
 
 
 def gather(
     traces: Traces,
-    waves: Mapping[str, Array],
-    fused: Array,
+    waves: Mapping[str, NDArray[np.float64]],
+    fused: NDArray[np.float64],
     rate_hz: float,
-    parts_of: Mapping[str, Mapping[str, Array]] = MappingProxyType({}),
+    parts_of: Mapping[str, Mapping[str, NDArray[np.float64]]] = MappingProxyType({}),
 ) -> Evidence:
-    """Evidence about a pulse of `rate_hz`: `waves` (n,) by estimator, and the one that is fused from them (n,).
+    """Gather the evidence for a pulse of `rate_hz`.
 
-    `parts_of`: the waves (n,) that an estimator hears in parts of the face that share no noise, for those that do.
+    Args:
+        traces: the traces, without gaps.
+        waves: (n,) wave of each estimator, by name.
+        fused: (n,) wave that is fused from them.
+        rate_hz: the rate, Hz.
+        parts_of: for estimators that look at parts of the face that share no noise, the wave (n,) of each part.
     """
     fs = traces.fs
     signal = _mean([wave for name, wave in waves.items() if name not in NEURAL])
     neural = [wave for name, wave in waves.items() if name in NEURAL]
     chrominance = _mean([wave for name, wave in waves.items() if name in {"pos", "chrom"}])
     face = relative(traces.face[1])
-    parts = [region for region in traces.regions[1:] if np.isfinite(region).all()]
-    regions = [pulse_wave(pos.project(region, fs), fs) for region in parts]
+    seen = [region for region in traces.regions[1:] if np.isfinite(region).all()]
+    regions = [pulse_wave(pos.project(region, fs), fs) for region in seen]
     background_snr_db = background_share = None
     if np.isfinite(traces.background).all():
         background = relative(traces.background[1])
         background_snr_db = snr_of(spectrum_of(detrend(background, fs), fs), rate_hz)
         background_share = amplitude(background, fs, rate_hz) / max(amplitude(face, fs, rate_hz), 1e-12)
 
-    def snr_db(wave: Array | None) -> float:
+    def snr_db(wave: NDArray[np.float64] | None) -> float:
         return -60.0 if wave is None else snr_of(spectrum_of(wave, fs), rate_hz)
 
-    def halves_coherence(names: Collection[str]) -> float | None:
-        heard = next((list(heard.values()) for name, heard in parts_of.items() if heard and name in names), None)
-        return None if heard is None else _in_step(heard, fs, rate_hz)
+    def halves_correlation(names: Collection[str]) -> float | None:
+        parts = next((list(found.values()) for name, found in parts_of.items() if found and name in names), None)
+        return None if parts is None else _mean_correlation(parts, fs, rate_hz)
 
     patches = waves.get("mrc")
-    # Where a pulse is weak the mean of all holds the drift that some of them fall to.
+    # For a weak pulse, the mean of all contains the drift that some of them follow.
     clearest = signal if patches is None else patches
     half_line_db, half_share = (-60.0, 0.0) if clearest is None else half_rate(spectrum_of(clearest, fs), rate_hz)
     return Evidence(
@@ -128,8 +133,8 @@ def gather(
         chrominance_snr_db=snr_db(chrominance),
         green_snr_db=snr_db(pulse_wave(-face, fs)),
         line_db=-60.0 if signal is None else line_db(spectrum_of(signal, fs), rate_hz),
-        region_coherence=_in_step(regions, fs, rate_hz),
-        region_correlation=_in_step(regions, fs),
+        region_coherence=_mean_correlation(regions, fs, rate_hz),
+        region_correlation=_mean_correlation(regions, fs),
         background_snr_db=background_snr_db,
         background_share=background_share,
         motion_coherence=max(coherence(fused, axis, fs, rate_hz) for axis in traces.position),
@@ -138,20 +143,20 @@ def gather(
         duration_s=traces.duration_s,
         half_line_db=half_line_db,
         half_share=half_share,
-        coded=traces.coded,
-        halves_coherence=halves_coherence(NEURAL),
+        keyframe_modulation=traces.keyframe_modulation,
+        halves_correlation=halves_correlation(NEURAL),
         patches_snr_db=None if patches is None else snr_db(patches),
-        patches_coherence=halves_coherence({"mrc"}),
+        patches_coherence=halves_correlation({"mrc"}),
     )
 
 
-def relative(channel: Array) -> Array:
-    """A colour channel over its mean, less one."""
+def relative(channel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Relative change (n,) of a colour channel (n,): over its mean, less one."""
     return channel / max(float(channel.mean()), 1e-9) - 1.0
 
 
 def line_db(spectrum: PowerSpectrum, rate_hz: float) -> float:
-    """Mean power at a rate against that around it, its harmonic left out, in decibels; of a 1-D spectrum."""
+    """Mean power near a rate against that around it, without its harmonic, of a 1-D spectrum, in decibels."""
     f = spectrum.frequencies_hz
     away = np.abs(f - rate_hz)
     around = (away > _AROUND_HZ[0]) & (away <= _AROUND_HZ[1]) & (np.abs(f - 2 * rate_hz) > _AROUND_HZ[0])
@@ -163,9 +168,9 @@ def line_db(spectrum: PowerSpectrum, rate_hz: float) -> float:
 
 
 def half_rate(spectrum: PowerSpectrum, rate_hz: float) -> tuple[float, float]:
-    """How far half of a rate stands out, in decibels, and its power over that of the rate; of a 1-D spectrum.
+    """Return how far half of a rate stands out, in decibels, and its power over that of the rate, of a 1-D spectrum.
 
-    A wave with a strong second harmonic beats at twice its rate; nothing that beats at a rate beats at half of it too.
+    A wave with a strong second harmonic has a peak at twice its rate; a wave has none at half of its rate.
     """
     f, power = spectrum.frequencies_hz, spectrum.power
     away = np.abs(f - rate_hz / 2)
@@ -178,16 +183,16 @@ def half_rate(spectrum: PowerSpectrum, rate_hz: float) -> tuple[float, float]:
     return float(np.clip(10 * np.log10(max(line, 1e-6)), -60, 60)), peak / max(float(power[whole].max()), 1e-300)
 
 
-def coherence(a: Array, b: Array, fs: float, rate_hz: float) -> float:
-    """Magnitude of the correlation of two signals (n,) near a rate, whatever their phase difference, in [0, 1]."""
+def coherence(a: NDArray[np.float64], b: NDArray[np.float64], fs: float, rate_hz: float) -> float:
+    """Coherence in [0, 1] of two signals (n,) near a rate: their correlation whatever their phase difference."""
     frequencies, (x, y) = transform(detrend(np.stack((a, b)), fs), fs)
     near = np.abs(frequencies - rate_hz) <= SIGNAL_HALF_WIDTH_HZ
     power = float(np.sqrt((np.abs(x[near]) ** 2).sum() * (np.abs(y[near]) ** 2).sum()))
     return float(abs((x[near] * y[near].conj()).sum())) / power if power > 0 else 0.0
 
 
-def amplitude(signal: Array, fs: float, rate_hz: float) -> float:
-    """Amplitude of the sine that holds the signal's power within ±6 /min of a rate."""
+def amplitude(signal: NDArray[np.float64], fs: float, rate_hz: float) -> float:
+    """Amplitude of a sine with the power that the signal (n,) has within ±6 /min of a rate."""
     n = len(signal)
     frequencies, x = transform(detrend(signal, fs), fs)
     near = np.abs(frequencies - rate_hz) <= SIGNAL_HALF_WIDTH_HZ
@@ -196,14 +201,12 @@ def amplitude(signal: Array, fs: float, rate_hz: float) -> float:
     return float(np.sqrt((np.abs(x[near]) ** 2).sum() * step * (n / fs) / 1.5 * 16 / n**2))
 
 
-def _mean(waves: list[Array]) -> Array | None:
+def _mean(waves: list[NDArray[np.float64]]) -> NDArray[np.float64] | None:
     return np.asarray(np.mean(waves, axis=0), np.float64) if waves else None
 
 
-def _in_step(waves: Sequence[Array], fs: float, rate_hz: float | None = None) -> float:
-    """Mean correlation in phase of waves (n,), over all pairs, near a rate or over the whole pulse band; 0 for fewer
-    than two.
-    """
+def _mean_correlation(waves: Sequence[NDArray[np.float64]], fs: float, rate_hz: float | None = None) -> float:
+    """Mean correlation of waves (n,) over all pairs, near a rate or over the whole pulse band; 0 for fewer than two."""
     rows = len(waves)
     if rows < 2:
         return 0.0

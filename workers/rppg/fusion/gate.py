@@ -1,24 +1,129 @@
-"""Whether a pulse can carry a rate at all, or the reason why it can't."""
+"""The gate: whether a pulse is reported, or the reason why it is not. Every threshold of that decision is here.
 
-from shared.vitals import HEART_RATE, Reason
-from workers.rppg.fusion.agreement import MEMBER_PER_MIN
-from workers.rppg.fusion.calibration import CALIBRATION, Gate
+No vital takes part in it. The vitals of a pulse ask the gate first and decide what is their own afterwards.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from shared.vitals import Reason
+from workers.rppg.estimators import FAMILIES, NEURAL
+from workers.rppg.fusion.agreement import FUSION, MEMBER_PER_MIN, Agreement, voting
+from workers.rppg.fusion.calibration import section
 from workers.rppg.fusion.evidence import Evidence
 from workers.rppg.fusion.pulse import Pulse
+from workers.rppg.fusion.pulse_presence import PresenceModel
+from workers.rppg.signals.filters import PULSE_BAND_HZ
+
+#: Rates that a heart can have, beats a minute: those of the pulse band.
+RATE_RANGE_PER_MIN: Final = (60 * PULSE_BAND_HZ[0], 60 * PULSE_BAND_HZ[1])
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Thresholds of the gate, as calibrated; `workers.rppg.fusion.evidence.Evidence` defines the quantities.
+
+    Attributes:
+        presence: model of the log odds that there is a pulse at all, for evidence that includes networks.
+        presence_patches: the same without networks, with patches of the crops.
+        presence_alone: the same for the regions' colours alone.
+        min_confidence: confidence in the rate that is needed.
+        min_signal_families: families of signal estimators (`FAMILIES`) that have to agree on the rate.
+        min_pbv_contrast: a PBV contrast of this much, and of at least its standard error, is blood: no second family is
+            needed then.
+        lamp_snr_db, lamp_share: a background that beats more than both of these is lit by a flickering lamp.
+        grey_snr_db, grey_excess_db: without a background, a pulse below the first in chrominance, and above the second
+            in green over chrominance, is light.
+        half_line_db, half_share: half of the rate may be the rate if it stands out by more than both of these.
+        keyframe_share: a modulation by keyframes above this share of the pulse that is left without it is a doubt.
+        keyframe_log_odds: log odds from which keyframes are no doubt.
+        interpolated_log_odds: log odds of the pulse with keyframes interpolated, from which they are no doubt either.
+        stop_confidence: confidence from which the cascade runs no further estimator; below it, one may still dissent.
+    """
+
+    presence: PresenceModel
+    presence_patches: PresenceModel
+    presence_alone: PresenceModel
+    min_confidence: float
+    min_signal_families: int
+    min_pbv_contrast: float
+    lamp_snr_db: float
+    lamp_share: float
+    grey_snr_db: float
+    grey_excess_db: float
+    half_line_db: float
+    half_share: float
+    keyframe_share: float
+    keyframe_log_odds: float
+    interpolated_log_odds: float
+    stop_confidence: float
+
+    @classmethod
+    def from_section(cls, values: dict[str, Any]) -> "Gate":
+        """Read the section `gate` of the calibration."""
+        models = ("presence", "presence_patches", "presence_alone")
+        return cls(**{**values, **{name: PresenceModel(**values[name]) for name in models}})
+
+    def presence_for(self, evidence: Evidence) -> PresenceModel:
+        """The presence model that was fitted to evidence of this kind."""
+        if evidence.neural_snr_db is not None:
+            return self.presence
+        return self.presence_alone if evidence.patches_snr_db is None else self.presence_patches
+
+    def too_few_signal_estimators(self, agreement: Agreement) -> bool:
+        """Whether too few independent signal estimators agree on the rate.
+
+        Networks do not count, in however many halves of the face they find the rate: a person played on a screen
+        pulsates in both. A family counts once: GREEN and patches of the face follow light of any colour alike.
+        """
+        families = {FAMILIES.get(name, name) for name in agreement.members if name not in NEURAL}
+        return len(families) < self.min_signal_families
+
+    def lacks_independent_support(self, evidence: Evidence, agreement: Agreement) -> bool:
+        """Whether the estimators may follow light: neither a second family nor the skin's colour confirms blood."""
+        contrast, error = evidence.pbv_contrast, evidence.pbv_contrast_error
+        blood = contrast is not None and error is not None and contrast >= max(self.min_pbv_contrast, error)
+        return self.too_few_signal_estimators(agreement) and not blood
+
+    def lamp_behind(self, evidence: Evidence) -> bool:
+        """Whether the background beats along; False if there is no background."""
+        return (
+            evidence.background_snr_db is not None
+            and evidence.background_share is not None
+            and evidence.background_snr_db > self.lamp_snr_db
+            and evidence.background_share > self.lamp_share
+        )
+
+    def half_stands_out(self, evidence: Evidence) -> bool:
+        """Whether half of the rate may be the rate."""
+        return evidence.half_line_db > self.half_line_db and evidence.half_share > self.half_share
+
+    def keyframes_stronger(self, evidence: Evidence) -> bool:
+        """Whether keyframes modulated the face so much, compared with the pulse that is left, that they are a doubt."""
+        return evidence.keyframe_modulation > self.keyframe_share * evidence.modulation
+
+
+#: The gate as calibrated.
+GATE: Final = Gate.from_section(section("gate"))
 
 
 def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
-    """Why the pulse can't carry a rate, most telling reason first; None where it can."""
-    gate, agreement = CALIBRATION.gate, pulse.agreement
-    low, high = HEART_RATE.plausible or (0.0, float("inf"))
+    """Return why the pulse is not reported, the most specific reason first, or None if it is."""
+    gate, agreement = GATE, pulse.agreement
+    low, high = RATE_RANGE_PER_MIN
     doubts = (
+        (
+            not voting(pulse.estimates, FUSION),
+            Reason.ESTIMATORS_DISAGREE,
+            "none of the estimators that were run is calibrated, so none has a vote",
+        ),
         (
             _beats_like_a_lamp(pulse.evidence, gate),
             Reason.LIGHTING_UNSTABLE,
             "light varies at the rate of a pulse: the lamp's beat, not the blood's",
         ),
         (
-            log_odds(pulse) < gate.presence_for(pulse.evidence).least,
+            log_odds(pulse) < gate.presence_for(pulse.evidence).min_log_odds,
             Reason.NO_PULSE,
             "no rate stands out in the colour of the skin",
         ),
@@ -33,12 +138,12 @@ def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
             "what the encoder does at every keyframe is stronger than the pulse that is left without it",
         ),
         (
-            agreement.confidence < gate.confidence,
+            agreement.confidence < gate.min_confidence,
             Reason.ESTIMATORS_DISAGREE,
             f"the likeliest rate has {agreement.confidence:.0%} confidence",
         ),
         (
-            gate.imagined(pulse.evidence, agreement),
+            gate.lacks_independent_support(pulse.evidence, agreement),
             Reason.ESTIMATORS_DISAGREE,
             "too few estimators apart from the networks stand behind the rate",
         ),
@@ -47,30 +152,40 @@ def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
     return next(((reason, detail) for doubtful, reason, detail in doubts if doubtful), None)
 
 
+def is_confident(pulse: Pulse) -> bool:
+    """Whether the pulse is reported, with so much confidence that no further estimator has to run."""
+    return refusal(pulse) is None and pulse.agreement.confidence >= GATE.stop_confidence
+
+
 def log_odds(pulse: Pulse) -> float:
-    """Log odds that there is a pulse at all."""
-    return CALIBRATION.gate.presence_for(pulse.evidence).log_odds(pulse.evidence, pulse.agreement)
+    """Log odds that there is a pulse at all, by the presence model for its kind of evidence."""
+    return GATE.presence_for(pulse.evidence).log_odds(pulse.evidence, pulse.agreement)
+
+
+def log_odds_of_colours(pulse: Pulse) -> float:
+    """Log odds that there is a pulse at all, of a pulse that was estimated from the regions' colours alone."""
+    return GATE.presence_alone.log_odds(pulse.evidence, pulse.agreement)
 
 
 def _covered_by_keyframes(pulse: Pulse) -> bool:
-    """Whether a pulse at the keyframes' own rate may have gone with them, so that what is left may be anything."""
-    gate = CALIBRATION.gate
-    if not gate.keyframes_stronger(pulse.evidence) or log_odds(pulse) >= gate.coded_log_odds:
+    """Whether a pulse at the keyframes' rate may have been removed with their pattern."""
+    gate = GATE
+    if not gate.keyframes_stronger(pulse.evidence) or log_odds(pulse) >= gate.keyframe_log_odds:
         return False
-    # Jumps alone taken away, a pulse at the keyframes' rate is still there: it would be heard before anything else.
+    # With keyframes interpolated, a pulse at their rate is still there, and would be the strongest.
     between = pulse.between_keyframes
     return (
         between is None
-        or between.agreement.confidence < gate.confidence
-        or log_odds(between) < gate.between_log_odds
+        or between.agreement.confidence < gate.min_confidence
+        or log_odds(between) < gate.interpolated_log_odds
         or abs(between.rate_per_min - pulse.rate_per_min) > MEMBER_PER_MIN
     )
 
 
 def _beats_like_a_lamp(evidence: Evidence, gate: Gate) -> bool:
-    """Whether the background beats along; where none is to be seen, whether what beats is grey.
+    """Whether the background beats along or, without a background, whether what beats is grey.
 
-    Light of any level cancels out of chrominance, and blood does not.
+    Light of any level cancels out of chrominance; blood does not.
     """
     if evidence.background_snr_db is not None:
         return gate.lamp_behind(evidence)

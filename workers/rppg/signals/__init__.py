@@ -1,1 +1,1 @@
-"""A tracked face becomes traces; what is done to any wave: filters, spectra, beats."""
+"""Signals: a tracked face becomes traces; filters, spectra and beats of any wave."""

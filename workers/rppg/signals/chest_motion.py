@@ -1,8 +1,7 @@
-"""How the chest rises and falls: vertical optical flow of what is below the chin.
+"""Motion of the chest: vertical optical flow of the region below the chin.
 
-Gradients give the flow of each block (Lucas, Kanade 1981, IJCAI, restricted to the vertical): v = -Σ Iy·It / Σ Iy²;
-what
-the blocks do together in the band of breathing is their first principal component.
+Gradients give the flow of each block (Lucas, Kanade 1981, IJCAI, restricted to the vertical): v = -Σ Iy·It / Σ Iy².
+Their first principal component in the band of breathing is what the blocks do together.
 """
 
 from typing import Final
@@ -14,21 +13,21 @@ from scipy.signal import butter, sosfiltfilt
 
 from workers.face.chest_patches import Torso
 
-Array = NDArray[np.float64]
-
-#: Side of a block in patch pixels, and the smoothing that makes a gradient valid for a shift of a pixel.
+#: Side of a block in patch pixels.
 BLOCK: Final = 10
+#: Standard deviation of the smoothing, pixels, that makes a gradient valid for a shift of a pixel.
 _BLUR: Final = 1.2
-#: A block whose mean squared gradient is below this (grey levels² a pixel²) has nothing to follow.
-_LEAST_GRADIENT: Final = 4.0
+#: Mean squared gradient, (grey levels per pixel)², below which a block has no texture to follow.
+_MIN_GRADIENT: Final = 4.0
 #: The band in which blocks are compared, Hz.
 _BAND_HZ: Final = (0.08, 0.8)
-_FEWEST: Final = 24
+#: Patches that are needed.
+_MIN_PATCHES: Final = 24
 
 
-def rise(torso: Torso, grid_s: Array) -> Array | None:
-    """Vertical position of the chest (n,) in face widths at `grid_s`, up to a slow drift; None where none is seen."""
-    if len(torso.times_s) < _FEWEST:
+def rise(torso: Torso, grid_s: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return the chest's vertical position (n,), face widths, at `grid_s` (n,), up to a slow drift; None if hidden."""
+    if len(torso.times_s) < _MIN_PATCHES:
         return None
     flows = block_flow(torso.patches)
     if flows.shape[1] == 0:
@@ -37,7 +36,7 @@ def rise(torso: Torso, grid_s: Array) -> Array | None:
     on_grid = np.stack([np.interp(grid_s, torso.times_s, column) for column in positions.T])
     fs = 1 / float(grid_s[1] - grid_s[0])
     band = sosfiltfilt(butter(2, _BAND_HZ, btype="bandpass", fs=fs, output="sos"), on_grid, axis=-1)
-    # Blocks that move together lead; one that trembles on its own, or against them, is left behind.
+    # Blocks that move together get the weight; one that moves on its own, or against them, gets none.
     strength = np.sqrt((band**2).mean(axis=-1, keepdims=True))
     standard = np.divide(band, strength, out=np.zeros_like(band), where=strength > 0)
     leading = np.linalg.svd(standard, full_matrices=False)[2][0]
@@ -47,10 +46,8 @@ def rise(torso: Torso, grid_s: Array) -> Array | None:
     return np.asarray(weights @ on_grid / total, np.float64) if total > 0 else None
 
 
-def block_flow(patches: NDArray[np.uint8]) -> Array:
-    """Vertical shift (m, b) of each block with something to follow, from one patch of (m, h, w) to the next; row 0 is
-    0.
-    """
+def block_flow(patches: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the vertical shift (m, b), pixels, of each block with texture between patches (m, h, w); row 0 is 0."""
     count, height, width = patches.shape
     rows, columns = height // BLOCK, width // BLOCK
     if count < 2 or rows == 0 or columns == 0:
@@ -61,13 +58,13 @@ def block_flow(patches: NDArray[np.uint8]) -> Array:
     change = smooth[1:] - smooth[:-1]
     squares = _block_sums(along * along, rows, columns)
     products = _block_sums(along * change, rows, columns)
-    followed = squares.mean(axis=0) / BLOCK**2 > _LEAST_GRADIENT
+    followed = squares.mean(axis=0) / BLOCK**2 > _MIN_GRADIENT
     shifts = np.zeros((count, int(followed.sum())))
     shifts[1:] = -products[:, followed] / np.maximum(squares[:, followed], 1e-6)
     return shifts
 
 
-def _block_sums(values: NDArray[np.float32], rows: int, columns: int) -> Array:
-    """Sums over blocks of (m, h, w): (m, rows x columns)."""
+def _block_sums(values: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float64]:
+    """Sums (m, rows * columns) over the blocks of (m, h, w)."""
     cut = values[:, : rows * BLOCK, : columns * BLOCK].reshape(len(values), rows, BLOCK, columns, BLOCK)
     return np.asarray(cut.sum(axis=(2, 4), dtype=np.float64).reshape(len(values), -1))

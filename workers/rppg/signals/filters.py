@@ -1,4 +1,4 @@
-"""Detrending and band-limiting, with constants that follow the sampling rate."""
+"""Detrending and band-pass filters, with constants that follow the sampling rate."""
 
 from functools import lru_cache
 from typing import Final
@@ -8,29 +8,27 @@ from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
 from scipy.signal import butter, sosfiltfilt
 
-Array = NDArray[np.float64]
-
 #: The pulse band in Hz: 39 to 210 beats a minute.
 PULSE_BAND_HZ: Final = (0.65, 3.5)
 
 
 def smoothness(fs: float, cutoff_hz: float = PULSE_BAND_HZ[0]) -> float:
-    """λ of the smoothness-priors detrending that passes 90 % at `cutoff_hz`: λ = 0.075·(fs/fc)².
+    """Return λ of the smoothness-priors detrending that passes 90 % at `cutoff_hz`: λ = 0.075·(fs/fc)².
 
-    The residual's gain is λ²w⁴/(1 + λ²w⁴) with w = 2π·f/fs. The customary λ = 100 at 30 Hz takes the half of a pulse
-    of 39 /min.
+    The residual's gain is λ²w⁴/(1 + λ²w⁴) with w = 2π·f/fs. The customary λ = 100 at 30 Hz removes half of a pulse of
+    39 /min.
     """
     return 0.075 * (fs / cutoff_hz) ** 2
 
 
-def detrend(x: Array, fs: float, cutoff_hz: float = PULSE_BAND_HZ[0]) -> Array:
-    """Smoothness-priors detrending along the last axis: x - (I + λ²·D₂ᵀD₂)⁻¹x, shape kept.
+def detrend(x: NDArray[np.float64], fs: float, cutoff_hz: float = PULSE_BAND_HZ[0]) -> NDArray[np.float64]:
+    """Remove the trend of x (..., n) along the last axis by smoothness priors: x - (I + λ²·D₂ᵀD₂)⁻¹x (..., n).
 
     Tarvainen, Ranta-aho, Karjalainen 2002, IEEE Trans. Biomed. Eng. 49(2):172.
     """
     n = x.shape[-1]
     if n < 4:
-        level: Array = x.mean(axis=-1, keepdims=True)
+        level: NDArray[np.float64] = x.mean(axis=-1, keepdims=True)
         return x - level
     square = smoothness(fs, cutoff_hz) ** 2
     # The five bands of D₂ᵀD₂, upper form: 1; -4 with -2 at both ends; 6 with 1, 5 at both ends.
@@ -44,34 +42,36 @@ def detrend(x: Array, fs: float, cutoff_hz: float = PULSE_BAND_HZ[0]) -> Array:
     bands *= square
     bands[2] += 1.0
     flat = x.reshape(-1, n)
-    trend: Array = solveh_banded(bands, flat.T, check_finite=False).T
+    trend: NDArray[np.float64] = solveh_banded(bands, flat.T, check_finite=False).T
     return (flat - trend).reshape(x.shape)
 
 
-def band_pass(x: Array, fs: float, band_hz: tuple[float, float] = PULSE_BAND_HZ, order: int = 3) -> Array:
-    """Butterworth band-pass along the last axis, forwards and backwards (no phase shift), shape kept."""
+def band_pass(
+    x: NDArray[np.float64], fs: float, band_hz: tuple[float, float] = PULSE_BAND_HZ, order: int = 3
+) -> NDArray[np.float64]:
+    """Filter x (..., n) along the last axis by a Butterworth band-pass, forwards and backwards, without phase shift."""
     sos = _band_sections(fs, band_hz, order)
-    # Padding by one period of the lowest frequency lets the filter settle; short clips have less to give.
+    # Padding by one period of the lowest frequency lets the filter settle; short clips allow less.
     pad = min(x.shape[-1] - 1, round(fs / band_hz[0]))
-    filtered: Array = sosfiltfilt(sos, x, axis=-1, padlen=pad)
+    filtered: NDArray[np.float64] = sosfiltfilt(sos, x, axis=-1, padlen=pad)
     return filtered
 
 
 @lru_cache(maxsize=64)
-def _band_sections(fs: float, band_hz: tuple[float, float], order: int) -> Array:
-    """A filter's sections: designing one takes longer than running it over a clip."""
-    sections: Array = butter(order, band_hz, btype="bandpass", fs=fs, output="sos")
+def _band_sections(fs: float, band_hz: tuple[float, float], order: int) -> NDArray[np.float64]:
+    """Second-order sections of a filter, cached: its design takes longer than filtering a clip."""
+    sections: NDArray[np.float64] = butter(order, band_hz, btype="bandpass", fs=fs, output="sos")
     return sections
 
 
-def standardise(x: Array) -> Array:
-    """Zero mean and unit deviation along the last axis; a constant becomes zeros."""
+def standardise(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale x (..., n) to zero mean and unit deviation along the last axis; a constant becomes zeros."""
     centred = x - x.mean(axis=-1, keepdims=True)
     deviation = centred.std(axis=-1, keepdims=True)
-    scaled: Array = np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > 1e-12)
+    scaled: NDArray[np.float64] = np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > 1e-12)
     return scaled
 
 
-def pulse_wave(x: Array, fs: float) -> Array:
-    """What every estimator ends with: detrended, band-passed, standardised along the last axis."""
+def pulse_wave(x: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
+    """Detrend, band-pass and standardise x (..., n) along the last axis, the last step of every estimator."""
     return standardise(band_pass(detrend(x, fs), fs))

@@ -1,14 +1,13 @@
-"""What the encoder does once in every group of pictures is not a pulse, though it beats like one.
+"""Removal of the pattern that an encoder repeats in every group of pictures, which is periodic like a pulse.
 
-A keyframe shows colours anew that the frames after it carry along with errors of their own; skin jumps by a few tenths
-of a per cent, as much as with a heartbeat, at the rate of the keyframes: a camera of 30 Hz with a keyframe every 30
-frames beats at 60 /min. What all groups do alike, frame by frame since the keyframe, is taken away. Of a real webcam
-clip with a keyframe every 30 of 29.5 frames a second, four of seven estimators read 59 /min; without the pattern, five
-read 75 and none of the signal estimators 59.
+A keyframe encodes colours anew that the frames after it carry on with errors; skin jumps by a few tenths of a per cent,
+as much as with a heartbeat, at the rate of the keyframes: 60 /min for a camera of 30 Hz with a keyframe every 30
+frames. What all groups have in common, frame by frame since the keyframe, is removed (`without_pattern`). In a real
+webcam clip with a keyframe every 30 frames at 29.5 frames a second, four of seven estimators output 59 /min; without
+the pattern, five output 75 and none of the signal estimators 59.
 
-That takes a pulse along whose rate is the keyframes' own, and what is left may be anything. Hence the second way: how
-colours change across a keyframe is held for unknown. It leaves a pulse of any rate in, and some of the encoder's as
-well, so it is asked whether it says the same, and not alone.
+That removes a pulse at the keyframes' own rate as well. So there is a second way: colours are interpolated across
+keyframes (`without_jumps`). It keeps a pulse of any rate, and some of the encoder's pattern, so that it only confirms.
 """
 
 from typing import Final
@@ -17,37 +16,37 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import detrend
 
-#: Fewer whole groups than this average too little: the pattern would take the pulse along.
-FEWEST_GROUPS: Final = 5
-#: Groups shorter than this (frames) are no groups: every picture is coded alone, or nearly.
-SHORTEST_GROUP: Final = 4
-#: Pictures of a group, the keyframe among them, whose change from the one before is the encoder's. A keyframe takes the
-#: bits of those after it: in the clip above 16 kB, and then 0.5, 1.7 and 2.6 kB where others take 2.9.
-UNSETTLED: Final = 3
+#: Whole groups that are needed; the mean of fewer contains the pulse.
+MIN_GROUPS: Final = 5
+#: Frames that a group needs; in shorter ones every picture is coded alone, or nearly.
+MIN_GROUP_FRAMES: Final = 4
+#: Frames of a group, including the keyframe, whose change from the frame before is the encoder's. A keyframe uses the
+#: bits of those after it: 16 kB in the clip above, followed by 0.5, 1.7 and 2.6 kB, where others use 2.9.
+TRANSIENT_FRAMES: Final = 3
 
 
 def group_length(keys: NDArray[np.bool_]) -> int | None:
-    """Frames between keyframes (n,), where they come often and regularly enough to tell a pattern; else None."""
+    """Return the frames between keyframes (n,), or None if they are too few or too irregular to show a pattern."""
     starts = np.flatnonzero(keys)
-    if len(starts) < FEWEST_GROUPS + 1:
+    if len(starts) < MIN_GROUPS + 1:
         return None
     lengths = np.diff(starts)
     usual = int(np.median(lengths))
-    if usual < SHORTEST_GROUP or int((lengths == usual).sum()) < FEWEST_GROUPS:
+    if usual < MIN_GROUP_FRAMES or int((lengths == usual).sum()) < MIN_GROUPS:
         return None
     return usual
 
 
 def rate_per_min(times_s: NDArray[np.float64], keys: NDArray[np.bool_]) -> float | None:
-    """How often keyframes come, where they come regularly; else None."""
+    """Return the rate of keyframes per minute, or None if they are irregular. `times_s` and `keys` are (n,)."""
     length = group_length(keys)
     return None if length is None else 60 / (length * float(np.median(np.diff(times_s))))
 
 
 def without_pattern(values: NDArray[np.float32], keys: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """`values` (n, …), NaN where nothing was measured, without what every group of pictures repeats.
+    """Return `values` (n, …), NaN for frames without a measurement, without what every group of pictures repeats.
 
-    Unchanged where there is no regular group (`group_length`).
+    They are unchanged if groups are not regular (`group_length`).
     """
     length = group_length(keys)
     if length is None:
@@ -56,9 +55,9 @@ def without_pattern(values: NDArray[np.float32], keys: NDArray[np.bool_]) -> NDA
     ends = np.append(starts[1:], len(keys))
     groups = [values[start:end] for start, end in zip(starts, ends, strict=True) if end - start == length]
     groups = [group for group in groups if np.isfinite(group).all()]
-    if len(groups) < FEWEST_GROUPS:
+    if len(groups) < MIN_GROUPS:
         return values
-    # Each group's own mean goes first, so that slow changes of the light don't enter the pattern.
+    # Each group's mean is removed first, so that slow changes of the light don't enter the pattern.
     pattern = np.mean([group - group.mean(axis=0) for group in groups], axis=0)
     since = np.arange(len(keys)) - np.maximum.accumulate(np.where(keys, np.arange(len(keys)), -1))
     known = (since >= 0) & (since < length) & (np.maximum.accumulate(keys))
@@ -68,14 +67,14 @@ def without_pattern(values: NDArray[np.float32], keys: NDArray[np.bool_]) -> NDA
 
 
 def without_jumps(values: NDArray[np.float32], keys: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """`values` (n, c), NaN where nothing was measured, as they are when pictures change with a keyframe as around it.
+    """Return `values` (n, c), NaN for frames without a measurement, with the change across keyframes interpolated.
 
-    Differences from picture to picture go on through the first `UNSETTLED` of every group in a straight line.
+    Differences between frames are interpolated linearly through the first `TRANSIENT_FRAMES` of every group.
     """
     rows = np.flatnonzero(np.isfinite(values).all(axis=-1))
     groups = np.cumsum(keys)
     since = np.arange(len(keys)) - np.maximum.accumulate(np.where(keys, np.arange(len(keys)), -len(keys)))
-    known = (np.diff(groups[rows]) == 0) & (since[rows][1:] >= UNSETTLED)
+    known = (np.diff(groups[rows]) == 0) & (since[rows][1:] >= TRANSIENT_FRAMES)
     if not known.any():
         return values
     steps = np.diff(values[rows].astype(np.float64), axis=0)
@@ -83,12 +82,12 @@ def without_jumps(values: NDArray[np.float32], keys: NDArray[np.bool_]) -> NDArr
     for step in steps.T:
         step[~known] = np.interp(places[~known], places[known], step[known])
     walk = np.concatenate((np.zeros((1, steps.shape[1])), np.cumsum(steps, axis=0)))
-    bridged = values.copy()
-    # What the jumps took back between them is a slope now.
-    bridged[rows] += detrend(walk - values[rows], axis=0)
-    return bridged
+    interpolated = values.copy()
+    # The drift that the jumps corrected has become a slope.
+    interpolated[rows] += detrend(walk - values[rows], axis=0)
+    return interpolated
 
 
 def regions_without_jumps(regions: NDArray[np.float32], keys: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """`without_jumps` of each of the regions (n, k, c): one that was not seen leaves the others alone."""
+    """Apply `without_jumps` to each of the regions (n, k, c) on its own; a hidden one does not affect others."""
     return np.stack([without_jumps(colours, keys) for colours in regions.swapaxes(0, 1)], axis=1)

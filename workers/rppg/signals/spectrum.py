@@ -1,4 +1,4 @@
-"""Power over rate: where a wave's spectrum peaks, and how far the peak stands out."""
+"""Power spectra of waves: the peak, and its signal-to-noise ratio."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,38 +10,36 @@ from scipy.signal.windows import hann
 
 from workers.rppg.signals.filters import PULSE_BAND_HZ
 
-Array = NDArray[np.float64]
-
 #: Zero-padding to this step makes the quadratic peak's own error negligible (below 0.01 /min).
 STEP_HZ: Final = 0.005
 
-#: Half-width in Hz of what counts as the pulse around its rate and twice its rate: 6 /min.
+#: Half-width, Hz, of what counts as the pulse around its rate and twice its rate: 6 /min.
 SIGNAL_HALF_WIDTH_HZ: Final = 0.1
 
 
 @dataclass(frozen=True)
 class PowerSpectrum:
-    """`power` (..., k) over `frequencies_hz` (k,), inside the band alone."""
+    """Power spectrum inside a band: `power` (..., k) over `frequencies_hz` (k,)."""
 
-    frequencies_hz: Array
-    power: Array
+    frequencies_hz: NDArray[np.float64]
+    power: NDArray[np.float64]
 
     def peak_hz(self) -> float:
-        """Frequency of the highest power of a 1-D spectrum, refined by a parabola through logarithms."""
+        """Frequency, Hz, of the highest power of a 1-D spectrum, refined by a parabola through logarithms."""
         return refine(self.frequencies_hz, self.power, int(np.argmax(self.power)))
 
 
-def spectrum_of(wave: Array, fs: float, band_hz: tuple[float, float] = PULSE_BAND_HZ) -> PowerSpectrum:
-    """Hann-windowed power of `wave` (..., n), zero-padded to `STEP_HZ` or finer, cut to the band."""
+def spectrum_of(wave: NDArray[np.float64], fs: float, band_hz: tuple[float, float] = PULSE_BAND_HZ) -> PowerSpectrum:
+    """Return the Hann-windowed power spectrum of `wave` (..., n) in the band, zero-padded to `STEP_HZ` or finer."""
     frequencies, values = transform(wave, fs, band_hz)
     power = np.square(np.abs(values))
     return PowerSpectrum(frequencies, power)
 
 
 def transform(
-    wave: Array, fs: float, band_hz: tuple[float, float] = PULSE_BAND_HZ
-) -> tuple[Array, NDArray[np.complex128]]:
-    """Frequencies (k,) of the band and the complex Hann-windowed transform (..., k) of `wave` (..., n)."""
+    wave: NDArray[np.float64], fs: float, band_hz: tuple[float, float] = PULSE_BAND_HZ
+) -> tuple[NDArray[np.float64], NDArray[np.complex128]]:
+    """Return the frequencies (k,) of the band and the complex Hann-windowed transform (..., k) of `wave` (..., n)."""
     n = wave.shape[-1]
     length = next_fast_len(max(round(fs / STEP_HZ), n), real=True)
     values: NDArray[np.complex128] = rfft(wave * hann(n, sym=False), length, axis=-1)
@@ -50,8 +48,8 @@ def transform(
     return frequencies[inside], values[..., inside]
 
 
-def refine(frequencies_hz: Array, power: Array, index: int) -> float:
-    """The peak's frequency at `index`, by a parabola through the logarithms of three neighbours."""
+def refine(frequencies_hz: NDArray[np.float64], power: NDArray[np.float64], index: int) -> float:
+    """Return the frequency, Hz, of the peak at `index`, by a parabola through the logarithms of three neighbours."""
     if not 0 < index < len(power) - 1 or power[index - 1 : index + 2].min() <= 0:
         return float(frequencies_hz[index])
     left, middle, right = np.log(power[index - 1 : index + 2])
@@ -61,7 +59,7 @@ def refine(frequencies_hz: Array, power: Array, index: int) -> float:
 
 
 def snr_db(spectrum: PowerSpectrum, rate_hz: float) -> float:
-    """Power within ±6 /min of a rate and of its double, against the rest of the band, in decibels; of a 1-D spectrum.
+    """Return the power within ±6 /min of a rate and of its double over the rest of a 1-D spectrum, in decibels.
 
     de Haan, Jeanne 2013, IEEE Trans. Biomed. Eng. 60(10):2878.
     """

@@ -1,4 +1,4 @@
-"""A tracked face becomes colour traces on an even grid of times."""
+"""Traces: colours, motion and crops of a tracked face on an even grid of times."""
 
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
@@ -11,21 +11,21 @@ from workers.rppg.signals import keyframe_artifacts
 from workers.rppg.signals.chest_motion import rise
 from workers.rppg.signals.keyframe_artifacts import group_length, without_pattern
 
+#: Sampling rate of the grid, Hz.
 GRID_HZ: Final = 30.0
 
-#: A face lost, or frames missing, for longer than this many seconds is a gap; what is shorter is bridged by a
-#: straight line.
-BRIDGE_S: Final = 0.5
+#: A face lost, or frames missing, for longer than this many seconds is a gap; shorter ones are interpolated linearly.
+MAX_INTERPOLATED_S: Final = 0.5
 
-#: A region seen in less than this share of the frames is left out.
-REGION_SEEN: Final = 0.8
+#: A region visible in a smaller share of the frames is left out.
+MIN_REGION_SHARE: Final = 0.8
 
-#: Rows of the crops that are freed from the encoder's pattern at a time.
+#: Rows of the crops that the encoder's pattern is removed from at a time.
 _STRIPE: Final = 12
-#: Parts of a pixel's value that cleaned crops are kept in.
+#: Fractions of a pixel's value that crops without the encoder's pattern are stored in.
 FINE: Final = 256
 
-#: Face crops, whole or in parts of `FINE`.
+#: Face crops (n, h, h, 3): uint8, or uint16 in fractions of 1/`FINE` (`scale_of`).
 Crops = NDArray[np.uint8] | NDArray[np.uint16]
 
 #: Mesh points at the two ends of the face's width (MediaPipe's canonical face model).
@@ -36,30 +36,30 @@ _Real = TypeVar("_Real", np.float32, np.float64)
 
 
 class NoTraces(Exception):  # noqa: N818  (named for what happened)
-    """The face was never seen, or in so few frames that nothing lies between them."""
+    """Fewer than two frames contain a face."""
 
 
 @dataclass(frozen=True)
 class Traces:
-    """What estimators see.
+    """Traces of a face: the input of estimators.
 
-    fs          sampling rate in Hz (`GRID_HZ`)
-    times_s     (n,)            even grid; 0 is the clip's first frame
-    regions     (4, 3, n)       linear-light RGB of `workers.face.tracker.REGIONS`; NaN throughout where a region was
-                                hardly seen
-    background  (3, n)          linear-light RGB of the background
-    motion      (n,)            speed of the landmarks, face widths per second
-    crops       (n, 72, 72, 3)  face crops, nearest in time: uint8, or uint16 in parts of 1/`FINE` where an encoder's
-                                pattern was taken away (`scale_of`)
-    position    (2, n)          centre of the landmarks, in face widths
-    seen        (n,)            whether a face was measured within `BRIDGE_S` around
-    gaps        ((from, to), …) seconds during which no face was measured
-    frames                      decoded frames in which the face was measured
-    chest       (n,) or None    vertical position of the chest, in face widths, up to a slow drift; None where hidden
-    coded                       relative amplitude of what every keyframe did to the face's green, and was taken away
-    bridged     (4, 3, n)       the regions with the change across keyframes unknown, and nothing else taken away; None
-                                where `coded` is 0
-    keyframes_per_min           how often keyframes come; 0 where they leave no pattern
+    Attributes:
+        fs: sampling rate, Hz (`GRID_HZ`).
+        times_s: (n,) even grid, seconds; 0 is the clip's first frame.
+        regions: (4, 3, n) linear RGB of `workers.face.tracker.REGIONS`; NaN throughout for a region hardly visible.
+        background: (3, n) linear RGB of the background.
+        motion: (n,) speed of the landmarks, face widths per second.
+        crops: (n, 72, 72, 3) face crops, nearest in time: uint8, or uint16 in fractions of 1/`FINE` if an encoder's
+            pattern was removed (`scale_of`).
+        position: (2, n) centre of the landmarks, face widths.
+        seen: (n,) whether a face was measured within `MAX_INTERPOLATED_S` around.
+        gaps: intervals (from, to), seconds, in which no face was measured.
+        frames: decoded frames in which the face was measured.
+        chest: (n,) vertical position of the chest, face widths, up to a slow drift; None if hidden.
+        keyframe_modulation: relative amplitude of the keyframes' pattern in the face's green, which was removed.
+        keyframes_interpolated: (4, 3, n) the regions with the change across keyframes interpolated instead of the
+            pattern removed; None if keyframes leave no pattern.
+        keyframes_per_min: rate of keyframes per minute; 0 if they leave no pattern.
     """
 
     fs: float
@@ -73,13 +73,13 @@ class Traces:
     gaps: tuple[tuple[float, float], ...]
     frames: int
     chest: NDArray[np.float64] | None = None
-    coded: float = 0.0
-    bridged: NDArray[np.float64] | None = None
+    keyframe_modulation: float = 0.0
+    keyframes_interpolated: NDArray[np.float64] | None = None
     keyframes_per_min: float = 0.0
 
     @property
     def face(self) -> NDArray[np.float64]:
-        """(3, n) linear-light RGB of the whole face's skin."""
+        """Linear RGB (3, n) of the whole face's skin."""
         face: NDArray[np.float64] = self.regions[0]
         return face
 
@@ -89,7 +89,7 @@ class Traces:
         return len(self.times_s) / self.fs
 
     def part(self, start: int, stop: int) -> "Traces":
-        """Samples `start` to `stop` alone; times keep counting from the clip's first frame."""
+        """Cut samples `start` to `stop`; times still count from the clip's first frame."""
         cut = slice(start, stop)
         return replace(
             self,
@@ -101,11 +101,13 @@ class Traces:
             position=self.position[:, cut],
             seen=self.seen[cut],
             chest=None if self.chest is None else self.chest[cut],
-            bridged=None if self.bridged is None else self.bridged[..., cut],
+            keyframes_interpolated=None
+            if self.keyframes_interpolated is None
+            else self.keyframes_interpolated[..., cut],
         )
 
     def longest_seen(self) -> "Traces":
-        """The longest stretch without a gap."""
+        """Cut the longest stretch without a gap."""
         edges = np.flatnonzero(np.diff(np.concatenate(([0], self.seen.astype(np.int8), [0]))))
         starts, stops = edges[::2], edges[1::2]
         best = int(np.argmax(stops - starts))
@@ -113,9 +115,10 @@ class Traces:
 
 
 def traces_of(track: FaceTrack) -> Traces:
-    """Resample a face track, whose frames come when they come, onto an even 30 Hz grid by their presentation times.
+    """Resample a face track, whose frames may be irregular, onto an even 30 Hz grid by their presentation times.
 
-    Raises `NoTraces` where fewer than two frames hold a face.
+    Raises:
+        NoTraces: fewer than two frames contain a face.
     """
     measured = np.isfinite(track.regions[:, 0]).all(axis=-1)
     if measured.sum() < 2:
@@ -130,12 +133,12 @@ def traces_of(track: FaceTrack) -> Traces:
     for start, stop in gaps:
         seen &= ~((grid > start) & (grid < stop))
 
-    colours, light, pictures = _uncoded(track)
+    colours, light, pictures = _without_pattern(track)
     regions = _regions(colours, times, measured, grid)
     keyframes_per_min = None if track.is_keyframe is None else keyframe_artifacts.rate_per_min(times, track.is_keyframe)
-    bridged = None
+    interpolated = None
     if track.is_keyframe is not None and keyframes_per_min is not None:
-        bridged = _regions(
+        interpolated = _regions(
             keyframe_artifacts.regions_without_jumps(track.regions, track.is_keyframe), times, measured, grid
         )
 
@@ -160,8 +163,8 @@ def traces_of(track: FaceTrack) -> Traces:
         gaps=gaps,
         frames=int(measured.sum()),
         chest=rise(track.torso, grid),
-        coded=_amplitude_of(track.regions[:, 0, 1], colours[:, 0, 1]),
-        bridged=bridged,
+        keyframe_modulation=_amplitude_of(track.regions[:, 0, 1], colours[:, 0, 1]),
+        keyframes_interpolated=interpolated,
         keyframes_per_min=keyframes_per_min or 0.0,
     )
 
@@ -169,18 +172,18 @@ def traces_of(track: FaceTrack) -> Traces:
 def _regions(
     colours: NDArray[np.float32], times: NDArray[np.float64], measured: NDArray[np.bool_], grid: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Colours of the regions (m, 4, 3) on the grid (4, 3, n), NaN where a region was hardly seen."""
+    """Resample colours of the regions (m, 4, 3) onto the grid (4, 3, n); NaN for a region hardly visible."""
     regions = np.full((len(REGIONS), 3, len(grid)), np.nan)
     for index in range(len(REGIONS)):
         values = colours[:, index].astype(np.float64)
         rows = measured & np.isfinite(values).all(axis=-1)
-        if rows.sum() >= max(2.0, REGION_SEEN * measured.sum()):
+        if rows.sum() >= max(2.0, MIN_REGION_SHARE * measured.sum()):
             regions[index] = _resample(times[rows], values[rows], grid)
     return regions
 
 
 def _amplitude_of(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:
-    """Amplitude of the sine that has the power of a difference, over the mean of what it was taken from."""
+    """Amplitude of a sine with the power of the difference, over the mean of `before`; both (n,)."""
     if before is after:
         return 0.0
     known = np.isfinite(before) & np.isfinite(after)
@@ -188,14 +191,14 @@ def _amplitude_of(before: NDArray[np.float32], after: NDArray[np.float32]) -> fl
     return float(np.sqrt(2) * taken.std() / max(float(before[known].mean()), 1e-9))
 
 
-def _uncoded(track: FaceTrack) -> tuple[NDArray[np.float32], NDArray[np.float32], Crops]:
-    """The track's regions, background and crops without what the encoder repeats in every group of pictures."""
+def _without_pattern(track: FaceTrack) -> tuple[NDArray[np.float32], NDArray[np.float32], Crops]:
+    """Regions, background and crops of a track without what the encoder repeats in every group of pictures."""
     if track.is_keyframe is None or group_length(track.is_keyframe) is None:
         return track.regions, track.background, track.crops
-    # Finer than pixels are: rounded to whole values again, a pattern of less than half of one would stay where it is.
+    # In fractions of a pixel's value: rounded to integers, a pattern below one half would remain.
     crops = track.crops.astype(np.uint16)
     crops *= FINE
-    # In stripes, because the whole of a long clip as floats is half a gigabyte.
+    # In stripes: a long clip as floats is half a gigabyte.
     for top in range(0, crops.shape[1], _STRIPE):
         stripe = crops[:, top : top + _STRIPE]
         cleaned = without_pattern(stripe.astype(np.float32), track.is_keyframe)
@@ -208,19 +211,20 @@ def _uncoded(track: FaceTrack) -> tuple[NDArray[np.float32], NDArray[np.float32]
 
 
 def scale_of(crops: Crops) -> int:
-    """What a value of the crops is to be divided by, to lie between 0 and 255."""
+    """Return the divisor that scales the crops to values between 0 and 255."""
     return FINE if crops.dtype == np.uint16 else 1
 
 
 def _resample(
     times: NDArray[np.float64], values: NDArray[np.float64], grid: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(m, c) values at `times` → (c, n) on the grid: averaged over a grid step where frames come faster, else between
-    neighbours.
+    """Resample values (m, c) at `times` (m,) onto the grid (c, n).
+
+    They are averaged over a grid step if frames come faster, else interpolated between neighbours.
     """
     if np.median(np.diff(times)) > 0.75 / GRID_HZ:
         return _between(times, values, grid).T
-    # Averaging keeps what lies above the grid's Nyquist frequency from folding into the pulse band.
+    # Averaging prevents aliasing of frequencies above the grid's Nyquist frequency into the pulse band.
     areas = np.concatenate(
         (np.zeros((1, values.shape[1])), np.cumsum(np.diff(times)[:, None] * (values[1:] + values[:-1]) / 2, axis=0))
     )
@@ -237,22 +241,22 @@ def _resample(
 
 
 def _gaps(seen_times: NDArray[np.float64], start: float, stop: float) -> tuple[tuple[float, float], ...]:
-    """Stretches longer than `BRIDGE_S` between measured frames, and before the first and after the last."""
+    """Intervals longer than `MAX_INTERPOLATED_S` between measured frames, before the first and after the last."""
     bounds = np.concatenate(([start], seen_times, [stop]))
-    long = np.flatnonzero(np.diff(bounds) > BRIDGE_S)
+    long = np.flatnonzero(np.diff(bounds) > MAX_INTERPOLATED_S)
     return tuple((float(bounds[i] - start), float(bounds[i + 1] - start)) for i in long)
 
 
 def _movement(
     track: FaceTrack, measured: NDArray[np.bool_], grid: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Position (2, n) of the mesh's centre in face widths, and speed (n,) of its points in face widths per second."""
-    # In single precision: a thousandth of a pixel is far below the mesh's own tremble, and a long clip has many.
+    """Position (2, n) of the mesh's centre, face widths, and mean speed (n,) of its points, face widths per second."""
+    # In single precision: a thousandth of a pixel is far below the mesh's jitter, and a long clip is large.
     mesh = track.landmarks[measured]
     left, right = _FACE_SIDES
     width = max(float(np.median(np.linalg.norm(mesh[:, left] - mesh[:, right], axis=-1))), 1e-6)
     points = _between(track.times_s[measured], mesh / np.float32(width), grid)
-    # The mesh trembles by a fraction of a pixel from frame to frame: a fifth of a second shows where it goes.
+    # The mesh jitters by a fraction of a pixel between frames: a fifth of a second shows its motion.
     step = max(1, round(GRID_HZ / 5))
     moved = np.zeros(len(grid))
     if len(grid) > step:
@@ -263,7 +267,7 @@ def _movement(
 
 
 def _between(times: NDArray[np.float64], values: NDArray[_Real], grid: NDArray[np.float64]) -> NDArray[_Real]:
-    """(m, …) values at `times` → (n, …) on straight lines between neighbours; beyond the ends the last one."""
+    """Interpolate values (m, …) at `times` (m,) linearly onto the grid (n, …); beyond the ends the last one."""
     after = np.clip(np.searchsorted(times, grid), 1, len(times) - 1)
     share = np.clip((grid - times[after - 1]) / (times[after] - times[after - 1]), 0.0, 1.0).astype(values.dtype)
     found: NDArray[_Real] = values[after - 1]

@@ -1,1 +1,1 @@
-"""A pulse becomes vitals, each a module with its own refusals."""
+"""Vitals of the pulse: one module each, with the name of the vital. An accepted pulse becomes a vital, or a reason."""

@@ -1,10 +1,10 @@
-"""Stress from heart-rate variability: experimental, and no surer than the variability it rests on.
+"""Stress from heart-rate variability: experimental, and only as certain as the variability it is computed from.
 
 Low SDNN goes with stress, and so does a high LF/HF where the clip is long enough (Kim, Cheon, Bai, Lee, Koo 2018,
 "Stress and heart rate variability: a meta-analysis and review of the literature", Psychiatry Investig. 15(3):235).
-The threshold is one of five minutes, and a clip's SDNN is lower than that: slow waves have no time to show. So the
-score is the probability that SDNN of five minutes lies below the threshold, given the clip's, its error and how far
-such clips fall short. Where it is neither high nor low there is no verdict.
+The threshold applies to five minutes, and a clip's SDNN is lower: it is too short for slow waves. So the score is the
+probability that SDNN of five minutes is below the threshold, given the clip's, its error, and by how much such clips
+fall short. If it is neither high nor low, the vital abstains.
 """
 
 from collections.abc import Iterable
@@ -15,15 +15,15 @@ import numpy as np
 from scipy.stats import norm
 
 from shared.schemas import Baseline, HeartRateVariability, Interval, Measure, Stress, VitalStatus
-from shared.vitals import STRESS, Reason
-from workers.rppg.fusion.calibration import CALIBRATION
-from workers.rppg.vitals.method import method_of
+from shared.vitals import HEART_RATE_VARIABILITY, STRESS, Reason
+from workers.rppg.vitals.heart_rate_variability import VARIABILITY_MODEL, variability
+from workers.rppg.vitals.measurement import VitalInputs, VitalResult, method_of
 
 #: Half of an interval at 90 % in standard deviations.
 _Z: Final = 1.645
 
-#: A verdict is told where its probability is at least that of our intervals.
-SURE: Final = 0.9
+#: Probability that a verdict needs: the level of the intervals.
+MIN_PROBABILITY: Final = 0.9
 
 #: How often "SDNN below 50 ms" of 15 s differs from that of five minutes.
 BASELINE: Final = Baseline(value=0.0, mae=0.195, source="verdicts of 15 s that differ from those of 5 min")
@@ -31,7 +31,7 @@ BASELINE: Final = Baseline(value=0.0, mae=0.195, source="verdicts of 15 s that d
 
 @dataclass(frozen=True)
 class StressThresholds:
-    """SDNN below, or LF/HF above, speak for stress."""
+    """SDNN below the one, or LF/HF above the other, indicates stress."""
 
     sdnn_ms: float = 50.0
     lf_hf: float = 2.5
@@ -44,10 +44,17 @@ def stress(
     frames: int,
     duration_s: float,
 ) -> Stress:
-    """The vital `stress` from the vital `heart_rate_variability` of so many seconds: experimental, or silent.
+    """Return the vital `stress` of the vital `heart_rate_variability` of a clip: experimental, or abstained.
 
-    Silent for the reason that there is no SDNN, or as too short a clip where it leaves the verdict open; then with its
-    score and what that is made of all the same.
+    It abstains for the reason that there is no SDNN, or with `clip_too_short` if the score is neither high nor low;
+    score and diagnostics are given all the same then.
+
+    Args:
+        variability: the vital `heart_rate_variability`.
+        thresholds: SDNN and LF/HF that indicate stress.
+        models: the weights that took part.
+        frames: video frames in which the face was measured.
+        duration_s: length of the pulse wave, seconds.
     """
     method = method_of("SDNN, and LF/HF where there is one, against thresholds", models, frames)
     measures = variability.value
@@ -65,18 +72,18 @@ def stress(
         scores.append(1 - _log_normal(ratio).below(thresholds.lf_hf))
     score = float(np.mean(scores))
     ends = full.interval()
-    # The two ends of that interval, as scores: how far the verdict could move.
+    # The ends of that interval as scores: the range of the verdict.
     spread = sorted(float(end < thresholds.sdnn_ms) for end in ends)
-    sure = max(score, 1 - score) >= SURE
+    certain = max(score, 1 - score) >= MIN_PROBABILITY
     return Stress(
-        value=("stress" if score > 0.5 else "no_stress") if sure else None,
+        value=("stress" if score > 0.5 else "no_stress") if certain else None,
         unit=STRESS.unit,
-        status=VitalStatus.EXPERIMENTAL if sure else VitalStatus.ABSTAINED,
-        reason=None if sure else Reason.CLIP_TOO_SHORT,
+        status=VitalStatus.EXPERIMENTAL if certain else VitalStatus.ABSTAINED,
+        reason=None if certain else Reason.CLIP_TOO_SHORT,
         score=round(score, 3),
         interval=(spread[0], spread[1]),
         interval_level=sdnn.interval_level,
-        detail=None if sure else _undecided(ends, thresholds.sdnn_ms, duration_s),
+        detail=None if certain else _undecided(ends, thresholds.sdnn_ms, duration_s),
         diagnostics={
             "sdnn_ms": sdnn.value,
             "sdnn_low_ms": sdnn.interval[0],
@@ -91,15 +98,24 @@ def stress(
     )
 
 
+def measure(inputs: VitalInputs) -> VitalResult:
+    """Measure stress, by the user's `StressThresholds`."""
+    pulse = inputs.pulse
+    known = inputs.known.get(HEART_RATE_VARIABILITY.name)
+    beats = known if isinstance(known, HeartRateVariability) else variability(pulse, inputs.models)
+    thresholds = inputs.option(StressThresholds)
+    return VitalResult(stress(beats, thresholds, inputs.models, pulse.frames, pulse.duration_s))
+
+
 @dataclass(frozen=True)
 class _LogNormal:
-    """What is known of a positive quantity: its median's logarithm, and the standard deviation around that."""
+    """Log-normal distribution of a positive quantity: its median's logarithm, and the standard deviation around it."""
 
     middle: float
     spread: float
 
     def below(self, threshold: float) -> float:
-        """Probability that it lies below a threshold."""
+        """Probability that it is below a threshold."""
         return float(norm.cdf((np.log(threshold) - self.middle) / self.spread))
 
     def interval(self) -> Interval:
@@ -108,7 +124,7 @@ class _LogNormal:
 
 
 def _log_normal(measure: Measure) -> _LogNormal:
-    """The measure by its upper end: the lower one of an error larger than the value is nought."""
+    """Distribution of a measure by its upper bound: the lower one is 0 if the error is larger than the value."""
     if measure.value is None or measure.interval is None:
         raise ValueError("a measure without a value has no probability")
     value = max(measure.value, 1e-3)
@@ -116,9 +132,9 @@ def _log_normal(measure: Measure) -> _LogNormal:
 
 
 def _of_five_minutes(sdnn: Measure, duration_s: float) -> _LogNormal:
-    """SDNN of five minutes, given that of so many seconds in them."""
+    """Distribution of SDNN of five minutes, given that of a clip of so many seconds."""
     of_clip = _log_normal(sdnn)
-    shortfall, spread = CALIBRATION.variability.shortfall_of(duration_s)
+    shortfall, spread = VARIABILITY_MODEL.shortfall_of(duration_s)
     return _LogNormal(of_clip.middle + shortfall, float(np.hypot(of_clip.spread, spread)))
 
 

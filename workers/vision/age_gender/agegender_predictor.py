@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.face.portraits import Portrait
-from workers.models.agegender import SIDE
+from workers.models.agegender_network import SIDE
 from workers.models.session import Runner
 from workers.vision.alignment import crop_square
 

@@ -1,0 +1,68 @@
+"""What endpoints depend on: the records, store, queue limit and notifier of this gateway process."""
+
+from dataclasses import dataclass
+
+import structlog
+from fastapi import Request
+
+from api.job_notifier import JobNotifier
+from api.queue_limit import QueueLimit
+from shared.clips.encryption import ClipKey
+from shared.clips.store import ClipStore
+from shared.jobs.assembly import branches_for
+from shared.jobs.records import JobRecords
+from shared.observability import tracing
+from shared.schemas import JobDocument, JobOptions
+from shared.settings import Settings
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The parts of one gateway process."""
+
+    settings: Settings
+    records: JobRecords
+    store: ClipStore
+    notifier: JobNotifier
+    queue_limit: QueueLimit
+
+    def accept(
+        self, job_id: str, options: JobOptions, owner: str, encryption_key: ClipKey | None = None
+    ) -> JobDocument:
+        """Create the job of a stored clip and queue its branches (blocking).
+
+        Raises:
+            QueueFull: the queue has no place left.
+            redis.exceptions.RedisError: the broker is away or full.
+        """
+        branches = branches_for(options.vitals)
+        document = self.records.create(
+            job_id,
+            branches,
+            options,
+            owner=owner,
+            clip_key=self.store.key(job_id),
+            deadline_s=self.settings.longest_job_s,
+            most_active=self.settings.max_queued,
+            most_waiting=self.queue_limit.most_waiting(),
+            encryption_key=encryption_key,
+            traceparent=tracing.traceparent(),
+        )
+        if document is None:
+            raise self.queue_limit.full()
+        tracing.set_attributes(job=job_id)
+        log.info("job accepted", job=job_id, branches=[str(name) for name in branches])
+        return document
+
+
+def gateway_in(request: Request) -> Gateway:
+    """Return the gateway that serves this request."""
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+async def gateway_of(request: Request) -> Gateway:
+    """Return the gateway, as a dependency. Asynchronous, because FastAPI runs the others in a thread."""
+    return gateway_in(request)

@@ -1,0 +1,190 @@
+"""The parameters of the API, and the sentence that answers a value that is not allowed.
+
+Each sentence names the value, the parameter and what it takes. The same functions check query parameters, headers and
+form fields.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+from fastapi import Header, Path, Query, Request
+from pydantic import AfterValidator, BeforeValidator, TypeAdapter, ValidationError
+
+from api.problems import BadParameter
+from shared.ids import ID_PATTERN
+from shared.vitals import VITALS
+
+#: Longest part of a value that an answer repeats, characters.
+MAX_SHOWN: Final = 60
+#: Longest `Idempotency-Key`, characters.
+MAX_KEY_LENGTH: Final = 255
+
+_NAME: Final = f"({'|'.join(VITALS)})"
+VITALS_PATTERN: Final = f"^ *{_NAME}( *, *{_NAME})* *$"
+_TAKES_VITALS: Final = f"`vitals` takes a comma-separated list of: {', '.join(VITALS)}."
+
+_KEY: Final = re.compile(rf"[\x21-\x7e]{{1,{MAX_KEY_LENGTH}}}")
+_TAKES_KEY: Final = f"`Idempotency-Key` takes 1 to {MAX_KEY_LENGTH} visible ASCII characters without spaces."
+
+_LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_LAST_LABEL: Final = "[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_PORT: Final = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+#: https, a host name (the last label of an IP address begins with a digit), a port, a path; no user, no fragment.
+URL_PATTERN: Final = (
+    rf"^https://({_LABEL}\.){{0,8}}{_LAST_LABEL}(:({_PORT}))?([/?][A-Za-z0-9/._~:?@!$&'()*+,;=%-]{{0,1000}})?$"
+)
+_URL: Final = re.compile(URL_PATTERN)
+_TAKES_URL: Final = (
+    "`webhook_url` takes an https:// URL with a host name and at most 1,000 characters of path and query, without "
+    "IP address, user name or fragment."
+)
+
+_FLAG: Final = TypeAdapter(bool)
+_TAKES_FLAG: Final = "`retain_clip` takes true or false."
+
+#: What each option of an upload takes, by the option's name, in the query and in a form.
+TAKES: Final = {"vitals": _TAKES_VITALS, "retain_clip": _TAKES_FLAG, "webhook_url": _TAKES_URL}
+
+
+def shown(value: object) -> str:
+    """Return the value as an answer repeats it: quoted, escaped, and cut after `MAX_SHOWN` characters."""
+    text = str(value)
+    return repr(text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…")
+
+
+def vital_names(text: str) -> list[str]:
+    """Return the names in a comma-separated list of vitals.
+
+    Raises:
+        BadParameter: the list is empty, or a name is not a vital.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in VITALS:
+            raise BadParameter(f"{shown(name)} is not a vital. {_TAKES_VITALS}")
+    if not names:
+        raise BadParameter(f"{shown(text)} names no vital. {_TAKES_VITALS}")
+    return names
+
+
+def retain_clip(value: object, *, strict: bool = False) -> bool:
+    """Return whether to retain the clip. Unless `strict`, also from `1`, `yes`, `on` and the like.
+
+    Raises:
+        BadParameter: the value is neither true nor false.
+    """
+    try:
+        if strict and value not in {"true", "false"}:
+            raise BadParameter(f"{shown(value)} is neither true nor false. {_TAKES_FLAG}")
+        return _FLAG.validate_python(value)
+    except ValidationError:
+        raise BadParameter(f"{shown(value)} is neither true nor false. {_TAKES_FLAG}") from None
+
+
+def webhook_url(text: str) -> str:
+    """Return the URL of a webhook.
+
+    Raises:
+        BadParameter: it is not a URL that the gateway calls.
+    """
+    if not _URL.fullmatch(text):
+        raise BadParameter(f"{shown(text)} is not an allowed URL. {_TAKES_URL}")
+    return text
+
+
+def idempotency_key(text: str) -> str:
+    """Return the key.
+
+    Raises:
+        BadParameter: it is empty, too long, or has other characters than visible ASCII.
+    """
+    if not _KEY.fullmatch(text):
+        raise BadParameter(f"{shown(text)} is not an allowed key. {_TAKES_KEY}")
+    return text
+
+
+def _vitals(text: str | None) -> str | None:
+    if text is not None:
+        vital_names(text)
+        # A form may have empty names between its commas; the query takes exactly what OpenAPI documents.
+        if not re.search(VITALS_PATTERN, text):
+            raise BadParameter(f"{shown(text)} has a name that is empty. {_TAKES_VITALS}")
+    return text
+
+
+def _retain_clip(value: object) -> object:
+    return None if value is None else retain_clip(value)
+
+
+def _webhook_url(text: str | None) -> str | None:
+    return None if text is None else webhook_url(text)
+
+
+def _idempotency_key(text: str | None) -> str | None:
+    return None if text is None else idempotency_key(text)
+
+
+VITALS_SCHEMA: Final[dict[str, Any]] = {
+    "type": "string",
+    "pattern": VITALS_PATTERN,
+    "description": "Comma-separated subset of the vitals.",
+}
+RETAIN_CLIP_DESCRIPTION: Final = "Keep the clip until its time to live ends, instead of erasing it after the analysis."
+WEBHOOK_SCHEMA: Final[dict[str, Any]] = {
+    "type": "string",
+    "format": "webhook",
+    "pattern": URL_PATTERN,
+    "description": "Where the finished document is posted, signed as described by Standard Webhooks.",
+}
+
+#: Documented in OpenAPI only: what is not an id is answered as an unknown job, not as an invalid parameter.
+JobId = Annotated[str, Path(description="The job's id, a secret.", json_schema_extra={"pattern": ID_PATTERN})]
+VitalsQuery = Annotated[
+    str | None,
+    Query(description=VITALS_SCHEMA["description"], json_schema_extra={"pattern": VITALS_PATTERN}),
+    AfterValidator(_vitals),
+]
+RetainClipQuery = Annotated[bool | None, Query(description=RETAIN_CLIP_DESCRIPTION), BeforeValidator(_retain_clip)]
+WebhookQuery = Annotated[
+    str | None,
+    Query(
+        description=WEBHOOK_SCHEMA["description"],
+        json_schema_extra={"pattern": URL_PATTERN, "format": WEBHOOK_SCHEMA["format"]},
+    ),
+    AfterValidator(_webhook_url),
+]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        description="Two requests with the same key, clip and options make one job.",
+        json_schema_extra={"pattern": r"^[\x21-\x7e]+$", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
+    ),
+    AfterValidator(_idempotency_key),
+]
+Prefer = Annotated[
+    str | None,
+    Header(description="`wait=N` waits up to N (at most 30) seconds for the job's end. Other values are ignored."),
+]
+LastEventId = Annotated[
+    str | None,
+    Header(description="Resume after this event. A value that is not an event's id is ignored: all events are sent."),
+]
+
+
+def repeated(name: str, values: Sequence[str]) -> BadParameter:
+    """Return the problem of a parameter that was sent more than once, with these values."""
+    sent = ", ".join(shown(value) for value in values[:3])
+    return BadParameter(f"`{name}` was sent {len(values)} times ({sent}). It may be sent once.")
+
+
+def refuse_repeated(request: Request, *names: str) -> None:
+    """Refuse a query parameter or header that the request has more than once.
+
+    Raises:
+        BadParameter: one of `names` was sent more than once.
+    """
+    for name in names:
+        sent = request.query_params.getlist(name) or request.headers.getlist(name)
+        if len(sent) > 1:
+            raise repeated(name, sent)

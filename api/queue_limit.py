@@ -1,0 +1,132 @@
+"""The limit of the queues: an upload that would wait too long is refused before its body is read, with a `Retry-After`.
+
+The lengths of the queues and the broker's memory are read at most every `READING_S`. The script that creates a job
+checks the lengths again.
+"""
+
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+
+from api.problems import QueueFull, broker_full
+from shared.jobs.records import JobRecords
+from shared.jobs.waiting import QueueLoad, queue_loads
+from shared.settings import Settings
+from shared.vitals import Branch
+
+#: Longest use of a reading, seconds.
+READING_S: Final = 0.5
+#: The same for a reading that refuses uploads. It bounds the broker's load when many uploads are refused.
+REFUSAL_S: Final = 0.05
+#: Part of the broker's `maxmemory` above which uploads are refused; the rest is for the jobs that were accepted.
+FULL_SHARE: Final = 0.9
+
+
+@dataclass(frozen=True)
+class BrokerMemory:
+    """The broker's memory in bytes: used, and the maximum (0: unlimited)."""
+
+    used: int
+    most: int
+
+    @property
+    def is_short(self) -> bool:
+        """Whether uploads are refused."""
+        return self.most > 0 and self.used >= FULL_SHARE * self.most
+
+
+def broker_memory(redis: Any) -> BrokerMemory:  # noqa: ANN401  (redis-py's types)
+    """Read the broker's memory."""
+    facts = redis.info("memory")
+    return BrokerMemory(int(facts["used_memory"]), int(facts.get("maxmemory", 0)))
+
+
+@dataclass(frozen=True)
+class _Reading:
+    active: int
+    memory: BrokerMemory
+    loads: dict[Branch, QueueLoad]
+
+    @property
+    def slowest_s(self) -> float:
+        """Seconds by which one waiting message delays the next, in the slowest queue."""
+        return max((load.seconds_each for load in self.loads.values()), default=1.0)
+
+
+class QueueLimit:
+    """Decides whether an upload is accepted, by the lengths of the queues and the broker's memory."""
+
+    def __init__(self, records: JobRecords, settings: Settings) -> None:
+        self._records = records
+        self._most_active, self._max_wait_s = settings.max_queued, settings.max_wait_s
+        self._wait_limit_s = settings.wait_limit_s
+        self._read_at = -READING_S
+        self._reading: _Reading | None = None
+        self._next_place_at = 0.0
+
+    async def check(self, branches: Iterable[Branch]) -> None:
+        """Check that an upload for these branches can be accepted.
+
+        Raises:
+            QueueFull: its job would wait too long, or too many jobs are unfinished.
+            BrokerFull: the broker's memory is nearly used up.
+            redis.exceptions.RedisError: the broker is away.
+        """
+        now = time.monotonic()
+        reading = self._reading
+        # A refusal expires sooner, so that a free place is soon available.
+        refuses = reading is not None and (reading.memory.is_short or self._obstacle(reading, branches) is not None)
+        if reading is None or now - self._read_at >= (REFUSAL_S if refuses else READING_S):
+            self._reading = reading = await run_in_threadpool(self._read)
+            self._read_at = now
+        if reading.memory.is_short:
+            raise broker_full()
+        if obstacle := self._obstacle(reading, branches):
+            raise self._queue_full(obstacle)
+
+    def _read(self) -> _Reading:
+        records = self._records
+        return _Reading(records.active(), broker_memory(records.redis), queue_loads(records))
+
+    def most_waiting(self) -> dict[Branch, int]:
+        """Return how many messages may wait in each queue, by the last reading."""
+        loads = self._reading.loads if self._reading else {}
+        return {branch: load.most_waiting(self._max_wait_s) for branch, load in loads.items()}
+
+    def _obstacle(self, reading: _Reading, branches: Iterable[Branch]) -> "_Obstacle | None":
+        if reading.active >= self._most_active:
+            return _Obstacle(f"{reading.active} jobs are unfinished.", reading.slowest_s, reading.slowest_s)
+        for branch in branches:
+            load = reading.loads[branch]
+            if load.waiting >= (most := load.most_waiting(self._max_wait_s)):
+                why = f"{load.waiting} clips are waiting; the next one would wait about {load.expected_wait_s:.0f} s."
+                return _Obstacle(why, (load.waiting - most + 1) * load.seconds_each, load.seconds_each)
+        return None
+
+    def full(self) -> QueueFull:
+        """Return the problem of an upload whose place was taken while its clip was sent."""
+        each_s = self._reading.slowest_s if self._reading else 1.0
+        return self._queue_full(_Obstacle("The last place was taken a moment ago.", each_s, each_s))
+
+    def _queue_full(self, obstacle: "_Obstacle") -> QueueFull:
+        # Each refused client gets another time: if all of them returned when the first place becomes free, all but one
+        # would be refused again. No time is later than the end of everything that waits now.
+        wait_s = min(obstacle.wait_s, self._wait_limit_s)
+        now = time.monotonic()
+        at = min(max(now + wait_s, self._next_place_at), now + max(self._max_wait_s, wait_s))
+        self._next_place_at = at + obstacle.each_s
+        retry_s = max(1, math.ceil(at - now))
+        return QueueFull(f"{obstacle.why} Try again in {retry_s} s.", headers={"Retry-After": str(retry_s)})
+
+
+@dataclass(frozen=True)
+class _Obstacle:
+    """Why there is no place, the seconds until one becomes free, and those until the next one does."""
+
+    why: str
+    wait_s: float
+    each_s: float

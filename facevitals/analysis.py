@@ -1,0 +1,180 @@
+"""The analysis of clips in this process: `facevitals.analyze` and `facevitals.Analyzer`."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from facevitals.extras import worker_extra
+from facevitals.local.isolated_settings import analysis_settings
+from facevitals.waves import Waves
+from shared.clips.rejection import ClipRejected
+from shared.schemas import ErrorCode, JobDocument, JobState, Vitals, Waveforms
+from shared.vitals import VITALS
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """The result of analysing one clip.
+
+    document    the job document, as `facevitals analyze --json` prints it
+    waveforms   the waves and spectra as the HTTP interface serves them; `waves` has them as arrays
+    tracebacks  of unexpected exceptions that cost a branch or the analysis; they may quote the clip's content
+    """
+
+    document: JobDocument
+    waveforms: Waveforms = field(repr=False)
+    tracebacks: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def vitals(self) -> Vitals:
+        """The vitals, one attribute each: `vitals.heart_rate.value` is a number per minute, or None."""
+        return self.document.vitals
+
+    @property
+    def waves(self) -> Waves:
+        """The waves and spectra behind the vitals as numpy arrays; shapes and units: `Waves`."""
+        return Waves.of(self.waveforms)
+
+    def raise_for_state(self) -> Self:
+        """Return this result, or raise why there is none. A vital that abstains, or one failed branch, is a result.
+
+        Raises:
+            ClipRejected: the clip can't be analysed.
+            FileNotFoundError: the file can't be read.
+            RuntimeError: an unexpected exception ended the analysis; a note of the error holds its traceback.
+        """
+        problem = self.document.error
+        if self.document.state is JobState.SUCCEEDED or problem is None:
+            return self
+        if problem.code.rejects_clip:
+            raise ClipRejected(problem.code, problem.detail)
+        if problem.code is ErrorCode.CLIP_MISSING:
+            raise FileNotFoundError(problem.detail)
+        error = RuntimeError(problem.detail)
+        for traceback in self.tracebacks:
+            error.add_note(traceback)
+        raise error
+
+
+class Analyzer:
+    """Analyses one clip after another with models that are loaded once.
+
+    Use it as a context manager, or call `close`. One clip at a time: use one analyzer for each thread.
+
+        with facevitals.Analyzer() as analyzer:
+            for clip in clips:
+                result = analyzer.analyze(clip)
+
+    What is not given here comes from the environment, as for `facevitals analyze`: the variables `FACEVITALS_…` about
+    the analysis. Vitals whose model is not installed are `unavailable`.
+
+    Args:
+        estimators: names of the pulse estimators to run; by default those that `facevitals models` and the README name.
+        models_dir: folder of model files. Networks that are built from installed weights are kept there.
+        device: where the networks run.
+        threads: threads of each network's run.
+
+    Raises:
+        ValueError: an estimator does not exist.
+        ModuleNotFoundError: the extra `worker` is not installed.
+    """
+
+    def __init__(
+        self,
+        *,
+        estimators: Iterable[str] | None = None,
+        models_dir: str | os.PathLike[str] | None = None,
+        device: Literal["auto", "cpu", "cuda"] | None = None,
+        threads: int | None = None,
+    ) -> None:
+        with worker_extra("The analysis"):
+            from workers.analyzer import Analyzer as LoadedAnalyzer
+            from workers.analyzer import AnalyzerOptions
+
+        options = AnalyzerOptions.from_settings(analysis_settings())
+        given: dict[str, Any] = {"device": device, "threads": threads}
+        if estimators is not None:
+            given["estimators"] = frozenset(_names(estimators))
+        if models_dir is not None:
+            given["models_dir"] = Path(models_dir).absolute()
+        chosen = {name: value for name, value in given.items() if value is not None}
+        self._analyzer = LoadedAnalyzer.load(replace(options, **chosen))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the models; the analyzer can't be used any more."""
+        self._analyzer.close()
+
+    @property
+    def refused_models(self) -> dict[str, str]:
+        """Models that are installed and could not be loaded, by name, and why."""
+        return self._analyzer.refused_models
+
+    def analyze(
+        self, clip: str | os.PathLike[str], *, vitals: Iterable[str] | None = None, check: bool = True
+    ) -> Analysis:
+        """Analyse one clip.
+
+        Args:
+            clip: path of an MP4 or WebM file of 1 s to 120 s.
+            vitals: names of the vitals to measure, by default all; the others are `abstained` with `not_requested`.
+            check: raise where there is no result. With False the document has the state `failed` and an `error`.
+
+        Raises:
+            ValueError: a vital does not exist.
+            ClipRejected, FileNotFoundError, RuntimeError: see `Analysis.raise_for_state`; only with `check`.
+        """
+        requested = None if vitals is None else checked_vitals(vitals)
+        found = self._analyzer.analyze(Path(clip), requested)
+        analysis = Analysis(found.document, found.waveforms, found.tracebacks)
+        return analysis.raise_for_state() if check else analysis
+
+
+def analyze(
+    clip: str | os.PathLike[str], *, vitals: Iterable[str] | None = None, estimators: Iterable[str] | None = None
+) -> Analysis:
+    """Analyse one clip, with models loaded for it alone; for more than one clip use `Analyzer`.
+
+    Args:
+        clip: path of an MP4 or WebM file of 1 s to 120 s.
+        vitals: names of the vitals to measure, by default all; the others are `abstained` with `not_requested`.
+        estimators: names of the pulse estimators to run.
+
+    Raises:
+        ClipRejected: the clip can't be analysed: no video, too short, too large; `code` and `detail` state which.
+        FileNotFoundError: the file can't be read.
+        ValueError: a vital or an estimator does not exist.
+        ModuleNotFoundError: the extra `worker` is not installed.
+        RuntimeError: an unexpected exception ended the analysis.
+    """
+    requested = None if vitals is None else checked_vitals(vitals)
+    with Analyzer(estimators=estimators) as analyzer:
+        return analyzer.analyze(clip, vitals=requested)
+
+
+def checked_vitals(names: Iterable[str]) -> list[str]:
+    """The names of vitals as a list.
+
+    Raises:
+        ValueError: there is none, or one does not exist.
+    """
+    requested = _names(names)
+    unknown = [name for name in requested if name not in VITALS]
+    if unknown or not requested:
+        wrong = f"unknown vitals: {', '.join(unknown)}" if unknown else "no vital is named"
+        raise ValueError(f"{wrong}; known: {', '.join(VITALS)}")
+    return requested
+
+
+def _names(names: Iterable[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)

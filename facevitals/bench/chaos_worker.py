@@ -1,0 +1,57 @@
+"""A worker that sleeps instead of analysing, and returns the clip's hash: for `facevitals bench chaos`.
+
+Everything else is the real worker. A clip that contains `POISON` kills the process that opens it.
+"""
+
+import hashlib
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Final
+
+from facevitals.bench.substitute_analyzer import abstentions, substitute_analyzer
+from shared.schemas import ClipFacts
+from shared.vitals import Branch, Reason
+from workers.branch.result import BranchResult, Progress
+from workers.tasks import app
+
+#: Environment variable: seconds of the longest sleep; the shortest is a tenth of it.
+SLEEP_VARIABLE: Final = "FACEVITALS_BENCH_SLEEP_S"
+#: Environment variable: folder in which each try of a branch appends one byte to a file of its own.
+TRIES_VARIABLE: Final = "FACEVITALS_BENCH_TRIES"
+POISON: Final = b"POISON"
+
+
+class SleepyAnalyzer:
+    """Replaces `workers.analyzer.Analyzer`."""
+
+    def close(self) -> None:
+        """Do nothing: no resource is open."""
+
+    def branch(
+        self, branch: Branch, path: Path, wanted: frozenset[str], progress: Progress
+    ) -> tuple[ClipFacts, BranchResult]:
+        """Read the clip, sleep, and abstain from every requested vital."""
+        content = path.read_bytes()
+        with (Path(os.environ[TRIES_VARIABLE]) / f"{path.name}.{branch}").open("ab") as tries:
+            tries.write(b".")
+        progress.stage("sleeping")
+        longest = float(os.environ.get(SLEEP_VARIABLE, "1"))
+        time.sleep(random.uniform(0.1 * longest, longest))
+        if POISON in content:
+            os.kill(os.getpid(), signal.SIGKILL)
+        sha256 = hashlib.sha256(content).hexdigest()
+        facts = ClipFacts(
+            duration_s=0, frames=0, fps=0, width=0, height=0, container="", codec="", bytes=len(content), sha256=sha256
+        )
+        vitals = abstentions(branch, Reason.NO_PULSE, wanted)
+        for name, vital in vitals.items():
+            progress.vital(name, vital)
+        return facts, BranchResult(vitals=vitals)
+
+
+substitute_analyzer(SleepyAnalyzer, "facevitals.bench.chaos_worker")
+
+__all__ = ["app"]

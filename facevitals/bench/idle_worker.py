@@ -1,0 +1,39 @@
+"""A worker without analysis: what a job costs besides it."""
+
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+from facevitals.bench.substitute_analyzer import abstentions, substitute_analyzer
+from shared.schemas import ClipFacts
+from shared.vitals import Branch, Reason
+from workers.branch.result import BranchResult, Progress
+from workers.tasks import app
+
+#: Environment variable: seconds that each branch sleeps instead of working.
+SLEEP_VARIABLE: Final = "FACEVITALS_BENCH_SLEEP_S"
+
+
+class IdleAnalyzer:
+    """Replaces `workers.analyzer.Analyzer`; abstains from every vital."""
+
+    def close(self) -> None:
+        """Do nothing: no resource is open."""
+
+    def branch(
+        self, branch: Branch, path: Path, wanted: frozenset[str], progress: Progress
+    ) -> tuple[ClipFacts, BranchResult]:
+        """Read only the clip's size, sleep, and abstain from every requested vital."""
+        time.sleep(float(os.environ.get(SLEEP_VARIABLE, "0")))
+        size = path.stat().st_size
+        facts = ClipFacts(
+            duration_s=0, frames=0, fps=0, width=0, height=0, container="", codec="", bytes=size, sha256=""
+        )
+        progress.stage("idling")
+        return facts, BranchResult(vitals=abstentions(branch, Reason.NOT_REQUESTED, wanted))
+
+
+substitute_analyzer(IdleAnalyzer, "facevitals.bench.idle_worker")
+
+__all__ = ["app"]

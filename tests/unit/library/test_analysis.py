@@ -1,0 +1,122 @@
+"""`facevitals.analyze`, `Analyzer` and `simulate`, as a notebook uses them."""
+
+import inspect
+import json
+import pickle
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import facevitals
+from facevitals.simulation import Conditions
+from lab.simulate import ClipSpec, Truth
+from shared.schemas import ErrorCode, Vitals, VitalStatus
+from shared.vitals import VITALS, Reason
+
+CONSUMER = Path(__file__).with_name("consumer.py")
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Truth]:
+    path = tmp_path_factory.mktemp("library") / "clip.mp4"
+    return path, facevitals.simulate(path, heart_rate=80, duration_s=11, width=320, height=240, seed=3)
+
+
+@pytest.fixture(scope="module")
+def result(simulated: tuple[Path, Truth]) -> facevitals.Analysis:
+    return facevitals.analyze(
+        simulated[0], vitals=["heart_rate", "respiration_rate"], estimators=["pos", "chrom", "green"]
+    )
+
+
+def test_a_simulated_clip_gives_its_heart_rate(result: facevitals.Analysis, simulated: tuple[Path, Truth]) -> None:
+    heart_rate = result.vitals.heart_rate
+    assert heart_rate.status is VitalStatus.OK
+    assert heart_rate.value == pytest.approx(simulated[1].heart_rate, abs=2)
+    assert heart_rate.method is not None
+    assert heart_rate.method.name == "agreement of pos, chrom, green"
+    assert result.vitals.age.reason is Reason.NOT_REQUESTED
+    assert isinstance(result.vitals, Vitals)
+    assert set(result.vitals.by_name()) == set(VITALS)
+    assert result.document.versions == {"facevitals": facevitals.__version__}
+
+
+def test_waves_are_arrays_with_their_times(result: facevitals.Analysis) -> None:
+    pulse, spectrum = result.waves.pulse, result.waves.pulse_spectrum
+    assert pulse is not None
+    assert spectrum is not None
+    assert pulse.times_s.shape == pulse.values.shape
+    assert pulse.values.dtype == pulse.times_s.dtype == np.float64
+    np.testing.assert_allclose(np.diff(pulse.times_s), 1 / 30, atol=1e-3)
+    assert np.abs(pulse.values).max() == pytest.approx(1)
+    assert spectrum.power.shape == spectrum.rates_per_min.shape
+    np.testing.assert_allclose(60 * spectrum.frequencies_hz, spectrum.rates_per_min)
+    fastest = spectrum.rates_per_min[spectrum.power.argmax()]
+    assert fastest == pytest.approx(result.vitals.heart_rate.value, abs=4)
+    assert pulse.values.tolist() == result.waveforms.waves["heart_rate"].values
+
+
+def test_a_wave_goes_with_its_vital(result: facevitals.Analysis) -> None:
+    given = result.vitals.respiration_rate.value is not None
+    assert (result.waves.respiration is not None) == (result.waves.respiration_spectrum is not None) == given
+    assert result.waves.heart_rate_over_time is None
+
+
+def test_a_result_cannot_be_changed(result: facevitals.Analysis) -> None:
+    with pytest.raises(FrozenInstanceError):
+        result.document = result.document  # type: ignore[misc]
+
+
+def test_the_command_line_prints_the_same_vitals(result: facevitals.Analysis, simulated: tuple[Path, Truth]) -> None:
+    options = ["--json", "--waveforms", "--vitals", "heart_rate,respiration_rate", "--estimators", "pos,chrom,green"]
+    command = [sys.executable, "-m", "facevitals", "analyze", *options, str(simulated[0])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=200)
+    printed = json.loads(done.stdout)
+    assert printed["vitals"] == result.document.as_json()["vitals"]
+    assert printed["waveforms"] == result.waveforms.as_json()
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_file_that_is_no_clip_is_rejected_with_code_and_sentence(tmp_path: Path, check: bool) -> None:
+    text = tmp_path / "notes.mp4"
+    text.write_text("not a clip")
+    with facevitals.Analyzer(estimators=["pos"]) as analyzer:
+        if not check:
+            document = analyzer.analyze(text, check=False).document
+            assert document.error is not None
+            assert document.error.code is ErrorCode.CONTAINER_NOT_ALLOWED
+            return
+        with pytest.raises(facevitals.ClipRejected, match="neither MP4 nor WebM") as rejected:
+            analyzer.analyze(text)
+        assert rejected.value.code is ErrorCode.CONTAINER_NOT_ALLOWED
+        again = pickle.loads(pickle.dumps(rejected.value))  # noqa: S301  (our own)
+        assert (again.code, again.detail) == (rejected.value.code, rejected.value.detail)
+        with pytest.raises(FileNotFoundError, match=r"gone\.mp4"):
+            analyzer.analyze(tmp_path / "gone.mp4")
+
+
+def test_unknown_names_are_value_errors_that_list_the_known_ones(simulated: tuple[Path, Truth]) -> None:
+    with pytest.raises(ValueError, match="unknown vitals: pulse; known: heart_rate, "):
+        facevitals.analyze(simulated[0], vitals=["pulse"])
+    with pytest.raises(ValueError, match="no vital is named"):
+        facevitals.analyze(simulated[0], vitals=[])
+    with pytest.raises(ValueError, match="unknown estimators: fft; known: pos, "):
+        facevitals.Analyzer(estimators=["fft"])
+
+
+def test_simulate_takes_every_condition_of_a_clip(tmp_path: Path) -> None:
+    named = set(inspect.signature(facevitals.simulate).parameters) - {"path", "on_progress", "conditions"}
+    assert named | Conditions.__annotations__.keys() == {field.name for field in fields(ClipSpec)}
+    # Their types: mypy checks the call of ClipSpec.
+    with pytest.raises(ValueError, match="heart_rate must be between 30 and 220"):
+        facevitals.simulate(tmp_path / "clip.mp4", heart_rate=300)
+
+
+def test_the_consumer_that_the_type_checker_reads_uses_every_name() -> None:
+    text = CONSUMER.read_text()
+    for name in facevitals.__all__:
+        assert f"facevitals.{name}" in text, name
