@@ -160,7 +160,7 @@ def fit_pbv_contrast(found: Sequence[Row]) -> tuple[float, dict[str, Any]]:
     parts = [(row["conditions"]["kind"], part) for row in found for part in row.get("networks", ())]
     green = {
         chosen: np.array(
-            [part["evidence"]["pbv_contrast"] for kind, part in parts if kind == chosen and _has_greenness(part)]
+            [part["evidence"]["pbv_contrast"] for kind, part in parts if kind == chosen and _has_pbv_contrast(part)]
         )
         for chosen in ("flicker", "live")
     }
@@ -174,7 +174,7 @@ def fit_pbv_contrast(found: Sequence[Row]) -> tuple[float, dict[str, Any]]:
     return least, report
 
 
-def _has_greenness(part: Row) -> bool:
+def _has_pbv_contrast(part: Row) -> bool:
     return part["evidence"].get("pbv_contrast") is not None
 
 
