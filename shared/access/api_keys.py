@@ -20,7 +20,7 @@ from typing import Any, Final
 import redis
 
 from shared.ids import KEY_PATTERN, new_key_id
-from shared.jobs.records import PREFIX
+from shared.jobs.keys import PREFIX
 
 KEYS: Final = f"{PREFIX}keys"
 #: Prefix of the owner that a stored key's jobs have; it stays the same when the key is rotated.

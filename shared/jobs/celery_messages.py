@@ -11,6 +11,7 @@ import re
 from enum import StrEnum
 from typing import Any, Final
 
+from shared.jobs.keys import Key
 from shared.jobs.queues import BROKER_PREFIX, NOOP_TASK, QUEUES, TASKS
 from shared.vitals import Branch
 
@@ -22,9 +23,9 @@ _UNREADABLE: Final = (ValueError, TypeError, LookupError, RecursionError)
 _BRANCHES: Final = {task: branch for branch, task in TASKS.items()}
 
 
-def queue_key(branch: Branch) -> str:
-    """The Redis list that is the branch's queue."""
-    return f"{BROKER_PREFIX}{QUEUES[branch]}"
+def queue_key(branch: Branch) -> Key:
+    """Return the key of the list that is the branch's queue."""
+    return Key(f"{BROKER_PREFIX}{QUEUES[branch]}")
 
 
 class Dropped(StrEnum):
@@ -43,10 +44,10 @@ JOB_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
 def message(branch: Branch, job_id: str) -> str:
-    """The message that starts a branch of a job.
+    """Return the message that starts a branch of a job.
 
-    It never expires: a worker would compare that with its own clock. Whether the job still wants it is asked of the
-    job's record, by the broker's clock (`shared.jobs.lua.BEGIN`).
+    It never expires: a worker would compare that with its own clock. Whether the job still needs it is decided by the
+    job's record and the broker's clock (`shared.jobs.scripts.claim.BeginBranch`).
     """
     task_id = f"{job_id}.{branch}"
     body = json.dumps([[job_id], {}, _NO_CALLBACKS])

@@ -49,7 +49,7 @@ def make_celery(settings: Settings) -> Celery:
         task_default_queue=QUEUES[Branch.RPPG],
         task_routes={TASKS[branch]: {"queue": QUEUES[branch]} for branch in Branch},
         # A message is given back when its worker dies with it; a second delivery is harmless, because a branch begins
-        # and ends by compare-and-set in the job record (`shared.jobs.records`).
+        # and ends by compare-and-set in the job record (`shared.jobs.scripts`).
         task_acks_late=True,
         task_reject_on_worker_lost=False,
         task_acks_on_failure_or_timeout=True,
