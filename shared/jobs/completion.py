@@ -75,7 +75,9 @@ class JobCompletion:
     ) -> int:
         branches = record["branches"].split()
         owner = record.get("owner", "")
-        vitals = (f"vitals:{name}:{vital.status}:{vital.reason or ''}" for name, vital in document.vitals.by_name().items())
+        vitals = (
+            f"vitals:{name}:{vital.status}:{vital.reason or ''}" for name, vital in document.vitals.by_name().items()
+        )
         return FinishJob(
             record=record_key(job_id),
             events=events_key(job_id),

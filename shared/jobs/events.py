@@ -10,7 +10,7 @@ import redis
 
 from shared.jobs.keys import events_key, record_key
 from shared.jobs.scripts.claim import AppendEvent
-from shared.schemas import Check, Vital
+from shared.schemas import VITAL_TYPES, Check, Vital
 from shared.vitals import VITALS, Branch
 
 #: Events and waveforms of unfinished jobs are kept for this long at least, seconds; the longest job ends far sooner.
@@ -90,4 +90,5 @@ def _rename(name: str, data: str) -> str:
     if name != "vital" or '"ingredients"' not in data:
         return data
     event = json.loads(data)
-    return json.dumps({**event, "vital": Vital.read(json.dumps(event["vital"])).as_json()})
+    vital = VITAL_TYPES[event["name"]].read(json.dumps(event["vital"]))
+    return json.dumps({**event, "vital": vital.as_json()})
