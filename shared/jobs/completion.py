@@ -26,16 +26,11 @@ from shared.jobs.keys import (
     waveforms_key,
 )
 from shared.jobs.records import created_at, moment
-from shared.jobs.scripts.common import CHANGED
+from shared.jobs.scripts.common import CHANGED, MAX_READS, RecordChangedError
 from shared.jobs.scripts.completion import FinishJob, ReplaceWaveforms
 from shared.jobs.withdrawal import corrections, served_waveforms
 from shared.observability.metrics import INTERVAL, JOB, Observation, observe
-from shared.schemas import (
-    JobDocument,
-    JobOptions,
-    JobState,
-    Waveforms,
-)
+from shared.schemas import JobDocument, JobOptions, JobState, Waveforms
 from shared.vitals import Branch
 
 
@@ -51,8 +46,11 @@ class JobCompletion:
         """Assemble the document from the outcomes that were written and make it final.
 
         Returns the key of the clip to erase, if there is one and this call ended the job.
+
+        Raises:
+            RecordChangedError: the job's record changed at every read.
         """
-        while True:
+        for _ in range(MAX_READS):
             record = self._redis.hgetall(record_key(job_id))
             if not record or JobState(record["state"]).is_final:
                 self._redis.zrem(DEADLINES, job_id)
@@ -63,17 +61,18 @@ class JobCompletion:
             self._withdraw(job_id, document)
             clip_key = None if options.retain_clip else record["clip_key"]
             reply = self._finish(job_id, record, document, clip_key, has_webhook=bool(options.webhook_url))
-            # The record is another by now only if the job was deleted and created again.
-            if reply != CHANGED:
-                break
-        if reply:
-            observe(self._redis, _observations(document))
-        return clip_key if reply else None
+            # Another record by now: the job was deleted and created again.
+            if reply == CHANGED:
+                continue
+            if reply:
+                observe(self._redis, _observations(document))
+            return clip_key if reply else None
+        raise RecordChangedError(job_id)
 
     def _finish(
         self, job_id: str, record: Mapping[str, str], document: JobDocument, clip_key: str | None, *, has_webhook: bool
     ) -> int:
-        branches = record["branches"].split()
+        branches = record["branches"].split(" ")
         owner = record.get("owner", "")
         vitals = (
             f"vitals:{name}:{vital.status}:{vital.reason or ''}" for name, vital in document.vitals.by_name().items()

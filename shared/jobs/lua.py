@@ -58,7 +58,7 @@ class Script(Generic[Reply]):
         Raises:
             redis.exceptions.RedisError: the broker is away, full or refuses.
         """
-        keys, arguments = self.keys(), self.arguments()
+        keys, arguments = self.all_keys(), self.arguments()
         try:
             reply = client.evalsha(_compiled(type(self)).sha, len(keys), *keys, *arguments)
         except NoScriptError:
@@ -67,10 +67,10 @@ class Script(Generic[Reply]):
 
     def eval(self, client: Any) -> Any:  # noqa: ANN401
         """Send the script's whole text: for pipelines, and for kombu's client, which rewrites EVALSHA's keys."""
-        keys = self.keys()
+        keys = self.all_keys()
         return client.eval(_compiled(type(self)).text, len(keys), *keys, *self.arguments())
 
-    def keys(self) -> list[Key]:
+    def all_keys(self) -> list[Key]:
         """Return the keys in the order in which the broker receives them."""
         layout = _compiled(type(self)).layout
         lists = [key for name in layout.key_lists for key in getattr(self, name)]
@@ -97,7 +97,7 @@ class _Layout:
 
 @dataclass(frozen=True)
 class _Compiled:
-    """A script's whole text and its SHA-1, by which the broker knows it."""
+    """What is derived from a script once: its layout, its whole text, and the text's SHA-1, its name in the broker."""
 
     layout: _Layout
     text: str

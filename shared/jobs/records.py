@@ -23,15 +23,9 @@ from shared.jobs.keys import (
     waiting_key,
     waveforms_key,
 )
-from shared.jobs.scripts.common import CHANGED
+from shared.jobs.scripts.common import CHANGED, MAX_READS, RecordChangedError
 from shared.jobs.scripts.submission import DeleteJob
-from shared.schemas import (
-    BranchReport,
-    BranchStatus,
-    JobDocument,
-    JobOptions,
-    JobState,
-)
+from shared.schemas import BranchReport, BranchStatus, JobDocument, JobOptions, JobState
 from shared.vitals import Branch
 
 
@@ -80,9 +74,13 @@ class JobRecords:
         return waves
 
     def delete(self, job_id: str) -> bool:
-        """Erase record, events and waveforms, and list the clip for erasure. Returns False if there was no such job."""
+        """Erase record, events and waveforms, and list the clip for erasure. Returns False if there was no such job.
+
+        Raises:
+            RecordChangedError: the job's record changed at every read.
+        """
         record = record_key(job_id)
-        while True:
+        for _ in range(MAX_READS):
             owner, clip_key = self.redis.hmget(record, "owner", "clip_key")
             existed = DeleteJob(
                 record=record,
@@ -105,6 +103,7 @@ class JobRecords:
             # The record may be created or may expire between the two steps.
             if existed != CHANGED:
                 return bool(existed)
+        raise RecordChangedError(job_id)
 
     def erased(self, clip_key: str) -> None:
         """Take a clip off the list of clips to erase."""

@@ -33,3 +33,10 @@ end
 
 #: The reply of a script whose keys were derived from a record that has changed since: read it again and repeat.
 CHANGED: Final = -1
+
+#: How often a record is read again before it counts as broken.
+MAX_READS: Final = 3
+
+
+class RecordChangedError(Exception):
+    """A job's record changed at every read: it is broken, or the job is created and deleted again and again."""
