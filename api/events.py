@@ -48,9 +48,7 @@ async def follow(gateway: Gateway, job_id: str, after: str) -> AsyncIterator[byt
             changed.clear()
             try:
                 entries = await run_in_threadpool(stream.after, after)
-                gone = not entries and not await run_in_threadpool(
-                    gateway.records.exists, job_id
-                )
+                gone = not entries and not await run_in_threadpool(gateway.records.exists, job_id)
             except RedisError:
                 # The broker is away: keep the connection and try again.
                 entries, gone = [], False

@@ -78,7 +78,9 @@ def _run_jobs(broker: JobStore, store: ClipStore, settings: Settings, jobs: int)
             key = store.key(job_id)
             (store.root / key).write_bytes(clip)
             deadline_s = settings.longest_job_s
-            broker.submissions.create(job_id, list(Branch), JobOptions(), owner="-", clip_key=key, deadline_s=deadline_s)
+            broker.submissions.create(
+                job_id, list(Branch), JobOptions(), owner="-", clip_key=key, deadline_s=deadline_s
+            )
             left -= 1
         end = time.monotonic() + 120
         while broker.records.active():

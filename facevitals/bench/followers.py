@@ -49,7 +49,9 @@ def make_jobs(settings: Settings, count: int) -> list[str]:
 
 
 def _make(broker: JobStore, job_id: str, deadline_s: float) -> None:
-    broker.submissions.create(job_id, list(Branch), _OPTIONS, owner="-", clip_key=f"clips/{job_id}", deadline_s=deadline_s)
+    broker.submissions.create(
+        job_id, list(Branch), _OPTIONS, owner="-", clip_key=f"clips/{job_id}", deadline_s=deadline_s
+    )
 
 
 def create_ms(settings: Settings, count: int) -> float:

@@ -23,7 +23,7 @@ from typing import Final, NewType
 
 from shared.vitals import Branch
 
-#: The name of a key in the broker. A type of its own, so that scripts can tell their keys from their arguments.
+#: The name of a key in the broker. A type of its own, so that scripts can distinguish their keys from their arguments.
 Key = NewType("Key", str)
 
 PREFIX: Final = "fv:"

@@ -66,7 +66,7 @@ class BranchOutcomes:
             report=report.model_dump_json(),
             waveforms=waveforms.model_dump_json() if waveforms else None,
             ttl_s=self._live_ttl_s,
-            # How fast a clip is rejected tells nothing about how long others take.
+            # The time in which a clip is rejected does not predict how long others take.
             is_measured=outcome.status is BranchStatus.OK,
             only_waiting=only_waiting,
         ).run(self._redis)

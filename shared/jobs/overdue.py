@@ -24,7 +24,7 @@ LIMIT: Final = 500
 
 @dataclass(frozen=True)
 class LostTry:
-    """A branch whose worker stopped renewing its lease; `again` says whether a try is left."""
+    """A branch whose worker stopped renewing its lease; `again`: whether a try is left."""
 
     job_id: str
     branch: Branch

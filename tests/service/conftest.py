@@ -20,9 +20,9 @@ from facevitals.local.broker import Broker, free_port, start_broker
 from facevitals.local.processes import Child, start_child
 from facevitals.local.worker_command import worker_command
 from shared.clips.store import ClipStore
-from shared.jobs.queues import BROKER_PREFIX, QUEUES, QUEUES_VARIABLE
 from shared.jobs.connection import connect
 from shared.jobs.job_store import JobStore
+from shared.jobs.queues import BROKER_PREFIX, QUEUES, QUEUES_VARIABLE
 from shared.jobs.records import JobRecords
 from shared.settings import Settings
 

@@ -2,7 +2,7 @@
 
 `records/8112ff5.json` holds all keys of a broker after the gateway and workers of commit 8112ff5 had accepted three
 clips simulated by that release: one job was finished, one had its rppg outcome and waited for a vision worker, one was
-queued. `records/dump.py`, run in a checkout of that commit as its docstring says, wrote it.
+queued. `records/dump.py`, run in a checkout of that commit as its docstring describes, wrote it.
 """
 
 import json

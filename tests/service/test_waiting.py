@@ -57,7 +57,9 @@ def gateway(broker: Broker, tmp_path: Path) -> Gateway:
 def made(gateway: Gateway, job_id: str) -> str:
     clip_key, deadline_s = f"clips/{job_id}", gateway.settings.longest_job_s
     options = JobOptions()
-    assert gateway.jobs.submissions.create(job_id, list(Branch), options, owner="-", clip_key=clip_key, deadline_s=deadline_s)
+    assert gateway.jobs.submissions.create(
+        job_id, list(Branch), options, owner="-", clip_key=clip_key, deadline_s=deadline_s
+    )
     return job_id
 
 
@@ -212,7 +214,9 @@ def test_no_more_jobs_are_made_than_may_wait(gateway: Gateway) -> None:
 
     def create(branch: Branch) -> JobDocument | None:
         options = JobOptions()
-        return jobs.submissions.create("x", [branch], options, owner="-", clip_key="clips/x", deadline_s=60, max_waiting=few)
+        return jobs.submissions.create(
+            "x", [branch], options, owner="-", clip_key="clips/x", deadline_s=60, max_waiting=few
+        )
 
     assert create(Branch.RPPG) is None
     assert jobs.records.document("x") is None

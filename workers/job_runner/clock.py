@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 class ClockSkewError(Exception):
-    """This machine's clock is off; the message says by how much and what to do."""
+    """This machine's clock is off; the message contains by how much and what to do."""
 
 
 class _Warned:

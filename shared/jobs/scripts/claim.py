@@ -86,8 +86,8 @@ return 1
 class AppendEvent(Script[int]):
     """Append an event to a job's stream; returns 0 where the job, or the branch that reports it, has ended.
 
-    The token tells a command that was sent again from another with the same content: a check may fail, pass and fail
-    again. What a branch finds after its outcome was written is not reported: the document is assembled without it.
+    The token distinguishes a command that was sent again from another with the same content: a check may fail, pass and
+    fail again. What a branch finds after its outcome was written is not reported: the document is assembled without it.
     """
 
     allow_oom: ClassVar[bool] = True

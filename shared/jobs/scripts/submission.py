@@ -13,7 +13,7 @@ class CreateJob(Script[str]):
     """Write a job's record and queue its branches.
 
     Returns the time of creation, also for a job that exists; "" if there is no room. Negative limits are none.
-    No client follows the job yet, so nobody is woken.
+    No client follows the job yet, so no gateway is woken.
     """
 
     source: ClassVar[str] = (
