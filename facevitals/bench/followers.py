@@ -13,7 +13,7 @@ from shared.jobs.connection import connect
 from shared.jobs.job_store import JobStore
 from shared.schemas import JobOptions
 from shared.settings import Settings
-from shared.vitals import Branch
+from shared.vitals import Branch, Stage
 
 #: Clients that follow the same job.
 FOLLOWERS_PER_JOB: Final = 2
@@ -100,7 +100,7 @@ async def _follow_all(settings: Settings, pid: int, followers: int, jobs: list[s
     await asyncio.sleep(0)
     begun = time.perf_counter()
     for job_id in jobs:
-        await asyncio.to_thread(broker.events.of(job_id).emit_stage, Branch.RPPG, "measured", 0)
+        await asyncio.to_thread(broker.events.of(job_id).emit_stage, Branch.RPPG, Stage.ESTIMATING, 0)
     latencies = [at - begun for at in await asyncio.gather(*waits)]
     ends = [asyncio.create_task(_until(reader, b"event: done")) for reader, _ in streams]
     for job_id in jobs:
