@@ -22,7 +22,7 @@ from api.sweep import sweep_for_ever
 from api.tracing import RequestSpans
 from shared.clips.store import ClipStore, StoreUnavailableError
 from shared.jobs.broker_errors import troubles
-from shared.jobs.records import JobRecords, connect
+from shared.jobs.job_store import JobStore
 from shared.observability.logging import configure_logging
 from shared.observability.tracing import configure_tracing, shutdown_tracing
 from shared.schemas import NOTICE
@@ -84,13 +84,13 @@ def create_app(config: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         notifier = JobNotifier(config.redis_url)
-        records = JobRecords(connect(config.redis_url), config.result_ttl_s)
+        jobs_in_broker = JobStore.connect(config.redis_url, config.result_ttl_s)
         gateway = Gateway(
             settings=config,
-            records=records,
+            jobs=jobs_in_broker,
             store=ClipStore(config.store),
             notifier=notifier,
-            queue_limit=QueueLimit(records, config),
+            queue_limit=QueueLimit(jobs_in_broker, config),
         )
         app.state.gateway = gateway
         await notifier.start()
@@ -105,7 +105,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
             await notifier.stop()
-            gateway.records.redis.close()
+            gateway.jobs.close()
             await run_in_threadpool(shutdown_tracing)
 
     app = FastAPI(

@@ -1,4 +1,4 @@
-"""What endpoints depend on: the records, store, queue limit and notifier of this gateway process."""
+"""What endpoints depend on: the jobs, store, queue limit and notifier of this gateway process."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from api.queue_limit import QueueLimit
 from shared.clips.encryption import ClipKey
 from shared.clips.store import ClipStore
 from shared.jobs.assembly import branches_for
+from shared.jobs.job_store import JobStore
 from shared.jobs.records import JobRecords
 from shared.observability import tracing
 from shared.schemas import JobDocument, JobOptions
@@ -23,10 +24,15 @@ class Gateway:
     """The parts of one gateway process."""
 
     settings: Settings
-    records: JobRecords
+    jobs: JobStore
     store: ClipStore
     notifier: JobNotifier
     queue_limit: QueueLimit
+
+    @property
+    def records(self) -> JobRecords:
+        """The jobs' records."""
+        return self.jobs.records
 
     def accept(
         self, job_id: str, options: JobOptions, owner: str, encryption_key: ClipKey | None = None
@@ -38,15 +44,15 @@ class Gateway:
             redis.exceptions.RedisError: the broker is away or full.
         """
         branches = branches_for(options.vitals)
-        document = self.records.create(
+        document = self.jobs.submissions.create(
             job_id,
             branches,
             options,
             owner=owner,
             clip_key=self.store.key(job_id),
             deadline_s=self.settings.longest_job_s,
-            most_active=self.settings.max_queued,
-            most_waiting=self.queue_limit.most_waiting(),
+            max_active=self.settings.max_queued,
+            max_waiting=self.queue_limit.most_waiting(),
             encryption_key=encryption_key,
             traceparent=tracing.traceparent(),
         )

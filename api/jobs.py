@@ -305,7 +305,7 @@ async def stream_job_events(
     parameters.refuse_repeated(request, "Last-Event-ID")
     document = await _document(gateway, job_id, owner)
     after = resume_point(last_event_id)
-    if document.state.is_final and not await run_in_threadpool(gateway.records.events_after, job_id, after):
+    if document.state.is_final and not await run_in_threadpool(gateway.jobs.events.of(job_id).after, after):
         return Response(status_code=204)
     return EventSourceResponse(
         follow(gateway, job_id, after), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

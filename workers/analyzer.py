@@ -13,8 +13,7 @@ from typing import Literal
 
 from shared.clips.store import ClipMissingError
 from shared.ids import new_id
-from shared.jobs.assembly import assemble, branches_for
-from shared.jobs.records import failed_outcome, versions
+from shared.jobs.assembly import assemble, branches_for, failed_outcome, versions
 from shared.jobs.withdrawal import served_waveforms
 from shared.jobs.worker_registry import LoadedModel
 from shared.schemas import BranchOutcome, BranchStatus, ClipFacts, ErrorCode, JobDocument, Waveforms
@@ -263,9 +262,9 @@ class Analyzer:
             job_id=new_id(),
             created_at=created_at,
             finished_at=dt.datetime.now(dt.UTC),
-            asked=asked,
+            requested=asked,
             outcomes=outcomes,
-            wanted=vitals,
+            vitals=vitals,
             versions=versions(),
         )
         return Analysis(

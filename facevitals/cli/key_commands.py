@@ -14,7 +14,7 @@ from rich.table import Table
 from facevitals.local.broker import BrokerNotStartedError, embedded_url
 from facevitals.local.terminal import output
 from shared.access.api_keys import DAY_S, MAX_DAYS, KeyRing, NewKey, Scope, StoredKey, UnknownKeyError
-from shared.jobs.records import connect
+from shared.jobs.connection import connect
 from shared.settings import settings
 
 app = typer.Typer(no_args_is_help=True, help="API keys: make, list, rotate, revoke. They live in the broker.")

@@ -20,7 +20,7 @@ from typing import Any, Final
 import redis
 
 from shared.ids import KEY_PATTERN, new_key_id
-from shared.jobs.records import PREFIX
+from shared.jobs.keys import PREFIX
 
 #: The broker's key of the sorted set of ids.
 KEYS: Final = f"{PREFIX}keys"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
@@ -303,7 +303,7 @@ class Vitals(PartialSchema):
 
 #: The schema of each vital, by name: the types of the attributes of `Vitals`.
 VITAL_TYPES: Final[Mapping[str, type[Vital]]] = {
-    name: field.annotation for name, field in Vitals.model_fields.items() if field.annotation is not None
+    name: cast("type[Vital]", field.annotation) for name, field in Vitals.model_fields.items()
 }
 
 

@@ -143,7 +143,7 @@ def test_what_an_eraser_left_when_it_died_the_sweep_erases(stored: Stored) -> No
     with stored.holding():
         job = stored.service.submit(CLIP, vitals="heart_rate")
         # The assembler dies after the job's end was written, before it erases: its key is gone at once all the same.
-        stored.service.records.time_out(job)
+        stored.service.jobs.outcomes.time_out(job)
     assert not stored.service.redis.hexists(f"fv:job:{job}", "seal")
     wait_until(lambda: not [key for key in stored.contents() if job in key], "the sweep erases it")
 
@@ -189,7 +189,7 @@ def test_a_store_that_is_away_keeps_no_job_from_its_end(tmp_path: Path, monkeypa
         gateway = in_this_process(Settings(redis_url=broker.url, data_dir=tmp_path), ClipStore("s3://away"))
         jobs = ["01A", "01B", "01C"]
         for job in jobs:
-            gateway.records.create(
+            gateway.jobs.submissions.create(
                 job, list(Branch), JobOptions(), owner="-", clip_key=ClipStore.key(job), deadline_s=0.01
             )
         time.sleep(0.1)
@@ -197,7 +197,7 @@ def test_a_store_that_is_away_keeps_no_job_from_its_end(tmp_path: Path, monkeypa
         documents = [gateway.records.document(job) for job in jobs]
         assert [document.state for document in documents if document] == ["failed"] * 3
         time.sleep(2.1)
-        assert sorted(gateway.records.unerased()) == [ClipStore.key(job) for job in jobs]
+        assert sorted(gateway.jobs.overdue.unerased()) == [ClipStore.key(job) for job in jobs]
         gateway.records.redis.close()
     finally:
         broker.child.stop(3)

@@ -3,7 +3,7 @@
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from shared.clips.store import ClipMissingError, StoreUnavailableError
-from shared.jobs.records import failed_outcome
+from shared.jobs.assembly import failed_outcome
 from shared.schemas import BranchOutcome, BranchStatus, ErrorCode
 from shared.vitals import Branch
 from workers.branch.result import ClipRejected
