@@ -22,9 +22,9 @@ from api.sweep import sweep_for_ever
 from api.tracing import RequestSpans
 from shared.clips.store import ClipStore, StoreUnavailableError
 from shared.jobs.broker_errors import troubles
-from shared.jobs.records import JobRecords, connect
-from shared.observability.logging import configure_logs
-from shared.observability.tracing import configure_traces, end_traces
+from shared.jobs.job_store import JobStore
+from shared.observability.logging import configure_logging
+from shared.observability.tracing import configure_tracing, shutdown_tracing
 from shared.schemas import NOTICE
 from shared.settings import Settings, settings
 from shared.version import VERSION
@@ -78,19 +78,19 @@ def create_app(config: Settings | None = None) -> FastAPI:
             "something in front of the gateway guards it."
         )
     webhooks.check_settings(config)
-    configure_logs(config)
-    traced = configure_traces(config, "gateway")
+    configure_logging(config)
+    traced = configure_tracing(config, "gateway")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         notifier = JobNotifier(config.redis_url)
-        records = JobRecords(connect(config.redis_url), config.result_ttl_s)
+        jobs_in_broker = JobStore.connect(config.redis_url, config.result_ttl_s)
         gateway = Gateway(
             settings=config,
-            records=records,
+            jobs=jobs_in_broker,
             store=ClipStore(config.store),
             notifier=notifier,
-            queue_limit=QueueLimit(records, config),
+            queue_limit=QueueLimit(jobs_in_broker, config),
         )
         app.state.gateway = gateway
         await notifier.start()
@@ -105,8 +105,8 @@ def create_app(config: Settings | None = None) -> FastAPI:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
             await notifier.stop()
-            gateway.records.redis.close()
-            await run_in_threadpool(end_traces)
+            gateway.jobs.close()
+            await run_in_threadpool(shutdown_tracing)
 
     app = FastAPI(
         title="Face Vitals",

@@ -1,4 +1,4 @@
-"""What endpoints depend on: the records, store, queue limit and notifier of this gateway process."""
+"""What endpoints depend on: the jobs, store, queue limit and notifier of this gateway process."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,10 @@ from fastapi import Request
 
 from api.job_notifier import JobNotifier
 from api.queue_limit import QueueLimit
-from shared.clips.encryption import Seal
+from shared.clips.encryption import ClipKey
 from shared.clips.store import ClipStore
 from shared.jobs.assembly import branches_for
+from shared.jobs.job_store import JobStore
 from shared.jobs.records import JobRecords
 from shared.observability import tracing
 from shared.schemas import JobDocument, JobOptions
@@ -23,12 +24,19 @@ class Gateway:
     """The parts of one gateway process."""
 
     settings: Settings
-    records: JobRecords
+    jobs: JobStore
     store: ClipStore
     notifier: JobNotifier
     queue_limit: QueueLimit
 
-    def accept(self, job_id: str, options: JobOptions, owner: str, seal: Seal | None = None) -> JobDocument:
+    @property
+    def records(self) -> JobRecords:
+        """The jobs' records."""
+        return self.jobs.records
+
+    def accept(
+        self, job_id: str, options: JobOptions, owner: str, encryption_key: ClipKey | None = None
+    ) -> JobDocument:
         """Create the job of a stored clip and queue its branches (blocking).
 
         Raises:
@@ -36,21 +44,21 @@ class Gateway:
             redis.exceptions.RedisError: the broker is away or full.
         """
         branches = branches_for(options.vitals)
-        document = self.records.create(
+        document = self.jobs.submissions.create(
             job_id,
             branches,
             options,
             owner=owner,
             clip_key=self.store.key(job_id),
             deadline_s=self.settings.longest_job_s,
-            most_active=self.settings.max_queued,
-            most_waiting=self.queue_limit.most_waiting(),
-            seal=seal,
+            max_active=self.settings.max_queued,
+            max_waiting=self.queue_limit.most_waiting(),
+            encryption_key=encryption_key,
             traceparent=tracing.traceparent(),
         )
         if document is None:
             raise self.queue_limit.full()
-        tracing.note(job=job_id)
+        tracing.set_attributes(job=job_id)
         log.info("job accepted", job=job_id, branches=[str(name) for name in branches])
         return document
 

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Gateway
 from api.job_notifier import wait_for
-from shared.jobs.records import Event
+from shared.jobs.events import Event
 from shared.schemas import EVENTS, DoneEvent, JobState
 
 #: After this long without an event, a comment is sent so that proxies keep the connection, and the stream is read again
@@ -42,15 +42,13 @@ def event_data(event: Event) -> str | None:
 
 async def follow(gateway: Gateway, job_id: str, after: str) -> AsyncIterator[bytes]:
     """Yield the events after `after` until `done`. A job that is deleted meanwhile ends with `done` as well."""
-    silent_since = time.monotonic()
+    silent_since, stream = time.monotonic(), gateway.jobs.events.of(job_id)
     with gateway.notifier.watching(job_id) as changed:
         while True:
             changed.clear()
             try:
-                entries = await run_in_threadpool(gateway.records.events_after, job_id, after)
-                gone = not entries and not await run_in_threadpool(
-                    gateway.records.redis.exists, gateway.records.key(job_id)
-                )
+                entries = await run_in_threadpool(stream.after, after)
+                gone = not entries and not await run_in_threadpool(gateway.records.exists, job_id)
             except RedisError:
                 # The broker is away: keep the connection and try again.
                 entries, gone = [], False

@@ -7,23 +7,42 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Gateway
 from api.problems import IdempotencyConflict, IdempotencyInProgress
-from shared.jobs.records import PREFIX
+from shared.jobs.keys import PREFIX, Key
+from shared.jobs.lua import Script
 
 #: A request holds its key for this long, seconds, and renews the hold every third of it. A gateway that dies releases
 #: the key after this time; if the gateway cannot reach the broker for longer, the key may be used twice.
 HELD_S: Final = 15
 
-_RELEASE: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
-_RENEW: Final = (
-    "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('EXPIRE', KEYS[1], ARGV[2]) end return 0"
-)
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseHold(Script[int]):
+    """Release the hold on an idempotency key, if it is this request's."""
+
+    source: ClassVar[str] = "if redis.call('GET', hold) == token then return redis.call('DEL', hold) end return 0"
+
+    hold: Key
+    token: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenewHold(Script[int]):
+    """Extend the hold on an idempotency key, if it is this request's."""
+
+    source: ClassVar[str] = (
+        "if redis.call('GET', hold) == token then return redis.call('EXPIRE', hold, ttl_s) end return 0"
+    )
+
+    hold: Key
+    token: str
+    ttl_s: int
 
 
 @dataclass
@@ -63,7 +82,7 @@ async def claim(gateway: Gateway, owner: str, key: str) -> AsyncIterator[Claim]:
         IdempotencyInProgress: another request holds it.
     """
     name = f"{PREFIX}idem:{owner}:{hashlib.sha256(key.encode()).hexdigest()}"
-    redis, hold, token = gateway.records.redis, f"{name}:held", uuid.uuid4().hex
+    redis, hold, token = gateway.records.redis, Key(f"{name}:held"), uuid.uuid4().hex
     claimed = await run_in_threadpool(redis.set, hold, token, nx=True, ex=HELD_S)
     # redis-py repeats a command whose answer was lost; the second one finds this request's own token.
     if not claimed and await run_in_threadpool(redis.get, hold) != token:
@@ -81,11 +100,11 @@ async def claim(gateway: Gateway, owner: str, key: str) -> AsyncIterator[Claim]:
         renewing.cancel()
         # If the broker is away, the hold expires.
         with contextlib.suppress(RedisError):
-            await run_in_threadpool(redis.eval, _RELEASE, 1, hold, token)
+            await run_in_threadpool(ReleaseHold(hold=hold, token=token).run, redis)
 
 
-async def _renew(redis: Any, hold: str, token: str) -> None:  # noqa: ANN401  (redis-py's types)
+async def _renew(redis: Any, hold: Key, token: str) -> None:  # noqa: ANN401  (redis-py's types)
     while True:
         await asyncio.sleep(HELD_S / 3)
         with contextlib.suppress(RedisError):
-            await run_in_threadpool(redis.eval, _RENEW, 1, hold, token, HELD_S)
+            await run_in_threadpool(RenewHold(hold=hold, token=token, ttl_s=HELD_S).run, redis)

@@ -14,7 +14,7 @@ import redis.asyncio
 import redis.exceptions
 
 from shared.jobs.broker_errors import troubles
-from shared.jobs.records import WAKE_CHANNEL
+from shared.jobs.keys import WAKE_CHANNEL
 
 RECHECK_S: Final = 5.0
 

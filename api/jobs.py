@@ -20,7 +20,7 @@ from api.job_notifier import wait_for
 from api.keys import Caller, Eraser, Owner, Submitter
 from api.openapi import event_stream
 from api.uploads import receive
-from shared.clips.encryption import Seal
+from shared.clips.encryption import ClipKey
 from shared.ids import is_id, new_id
 from shared.jobs.assembly import branches_for
 from shared.schemas import JobDocument, JobOptions, Waveforms
@@ -107,7 +107,7 @@ class Received:
     job_id: str
     options: JobOptions
     sha256: str
-    seal: Seal | None = None
+    encryption_key: ClipKey | None = None
 
     @property
     def content(self) -> str:
@@ -135,8 +135,10 @@ async def receive_clip(
     await gateway.queue_limit.check(branches_for(in_query.vitals))
     job_id = new_id()
     key = gateway.store.key(job_id)
-    seal = Seal.new() if settings.encrypt_clips else None
-    upload = await receive(request, gateway.store, key, settings.max_upload_bytes, hashed=hashed, seal=seal)
+    encryption_key = ClipKey.new() if settings.encrypt_clips else None
+    upload = await receive(
+        request, gateway.store, key, settings.max_upload_bytes, hashed=hashed, encryption_key=encryption_key
+    )
     form = upload.fields
     try:
         in_form_url = webhooks.checked_url(form.get("webhook_url"), settings, caller)
@@ -150,13 +152,15 @@ async def receive_clip(
         retain_clip=in_form.retain_clip if retain_clip is None else in_query.retain_clip,
         webhook_url=webhook_url,
     )
-    return Received(job_id, options, upload.sha256 or "", seal)
+    return Received(job_id, options, upload.sha256 or "", encryption_key)
 
 
 async def start(gateway: Gateway, received: Received, owner: str) -> JobDocument:
     """Create the job of a received clip and queue its branches; if that fails, erase the clip."""
     try:
-        return await run_in_threadpool(gateway.accept, received.job_id, received.options, owner, received.seal)
+        return await run_in_threadpool(
+            gateway.accept, received.job_id, received.options, owner, received.encryption_key
+        )
     except BaseException:
         await asyncio.shield(run_in_threadpool(_withdraw, gateway, received.job_id))
         raise
@@ -301,7 +305,7 @@ async def stream_job_events(
     parameters.refuse_repeated(request, "Last-Event-ID")
     document = await _document(gateway, job_id, owner)
     after = resume_point(last_event_id)
-    if document.state.is_final and not await run_in_threadpool(gateway.records.events_after, job_id, after):
+    if document.state.is_final and not await run_in_threadpool(gateway.jobs.events.of(job_id).after, after):
         return Response(status_code=204)
     return EventSourceResponse(
         follow(gateway, job_id, after), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

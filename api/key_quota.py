@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from api.dependencies import Gateway
 from api.keys import Caller
 from api.problems import RateExceeded, TooManyActive
-from shared.access.quotas import Quotas, Verdict
+from shared.access.quotas import Admission, Quotas
 from shared.ids import new_id
 
 
@@ -26,11 +26,11 @@ async def slot(gateway: Gateway, caller: Caller) -> AsyncIterator[None]:
         return
     quotas, held = Quotas(gateway.records.redis), new_id()
     rate, active = caller.rate_per_min, caller.max_active
-    grant = await run_in_threadpool(quotas.ask, caller.owner, held, rate_per_min=rate, max_active=active)
+    grant = await run_in_threadpool(quotas.acquire, caller.owner, held, rate_per_min=rate, max_active=active)
     later = {"Retry-After": str(grant.wait_s)}
-    if grant.verdict is Verdict.FAST:
+    if grant.admission is Admission.RATE_EXCEEDED:
         raise RateExceeded(f"This key may submit {rate} clips a minute. Try again in {grant.wait_s} s.", headers=later)
-    if grant.verdict is Verdict.BUSY:
+    if grant.admission is Admission.TOO_MANY_ACTIVE:
         detail = f"This key may have {active} unfinished jobs. Try again in {grant.wait_s} s."
         raise TooManyActive(detail, headers=later)
     try:
@@ -38,4 +38,4 @@ async def slot(gateway: Gateway, caller: Caller) -> AsyncIterator[None]:
     finally:
         # If the broker is away, the slot expires.
         with suppress(RedisError):
-            await run_in_threadpool(quotas.give_back, caller.owner, held)
+            await run_in_threadpool(quotas.release, caller.owner, held)

@@ -20,12 +20,13 @@ from api.queue_limit import broker_memory
 from shared.clips.store import StoreUnavailableError
 from shared.jobs.broker_errors import trouble_of, troubles
 from shared.jobs.celery_messages import Dropped
+from shared.jobs.counters import DROPPED
+from shared.jobs.keys import PREFIX
 from shared.jobs.queues import QUEUES
-from shared.jobs.records import DROPPED, PREFIX
-from shared.jobs.waiting import queue_loads
+from shared.jobs.waiting import oldest_s, queue_loads
 from shared.jobs.webhooks import COUNTED, Outcome, Webhooks
 from shared.jobs.worker_registry import WorkerCard, worker_cards
-from shared.observability.metrics import DISTRIBUTIONS, Histogram, histograms
+from shared.observability.metrics import HISTOGRAMS, Histogram, read_histograms
 
 router = APIRouter(tags=["operations"])
 
@@ -116,17 +117,17 @@ class _Collector:
         self._gateway = gateway
 
     def collect(self) -> Iterable[Metric]:
-        records = self._gateway.records
+        jobs = self._gateway.jobs
         up = GaugeMetricFamily("facevitals_broker_up", "Whether the broker answers.")
         try:
-            counters = records.counters()
-            active = records.active()
-            memory = broker_memory(records.redis)
-            cards = worker_cards(records.redis)
-            loads = queue_loads(records)
-            ages = {branch: records.oldest_s(branch) for branch in QUEUES}
-            seen = list(histograms(records.redis))
-            webhooks = Webhooks(records.redis).waiting()
+            counters = jobs.counters.read()
+            active = jobs.records.active()
+            memory = broker_memory(jobs.redis)
+            cards = worker_cards(jobs.redis)
+            loads = queue_loads(jobs.redis)
+            ages = {branch: oldest_s(jobs.redis, branch) for branch in QUEUES}
+            seen = list(read_histograms(jobs.redis))
+            webhooks = Webhooks(jobs.redis).waiting()
         except (RedisError, OSError) as error:
             troubles.warn("metrics without the broker", error)
             up.add_metric([], 0)
@@ -197,9 +198,9 @@ def _of_workers(cards: list[WorkerCard]) -> Iterable[Metric]:
 
 
 def _of_distributions(seen: list[Histogram]) -> Iterable[Metric]:
-    for of in DISTRIBUTIONS.values():
+    for of in HISTOGRAMS.values():
         family = HistogramMetricFamily(of.name, of.help, labels=of.labels)
-        for each in (one for one in seen if one.of is of):
+        for each in (one for one in seen if one.spec is of):
             bounds = [*map(str, of.bounds), "+Inf"]
             family.add_metric(each.labels, list(zip(bounds, accumulate(each.counts), strict=True)), each.total)
         yield family

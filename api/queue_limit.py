@@ -13,7 +13,7 @@ from typing import Any, Final
 from starlette.concurrency import run_in_threadpool
 
 from api.problems import QueueFull, broker_full
-from shared.jobs.records import JobRecords
+from shared.jobs.job_store import JobStore
 from shared.jobs.waiting import QueueLoad, queue_loads
 from shared.settings import Settings
 from shared.vitals import Branch
@@ -60,8 +60,8 @@ class _Reading:
 class QueueLimit:
     """Decides whether an upload is accepted, by the lengths of the queues and the broker's memory."""
 
-    def __init__(self, records: JobRecords, settings: Settings) -> None:
-        self._records = records
+    def __init__(self, jobs: JobStore, settings: Settings) -> None:
+        self._jobs = jobs
         self._most_active, self._max_wait_s = settings.max_queued, settings.max_wait_s
         self._wait_limit_s = settings.wait_limit_s
         self._read_at = -READING_S
@@ -89,20 +89,20 @@ class QueueLimit:
             raise self._queue_full(obstacle)
 
     def _read(self) -> _Reading:
-        records = self._records
-        return _Reading(records.active(), broker_memory(records.redis), queue_loads(records))
+        redis = self._jobs.redis
+        return _Reading(self._jobs.records.active(), broker_memory(redis), queue_loads(redis))
 
     def most_waiting(self) -> dict[Branch, int]:
         """Return how many messages may wait in each queue, by the last reading."""
         loads = self._reading.loads if self._reading else {}
-        return {branch: load.most_waiting(self._max_wait_s) for branch, load in loads.items()}
+        return {branch: load.max_waiting(self._max_wait_s) for branch, load in loads.items()}
 
     def _obstacle(self, reading: _Reading, branches: Iterable[Branch]) -> "_Obstacle | None":
         if reading.active >= self._most_active:
             return _Obstacle(f"{reading.active} jobs are unfinished.", reading.slowest_s, reading.slowest_s)
         for branch in branches:
             load = reading.loads[branch]
-            if load.waiting >= (most := load.most_waiting(self._max_wait_s)):
+            if load.waiting >= (most := load.max_waiting(self._max_wait_s)):
                 why = f"{load.waiting} clips are waiting; the next one would wait about {load.expected_wait_s:.0f} s."
                 return _Obstacle(why, (load.waiting - most + 1) * load.seconds_each, load.seconds_each)
         return None

@@ -18,6 +18,7 @@ from api.dependencies import Gateway
 from shared.clips.store import StoreUnavailableError, SweepRefusedError
 from shared.jobs.broker_errors import troubles
 from shared.jobs.queues import QUEUES
+from shared.jobs.waiting import idle_s
 from shared.jobs.worker_registry import worker_cards
 from shared.schemas import ErrorCode
 from shared.vitals import Branch
@@ -92,7 +93,7 @@ def _name(step: Step) -> str:
 def _erase_ended(gateway: Gateway) -> None:
     """Erase clips first: it frees space, and a failure elsewhere must not keep a face in the store."""
     failed = 0
-    for clip_key in gateway.records.unerased():
+    for clip_key in gateway.jobs.overdue.unerased():
         # One failure must not keep the other clips; a store that is away takes long to fail each time.
         failed += not _erase(gateway, clip_key)
         if failed >= ERASE_FAILURES:
@@ -100,57 +101,57 @@ def _erase_ended(gateway: Gateway) -> None:
 
 
 def _retry_lost(gateway: Gateway) -> None:
-    for lost in gateway.records.lost_tries():
+    for lost in gateway.jobs.overdue.lost_tries():
         log.warning("worker lost", job=lost.job_id, branch=lost.branch, again=lost.again)
         if not lost.again:
             detail = "The worker died twice on this clip. Record it again, or convert it to H.264 MP4."
-            gateway.records.end_branch(lost.job_id, lost.branch, ErrorCode.BRANCH_FAILED, detail)
+            gateway.jobs.outcomes.end_branch(lost.job_id, lost.branch, ErrorCode.BRANCH_FAILED, detail)
 
 
 def _requeue_stranded(branch: Branch, gateway: Gateway) -> None:
     # The youngest first, each put before the others: so they are in order of age again.
-    for job_id in reversed(gateway.records.stranded(branch)):
+    for job_id in reversed(gateway.jobs.overdue.stranded(branch)):
         log.warning("message lost", job=job_id, branch=branch)
-        gateway.records.requeue(job_id, branch)
+        gateway.jobs.overdue.requeue(job_id, branch)
 
 
 def _end_overwaited(branch: Branch, gateway: Gateway) -> None:
     """End jobs that waited too long as `queue_timeout`, and sooner as `branch_timeout` if there is no worker at all."""
-    records, settings = gateway.records, gateway.settings
-    for job_id in records.overwaited(branch, settings.wait_limit_s):
+    jobs, settings = gateway.jobs, gateway.settings
+    for job_id in jobs.overdue.overwaited(branch, settings.wait_limit_s):
         log.warning("waited too long", job=job_id, branch=branch)
         detail = f"No {branch} worker had time for the job within {settings.wait_limit_s:.0f} s. Submit the clip again."
-        records.end_branch(job_id, branch, ErrorCode.QUEUE_TIMEOUT, detail, only_waiting=True)
-    unserved = records.overwaited(branch, settings.job_deadline_s)
+        jobs.outcomes.end_branch(job_id, branch, ErrorCode.QUEUE_TIMEOUT, detail, only_waiting=True)
+    unserved = jobs.overdue.overwaited(branch, settings.job_deadline_s)
     # A worker that is replacing its process has no card for a while, so the last begin counts as well.
-    if unserved and records.idle_s(branch) > settings.job_deadline_s and not _is_served(branch, gateway):
+    if unserved and idle_s(jobs.redis, branch) > settings.job_deadline_s and not _is_served(branch, gateway):
         for job_id in unserved:
             log.warning("no worker", job=job_id, branch=branch)
             detail = f"No {branch} worker took the job in time. Start one: facevitals worker --queues {QUEUES[branch]}"
-            records.end_branch(job_id, branch, ErrorCode.BRANCH_TIMEOUT, detail, only_waiting=True)
+            jobs.outcomes.end_branch(job_id, branch, ErrorCode.BRANCH_TIMEOUT, detail, only_waiting=True)
 
 
 def _is_served(branch: Branch, gateway: Gateway) -> bool:
-    return any(QUEUES[branch] in card.queues for card in worker_cards(gateway.records.redis))
+    return any(QUEUES[branch] in card.queues for card in worker_cards(gateway.jobs.redis))
 
 
 def _end_overworked(gateway: Gateway) -> None:
-    for job_id, branch in gateway.records.overworked():
+    for job_id, branch in gateway.jobs.overdue.overworked():
         log.warning("worked too long", job=job_id, branch=branch)
         detail = f"The {branch} worker did not finish in the time that it has. Submit the clip again."
-        gateway.records.end_branch(job_id, branch, ErrorCode.BRANCH_TIMEOUT, detail)
+        gateway.jobs.outcomes.end_branch(job_id, branch, ErrorCode.BRANCH_TIMEOUT, detail)
 
 
 def _end_overdue(gateway: Gateway) -> None:
     def end(job_id: str) -> None:
         log.warning("deadline passed", job=job_id)
-        gateway.records.time_out(job_id)
+        gateway.jobs.outcomes.time_out(job_id)
 
-    _each("end_overdue", gateway.records.overdue(), end)
+    _each("end_overdue", gateway.jobs.overdue.past_deadline(), end)
 
 
 def _assemble(gateway: Gateway) -> None:
-    _each("assemble", gateway.records.unassembled(), gateway.records.finish)
+    _each("assemble", gateway.jobs.overdue.unassembled(), gateway.jobs.completion.finish)
 
 
 #: In this order. Clips of jobs that a step ends are erased in the next round, a second later, so that a store that is
@@ -190,7 +191,7 @@ def sweep_unfinished(gateway: Gateway) -> None:
         SweepRefusedError: the store does not allow it.
     """
     ttl_s = gateway.settings.clip_ttl_s
-    for clip_key in gateway.store.abort_unfinished(ttl_s - store_every_s(ttl_s)):
+    for clip_key in gateway.store.abort_incomplete(ttl_s - store_every_s(ttl_s)):
         log.info("unfinished upload aborted", clip=clip_key)
 
 

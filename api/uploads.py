@@ -12,7 +12,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from api.bodies import FORM_BYTES
 from api.parameters import TAKES, repeated, shown
 from api.problems import BadParameter, StoreAway, UnsupportedMedia, UploadTooLarge
-from shared.clips.encryption import Seal
+from shared.clips.encryption import ClipKey
 from shared.clips.store import ClipStore, ClipWriter, StoreUnavailableError
 
 #: Form fields that may carry the clip; the second and third are older front ends'.
@@ -186,7 +186,7 @@ class _Intake:
 
 
 async def receive(
-    request: Request, store: ClipStore, key: str, max_bytes: int, *, hashed: bool, seal: Seal | None = None
+    request: Request, store: ClipStore, key: str, max_bytes: int, *, hashed: bool, encryption_key: ClipKey | None = None
 ) -> Upload:
     """Store the request's clip under `key`, encrypted with `seal` if given. When this raises, nothing is stored.
 
@@ -216,7 +216,7 @@ async def receive(
             "The body is empty." if not head else "Send an MP4 or WebM file, as a browser's MediaRecorder makes it."
         )
     try:
-        async with store.writing(key, seal) as out:
+        async with store.writing(key, encryption_key) as out:
             intake = _Intake(out, too_large, max_bytes, hashed=hashed)
             await intake.take(head)
             async for chunk in stream:

@@ -1,7 +1,7 @@
-"""`python -m workers.alive`: exit 0 if a worker of this machine works, for container health checks.
+"""`python -m workers.alive`: exit 0 if a worker on this machine is healthy, for container health checks.
 
-It works if its consumer answers on the broker (a process that exists may have lost its connection) and one of its
-processes has loaded its models. A worker that is busy answers all the same.
+It is healthy if its consumer answers through the broker (a process that exists may have lost its connection) and one
+of its processes has loaded its models. A busy worker answers too.
 """
 
 import socket
@@ -14,18 +14,19 @@ from shared.jobs.queues import make_celery
 from shared.jobs.worker_registry import worker_cards
 from shared.settings import Settings, settings
 
+#: How long the broker and the consumer have to answer, seconds.
 ANSWER_S: Final = 3.0
 
 
 def trouble(config: Settings, host: str) -> str | None:
-    """What is wrong with the worker on `host`, or None."""
+    """Return what is wrong with the worker on `host`, or None."""
     try:
-        # No retries: the caller has its own, and a time limit.
+        # No retries: the caller has its own, and a timeout.
         limits = {"socket_connect_timeout": ANSWER_S, "socket_timeout": ANSWER_S}
         with redis.Redis.from_url(config.redis_url, decode_responses=True, retry=None, **limits) as client:
             cards = worker_cards(client)
     except (redis.RedisError, OSError, ValueError) as error:
-        return f"the broker cannot be asked: {error}"
+        return f"the broker cannot be reached: {error}"
     if not any(card.id.partition(":")[0] == host for card in cards):
         return "no process of this worker has its models loaded"
     # Only this machine's consumers answer, however many there are elsewhere.

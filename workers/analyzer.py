@@ -13,8 +13,7 @@ from typing import Literal
 
 from shared.clips.store import ClipMissingError
 from shared.ids import new_id
-from shared.jobs.assembly import assemble, branches_for
-from shared.jobs.records import failed_outcome, versions
+from shared.jobs.assembly import assemble, branches_for, failed_outcome, versions
 from shared.jobs.withdrawal import served_waveforms
 from shared.jobs.worker_registry import LoadedModel
 from shared.schemas import BranchOutcome, BranchStatus, ClipFacts, ErrorCode, JobDocument, Waveforms
@@ -23,7 +22,7 @@ from shared.vitals import VITALS, Branch, Stage
 from workers.branch.failures import outcome_of_exception
 from workers.branch.result import BranchResult, Progress
 from workers.face.tracker import FaceTrack, FaceTracker
-from workers.liveness.check import LivenessThresholds
+from workers.liveness.liveness_check import LivenessThresholds
 from workers.media.clip import ClipBudget, open_clip
 from workers.models.deepface_client import DeepFaceOptions
 from workers.models.manifest import MODELS
@@ -33,7 +32,7 @@ from workers.rppg.pipeline import RppgOptions, measure_rppg
 from workers.rppg.vitals.oxygen_saturation import OxygenCalibration
 from workers.rppg.vitals.stress import StressThresholds
 from workers.vision.age_gender.ollama import OllamaGender, OllamaOptions
-from workers.vision.loaded_models import VisionOptions
+from workers.vision.attribute_models import VisionOptions
 from workers.vision.pipeline import VisionModels, measure_vision
 
 
@@ -141,7 +140,7 @@ class Analyzer:
     @property
     def loaded_models(self) -> list[LoadedModel]:
         """The models in memory, as the worker's card shows them."""
-        networks: dict[str, Runner] = {"obstruction": self._tracker.cover_network}
+        networks: dict[str, Runner] = {"obstruction": self._tracker.obstruction_network}
         for models in (self._vision, self._rppg):
             networks |= models.networks if models else {}
         entries = {entry.name: entry for entry in MODELS}
@@ -191,7 +190,7 @@ class Analyzer:
                 wanted,
                 progress,
                 aggregate=self._options.age_aggregate,
-                ask_gender=self._ollama,
+                remote_gender_model=self._ollama,
                 bmi_from_face=self._options.bmi_from_face,
                 thresholds=self._options.liveness,
             )
@@ -263,9 +262,9 @@ class Analyzer:
             job_id=new_id(),
             created_at=created_at,
             finished_at=dt.datetime.now(dt.UTC),
-            asked=asked,
+            requested=asked,
             outcomes=outcomes,
-            wanted=vitals,
+            vitals=vitals,
             versions=versions(),
         )
         return Analysis(

@@ -1,4 +1,4 @@
-"""The Celery application of a worker, and the life of its processes: each loads its models once, before any task."""
+"""The Celery application of a worker, and the start and end of its processes, which load their models once."""
 
 import contextlib
 import ctypes
@@ -24,11 +24,11 @@ from redis.exceptions import RedisError
 
 from shared.jobs.broker_errors import troubles
 from shared.jobs.celery_messages import Dropped
+from shared.jobs.job_store import JobStore
 from shared.jobs.queues import NOOP_TASK, TASKS, make_celery
-from shared.jobs.records import JobRecords, connect
 from shared.jobs.transport import message_dropped
-from shared.observability.logging import configure_logs, silence_native_stderr
-from shared.observability.tracing import configure_traces, end_traces
+from shared.observability.logging import configure_logging, silence_native_stderr
+from shared.observability.tracing import configure_tracing, shutdown_tracing
 from shared.settings import settings
 from shared.vitals import Branch
 from workers.job_runner.clock import ClockSkewError, check_clock
@@ -36,14 +36,14 @@ from workers.job_runner.process import WorkerProcess, queues_of_this_worker
 
 log = structlog.get_logger()
 
-configure_logs(settings())
+configure_logging(settings())
 app: Celery = make_celery(settings())
 
 _BRANCH_OF_TASK = {name: branch for branch, name in TASKS.items()}
 
 
 class _Holder:
-    """The process's one `WorkerProcess`: Celery offers tasks no other place for it."""
+    """The process's one `WorkerProcess`: Celery has no other place for what its tasks share."""
 
     process: WorkerProcess | None = None
 
@@ -55,15 +55,15 @@ class _Holder:
 
 
 @cache
-def _records() -> JobRecords:
-    return JobRecords(connect(settings().redis_url), settings().result_ttl_s)
+def _jobs() -> JobStore:
+    return JobStore.connect(settings().redis_url, settings().result_ttl_s)
 
 
 @worker_init.connect(weak=False)
 def _check_clock(**_: object) -> None:
-    """In the parent process, before anything is taken. Where the broker is away: once the worker is ready."""
+    """Check the clock in the parent process, before it takes any message; if the broker is away, once it is ready."""
     try:
-        check_clock(_records())
+        check_clock(_jobs())
     except ClockSkewError as error:
         log.error("worker not started", why=str(error))
         raise WorkerShutdown(1) from error
@@ -79,16 +79,16 @@ def _check_clock_again(**_: object) -> None:
 @message_dropped.connect(weak=False)
 def _count_dropped(queue: str, why: Dropped, **_: object) -> None:
     with contextlib.suppress(RedisError):
-        _records().count_dropped(queue, why)
+        _jobs().counters.count_dropped(queue, why)
 
 
 @worker_process_init.connect(weak=False)
 def _init(**_: object) -> None:
-    """Load what the queues need, so that the first clip does not pay for it."""
+    """Load the models that the queues need, so that the first clip does not wait for them."""
     die_with_parent()
     silence_native_stderr()
-    configure_logs(settings())
-    configure_traces(settings(), "worker")
+    configure_logging(settings())
+    configure_tracing(settings(), "worker")
     _Holder.get()
 
 
@@ -96,11 +96,11 @@ def _init(**_: object) -> None:
 def _shutdown(**_: object) -> None:
     if _Holder.process is not None:
         _Holder.process.close()
-    end_traces()
+    shutdown_tracing()
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to end this process when its parent dies, however it dies (Linux)."""
+    """Have the kernel end this process when its parent dies, however it dies (Linux)."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         parent = os.getppid()
@@ -111,19 +111,19 @@ def die_with_parent() -> None:
 
 @app.task(name=TASKS[Branch.VISION])
 def vision(job_id: str) -> None:
-    """Everything about the face itself."""
+    """Analyse the face: age, gender and BMI."""
     _Holder.get().run(Branch.VISION, job_id)
 
 
 @app.task(name=TASKS[Branch.RPPG])
 def rppg(job_id: str) -> None:
-    """Everything that the pulse tells."""
+    """Estimate the vitals of the pulse."""
     _Holder.get().run(Branch.RPPG, job_id)
 
 
 @app.task(name=NOOP_TASK)
 def noop(_: object = None) -> None:
-    """Nothing: `facevitals bench load` compares the queue's own cost with it."""
+    """Do nothing: `facevitals bench load` measures the queue's own cost with it."""
 
 
 @task_prerun.connect(weak=False)
@@ -135,11 +135,11 @@ def _bind_job(args: list[Any] | None = None, **_: object) -> None:
 
 @task_failure.connect(weak=False)
 def _failed(sender: Any = None, args: Any = None, exception: BaseException | None = None, **_: object) -> None:  # noqa: ANN401
-    """In the parent process: its child died in the middle of a task. Give the branch back at once."""
+    """Expire, in the parent process, the lease of a child that died in the middle of a task."""
     branch = _BRANCH_OF_TASK.get(getattr(sender, "name", ""))
     if branch is None or not args or not isinstance(exception, WorkerLostError | TimeLimitExceeded):
         return
     log.warning("worker process lost", branch=branch, job=args[0], error=type(exception).__name__)
-    # Where the broker is away or full the claim ends by itself, a little later.
+    # Where the broker is away or full, the lease ends by itself a little later.
     with contextlib.suppress(RedisError):
-        _records().expire_lease(args[0], branch)
+        _jobs().leases.of(args[0], branch).expire()

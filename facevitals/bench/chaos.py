@@ -19,8 +19,9 @@ from facevitals.bench.chaos_clients import Clients
 from facevitals.bench.cluster import Cluster
 from facevitals.bench.faults import FAULTS
 from facevitals.local.processes import until_stopped
+from shared.jobs.connection import connect
+from shared.jobs.leases import MAX_TRIES
 from shared.jobs.queues import BROKER_PREFIX
-from shared.jobs.records import MAX_TRIES, connect
 from shared.schemas import JobState
 
 

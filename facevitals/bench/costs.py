@@ -8,7 +8,7 @@ from facevitals.bench.jobs_and_uploads import HEAD
 from facevitals.bench.process_usage import family_cpu_s
 from shared.clips.store import ClipStore
 from shared.ids import new_id
-from shared.jobs.records import JobRecords, connect
+from shared.jobs.job_store import JobStore
 from shared.schemas import JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
@@ -45,29 +45,29 @@ def job_cost(settings: Settings, worker_pid: int, jobs: int) -> JobCost:
         ValueError: the clip store is not a folder.
         TimeoutError: the jobs did not end.
     """
-    records, store = JobRecords(connect(settings.redis_url), settings.result_ttl_s), ClipStore(settings.store)
-    _run_jobs(records, store, settings, _BATCH)
+    broker, store = JobStore.connect(settings.redis_url, settings.result_ttl_s), ClipStore(settings.store)
+    _run_jobs(broker, store, settings, _BATCH)
     # What broker and worker use while idle is subtracted.
-    begun, broker_s, worker_s = time.monotonic(), _broker_cpu_s(records), family_cpu_s(worker_pid)
+    begun, broker_s, worker_s = time.monotonic(), _broker_cpu_s(broker), family_cpu_s(worker_pid)
     time.sleep(_IDLE_S)
     idle_s = time.monotonic() - begun
-    broker_share = (_broker_cpu_s(records) - broker_s) / idle_s
+    broker_share = (_broker_cpu_s(broker) - broker_s) / idle_s
     worker_share = (family_cpu_s(worker_pid) - worker_s) / idle_s
-    kept, written = _memory(records), _written(records)
-    begun, broker_s, worker_s = time.monotonic(), _broker_cpu_s(records), family_cpu_s(worker_pid)
-    _run_jobs(records, store, settings, jobs)
+    kept, written = _memory(broker), _written(broker)
+    begun, broker_s, worker_s = time.monotonic(), _broker_cpu_s(broker), family_cpu_s(worker_pid)
+    _run_jobs(broker, store, settings, jobs)
     took_s = time.monotonic() - begun
     cost = JobCost(
-        broker_ms=1000 * (_broker_cpu_s(records) - broker_s - broker_share * took_s) / jobs,
+        broker_ms=1000 * (_broker_cpu_s(broker) - broker_s - broker_share * took_s) / jobs,
         worker_ms=1000 * (family_cpu_s(worker_pid) - worker_s - worker_share * took_s) / jobs,
-        kept_kib=(_memory(records) - kept) / 1024 / jobs,
-        written_kb=(_written(records) - written) / 1000 / jobs,
+        kept_kib=(_memory(broker) - kept) / 1024 / jobs,
+        written_kb=(_written(broker) - written) / 1000 / jobs,
     )
-    records.redis.close()
+    broker.close()
     return cost
 
 
-def _run_jobs(records: JobRecords, store: ClipStore, settings: Settings, jobs: int) -> None:
+def _run_jobs(broker: JobStore, store: ClipStore, settings: Settings, jobs: int) -> None:
     if store.root is None:
         raise ValueError("the load bench needs a store that is a folder")
     (store.root / "clips").mkdir(parents=True, exist_ok=True)
@@ -78,26 +78,28 @@ def _run_jobs(records: JobRecords, store: ClipStore, settings: Settings, jobs: i
             key = store.key(job_id)
             (store.root / key).write_bytes(clip)
             deadline_s = settings.longest_job_s
-            records.create(job_id, list(Branch), JobOptions(), owner="-", clip_key=key, deadline_s=deadline_s)
+            broker.submissions.create(
+                job_id, list(Branch), JobOptions(), owner="-", clip_key=key, deadline_s=deadline_s
+            )
             left -= 1
         end = time.monotonic() + 120
-        while records.active():
+        while broker.records.active():
             if time.monotonic() > end:
                 raise TimeoutError("jobs without analysis did not end")
             time.sleep(0.1)
 
 
-def _broker_cpu_s(records: JobRecords) -> float:
-    used = records.redis.info("cpu")
+def _broker_cpu_s(broker: JobStore) -> float:
+    used = broker.redis.info("cpu")
     return float(used["used_cpu_sys"]) + float(used["used_cpu_user"])
 
 
-def _memory(records: JobRecords) -> float:
-    return float(records.redis.info("memory")["used_memory"])
+def _memory(broker: JobStore) -> float:
+    return float(broker.redis.info("memory")["used_memory"])
 
 
-def _written(records: JobRecords) -> float:
-    return float(records.redis.info("persistence")["aof_current_size"])
+def _written(broker: JobStore) -> float:
+    return float(broker.redis.info("persistence")["aof_current_size"])
 
 
 @dataclass(frozen=True)

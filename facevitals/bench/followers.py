@@ -9,7 +9,8 @@ from typing import Final
 from facevitals.bench.jobs_and_uploads import percentile
 from facevitals.bench.process_usage import cpu_share, resident_mb
 from shared.ids import new_id
-from shared.jobs.records import JobRecords, connect
+from shared.jobs.connection import connect
+from shared.jobs.job_store import JobStore
 from shared.schemas import JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch, Stage
@@ -40,25 +41,27 @@ class FollowerCost:
 
 def make_jobs(settings: Settings, count: int) -> list[str]:
     """Make `count` jobs that stay queued, as no worker consumes their queues; their ids."""
-    records = JobRecords(connect(settings.redis_url), 3600)
+    broker = JobStore.connect(settings.redis_url, 3600)
     ids = [new_id() for _ in range(count)]
     for job_id in ids:
-        _make(records, job_id, settings.longest_job_s)
+        _make(broker, job_id, settings.longest_job_s)
     return ids
 
 
-def _make(records: JobRecords, job_id: str, deadline_s: float) -> None:
-    records.create(job_id, list(Branch), _OPTIONS, owner="-", clip_key=f"clips/{job_id}", deadline_s=deadline_s)
+def _make(broker: JobStore, job_id: str, deadline_s: float) -> None:
+    broker.submissions.create(
+        job_id, list(Branch), _OPTIONS, owner="-", clip_key=f"clips/{job_id}", deadline_s=deadline_s
+    )
 
 
 def create_ms(settings: Settings, count: int) -> float:
     """Median milliseconds of creating and queueing one job, of `count`."""
-    records = JobRecords(connect(settings.redis_url), 3600)
+    broker = JobStore.connect(settings.redis_url, 3600)
     times = []
     for _ in range(count):
         job_id = new_id()
         begun = time.perf_counter()
-        _make(records, job_id, settings.longest_job_s)
+        _make(broker, job_id, settings.longest_job_s)
         times.append(time.perf_counter() - begun)
     return 1000 * median(times)
 
@@ -84,7 +87,7 @@ def follow_all(settings: Settings, gateway_pid: int, followers: int, idle_s: flo
 
 
 async def _follow_all(settings: Settings, pid: int, followers: int, jobs: list[str], idle_s: float) -> FollowerCost:
-    records = JobRecords(connect(settings.redis_url), 3600)
+    broker = JobStore.connect(settings.redis_url, 3600)
     before = resident_mb(pid)
     streams = []
     for start in range(0, followers, 100):
@@ -97,11 +100,11 @@ async def _follow_all(settings: Settings, pid: int, followers: int, jobs: list[s
     await asyncio.sleep(0)
     begun = time.perf_counter()
     for job_id in jobs:
-        await asyncio.to_thread(records.emit_stage, job_id, Branch.RPPG, Stage.ESTIMATING, 0)
+        await asyncio.to_thread(broker.events.of(job_id).emit_stage, Branch.RPPG, Stage.ESTIMATING, 0)
     latencies = [at - begun for at in await asyncio.gather(*waits)]
     ends = [asyncio.create_task(_until(reader, b"event: done")) for reader, _ in streams]
     for job_id in jobs:
-        await asyncio.to_thread(records.time_out, job_id)
+        await asyncio.to_thread(broker.outcomes.time_out, job_id)
     ended = await asyncio.gather(*ends)
     for _, writer in streams:
         writer.close()

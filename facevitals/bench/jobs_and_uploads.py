@@ -12,7 +12,8 @@ from redis import Redis
 from facevitals.bench.baselines import noop
 from shared.clips.store import ClipStore
 from shared.ids import new_id
-from shared.jobs.records import WAKE_CHANNEL, JobRecords, connect
+from shared.jobs.job_store import JobStore
+from shared.jobs.keys import WAKE_CHANNEL, record_key
 from shared.schemas import JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
@@ -42,8 +43,7 @@ def job_times(settings: Settings, count: int) -> list[float]:
     Raises:
         ValueError: the clip store is not a folder.
     """
-    client = connect(settings.redis_url)
-    records, store = JobRecords(client, 3600), ClipStore(settings.store)
+    broker, store = JobStore.connect(settings.redis_url, 3600), ClipStore(settings.store)
     folder = store.root
     if folder is None:
         raise ValueError("the load bench needs a store that is a folder")
@@ -58,15 +58,15 @@ def job_times(settings: Settings, count: int) -> list[float]:
         (folder / key).parent.mkdir(parents=True, exist_ok=True)
         (folder / key).write_bytes(HEAD)
         begun = time.perf_counter()
-        records.create(job_id, list(Branch), JobOptions(), owner="-", clip_key=key, deadline_s=60)
-        while not _done(records, job_id):
+        broker.submissions.create(job_id, list(Branch), JobOptions(), owner="-", clip_key=key, deadline_s=60)
+        while not _done(broker, job_id):
             channel.get_message(timeout=1.0)
         times.append(time.perf_counter() - begun)
     return times
 
 
-def _done(records: JobRecords, job_id: str) -> bool:
-    return bool(records.redis.hexists(records.key(job_id), "document"))
+def _done(broker: JobStore, job_id: str) -> bool:
+    return bool(broker.redis.hexists(record_key(job_id), "document"))
 
 
 def uploads_per_s(port: int, path: str, size: int, seconds: float) -> float:

@@ -16,8 +16,8 @@ from facevitals.local.isolated_settings import isolated_settings
 from facevitals.local.processes import Child, allow_many_files, start_child
 from facevitals.local.worker_command import worker_command
 from lab.report import Report
+from shared.jobs.connection import connect
 from shared.jobs.queues import QUEUES, QUEUES_VARIABLE
-from shared.jobs.records import connect
 from shared.jobs.worker_registry import worker_cards
 from shared.settings import Settings
 from shared.vitals import Branch

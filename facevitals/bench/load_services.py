@@ -13,8 +13,8 @@ from facevitals.bench import baselines
 from facevitals.local.broker import free_port
 from facevitals.local.processes import Child, start_child
 from facevitals.local.worker_command import worker_command
+from shared.jobs.connection import connect
 from shared.jobs.queues import QUEUES_VARIABLE
-from shared.jobs.records import connect
 from shared.jobs.worker_registry import worker_cards
 from shared.settings import Settings
 from shared.vitals import Branch

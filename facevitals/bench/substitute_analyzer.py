@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from shared.clips.store import ClipStore
-from shared.jobs.records import JobRecords, connect
+from shared.jobs.job_store import JobStore
 from shared.jobs.worker_registry import WorkerCard
 from shared.schemas import VITAL_TYPES, Vital, VitalStatus
 from shared.settings import Settings
@@ -20,8 +20,8 @@ def substitute_analyzer(analyzer: Callable[[], Any], module: str) -> None:
 
     def start(settings: Settings, queues: list[str]) -> WorkerProcess:
         card = WorkerCard(id=f"{socket.gethostname()}:{os.getpid()}", queues=queues, device="cpu", models=[])
-        records = JobRecords(connect(settings.redis_url), settings.result_ttl_s)
-        return WorkerProcess(records, ClipStore(settings.store), analyzer(), card, settings.job_deadline_s)
+        jobs = JobStore.connect(settings.redis_url, settings.result_ttl_s)
+        return WorkerProcess(jobs, ClipStore(settings.store), analyzer(), card, settings.job_deadline_s)
 
     WorkerProcess.start = staticmethod(start)  # type: ignore[method-assign]
     # Spawned processes import the modules of this setting before they load anything.

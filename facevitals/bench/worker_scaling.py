@@ -7,7 +7,7 @@ from typing import Final
 from facevitals.bench.jobs_and_uploads import HEAD
 from shared.clips.store import ClipStore
 from shared.ids import new_id
-from shared.jobs.records import JobRecords, connect
+from shared.jobs.job_store import JobStore
 from shared.schemas import JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
@@ -44,7 +44,7 @@ def throughput(settings: Settings, processes: int) -> Throughput:
         ValueError: the clip store is not a folder.
         TimeoutError: they took three times as long as the branches sleep.
     """
-    records, store = JobRecords(connect(settings.redis_url), 3600), ClipStore(settings.store)
+    broker, store = JobStore.connect(settings.redis_url, 3600), ClipStore(settings.store)
     if store.root is None:
         raise ValueError("the load bench needs a store that is a folder")
     jobs = processes * ROUNDS // len(Branch)
@@ -55,7 +55,7 @@ def throughput(settings: Settings, processes: int) -> Throughput:
     deadline_s = settings.longest_job_s
     begun = time.perf_counter()
     for job_id in ids:
-        records.create(
+        broker.submissions.create(
             job_id,
             list(Branch),
             JobOptions(),
@@ -64,7 +64,7 @@ def throughput(settings: Settings, processes: int) -> Throughput:
             deadline_s=deadline_s,
         )
     # One query for all jobs: polling each would take the processor time that is measured.
-    while left := records.active():
+    while left := broker.records.active():
         time.sleep(0.1)
         if time.perf_counter() - begun > 3 * ROUNDS * BRANCH_S + 30:
             raise TimeoutError(f"{left} of {jobs} jobs are left")

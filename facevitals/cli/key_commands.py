@@ -13,15 +13,15 @@ from rich.table import Table
 
 from facevitals.local.broker import BrokerNotStartedError, embedded_url
 from facevitals.local.terminal import output
-from shared.access.api_keys import DAY_S, LONGEST_DAYS, KeyRing, NewKey, Scope, StoredKey, UnknownKeyError
-from shared.jobs.records import connect
+from shared.access.api_keys import DAY_S, MAX_DAYS, KeyRing, NewKey, Scope, StoredKey, UnknownKeyError
+from shared.jobs.connection import connect
 from shared.settings import settings
 
 app = typer.Typer(no_args_is_help=True, help="API keys: make, list, rotate, revoke. They live in the broker.")
 console, errors = output(), Console(stderr=True, markup=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Days = Annotated[int, typer.Option(help="Days until the key ends by itself.", min=1, max=LONGEST_DAYS)]
+Days = Annotated[int, typer.Option(help="Days until the key ends by itself.", min=1, max=MAX_DAYS)]
 KeyId = Annotated[str, typer.Argument(help="The key's id, as `facevitals keys list` shows it.")]
 
 

@@ -9,7 +9,7 @@ from scipy.optimize import linprog, minimize
 
 from lab.data.labelled_portraits import OLDEST
 from workers.vision.age_gender.age import INTERVAL_LEVEL
-from workers.vision.age_gender.calibration import AgeCalibration, Line
+from workers.vision.age_gender.attribute_calibration import AgeCalibration, Line
 
 Floats = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from lab.bench.age_gender import Floats, Truth, fit_age, fit_gender, folds, years
 from lab.report import Report
 from workers.vision.age_gender.age import BASELINE_YEARS
-from workers.vision.age_gender.gender import LEAST_PROBABILITY
+from workers.vision.age_gender.gender import MIN_PROBABILITY
 from workers.vision.bmi.proportions import BASELINE, INTERVAL_90, MEAN, PER_SD, index
 
 #: Level of the interval around a counted share.
@@ -97,7 +97,7 @@ def gender_table(models: tuple[str, ...], outputs: ModelOutputs) -> Report:
     held = _held_out_odds(log_odds, male)
     right = (held > 0) == male
     probability = 1 / (1 + np.exp(-np.abs(held)))
-    reported = probability >= LEAST_PROBABILITY
+    reported = probability >= MIN_PROBABILITY
     columns = (
         "group",
         "portraits",

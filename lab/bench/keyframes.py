@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cells: list[NDArray[np.float32]] = []
     with open_clip(options.clip) as clip:
         track = FaceTracker().track(_recording_cells(clip.frames(), cells))
-    keys = track.keys
+    keys = track.is_keyframe
     per_min = None if keys is None else rate_per_min(track.times_s, keys)
     if keys is None or per_min is None:
         sys.stderr.write("no regular keyframes\n")

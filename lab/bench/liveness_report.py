@@ -19,7 +19,7 @@ from lab.data.liveness_clips import ATTACKS, LivenessClip, real_clips, simulated
 from lab.report import Report
 from shared.schemas import CheckStatus
 from shared.settings import settings
-from workers.liveness.check import LivenessThresholds, verdict
+from workers.liveness.liveness_check import LivenessThresholds, verdict
 
 #: Description of each kind of clip.
 DESCRIPTIONS = {

@@ -23,8 +23,8 @@ from lab.data.occluded_portraits import camera_noise, held_out
 from lab.report import Report
 from lab.simulate.occluders import draw
 from workers.face.mesh import FaceFinder
-from workers.face.obstruction import COVERED_FAIL, CoverMeter, region_weights
-from workers.face.occlusion_input import POINTS, flatten, onto
+from workers.face.obstruction_check import COVERED_FAIL, ObstructionDetector, region_weights
+from workers.face.occlusion_input import POINTS, fit_affine, flatten
 from workers.face.portraits import Portrait
 
 #: Pictures of each kind that are made of a portrait.
@@ -128,7 +128,7 @@ def obstruction(folder: Path, most: int = 1000) -> Report:
 
 def drawn(people: Sequence[Person]) -> Pictures:
     """Draw every picture of every person, and measure it by mesh and network."""
-    finder, meter = FaceFinder(), CoverMeter()
+    finder, meter = FaceFinder(), ObstructionDetector()
     rows: list[tuple[str, str, float, bool, float, bool, bool]] = []
     for person in people:
         skin, portrait = tone(person.portrait), person.portrait
@@ -142,7 +142,7 @@ def drawn(people: Sequence[Person]) -> Pictures:
                 rgb = camera_noise(rgb, rng) if number else rgb
                 finder.reset()
                 mesh = finder.mesh(np.ascontiguousarray(rgb))
-                score = 1.0 if mesh is None else float(meter.covered([flatten(rgb, mesh)]).max())
+                score = 1.0 if mesh is None else float(meter.covered_parts([flatten(rgb, mesh)]).max())
                 real = person.file in REALLY_COVERED
                 rows.append((kind, skin, hidden, mesh is not None, score, real, person.chooses))
     finder.close()
@@ -217,7 +217,7 @@ def tone(portrait: Portrait) -> str:
 
 def _hidden(mask: NDArray[np.float32], portrait: Portrait) -> float:
     """Hidden share of the region of the face that is hidden most, by `mask` (h, w)."""
-    flat = onto(portrait.landmarks[POINTS].astype(np.float64))
+    flat = fit_affine(portrait.landmarks[POINTS].astype(np.float64))
     laid = np.asarray(cv2.warpAffine(mask, flat, (64, 64), flags=cv2.INTER_AREA))
     places = np.asarray(cv2.resize(laid, (16, 16), interpolation=cv2.INTER_AREA)).ravel()
     return float((region_weights() @ places).max())

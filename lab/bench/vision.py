@@ -1,8 +1,8 @@
 """`python -m lab.bench.vision FACES`: age and gender on labelled portraits, and the constants that follow from them.
 
 FACES is a folder as `lab.data.labelled_portraits` reads it. Pictures take the service's own path: mesh, portrait,
-models. The constants of `workers.vision.age_gender.calibration` are fitted to them; every printed error is held out, by
-tenfold cross-validation repeated five times.
+models. The constants of `workers.vision.age_gender.attribute_calibration` are fitted to them; every printed error is
+held out, by tenfold cross-validation repeated five times.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from lab.bench.age_gender_tables import ModelOutputs, age_table, bmi_table, gend
 from lab.data.labelled_portraits import age_band, load_portraits
 from lab.report import Report
 from workers.face.portraits import Portrait
-from workers.vision.age_gender.calibration import GENDER
+from workers.vision.age_gender.attribute_calibration import GENDER_CALIBRATIONS
+from workers.vision.attribute_models import FACE_MODELS, VisionModels, VisionOptions
 from workers.vision.bmi.proportions import FRONTAL, ratios
-from workers.vision.loaded_models import FACE_MODELS, VisionModels, VisionOptions
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +40,11 @@ def attribute_tables(folder: Path) -> tuple[list[Report], int]:
     """Tables of age, gender and BMI on a folder's portraits, and the number of pictures without a face."""
     outputs, missed = model_outputs(folder)
     tables = [age_table(model, raw, outputs.truth) for model, raw in outputs.ages.items()]
-    tables += [gender_table(models, outputs) for models in GENDER if all(model in outputs.log_odds for model in models)]
+    tables += [
+        gender_table(models, outputs)
+        for models in GENDER_CALIBRATIONS
+        if all(model in outputs.log_odds for model in models)
+    ]
     return [*tables, bmi_table(outputs.ratios)], missed
 
 
@@ -57,7 +61,7 @@ def model_outputs(folder: Path) -> tuple[ModelOutputs, int]:
         if spec.model not in models.networks:
             continue
         # One portrait at a time: each is a person of its own, and gets all of the model's views.
-        outputs = [spec.look([portrait], models.networks[spec.model]) for portrait in portraits]
+        outputs = [spec.predict([portrait], models.networks[spec.model]) for portrait in portraits]
         if outputs[0].ages is not None:
             ages[spec.model] = np.array([output.ages[0] for output in outputs if output.ages is not None], np.float64)
         if outputs[0].log_odds is not None:

@@ -21,8 +21,8 @@ from scipy.optimize import minimize
 
 from lab.data.liveness_clips import LivenessClip, simulated_clips
 from shared.settings import settings
-from workers.liveness.check import ONE_SIDED, Fusion, features
 from workers.liveness.cues import Cues
+from workers.liveness.liveness_check import ONE_SIDED, LivenessFusion, features
 
 Floats = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def fit(found: Sequence[LivenessClip], names: tuple[str, ...]) -> Fusion:
+def fit(found: Sequence[LivenessClip], names: tuple[str, ...]) -> LivenessFusion:
     """The fusion of the named features that best separates living clips from attacks."""
     live = np.array([clip.live for clip in found])
     known = [features(_without_texture(clip.cues, names)) for clip in found]
@@ -81,11 +81,11 @@ def fit(found: Sequence[LivenessClip], names: tuple[str, ...]) -> Fusion:
         neutral[name], scale[name] = float(middle), max(float(values[seen].std()), 1e-6) if seen.any() else 1.0
         columns.append(np.where(seen, values - middle, 0.0) / scale[name])
     weights = _regression(np.column_stack([*columns, np.ones(len(found))]), live, weight)
-    return Fusion(
-        constant=round(float(weights[-1]), 4),
+    return LivenessFusion(
+        intercept=round(float(weights[-1]), 4),
         weights={name: round(float(value) / scale[name], 4) for name, value in zip(names, weights, strict=False)},
         neutral={name: round(value, 4) for name, value in neutral.items()},
-        most={name: MAX_LOG_ODDS[name] for name in names},
+        bounds={name: MAX_LOG_ODDS[name] for name in names},
     )
 
 

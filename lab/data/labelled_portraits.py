@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from workers.face.mesh import FaceFinder
-from workers.face.portraits import Portrait, portrait_of
+from workers.face.portraits import Portrait, portrait_from_frame
 
 #: End of the open band "70+", years.
 OLDEST: Final = 85.0
@@ -48,7 +48,7 @@ def find_portrait(finder: FaceFinder, path: Path) -> Portrait | None:
         if finder.mesh(rgb) is not None:
             # As in a clip, the second mesh starts from the first.
             mesh = finder.mesh(rgb)
-            return None if mesh is None else portrait_of(0.0, rgb, mesh)
+            return None if mesh is None else portrait_from_frame(0.0, rgb, mesh)
     return None
 
 

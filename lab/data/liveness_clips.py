@@ -23,10 +23,10 @@ from lab.simulate.portrait import read_picture
 from shared.vitals import Branch
 from workers.face.tracker import FaceTracker
 from workers.liveness.cues import Cues
-from workers.liveness.cues.all import cues_of
+from workers.liveness.cues.extraction import extract_cues
 from workers.liveness.cues.texture import FASNET
 from workers.media.clip import open_clip
-from workers.vision.loaded_models import VisionModels, VisionOptions
+from workers.vision.attribute_models import VisionModels, VisionOptions
 
 #: First seed of the clips that weights are fitted to, and of those that error rates are measured on.
 TRAINING_SEED: Final = 3_000_000
@@ -170,4 +170,4 @@ class CueReader:
             ClipRejected: the clip can't be read.
         """
         with open_clip(path) as clip:
-            return cues_of(self._tracker.track(clip.frames(), (Branch.VISION,)), self._networks)
+            return extract_cues(self._tracker.track(clip.frames(), (Branch.VISION,)), self._networks)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.simulate.occluders import draw
-from workers.face.occlusion_input import PLACES, POINTS, SIDE, onto
+from workers.face.occlusion_input import GRID, POINTS, SIDE, fit_affine
 from workers.face.portraits import Portrait
 
 Floats = NDArray[np.float64]
@@ -48,7 +48,7 @@ def occluded(
             rgb = np.asarray(cv2.warpAffine(rgb, move, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE), np.uint8)
             mask = np.asarray(cv2.warpAffine(mask, move, (SIDE, SIDE)), np.float32)
             pictures.append(camera_noise(rgb, rng))
-            masks.append(np.asarray(cv2.resize(mask, (PLACES, PLACES), interpolation=cv2.INTER_AREA), np.float32))
+            masks.append(np.asarray(cv2.resize(mask, (GRID, GRID), interpolation=cv2.INTER_AREA), np.float32))
     return pictures, masks
 
 
@@ -64,7 +64,7 @@ def camera_noise(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np
 
 def _surroundings(portrait: Portrait) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """The face with its surroundings (112, 112, 3), and its mesh (478, 2) in that picture."""
-    flat = onto(portrait.landmarks[POINTS].astype(np.float64))
+    flat = fit_affine(portrait.landmarks[POINTS].astype(np.float64))
     scale = _DRAWN_SIDE / (SIDE * _AROUND)
     shift = np.array([[_DRAWN_SIDE / 2], [_DRAWN_SIDE / 2]]) - scale * SIDE / 2
     place = np.column_stack([scale * flat[:, :2], scale * flat[:, 2:] + shift])

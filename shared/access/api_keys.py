@@ -1,10 +1,10 @@
-"""API keys in the broker: made, rotated and revoked there, so that every gateway knows at once and none restarts.
+"""API keys, stored in the broker, so that creation, rotation and revocation apply to every gateway without a restart.
 
-A key reads `fv_ID_SECRET`. The broker holds its SHA-256, never the key: the secret has 256 random bits, so that a slow
-hash would protect nothing and cost every request. Layout, under `fv:`:
+A key is `fv_ID_SECRET`. The broker stores its SHA-256, not the key. The secret has 256 random bits, so a slow hash
+would add no protection and cost every request. Layout, under `fv:`:
 
-    key:{id}   hash   name, scopes, limits, times, hash of the key and, after a rotation, of the one before
-    keys       zset   ids by the end of their life; a revoked key stays listed until then
+    key:{id}   hash   name, scopes, limits, times, hash of the key and, after a rotation, of the previous one
+    keys       zset   ids by expiry; a revoked key stays listed until then
 """
 
 import base64
@@ -20,17 +20,19 @@ from typing import Any, Final
 import redis
 
 from shared.ids import KEY_PATTERN, new_key_id
-from shared.jobs.records import PREFIX
+from shared.jobs.keys import PREFIX
 
+#: The broker's key of the sorted set of ids.
 KEYS: Final = f"{PREFIX}keys"
-#: Prefix of the owner that a stored key's jobs have; it stays the same when the key is rotated.
+#: Prefix of the owner of a stored key's jobs. The owner stays the same when the key is rotated.
 OWNER_PREFIX: Final = "key:"
 DAY_S: Final = 86_400
-LONGEST_DAYS: Final = 3_650
+#: Longest life of a key in days.
+MAX_DAYS: Final = 3_650
 
 
 class Scope(StrEnum):
-    """What a key may do."""
+    """Permissions of a key."""
 
     SUBMIT = "submit"
     READ = "read"
@@ -41,12 +43,12 @@ ALL_SCOPES: Final = frozenset(Scope)
 
 
 class UnknownKeyError(Exception):
-    """No such key: it never was, its life ended, or it was revoked. `facevitals keys list` shows those that are."""
+    """The key does not exist, has expired or was revoked. `facevitals keys list` lists the keys."""
 
 
 @dataclass(frozen=True)
 class StoredKey:
-    """A key without its secret. Limits: None takes the settings'."""
+    """A key without its secret. A limit of None means the default of the settings."""
 
     id: str
     name: str
@@ -60,13 +62,13 @@ class StoredKey:
 
     @property
     def owner(self) -> str:
-        """Whose jobs are this key's."""
+        """The owner of this key's jobs."""
         return OWNER_PREFIX + self.id
 
 
 @dataclass(frozen=True)
 class NewKey:
-    """What a new or rotated key shows once and never again."""
+    """A new or rotated key, with the secrets that are shown only once."""
 
     stored: StoredKey
     key: str
@@ -74,24 +76,24 @@ class NewKey:
 
 
 def fingerprint(key: str) -> str:
-    """What the broker holds of a key."""
+    """Return the SHA-256 of a key, as the broker stores it."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 def new_webhook_secret() -> str:
-    """A secret as Standard Webhooks writes it: `whsec_` and 32 random bytes in base64."""
+    """Return a new secret in the format of Standard Webhooks: `whsec_` and 32 random bytes in base64."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 class KeyRing:
-    """All that happens to stored keys. Safe to share between threads."""
+    """Create, look up, rotate and revoke stored keys. Thread-safe."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis: Any = client
 
     @staticmethod
     def key(key_id: str) -> str:
-        """The record's key in the broker."""
+        """Return the broker's key of a stored key's record."""
         return f"{PREFIX}key:{key_id}"
 
     def create(
@@ -103,7 +105,7 @@ class KeyRing:
         max_active: int | None = None,
         days: int = 365,
     ) -> NewKey:
-        """A new key; its life ends after `days` whatever happens."""
+        """Create a key that expires after `days`."""
         key_id = new_key_id()
         key, webhook_secret, now = _new_secret(key_id), new_webhook_secret(), int(time.time())
         fields = {
@@ -126,19 +128,19 @@ class KeyRing:
             pipe.hset(self.key(key_id), mapping=fields)
             pipe.expireat(self.key(key_id), expires_at)
             pipe.zadd(KEYS, {key_id: expires_at})
-            # The longest life of any key: the list must not end before an entry of it.
-            pipe.expire(KEYS, LONGEST_DAYS * DAY_S)
+            # The list must not expire before its last entry.
+            pipe.expire(KEYS, MAX_DAYS * DAY_S)
             pipe.execute()
 
     def any(self) -> bool:
-        """Whether a key was ever made whose life has not ended, revoked ones included."""
+        """Return whether there are keys that have not expired, including revoked ones."""
         return bool(self._redis.zcount(KEYS, time.time(), "+inf"))
 
     def get(self, key_id: str) -> StoredKey:
-        """One key, revoked or not.
+        """Return a key, revoked or not.
 
         Raises:
-            UnknownKeyError: there is none.
+            UnknownKeyError: There is no such key.
         """
         fields = self._redis.hgetall(self.key(key_id))
         if "expires_at" not in fields:
@@ -146,7 +148,7 @@ class KeyRing:
         return _stored(key_id, fields)
 
     def all(self) -> list[StoredKey]:
-        """Every key whose life has not ended, oldest first."""
+        """Return every key that has not expired, oldest first."""
         now = time.time()
         self._redis.zremrangebyscore(KEYS, "-inf", now)
         found = [(key_id, self._redis.hgetall(self.key(key_id))) for key_id in self._redis.zrange(KEYS, 0, -1)]
@@ -154,7 +156,7 @@ class KeyRing:
         return sorted(stored, key=lambda key: (key.created_at, key.id))
 
     def find(self, sent: str) -> StoredKey | None:
-        """The key that this text is, if it is one in force."""
+        """Return the active key with this text; None if there is none."""
         match = KEY_PATTERN.fullmatch(sent)
         if match is None:
             return None
@@ -168,12 +170,12 @@ class KeyRing:
         return _stored(match[1], fields) if matches and now < float(fields["expires_at"]) else None
 
     def rotate(self, key_id: str, *, grace_s: int = 0, days: int = 365) -> NewKey:
-        """A new secret for a key, which keeps its jobs; the old secret works for `grace_s` seconds more.
+        """Replace a key's secret. The key keeps its jobs, and the old secret is valid for another `grace_s` seconds.
 
         Raises:
-            UnknownKeyError: there is no such key in force.
+            UnknownKeyError: There is no such active key.
         """
-        fields = self._in_force(key_id)
+        fields = self._active_fields(key_id)
         key, now = _new_secret(key_id), int(time.time())
         changed = {"hash": fingerprint(key), "expires_at": now + days * DAY_S}
         changed |= {"previous_hash": fields["hash"], "previous_until": now + grace_s}
@@ -181,12 +183,12 @@ class KeyRing:
         return NewKey(self.get(key_id), key, fields["webhook_secret"])
 
     def rotate_webhook_secret(self, key_id: str, *, grace_s: int = DAY_S) -> str:
-        """A new secret to sign webhooks with; for `grace_s` seconds they carry a signature by the old one too.
+        """Replace a key's webhook secret. For `grace_s` seconds webhooks are signed with both, the old and the new.
 
         Raises:
-            UnknownKeyError: there is no such key in force.
+            UnknownKeyError: There is no such active key.
         """
-        fields = self._in_force(key_id)
+        fields = self._active_fields(key_id)
         secret, until = new_webhook_secret(), int(time.time()) + grace_s
         changed = {"webhook_secret": secret}
         changed |= {"previous_webhook_secret": fields["webhook_secret"], "previous_webhook_until": str(until)}
@@ -194,19 +196,19 @@ class KeyRing:
         return secret
 
     def revoke(self, key_id: str) -> None:
-        """End a key now.
+        """Revoke a key with immediate effect.
 
         Raises:
-            UnknownKeyError: there is no such key in force.
+            UnknownKeyError: There is no such active key.
         """
-        self._in_force(key_id)
+        self._active_fields(key_id)
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.hset(self.key(key_id), "revoked_at", int(time.time()))
             pipe.hdel(self.key(key_id), "hash", "previous_hash", "webhook_secret", "previous_webhook_secret")
             pipe.execute()
 
     def webhook_secrets(self, owner: str) -> list[str]:
-        """What webhooks of this owner's jobs are signed with, newest first; none where no key in force owns them."""
+        """Return the secrets that sign webhooks of this owner's jobs, newest first; none without an active key."""
         if not owner.startswith(OWNER_PREFIX):
             return []
         fields = self._redis.hgetall(self.key(owner.removeprefix(OWNER_PREFIX)))
@@ -215,7 +217,7 @@ class KeyRing:
             found.append(fields["previous_webhook_secret"])
         return found
 
-    def _in_force(self, key_id: str) -> dict[str, str]:
+    def _active_fields(self, key_id: str) -> dict[str, str]:
         fields: dict[str, str] = self._redis.hgetall(self.key(key_id))
         if "hash" not in fields:
             raise UnknownKeyError(key_id)

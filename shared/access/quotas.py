@@ -1,56 +1,71 @@
-"""How much one key may have at once and how often it may submit: decided in the broker, for all gateways together.
+"""Quotas of one owner: submissions per minute, and active jobs. Decided in the broker, for all gateways together.
 
-rate:{owner}     string   when the next submission would be on time (generic cell rate algorithm)
-active:{owner}   zset     jobs without a final document, and uploads under way, by the time they count no more
+rate:{owner}     string   time at which the next submission conforms (generic cell rate algorithm, ITU-T I.371)
+active:{owner}   zset     jobs without a final document, and uploads in progress, by the time at which they expire
 """
 
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import redis
 
-from shared.jobs.records import ACTIVE, PREFIX
+from shared.jobs.keys import PREFIX, Key, active_key
+from shared.jobs.lua import Script
+from shared.jobs.scripts.common import NOW
 
-#: An upload under way holds its place this long at most: a gateway that died gives it back.
+#: Seconds after which the slot of an upload expires, so that a killed gateway does not keep it.
 UPLOAD_HOLD_S: Final = 600
 
-# KEYS rate active key; ARGV place rate_per_min max_active hold_s. {verdict, seconds to wait}
-_ADMIT: Final = """
-local t = redis.call('TIME'); local now = t[1] + t[2] / 1e6
-local rate, most = tonumber(ARGV[2]), tonumber(ARGV[3])
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
--- The command came again because its answer was lost.
-if redis.call('ZSCORE', KEYS[2], ARGV[1]) then return {'go', '0'} end
-if most > 0 and redis.call('ZCARD', KEYS[2]) >= most then return {'busy', '2'} end
-if rate > 0 then
-  local step = 60 / rate
-  local due = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now) + step
-  -- A whole minute's worth may come at once.
-  if due - now > 60 + 1e-3 then return {'fast', tostring(due - now - 60)} end
-  redis.call('SET', KEYS[1], string.format('%.6f', due), 'EX', math.ceil(due - now) + 1)
+
+@dataclass(frozen=True, kw_only=True)
+class Admit(Script[list[str]]):
+    """Take a slot for an upload; returns an `Admission` and the seconds to wait."""
+
+    source: ClassVar[str] = (
+        NOW
+        + """
+redis.call('ZREMRANGEBYSCORE', active, '-inf', now)
+-- The command was sent again because its reply was lost.
+if redis.call('ZSCORE', active, slot) then return {'admitted', '0'} end
+if max_active > 0 and redis.call('ZCARD', active) >= max_active then return {'too_many_active', '2'} end
+if rate_per_min > 0 then
+  local step = 60 / rate_per_min
+  local due = math.max(tonumber(redis.call('GET', rate) or '0'), now) + step
+  -- The submissions of one minute may arrive at once.
+  if due - now > 60 + 1e-3 then return {'rate_exceeded', tostring(due - now - 60)} end
+  redis.call('SET', rate, string.format('%.6f', due), 'EX', math.ceil(due - now) + 1)
 end
-redis.call('ZADD', KEYS[2], now + tonumber(ARGV[4]), ARGV[1])
-if redis.call('TTL', KEYS[2]) < tonumber(ARGV[4]) then redis.call('EXPIRE', KEYS[2], ARGV[4]) end
-if redis.call('EXISTS', KEYS[3]) == 1 then redis.call('HSET', KEYS[3], 'last_used_at', t[1]) end
-return {'go', '0'}
+redis.call('ZADD', active, now + hold_s, slot)
+if redis.call('TTL', active) < hold_s then redis.call('EXPIRE', active, hold_s) end
+if redis.call('EXISTS', api_key) == 1 then redis.call('HSET', api_key, 'last_used_at', time[1]) end
+return {'admitted', '0'}
 """
+    )
+
+    rate: Key
+    active: Key
+    api_key: Key
+    slot: str
+    rate_per_min: int
+    max_active: int
+    hold_s: int
 
 
-class Verdict(StrEnum):
-    """Whether a submission may go on."""
+class Admission(StrEnum):
+    """Whether a submission is admitted, and if not, which quota is exceeded."""
 
-    GO = "go"
-    FAST = "fast"
-    BUSY = "busy"
+    ADMITTED = "admitted"
+    RATE_EXCEEDED = "rate_exceeded"
+    TOO_MANY_ACTIVE = "too_many_active"
 
 
 @dataclass(frozen=True)
-class Place:
-    """The verdict, and the whole seconds after which another try makes sense."""
+class Slot:
+    """The decision on a submission, and the whole seconds after which a retry is useful."""
 
-    verdict: Verdict
+    admission: Admission
     wait_s: int
 
 
@@ -59,14 +74,20 @@ class Quotas:
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis: Any = client
-        self._admit = client.register_script(_ADMIT)
 
-    def ask(self, owner: str, place: str, *, rate_per_min: int, max_active: int) -> Place:
-        """Ask for a place for an upload; 0 is no limit. A place that was given must be given back."""
-        keys = [f"{PREFIX}rate:{owner}", ACTIVE + owner, PREFIX + owner]
-        verdict, wait = self._admit(keys=keys, args=[place, rate_per_min, max_active, UPLOAD_HOLD_S])
-        return Place(Verdict(verdict), max(1, math.ceil(float(wait))))
+    def acquire(self, owner: str, slot: str, *, rate_per_min: int, max_active: int) -> Slot:
+        """Request a slot for an upload. 0 is no limit. A slot that was admitted must be released."""
+        admission, wait = Admit(
+            rate=Key(f"{PREFIX}rate:{owner}"),
+            active=active_key(owner),
+            api_key=Key(PREFIX + owner),
+            slot=slot,
+            rate_per_min=rate_per_min,
+            max_active=max_active,
+            hold_s=UPLOAD_HOLD_S,
+        ).run(self._redis)
+        return Slot(Admission(admission), max(1, math.ceil(float(wait))))
 
-    def give_back(self, owner: str, place: str) -> None:
-        """The upload is over; its job, if it made one, counts by itself (`shared.jobs.lua`)."""
-        self._redis.zrem(ACTIVE + owner, place)
+    def release(self, owner: str, slot: str) -> None:
+        """Release the slot of an upload. A job made from it is counted separately (`shared.jobs.scripts`)."""
+        self._redis.zrem(active_key(owner), slot)

@@ -1,1 +1,1 @@
-"""The clip store: encryption, writers, clean-up."""
+"""The clip store: storage, encryption, upload writers, multipart cleanup."""

@@ -17,45 +17,50 @@ from urllib.parse import unquote, urlsplit
 import obstore
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from shared.clips.encryption import Seal, SealBrokenError, Sealer, opened
-from shared.clips.multipart_cleanup import SweepRefusedError, UnfinishedUploads
+from shared.clips.encryption import ClipEncryptor, ClipKey, DecryptionError, decrypt
+from shared.clips.multipart_cleanup import IncompleteUploads, SweepRefusedError
 from shared.clips.upload_writers import ClipWriter, StoreUnavailableError, first_line, into_file, into_object
 
 __all__ = ["CLIPS", "ClipMissingError", "ClipStore", "ClipWriter", "StoreUnavailableError", "SweepRefusedError"]
 
+#: Folder of the clips in the store.
 CLIPS: Final = "clips"
-
-#: How long an object store is asked again before it counts as away: clients wait on it.
+#: Seconds for which requests to an object store are retried. Clients wait meanwhile.
 REMOTE_RETRY_S: Final = 5.0
+#: Smallest size of a chunk that is read from the store.
 READ_BYTES: Final = 1 << 20
 
 
 class ClipMissingError(Exception):
-    """The clip is not in the store: it was erased, or its time to live passed."""
+    """The clip is not in the store, or can't be decrypted: it was erased, or its time to live has passed."""
 
 
-class _SealingWriter:
-    """Seals what goes through it."""
+class _EncryptingWriter:
+    """Encrypt a clip on its way to another writer."""
 
-    def __init__(self, out: ClipWriter, seal: Seal, key: str) -> None:
-        self._out, self._sealer = out, Sealer(seal, key)
+    def __init__(self, out: ClipWriter, encryption_key: ClipKey, key: str) -> None:
+        self._out, self._encryptor = out, ClipEncryptor(encryption_key, key)
 
     async def write(self, chunks: Sequence[bytes]) -> None:
-        await self._out.write(await asyncio.to_thread(self._sealer.seal, chunks))
+        await self._out.write(await asyncio.to_thread(self._encryptor.encrypt, chunks))
 
     async def finish(self) -> None:
-        await self._out.write([self._sealer.last()])
+        await self._out.write([self._encryptor.finish()])
 
 
 class ClipStore:
-    """Clips by server-made key; a client's file name never becomes a path."""
+    """Clips by key. Keys are made by the server; a client's file name never becomes a path."""
 
     def __init__(self, url: str) -> None:
-        """Open the store at `url` (`file:///folder`, `s3://bucket/prefix`, …); a folder is made when missing."""
+        """Open the store at `url` (`file:///folder`, `s3://bucket/prefix`, …). A missing folder is created.
+
+        Raises:
+            StoreUnavailableError: The folder can't be created.
+        """
         self.url = url
         parts = urlsplit(url)
         self._root: Path | None = None
-        self._unfinished = UnfinishedUploads.of(url, CLIPS, os.environ)
+        self._incomplete = IncompleteUploads.from_environment(url, CLIPS, os.environ)
         if parts.scheme == "file":
             self._root = Path(unquote(parts.path))
             try:
@@ -64,48 +69,48 @@ class ClipStore:
             except OSError as error:
                 raise StoreUnavailableError(f"{url}: {error}") from error
         else:
-            # Credentials, endpoint and time-outs are the environment's (AWS_…), as every tool for S3 reads them.
+            # Credentials, endpoint and time-outs come from the usual environment variables (AWS_…).
             self._store = from_url(
                 url, retry_config={"max_retries": 3, "retry_timeout": dt.timedelta(seconds=REMOTE_RETRY_S)}
             )
 
     @property
     def root(self) -> Path | None:
-        """The folder, if the store is one."""
+        """The folder of a local store; None for an object store."""
         return self._root
 
     @staticmethod
     def key(job_id: str) -> str:
-        """Where a job's clip lies."""
+        """Return the key of a job's clip."""
         return f"{CLIPS}/{job_id}"
 
     @asynccontextmanager
-    async def writing(self, key: str, seal: Seal | None = None) -> AsyncIterator[ClipWriter]:
-        """Write a clip, sealed if asked; it appears whole, and when the block fails, nothing stays in the store.
+    async def writing(self, key: str, encryption_key: ClipKey | None = None) -> AsyncIterator[ClipWriter]:
+        """Write a clip, encrypted with `encryption_key` if given. When the block fails, nothing stays in the store.
 
         Raises:
-            StoreUnavailableError: the store is full or away.
+            StoreUnavailableError: The store is full or can't be reached.
         """
-        way = into_object(self._store, key) if self._root is None else into_file(self._root / key)
-        async with way as writer:
-            if seal is None:
+        target = into_object(self._store, key) if self._root is None else into_file(self._root / key)
+        async with target as writer:
+            if encryption_key is None:
                 yield writer
                 return
-            sealing = _SealingWriter(writer, seal, key)
-            yield sealing
-            await sealing.finish()
+            encrypting = _EncryptingWriter(writer, encryption_key, key)
+            yield encrypting
+            await encrypting.finish()
 
     @contextmanager
-    def local_copy(self, key: str, seal: Seal | None = None) -> Iterator[Path]:
-        """The clip as a readable file for the length of the block; opened, if it was sealed.
+    def local_copy(self, key: str, encryption_key: ClipKey | None = None) -> Iterator[Path]:
+        """Yield the path of a readable file with the clip, decrypted with `encryption_key` if given.
 
-        What is not the store's own file lies in memory: a process that is killed leaves nothing on a disk.
+        A file that is not the store's own is kept in memory, so that a killed process leaves nothing on a disk.
 
         Raises:
-            ClipMissingError: it is not there (any more).
-            StoreUnavailableError: the store is away.
+            ClipMissingError: The clip is not in the store, or can't be decrypted.
+            StoreUnavailableError: The store can't be reached.
         """
-        if self._root is not None and seal is None:
+        if self._root is not None and encryption_key is None:
             path = self._root / key
             if not path.is_file():
                 raise ClipMissingError(key)
@@ -113,10 +118,11 @@ class ClipStore:
             return
         with _file_in_memory() as path:
             try:
+                stored = self._read(key)
                 with path.open("wb") as out:
-                    out.writelines(self._read(key) if seal is None else opened(seal, key, self._read(key)))
-            except SealBrokenError as error:
-                raise ClipMissingError(f"{key}: the seal is broken") from error
+                    out.writelines(stored if encryption_key is None else decrypt(encryption_key, key, stored))
+            except DecryptionError as error:
+                raise ClipMissingError(f"{key} can't be decrypted") from error
             except (FileNotFoundError, obstore.exceptions.NotFoundError) as error:
                 raise ClipMissingError(key) from error
             except (OSError, obstore.exceptions.BaseError) as error:
@@ -128,10 +134,10 @@ class ClipStore:
             yield bytes(chunk)
 
     def erase(self, key: str) -> None:
-        """Erase a clip; erasing what is not there is no error.
+        """Erase a clip. A clip that does not exist is no error.
 
         Raises:
-            StoreUnavailableError: the store is away; the clip may still be there.
+            StoreUnavailableError: The store can't be reached; the clip may still be there.
         """
         try:
             obstore.delete(self._store, key)
@@ -141,7 +147,10 @@ class ClipStore:
             raise StoreUnavailableError(first_line(error)) from error
 
     def older_than(self, age_s: float) -> list[str]:
-        """Keys of clips written more than `age_s` seconds ago, those left half-written by a crash included."""
+        """Return the keys of clips written more than `age_s` seconds ago.
+
+        In a folder, incomplete uploads of that age are erased.
+        """
         limit = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=age_s)
         keys = [
             meta["path"]
@@ -150,34 +159,34 @@ class ClipStore:
             if meta["last_modified"] < limit
         ]
         if self._root is not None:
-            # A folder's unfinished uploads carry a "#" and are not listed.
+            # The names of incomplete uploads in a folder contain a "#", and obstore does not list them.
             for path in (self._root / CLIPS).glob("*#*"):
                 with contextlib.suppress(FileNotFoundError):
                     if dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC) < limit:
                         path.unlink()
         return keys
 
-    def abort_unfinished(self, age_s: float) -> list[str]:
-        """Abort a bucket's uploads that were begun more than `age_s` seconds ago and never ended; their keys.
+    def abort_incomplete(self, age_s: float) -> list[str]:
+        """Abort a bucket's multipart uploads that began more than `age_s` seconds ago, and return their keys.
 
         Raises:
-            SweepRefusedError: the store does not allow it, or its credentials are not known here.
-            StoreUnavailableError: the store is away.
+            SweepRefusedError: The store does not allow it, or its credentials are not in the environment.
+            StoreUnavailableError: The store can't be reached.
         """
         if self._root is not None:
             return []
-        if self._unfinished is None:
+        if self._incomplete is None:
             raise SweepRefusedError("no AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to ask with")
         try:
-            return self._unfinished.abort_older_than(age_s)
+            return self._incomplete.abort_older_than(age_s)
         except OSError as error:
             raise StoreUnavailableError(first_line(error)) from error
 
     def check(self) -> None:
-        """See that the store answers and has room.
+        """Check that the store answers and has space left.
 
         Raises:
-            StoreUnavailableError: it does not.
+            StoreUnavailableError: The store can't be reached, or less than 200 MB are left.
         """
         try:
             if self._root is not None:
@@ -193,7 +202,7 @@ class ClipStore:
 
 @contextmanager
 def _file_in_memory() -> Iterator[Path]:
-    """An empty file that no disk holds and that ends with the block, or with the process (Linux; else a file)."""
+    """Yield the path of an empty file in memory; it ends with the block or the process. Not on Linux: on a disk."""
     if not hasattr(os, "memfd_create"):
         with tempfile.TemporaryDirectory(prefix="facevitals-") as folder:
             yield Path(folder) / "clip"

@@ -1,4 +1,4 @@
-"""How a clip's bytes reach a store as they arrive: whole in the end, or not at all."""
+"""Writers that stream a clip into a store. A clip appears when it is complete, or not at all."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Final, Protocol
 import obstore
 from obstore.store import ObjectStore
 
-#: Parts that an object store is sent; they refuse less than 5 MiB.
+#: Size of a part of a multipart upload; object stores refuse less than 5 MiB.
 REMOTE_PART_BYTES: Final = 5 << 20
-#: What a folder's unfinished uploads are called after their key; a "#" is in no key.
-UNFINISHED: Final = "#upload"
+#: Suffix of incomplete uploads in a folder. No key contains a "#".
+INCOMPLETE: Final = "#upload"
 
 
 class StoreUnavailableError(Exception):
@@ -24,81 +24,81 @@ class StoreUnavailableError(Exception):
 
 
 def first_line(error: Exception) -> str:
-    """What happened; obstore adds a page of its inner state."""
+    """Return the first line of an error's message; obstore appends a page of internal state."""
     return str(error).partition("\n")[0]
 
 
 class ClipWriter(Protocol):
-    """Takes a clip's bytes as they arrive."""
+    """Write a clip's bytes as they arrive."""
 
     async def write(self, chunks: Sequence[bytes]) -> None:
         """Append `chunks`.
 
         Raises:
-            StoreUnavailableError: the store is full or away.
+            StoreUnavailableError: The store is full or can't be reached.
         """
         ...
 
 
-class _BrokenOffError(Exception):
-    """The clip will not be whole."""
+class _AbortedError(Exception):
+    """The upload was aborted."""
 
 
 class _ObjectWriter:
-    """Writes to an object store: a short clip at once, a longer one in parts. None of them stays if it breaks off."""
+    """Write to an object store: a short clip in one request, a longer one in parts. `abort` leaves none of them."""
 
     def __init__(self, store: ObjectStore, key: str) -> None:
         self._store, self._key = store, key
-        self._gathered: list[bytes] = []
+        self._buffer: list[bytes] = []
         self._size = 0
-        self._pieces: asyncio.Queue[bytes | _BrokenOffError | None] = asyncio.Queue(1)
+        self._parts: asyncio.Queue[bytes | _AbortedError | None] = asyncio.Queue(1)
         self._sending: asyncio.Task[None] | None = None
 
     async def write(self, chunks: Sequence[bytes]) -> None:
-        self._gathered.extend(chunks)
+        self._buffer.extend(chunks)
         self._size += sum(map(len, chunks))
         if self._size < REMOTE_PART_BYTES:
             return
         if self._sending is None:
-            self._sending = asyncio.create_task(self._send(self._given(), use_multipart=True))
-        await self._give(self._taken())
+            self._sending = asyncio.create_task(self._send(self._received(), use_multipart=True))
+        await self._put(self._flush())
 
     async def finish(self) -> None:
-        """The clip is whole: let it appear."""
+        """Complete the upload: the clip appears."""
         if self._sending is None:
-            await self._send(self._taken(), use_multipart=False)
+            await self._send(self._flush(), use_multipart=False)
             return
-        await self._give(self._taken())
-        await self._give(None)
+        await self._put(self._flush())
+        await self._put(None)
         await self._sending
 
-    async def break_off(self) -> None:
-        """Let nothing of it stay. Cancelled, obstore would leave its parts; it aborts when what it reads from fails."""
+    async def abort(self) -> None:
+        """Abort the upload. obstore leaves the parts when it is cancelled, but aborts when its input fails."""
         if self._sending is not None:
-            with contextlib.suppress(_BrokenOffError, StoreUnavailableError):
-                await self._give(_BrokenOffError())
+            with contextlib.suppress(_AbortedError, StoreUnavailableError):
+                await self._put(_AbortedError())
                 await self._sending
 
-    def _taken(self) -> bytes:
-        taken = b"".join(self._gathered)
-        self._gathered.clear()
-        return taken
+    def _flush(self) -> bytes:
+        part = b"".join(self._buffer)
+        self._buffer.clear()
+        return part
 
-    async def _give(self, piece: bytes | _BrokenOffError | None) -> None:
-        """Hand on a piece, unless who should take it has failed."""
+    async def _put(self, part: bytes | _AbortedError | None) -> None:
+        """Pass a part to the request, unless the request has failed."""
         if self._sending is None:
-            raise RuntimeError("nothing is being sent")
-        giving = asyncio.create_task(self._pieces.put(piece))
-        await asyncio.wait((giving, self._sending), return_when=asyncio.FIRST_COMPLETED)
-        if not giving.done():
-            giving.cancel()
+            raise RuntimeError("no request is running")
+        putting = asyncio.create_task(self._parts.put(part))
+        await asyncio.wait((putting, self._sending), return_when=asyncio.FIRST_COMPLETED)
+        if not putting.done():
+            putting.cancel()
             await self._sending
 
-    async def _given(self) -> AsyncIterator[bytes]:
-        while (piece := await self._pieces.get()) is not None:
-            if isinstance(piece, _BrokenOffError):
-                raise piece
-            yield piece
+    async def _received(self) -> AsyncIterator[bytes]:
+        while (part := await self._parts.get()) is not None:
+            if isinstance(part, _AbortedError):
+                raise part
+            yield part
 
     async def _send(self, content: bytes | AsyncIterator[bytes], *, use_multipart: bool) -> None:
         try:
@@ -115,14 +115,14 @@ class _ObjectWriter:
 
 
 class _FileWriter:
-    """Writes to a folder. obstore's writer takes three times the processor time for it: it copies every part twice."""
+    """Write to a folder. obstore's own writer takes three times the processor time: it copies every part twice."""
 
     def __init__(self, file: BufferedWriter) -> None:
         self._file = file
 
     async def write(self, chunks: Sequence[bytes]) -> None:
         try:
-            # A disk that stalls must not hold up everybody else's requests.
+            # In a thread, so that a slow disk does not block the event loop.
             await asyncio.to_thread(self._file.writelines, chunks)
         except OSError as error:
             raise StoreUnavailableError(first_line(error)) from error
@@ -130,51 +130,59 @@ class _FileWriter:
 
 @asynccontextmanager
 async def into_file(path: Path) -> AsyncIterator[ClipWriter]:
-    """Writes to a file that appears when the block ends, and is gone when it fails."""
-    unfinished = path.with_name(path.name + UNFINISHED)
+    """Yield a writer to a file that appears when the block ends. When the block fails, nothing stays.
+
+    Raises:
+        StoreUnavailableError: The file can't be written.
+    """
+    incomplete = path.with_name(path.name + INCOMPLETE)
     try:
         try:
-            file = unfinished.open("wb")
+            file = incomplete.open("wb")
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            file = unfinished.open("wb")
+            file = incomplete.open("wb")
     except OSError as error:
         raise StoreUnavailableError(first_line(error)) from error
     try:
         yield _FileWriter(file)
         try:
             file.close()
-            unfinished.replace(path)
+            incomplete.replace(path)
         except OSError as error:
             raise StoreUnavailableError(first_line(error)) from error
     except BaseException:
-        # In a thread, as writing: removing many half uploads at once held the event loop for seconds, and a cancelled
-        # write may still hold the file. Not broken off: nobody else removes it before the sweep.
-        await asyncio.shield(asyncio.to_thread(_remove, file, unfinished))
+        # In a thread: removing many incomplete uploads at once blocked the event loop for seconds, and a cancelled
+        # write may still use the file. Shielded: without it the file stays until the next sweep.
+        await asyncio.shield(asyncio.to_thread(_remove, file, incomplete))
         raise
 
 
-def _remove(file: BufferedWriter, unfinished: Path) -> None:
+def _remove(file: BufferedWriter, incomplete: Path) -> None:
     with contextlib.suppress(OSError):
         file.close()
     with contextlib.suppress(OSError):
-        unfinished.unlink()
+        incomplete.unlink()
 
 
 @asynccontextmanager
 async def into_object(store: ObjectStore, key: str) -> AsyncIterator[ClipWriter]:
-    """Writes to an object that appears when the block ends; when it fails, no part of it stays."""
+    """Yield a writer to an object that appears when the block ends. When the block fails, no part of it stays.
+
+    Raises:
+        StoreUnavailableError: The object can't be written.
+    """
     writer = _ObjectWriter(store, key)
     try:
         yield writer
     except BaseException:
-        await writer.break_off()
+        await writer.abort()
         raise
     try:
         await writer.finish()
     except BaseException:
-        await writer.break_off()
-        # It may be there all the same, and only the answer be lost.
+        await writer.abort()
+        # The object may exist nevertheless, if only the response was lost.
         with contextlib.suppress(Exception):
             await obstore.delete_async(store, key)
         raise

@@ -1,8 +1,10 @@
-"""Branch outcomes become the job document. Pure: no store, no broker, no clock."""
+"""Assemble branch outcomes into the job document. Pure: no store, no broker, no clock."""
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
+
+from pydantic import ValidationError
 
 from shared.schemas import (
     VITAL_TYPES,
@@ -19,21 +21,22 @@ from shared.schemas import (
     Vital,
     VitalStatus,
 )
+from shared.version import VERSION
 from shared.vitals import CHECKS, VITALS, Branch, Reason, VitalSpec
 
-#: Of two verdicts on the same thing the worse one counts; knowing nothing counts least.
+#: Of two verdicts of one check the worse one counts; `unknown` counts least.
 _SEVERITY: Final = {CheckStatus.UNKNOWN: 0, CheckStatus.PASS: 1, CheckStatus.WARN: 2, CheckStatus.FAIL: 3}
 
 
 def branches_for(vitals: Iterable[str] | None) -> list[Branch]:
-    """The branches that serve these vitals (all, when None)."""
+    """Return the branches that serve these vitals (None: all vitals)."""
     names = VITALS if vitals is None else vitals
-    wanted = {VITALS[name].branch for name in names}
-    return [branch for branch in Branch if branch in wanted]
+    requested = {VITALS[name].branch for name in names}
+    return [branch for branch in Branch if branch in requested]
 
 
 def branch_reports(reports: Mapping[Branch, BranchReport]) -> dict[str, BranchReport]:
-    """Every branch by name; one that was not asked is `skipped`."""
+    """Return every branch's report by name; a branch that was not requested is `skipped`."""
     return {branch.value: reports.get(branch, BranchReport(status=BranchStatus.SKIPPED)) for branch in Branch}
 
 
@@ -42,16 +45,17 @@ def assemble(
     job_id: str,
     created_at: dt.datetime,
     finished_at: dt.datetime,
-    asked: Sequence[Branch],
+    requested: Sequence[Branch],
     outcomes: Mapping[Branch, BranchOutcome],
-    wanted: Sequence[str] | None,
+    vitals: Sequence[str] | None,
     versions: dict[str, str],
 ) -> JobDocument:
-    """The final document: every vital named, whatever is missing said.
+    """Return the final document. It names every vital, with a reason where there is no value.
 
-    A job fails when its clip was rejected or when no branch gave anything; a branch that fails alone costs its vitals.
+    A job fails when its clip was rejected or when no branch succeeded; a branch that fails alone costs its vitals.
+    `vitals` are the names requested; None: all.
     """
-    ended = {branch: outcomes.get(branch) or _missing(branch) for branch in asked}
+    ended = {branch: outcomes.get(branch) or _missing(branch) for branch in requested}
     reports = {
         branch: BranchReport(status=outcome.status, elapsed_ms=outcome.elapsed_ms, error=outcome.error)
         for branch, outcome in ended.items()
@@ -60,7 +64,7 @@ def assemble(
     rejected = next((error for error in errors if error.code.rejects_clip), None)
     error = rejected or (errors[0] if len(errors) == len(ended) else None)
     checks = _checks(ended.values())
-    vitals = {spec.name: _vital(spec, ended.get(spec.branch), wanted, rejected) for spec in VITALS.values()}
+    reported = {spec.name: _vital(spec, ended.get(spec.branch), vitals, rejected) for spec in VITALS.values()}
     return JobDocument(
         id=job_id,
         state=JobState.FAILED if error else JobState.SUCCEEDED,
@@ -69,7 +73,7 @@ def assemble(
         clip=_facts(ended.values()),
         branches=branch_reports(reports),
         checks=checks,
-        vitals={name: _of_the_living(VITALS[name], vital, checks["liveness"]) for name, vital in vitals.items()},
+        vitals={name: _unless_not_live(VITALS[name], vital, checks["liveness"]) for name, vital in reported.items()},
         error=error,
         versions=versions,
     )
@@ -90,7 +94,7 @@ def _checks(outcomes: Iterable[BranchOutcome]) -> dict[str, Check]:
         for name, check in outcome.checks.items():
             if name not in checks:
                 continue  # a worker of a later release may know more checks
-            # Of two verdicts alike the one that measured something counts.
+            # Of two equal verdicts the one with a score counts.
             new, old = ((_SEVERITY[one.status], one.score is not None) for one in (check, checks[name]))
             if new >= old:
                 checks[name] = check
@@ -98,9 +102,9 @@ def _checks(outcomes: Iterable[BranchOutcome]) -> dict[str, Check]:
 
 
 def _vital(
-    spec: VitalSpec, outcome: BranchOutcome | None, wanted: Sequence[str] | None, rejected: Problem | None
+    spec: VitalSpec, outcome: BranchOutcome | None, requested: Sequence[str] | None, rejected: Problem | None
 ) -> Vital:
-    if outcome is None or (wanted is not None and spec.name not in wanted):
+    if outcome is None or (requested is not None and spec.name not in requested):
         return VITAL_TYPES[spec.name].without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NOT_REQUESTED)
     if (known := outcome.vitals.by_name().get(spec.name)) is not None:
         return known
@@ -116,10 +120,29 @@ def _vital(
     return VITAL_TYPES[spec.name].without_value(spec.unit, VitalStatus.ABSTAINED, reason, detail)
 
 
-def _of_the_living(spec: VitalSpec, vital: Vital, liveness: Check) -> Vital:
-    """The vital; one that rests on a pulse is not told of what is surely a picture, whose pulse is nobody's here."""
-    told = vital.status in {VitalStatus.OK, VitalStatus.EXPERIMENTAL}
-    if not told or spec.branch is not Branch.RPPG or liveness.status is not CheckStatus.FAIL:
+def _unless_not_live(spec: VitalSpec, vital: Vital, liveness: Check) -> Vital:
+    """Return the vital; one that rests on a pulse abstains where the liveness check failed."""
+    has_value = vital.status in {VitalStatus.OK, VitalStatus.EXPERIMENTAL}
+    if not has_value or spec.branch is not Branch.RPPG or liveness.status is not CheckStatus.FAIL:
         return vital
     reason = liveness.reason or Reason.NOT_LIVE
     return type(vital).without_value(vital.unit, VitalStatus.ABSTAINED, reason, liveness.detail, vital.method)
+
+
+def failed_outcome(status: BranchStatus, code: ErrorCode, detail: str, elapsed_ms: int = 0) -> BranchOutcome:
+    """Return the outcome of a branch that ended without results."""
+    return BranchOutcome(status=status, elapsed_ms=elapsed_ms, error=Problem(code=code, detail=detail))
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a document names."""
+    return {"facevitals": VERSION}
+
+
+def read_outcome(text: str) -> BranchOutcome:
+    """Read an outcome; one that this release does not understand becomes a failed one, so that the job ends."""
+    try:
+        return BranchOutcome.read(text)
+    except ValidationError:
+        detail = "The outcome was written by another release and could not be read. Submit the clip again."
+        return failed_outcome(BranchStatus.ERROR, ErrorCode.BRANCH_FAILED, detail)

@@ -1,9 +1,10 @@
-"""What is wrong where the broker fails: away, full, or refusing; and a log line of it once a minute at most."""
+"""Failures of the broker: their kind, a log line of each once a minute at most, and waiting for them to pass."""
 
 import threading
 import time
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import redis
 import structlog
@@ -12,30 +13,34 @@ from redis.exceptions import RedisError
 
 #: One kind of trouble in one place is logged this often at most, seconds.
 LOG_EVERY_S: Final = 60.0
+#: A worker keeps its results, and the message that it took, while the broker is away for this long, seconds.
+PATIENCE_S: Final = 30.0
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 
 class Trouble(StrEnum):
-    """Why the broker did not do what it was told to."""
+    """Why the broker did not do what was requested."""
 
     #: It can't be reached, or is still loading its data.
     AWAY = "away"
-    #: It is at its `maxmemory`: it reads and erases, and takes nothing new.
+    #: It is at its `maxmemory`: it reads and erases, and stores nothing new.
     FULL = "full"
     #: It answers, and refuses: a wrong password, a command that is not allowed, a replica, data of another type.
     REFUSED = "refused"
 
 
-#: Errors after which the same command may succeed in a while, with nobody's help or an operator's.
+#: Errors after which the same command may succeed later, by itself or once an operator has acted.
 PASSING: Final = (redis.ConnectionError, redis.TimeoutError, redis.OutOfMemoryError, redis.ReadOnlyError)
 
 
 def trouble_of(error: BaseException) -> Trouble:
-    """The kind of trouble that an error of the broker's client stands for."""
+    """Return the kind of trouble that an error of the broker's client means."""
     if isinstance(error, redis.OutOfMemoryError):
         return Trouble.FULL
-    # A wrong password is a kind of ConnectionError to redis-py, but waiting does not mend it.
+    # A wrong password is a kind of ConnectionError to redis-py, but waiting does not help.
     if isinstance(error, redis.AuthenticationError):
         return Trouble.REFUSED
     if isinstance(error, redis.ConnectionError | redis.TimeoutError | OperationalError):
@@ -44,7 +49,7 @@ def trouble_of(error: BaseException) -> Trouble:
 
 
 class TroubleLog:
-    """Logs what goes wrong again and again once in `every_s`, with the number of times that it was not logged since."""
+    """Logs a repeated failure once in `every_s` seconds, with the number of repetitions that were not logged."""
 
     def __init__(self, every_s: float = LOG_EVERY_S) -> None:
         self._every_s = every_s
@@ -53,7 +58,7 @@ class TroubleLog:
         self._silent: dict[tuple[str, ...], int] = {}
 
     def due(self, *what: str) -> dict[str, int] | None:
-        """None where `what` was logged a moment ago; else what the line should add: how often it was not."""
+        """Return None where `what` was logged a moment ago; else fields for the line: the repetitions not logged."""
         now = time.monotonic()
         with self._lock:
             if now - self._logged_at.get(what, -self._every_s) < self._every_s:
@@ -64,7 +69,7 @@ class TroubleLog:
         return {"repeated": repeated} if repeated else {}
 
     def warn(self, event: str, error: BaseException, **about: Any) -> None:  # noqa: ANN401  (structlog's own type)
-        """Log `event` with the kind of the broker's trouble, unless it was logged a moment ago."""
+        """Log `event` with the kind of trouble, unless it was logged a moment ago."""
         kind = trouble_of(error)
         more = self.due(event, kind)
         if more is not None:
@@ -73,3 +78,20 @@ class TroubleLog:
 
 #: This process's log of the broker's troubles.
 troubles: Final = TroubleLog()
+
+
+def patiently(command: Callable[[], T]) -> T:
+    """Run a command of a worker, and repeat it while the broker is away or full.
+
+    Raises:
+        redis.exceptions.RedisError: it still is after `PATIENCE_S`, or it refuses.
+    """
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return command()
+        except PASSING as error:
+            troubles.warn("worker waits for the broker", error)
+            if time.monotonic() >= end:
+                raise
+            time.sleep(0.5)

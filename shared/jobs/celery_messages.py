@@ -1,8 +1,8 @@
-"""A branch's message as Celery's worker reads it, so that one script in the broker makes the job and queues it.
+"""A branch's message as Celery's worker reads it, so that one script in the broker creates the job and queues it.
 
 Sent through Celery, the message would follow the record by a round trip or two, and a gateway that dies between them
-leaves a job that nobody works on until its deadline. It costs half an upload's processor time besides. The form is
-Celery's message protocol 2 in kombu's envelope for Redis; a test compares it with what Celery itself sends.
+would leave a job without workers until its deadline. It would also cost half of an upload's processor time. The format
+is Celery's message protocol 2 in kombu's envelope for Redis; a test compares it with what Celery itself sends.
 """
 
 import base64
@@ -11,42 +11,42 @@ import re
 from enum import StrEnum
 from typing import Any, Final
 
+from shared.jobs.keys import Key
 from shared.jobs.queues import BROKER_PREFIX, NOOP_TASK, QUEUES, TASKS
 from shared.vitals import Branch
 
 _NO_CALLBACKS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
-
-#: What reading a message that is not one raises.
+#: What reading a malformed message raises.
 _UNREADABLE: Final = (ValueError, TypeError, LookupError, RecursionError)
 _BRANCHES: Final = {task: branch for branch, task in TASKS.items()}
 
 
-def queue_key(branch: Branch) -> str:
-    """The Redis list that is the branch's queue."""
-    return f"{BROKER_PREFIX}{QUEUES[branch]}"
+def queue_key(branch: Branch) -> Key:
+    """Return the key of the list that is the branch's queue."""
+    return Key(f"{BROKER_PREFIX}{QUEUES[branch]}")
 
 
 class Dropped(StrEnum):
-    """Why a message was taken from a queue without any work."""
+    """Why a message was dropped."""
 
-    #: Of a job that ended, was deleted or expired.
+    #: Its job ended, was deleted or expired.
     OLD = "old"
-    #: Of another program: a task that is not ours.
+    #: It comes from another program: its task is not ours.
     FOREIGN = "foreign"
-    #: Ours by its name, or by nothing at all, and not to be read.
+    #: It can't be read.
     MALFORMED = "malformed"
 
 
-#: What can be a job's id, of whichever release: nothing else becomes part of a key.
+#: The form of a job's id in every release: nothing else becomes part of a key.
 JOB_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
 def message(branch: Branch, job_id: str) -> str:
-    """The message that starts a branch of a job.
+    """Return the message that starts a branch of a job.
 
-    It never expires: a worker would compare that with its own clock. Whether the job still wants it is asked of the
-    job's record, by the broker's clock (`shared.jobs.lua.BEGIN`).
+    It never expires: a worker would compare that with its own clock. Whether the job still needs it is decided by the
+    job's record and the broker's clock (`shared.jobs.scripts.claim.BeginBranch`).
     """
     task_id = f"{job_id}.{branch}"
     body = json.dumps([[job_id], {}, _NO_CALLBACKS])
@@ -84,7 +84,7 @@ def message(branch: Branch, job_id: str) -> str:
 
 
 def job_of(text: str) -> str | None:
-    """The job that a waiting message is about, whoever sent it; None for a message that is about none."""
+    """Return the job of a waiting message, whether this service or Celery wrote it; None for any other message."""
     try:
         return job_in(_arguments(json.loads(text)))
     except _UNREADABLE:
@@ -97,7 +97,7 @@ def _arguments(envelope: Any) -> object:  # noqa: ANN401  (JSON)
 
 
 def job_in(arguments: object) -> str | None:
-    """The job's id in a task's arguments; None where they are not those of a branch."""
+    """Return the job's id from a task's arguments; None where they are not those of a branch."""
     match arguments:
         case [str(job_id)] if JOB_ID.fullmatch(job_id):
             return job_id
@@ -105,16 +105,16 @@ def job_in(arguments: object) -> str | None:
 
 
 def canonical(envelope: Any, queue: str) -> dict[str, Any] | Dropped:  # noqa: ANN401  (JSON)
-    """A message of this queue as this service writes it, whoever wrote it; or why no worker could work on it.
+    """Return a message of this queue as this service writes it, or why it is dropped.
 
-    Nothing but task, job and tag is taken from it: not an expiry, which a worker would compare with its own clock.
+    Only its task, job and tag are used: not an expiry, which a worker would compare with its own clock.
     """
     try:
         task, tag = envelope["headers"]["task"], envelope["properties"]["delivery_tag"]
         if not isinstance(task, str) or not isinstance(tag, str):
             return Dropped.MALFORMED
         if task == NOOP_TASK:
-            # About no job, and not to be trusted either.
+            # It has no job, and the rest of it is not trusted either.
             empty: dict[str, Any] = json.loads(message(Branch.RPPG, "none"))
             empty["headers"]["task"], empty["properties"]["delivery_tag"] = NOOP_TASK, tag
             return empty

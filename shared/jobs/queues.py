@@ -1,4 +1,4 @@
-"""Queue and task names, and the Celery application that gateway and workers share the settings of."""
+"""Queue and task names, and the Celery application whose settings gateway and workers share."""
 
 import os
 from typing import Final
@@ -9,18 +9,19 @@ from celery import Celery
 from shared.settings import Settings
 from shared.vitals import Branch
 
-#: One queue a branch, so that each scales on its own.
+#: The queue of each branch: each scales on its own.
 QUEUES: Final[dict[Branch, str]] = {Branch.VISION: "vision", Branch.RPPG: "rppg"}
+#: The Celery task of each branch.
 TASKS: Final[dict[Branch, str]] = {branch: f"facevitals.{branch.value}" for branch in Branch}
-#: How `facevitals worker` tells its processes which queues they serve.
+#: The variable by which `facevitals worker` passes the queues to its processes.
 QUEUES_VARIABLE: Final = "FACEVITALS_WORKER_QUEUES"
+#: A task without work, for benchmarks.
 NOOP_TASK: Final = "facevitals.noop"
 
-#: Broker keys carry this prefix, so that they can be told from ours.
+#: The prefix of Celery's keys, which distinguishes them from ours (`shared.jobs.keys`).
 BROKER_PREFIX: Final = "fvq:"
 
-
-#: Celery prefers these to what it is given: with those of another project it would serve that project's broker.
+#: Celery prefers these to its configuration: with those of another project it would serve that project's broker.
 _CELERY_VARIABLES: Final = (
     *("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"),
     *("CELERY_RESULT_BACKEND", "CELERY_LOADER"),
@@ -28,13 +29,13 @@ _CELERY_VARIABLES: Final = (
 
 
 def ignore_celery_variables() -> None:
-    """Take Celery's own variables out of this process's environment: `FACEVITALS_REDIS_URL` names the broker."""
+    """Remove Celery's own variables from this process's environment: `FACEVITALS_REDIS_URL` names the broker."""
     for name in _CELERY_VARIABLES:
         os.environ.pop(name, None)
 
 
 def make_celery(settings: Settings) -> Celery:
-    """A Celery application on the settings' broker, without a result backend: outcomes go into the job record."""
+    """Return a Celery application on the settings' broker, without a result backend: the job record holds outcomes."""
     ignore_celery_variables()
     for scheme in ("redis", "rediss"):
         # By name: kombu imports it as it connects.
@@ -49,7 +50,7 @@ def make_celery(settings: Settings) -> Celery:
         task_default_queue=QUEUES[Branch.RPPG],
         task_routes={TASKS[branch]: {"queue": QUEUES[branch]} for branch in Branch},
         # A message is given back when its worker dies with it; a second delivery is harmless, because a branch begins
-        # and ends by compare-and-set in the job record (`shared.jobs.records`).
+        # and ends by compare-and-set in the job record (`shared.jobs.scripts`).
         task_acks_late=True,
         task_reject_on_worker_lost=False,
         task_acks_on_failure_or_timeout=True,
@@ -57,8 +58,8 @@ def make_celery(settings: Settings) -> Celery:
         task_soft_time_limit=settings.branch_soft_limit_s,
         task_time_limit=settings.branch_hard_limit_s,
         worker_max_tasks_per_child=settings.max_tasks_per_child,
-        # A process loads its models before it says that it is up. Celery's 4 s kill it for that on a busy machine, and
-        # its successor, for ever.
+        # A process loads its models before it reports ready. On a busy machine, Celery's default of 4 s would kill it
+        # and each of its successors.
         worker_proc_alive_timeout=300.0,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,
@@ -70,7 +71,7 @@ def make_celery(settings: Settings) -> Celery:
         broker_channel_error_retry=True,
         broker_transport_options={
             "global_keyprefix": BROKER_PREFIX,
-            # Counted from the taking: above the hard limit of two tries, or a task runs twice at once.
+            # Counted from when the message was taken: above the hard limit of two tries, or a task runs twice at once.
             "visibility_timeout": int(settings.job_deadline_s + 2 * settings.branch_hard_limit_s + 60),
             "socket_keepalive": True,
             "socket_connect_timeout": 5,

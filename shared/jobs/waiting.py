@@ -1,12 +1,13 @@
-"""How long a new job would wait for a worker, from what waits, how long work takes, and who is there to do it."""
+"""How long a new job would wait for a worker: from what waits, how long work takes, and which workers are running."""
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from shared.jobs.celery_messages import queue_key
-from shared.jobs.records import PACE, JobRecords
+from shared.jobs.celery_messages import job_of, queue_key
+from shared.jobs.connection import broker_time
+from shared.jobs.keys import PACE, waiting_key
 from shared.jobs.worker_registry import WorkerCard, worker_cards
 from shared.vitals import Branch
 
@@ -16,6 +17,8 @@ ASSUMED_WORK_S: Final = 5.0
 #: that renews its process is away for less.
 STANDSTILL_S: Final = 60.0
 STANDSTILL_WORKS: Final = 3.0
+#: Messages that are about no job of ours are skipped, up to so many, where a queue's next job is looked for.
+MAX_FOREIGN: Final = 20
 
 
 @dataclass(frozen=True)
@@ -27,19 +30,19 @@ class QueueLoad:
 
     @property
     def expected_wait_s(self) -> float:
-        """The wait of a job that comes now."""
+        """The expected wait of a new job, seconds."""
         return self.waiting * self.seconds_each
 
-    def most_waiting(self, wait_s: float) -> int:
-        """How many may wait so that none waits longer than `wait_s`; at least one."""
+    def max_waiting(self, wait_s: float) -> int:
+        """Return how many may wait so that none waits longer than `wait_s`; at least one."""
         return max(1, math.floor(wait_s / self.seconds_each))
 
 
 def seconds_each(branch: Branch, work_s: Mapping[Branch, float], cards: Iterable[WorkerCard]) -> float:
-    """What one waiting message of `branch` adds to the wait of the next, seconds.
+    """Return what one waiting message of `branch` adds to the wait of the next, seconds.
 
     A process that serves several queues gives each of them a part of its time, as much as their work takes: jobs mostly
-    wait in all of them. Without any worker one counts as there: uploads wait for it, and autoscalers need to see them.
+    wait in all of them. Without any worker, one is assumed: uploads wait for it, and autoscalers need to see them.
     """
     capacity = 0.0
     for card in cards:
@@ -49,22 +52,43 @@ def seconds_each(branch: Branch, work_s: Mapping[Branch, float], cards: Iterable
     return work_s[branch] / (capacity or 1.0)
 
 
-def queue_loads(records: JobRecords) -> dict[Branch, QueueLoad]:
-    """Every branch's queue as it is now. Queues and branches have the same names.
+def queue_loads(client: Any) -> dict[Branch, QueueLoad]:  # noqa: ANN401  (redis-py's types)
+    """Return the load of every branch's queue as it is now.
 
     Raises:
         redis.exceptions.RedisError: the broker is away.
     """
-    redis: Any = records.redis
-    pace = redis.hgetall(PACE)
+    pace = client.hgetall(PACE)
     work_s = {branch: float(pace.get(f"work:{branch}") or ASSUMED_WORK_S) for branch in Branch}
-    cards = worker_cards(redis)
+    cards = worker_cards(client)
     loads = {}
     for branch in Branch:
-        waiting, each = int(redis.llen(queue_key(branch))), seconds_each(branch, work_s, cards)
+        waiting, each = int(client.llen(queue_key(branch))), seconds_each(branch, work_s, cards)
         if waiting:
-            idle_s = min(records.oldest_s(branch), records.idle_s(branch))
-            if idle_s > max(STANDSTILL_S, STANDSTILL_WORKS * each):
-                each = idle_s
+            standstill_s = min(oldest_s(client, branch), idle_s(client, branch))
+            if standstill_s > max(STANDSTILL_S, STANDSTILL_WORKS * each):
+                each = standstill_s
         loads[branch] = QueueLoad(waiting, max(each, 1e-3))
     return loads
+
+
+def first_waiting(client: Any, branch: Branch) -> float | None:  # noqa: ANN401
+    """Return when the job was created whose message is taken next, seconds since the epoch; None if none waits."""
+    for text in reversed(client.lrange(queue_key(branch), -MAX_FOREIGN, -1)):
+        job_id = job_of(text)
+        created = client.zscore(waiting_key(branch), job_id) if job_id else None
+        if created is not None:
+            return float(created)
+    return None
+
+
+def oldest_s(client: Any, branch: Branch) -> float:  # noqa: ANN401
+    """Return for how long the job has waited whose message is taken next, seconds; 0 where none waits."""
+    first = first_waiting(client, branch)
+    return 0.0 if first is None else max(broker_time(client) - first, 0.0)
+
+
+def idle_s(client: Any, branch: Branch) -> float:  # noqa: ANN401
+    """Return the seconds since a worker last began this branch of any job; infinite where none ever did."""
+    begun = client.hget(PACE, f"begun:{branch}")
+    return math.inf if begun is None else max(broker_time(client) - float(begun), 0.0)

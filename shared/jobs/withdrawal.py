@@ -1,7 +1,7 @@
-"""What a final document takes back of what a branch gave before: waves, and events about vitals and checks. Pure.
+"""What a final document withdraws of what a branch reported before: waves, and events of vitals and checks. Pure.
 
-A branch reports each vital as it is known; whether the person is alive, and whether the branch itself ends well, is
-known later. What the document refuses must not be read elsewhere.
+A branch reports each vital as soon as it has it. Whether the person is alive, and whether the branch succeeds, is known
+later. A value that the document withholds must not be served elsewhere.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,20 +10,20 @@ from typing import Any, Final, TypeVar
 from shared.schemas import JobDocument, Vital, VitalStatus, Waveforms
 from shared.vitals import VITALS
 
-_GIVEN: Final = frozenset({VitalStatus.OK, VitalStatus.EXPERIMENTAL})
+_WITH_VALUE: Final = frozenset({VitalStatus.OK, VitalStatus.EXPERIMENTAL})
 
 T = TypeVar("T")
 
 
 def served_waveforms(waveforms: Waveforms, vitals: Mapping[str, Vital]) -> Waveforms:
-    """The waves and spectra of the vitals that are given (`ok` or `experimental`); the others go with their vital."""
-    return Waveforms(waves=_given(waveforms.waves, vitals), spectra=_given(waveforms.spectra, vitals))
+    """Return the waves and spectra of the vitals that have a value; the others are withdrawn with their vital."""
+    return Waveforms(waves=_reported(waveforms.waves, vitals), spectra=_reported(waveforms.spectra, vitals))
 
 
 def corrections(document: JobDocument, emitted: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Events (name, data) that set right what `emitted` events, in order, say otherwise than the document.
+    """Yield events (name, data) that correct those of the `emitted` events, in order, that differ from the document.
 
-    Data are as `JobRecords.emit` takes them: of a vital `{"name": …, "vital": {…}}`, of a check the same.
+    Data are as `EventStream.emit` takes them: of a vital `{"name": …, "vital": {…}}`, of a check the same.
     """
     last: dict[tuple[str, str], Any] = {}
     for kind, data in emitted:
@@ -36,13 +36,15 @@ def corrections(document: JobDocument, emitted: Iterable[tuple[str, Any]]) -> It
             yield kind, {"name": name, kind: known}
 
 
-def _given(parts: Mapping[str, T], vitals: Mapping[str, Vital]) -> dict[str, T]:
+def _reported(parts: Mapping[str, T], vitals: Mapping[str, Vital]) -> dict[str, T]:
     return {
-        name: part for name, part in parts.items() if (vital := vitals.get(_owner(name))) and vital.status in _GIVEN
+        name: part
+        for name, part in parts.items()
+        if (vital := vitals.get(_owner(name))) and vital.status in _WITH_VALUE
     }
 
 
 def _owner(wave: str) -> str:
-    """The vital that a wave belongs to: its own name, or the longest that it begins with (`heart_rate_over_time`)."""
+    """Return the vital of a wave: the longest name that the wave's name begins with (`heart_rate_over_time`)."""
     names = (name for name in VITALS if wave == name or wave.startswith(f"{name}_"))
     return max(names, key=len, default="")

@@ -1,1 +1,1 @@
-"""Logs, redaction, traces, metrics."""
+"""Logging, redaction, tracing and metrics."""

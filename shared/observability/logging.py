@@ -1,4 +1,4 @@
-"""Structured logs, with the job's id on every line that is about a job. Frames, faces and keys are never logged."""
+"""Structured logging, with the job's id on every line about a job. Frames, faces and keys are never logged."""
 
 import faulthandler
 import logging
@@ -7,20 +7,20 @@ import sys
 
 import structlog
 
-from shared.observability.redaction import NoMessageOfTheTask, Redactor, told_traceback
+from shared.observability.redaction import Redactor, TaskMessageFilter, redacted_traceback
 from shared.settings import Settings
 
 _silenced = False
 
 
-def configure_logs(settings: Settings) -> None:
-    """Send this process's structlog and standard-library lines to stderr in the settings' format."""
+def configure_logging(settings: Settings) -> None:
+    """Send the log lines of structlog and the standard library to stderr, in the format of `settings`."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.ExceptionRenderer(told_traceback),
+        structlog.processors.ExceptionRenderer(redacted_traceback),
     ]
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
@@ -48,16 +48,16 @@ def configure_logs(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    logging.getLogger("celery.app.trace").addFilter(NoMessageOfTheTask())
-    # These report every connection attempt and every request; the service has its own lines for what matters.
+    logging.getLogger("celery.app.trace").addFilter(TaskMessageFilter())
+    # These log every connection attempt and every request; the service logs what matters itself.
     for name in ("kombu", "amqp", "httpx", "httpcore", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def silence_native_stderr() -> None:
-    """Drop what native libraries write to stderr past Python, and keep what Python writes there.
+    """Discard what native libraries write to stderr, and keep what Python writes.
 
-    MediaPipe reports every start of a graph and offers no switch. A crash is still reported, by Python's own handler.
+    MediaPipe logs every start of a graph and has no option against it. A crash is still reported, by `faulthandler`.
     """
     global _silenced  # noqa: PLW0603  (file descriptor 2 is as global as it gets)
     if _silenced:

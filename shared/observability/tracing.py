@@ -1,7 +1,7 @@
-"""OpenTelemetry traces from upload to document, across the queue; off, and free, without FACEVITALS_OTLP_ENDPOINT.
+"""OpenTelemetry tracing from upload to document, across the queue. Without FACEVITALS_OTLP_ENDPOINT it costs nothing.
 
-A job's record carries the trace's W3C `traceparent` to its workers. Spans tell names, durations, job ids and states:
-no vital, file name, address, key or frame is ever an attribute.
+A job's record carries the trace's W3C `traceparent` to its workers. Spans contain names, durations, job ids and states;
+vitals, file names, addresses, keys and frames are never attributes.
 """
 
 import contextlib
@@ -15,23 +15,23 @@ from shared.version import VERSION
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
-#: The attribute that every span about a job has.
-JOB: Final = "facevitals.job"
+#: The attribute with the job's id.
+JOB_ATTRIBUTE: Final = "facevitals.job"
 
 _provider: Any = None
 
 
-class TracesNotInstalledError(ValueError):
+class TracingNotInstalledError(ValueError):
     """FACEVITALS_OTLP_ENDPOINT is set, and OpenTelemetry is not installed: pip install 'facevitals[tracing]'."""
 
 
-def configure_traces(settings: Settings, service: str, exporter: "SpanExporter | None" = None) -> bool:
-    """Send this process's spans to the settings' collector, or to `exporter`; whether there are to be any.
+def configure_tracing(settings: Settings, service: str, exporter: "SpanExporter | None" = None) -> bool:
+    """Export this process's spans to the collector of `settings`, or to `exporter`. Return whether tracing is on.
 
     Raises:
-        TracesNotInstalledError: they are asked for and can't be made.
+        TracingNotInstalledError: Tracing is configured, and OpenTelemetry is not installed.
     """
-    global _provider  # noqa: PLW0603  (a process has one, as its logs do)
+    global _provider  # noqa: PLW0603  (one per process)
     if _provider is not None or not (settings.otlp_endpoint or exporter):
         return _provider is not None
     try:
@@ -40,10 +40,10 @@ def configure_traces(settings: Settings, service: str, exporter: "SpanExporter |
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ModuleNotFoundError as missing:
-        raise TracesNotInstalledError(str(TracesNotInstalledError.__doc__)) from missing
-    # Nothing about the machine: the collector knows who sent it.
-    about = Resource({"service.name": f"facevitals-{service}", "service.version": VERSION})
-    _provider = TracerProvider(resource=about, shutdown_on_exit=False)
+        raise TracingNotInstalledError(str(TracingNotInstalledError.__doc__)) from missing
+    # No attributes of the machine: the collector knows the sender.
+    resource = Resource({"service.name": f"facevitals-{service}", "service.version": VERSION})
+    _provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     endpoint = f"{settings.otlp_endpoint.rstrip('/')}/v1/traces"
     _provider.add_span_processor(
         BatchSpanProcessor(exporter or OTLPSpanExporter(endpoint=endpoint, timeout=5), schedule_delay_millis=1000)
@@ -51,8 +51,8 @@ def configure_traces(settings: Settings, service: str, exporter: "SpanExporter |
     return True
 
 
-def end_traces() -> None:
-    """Send what is left, as the process ends."""
+def shutdown_tracing() -> None:
+    """Export the remaining spans, at the end of the process."""
     global _provider  # noqa: PLW0603
     if _provider is not None:
         _provider.shutdown()
@@ -60,9 +60,9 @@ def end_traces() -> None:
 
 
 def span(name: str, *, parent: str = "", **attributes: str | int) -> AbstractContextManager[Any]:
-    """A span for the length of a block, under the one around it or under `parent` (a `traceparent`).
+    """Return a context manager for a span below the current one, or below `parent` (a `traceparent`).
 
-    What is raised inside is told by its type alone: its message could say what was in a clip.
+    Of an exception only the type is recorded: its message could quote a clip's content.
     """
     return contextlib.nullcontext() if _provider is None else _span(name, parent, attributes)
 
@@ -85,17 +85,17 @@ def _span(name: str, parent: str, attributes: dict[str, str | int]) -> Iterator[
             raise
 
 
-def note(**attributes: str | int) -> None:
-    """Add attributes to the span around us; `job="01J…"` is that of the job."""
+def set_attributes(**attributes: str | int) -> None:
+    """Add attributes to the current span. `job="01J…"` sets `JOB_ATTRIBUTE`, others get the prefix `facevitals.`."""
     if _provider is not None:
         from opentelemetry import trace
 
-        about = {JOB if name == "job" else f"facevitals.{name}": value for name, value in attributes.items()}
-        trace.get_current_span().set_attributes(about)
+        named = {JOB_ATTRIBUTE if name == "job" else f"facevitals.{name}": value for name, value in attributes.items()}
+        trace.get_current_span().set_attributes(named)
 
 
 def traceparent() -> str:
-    """The span around us, for another process to go on from; empty without one."""
+    """Return the current span's `traceparent` for another process; empty without tracing."""
     if _provider is None:
         return ""
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator

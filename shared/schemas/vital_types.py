@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
@@ -301,16 +301,9 @@ class Vitals(PartialSchema):
         return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
 
 
-#: The schema of each vital, by name.
+#: The schema of each vital, by name: the types of the attributes of `Vitals`.
 VITAL_TYPES: Final[Mapping[str, type[Vital]]] = {
-    "heart_rate": HeartRate,
-    "respiration_rate": RespirationRate,
-    "heart_rate_variability": HeartRateVariability,
-    "oxygen_saturation": OxygenSaturation,
-    "stress": Stress,
-    "age": Age,
-    "gender": Gender,
-    "bmi": BodyMassIndex,
+    name: cast("type[Vital]", field.annotation) for name, field in Vitals.model_fields.items()
 }
 
 

@@ -1,6 +1,7 @@
 """A worker that a test drives step by step, behind a gateway without workers."""
 
-from shared.jobs.records import Begin, JobRecords
+from shared.jobs.job_store import JobStore
+from shared.jobs.leases import Begin
 from shared.schemas import VITAL_TYPES, BranchOutcome, BranchStatus, HeartRate, Vital, VitalStatus
 from shared.vitals import VITALS, Branch, Reason
 
@@ -13,19 +14,19 @@ HEART = HeartRate(value=66.0, unit="/min", status=VitalStatus.OK, interval=(65.0
 class Worker:
     """Runs both branches of one job, one step at a time."""
 
-    def __init__(self, records: JobRecords, job_id: str) -> None:
-        self._records = records
+    def __init__(self, jobs: JobStore, job_id: str) -> None:
+        self._jobs, self._events = jobs, jobs.events.of(job_id)
         self._job = job_id
 
     def begin(self) -> None:
         """Start both branches."""
         for branch in Branch:
-            assert self._records.begin(self._job, branch, "test", 90) is Begin.GO
-            self._records.emit_stage(self._job, branch, "decoding and tracking", 5)
+            assert self._jobs.leases.of(self._job, branch).begin(90) is Begin.GO
+            self._events.emit_stage(branch, "decoding and tracking", 5)
 
     def report(self, name: str, vital: Vital) -> None:
         """Report a vital."""
-        assert self._records.emit_vital(self._job, name, vital)
+        assert self._events.emit_vital(name, vital)
 
     def finish(self) -> None:
         """Finish with a heart rate and a reason for every other vital."""
@@ -38,5 +39,5 @@ class Worker:
                 if spec.branch is branch
             }
             outcome = BranchOutcome(status=BranchStatus.OK, elapsed_ms=9, vitals=vitals)
-            self._records.write_outcome(self._job, branch, outcome)
-        self._records.finish(self._job)
+            self._jobs.outcomes.write(self._job, branch, outcome)
+        self._jobs.completion.finish(self._job)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from facevitals.local.stack import Stack
-from shared.jobs.records import JobRecords, connect
+from shared.jobs.job_store import JobStore
 from shared.settings import Settings
 
 
@@ -21,7 +21,7 @@ class Service:
 
     url: str
     port: int
-    records: JobRecords
+    jobs: JobStore
     clips: Path
 
     def get(self, path: str) -> httpx.Response:
@@ -46,9 +46,9 @@ def running_service(folder: Path, *, workers: int, **settings: str) -> Iterator[
         _wait_until_it_answers(stack.url)
         if workers:
             stack.wait_ready()
-        records = JobRecords(connect(stack.redis_url), 600)
-        yield Service(stack.url, stack.port, records, folder / "clips")
-        records.redis.close()
+        jobs = JobStore.connect(stack.redis_url, 600)
+        yield Service(stack.url, stack.port, jobs, folder / "clips")
+        jobs.close()
     finally:
         stack.stop()
 

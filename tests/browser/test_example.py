@@ -35,7 +35,7 @@ def test_it_submits_follows_and_prints(gateway: service_fixtures.Service, tmp_pa
     clip = tmp_path / "me.mp4"
     clip.write_bytes(MP4)
     with _client(clip, gateway.url) as (client, job_id):
-        worker = Worker(gateway.records, job_id)
+        worker = Worker(gateway.jobs, job_id)
         worker.begin()
         worker.report("heart_rate", HEART)
         worker.finish()
@@ -51,7 +51,7 @@ def test_it_resumes_after_a_broken_connection(gateway: service_fixtures.Service,
     clip = tmp_path / "me.mp4"
     clip.write_bytes(MP4)
     with TcpProxy(gateway.port) as proxy, _client(clip, f"http://127.0.0.1:{proxy.port}") as (client, job_id):
-        worker = Worker(gateway.records, job_id)
+        worker = Worker(gateway.jobs, job_id)
         worker.begin()
         time.sleep(0.5)
         proxy.disconnect()

@@ -15,7 +15,7 @@ from tests.browser.tcp_proxy import TcpProxy
 
 def _submitted(session: browser_session.PageSession, gateway: service_fixtures.Service) -> Worker:
     session.upload("me.mp4", "video/mp4", MP4)
-    return Worker(gateway.records, session.job_id())
+    return Worker(gateway.jobs, session.job_id())
 
 
 def test_a_refused_camera_is_explained_and_an_upload_offered(
@@ -167,7 +167,7 @@ def test_a_reload_shows_the_job_again_or_that_it_was_deleted(
         session.state("succeeded")
         session.page.reload()
         session.state("succeeded")
-        gateway.records.delete(session.job_id())
+        gateway.jobs.records.delete(session.job_id())
         session.page.reload()
         session.screen("gone")
         session.screenshot("gone")

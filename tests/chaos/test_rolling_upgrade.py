@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from facevitals.local.broker import start_broker
+from shared.jobs.job_store import JobStore
+from shared.jobs.keys import DEADLINES
 from shared.jobs.queues import QUEUES, TASKS, make_celery
-from shared.jobs.records import DEADLINES, JobRecords, connect
 from shared.schemas import BranchOutcome, BranchStatus
 from shared.settings import Settings
 from shared.vitals import Branch
@@ -86,8 +87,8 @@ def test_jobs_of_the_first_release_are_run_by_this_one(make_service: Callable[..
 def test_a_record_of_the_next_release_is_read_or_ends_as_failed(tmp_path: Path) -> None:
     broker = start_broker(tmp_path)
     try:
-        redis = connect(broker.url)
-        records = JobRecords(redis, 600)
+        jobs = JobStore.connect(broker.url, 600)
+        redis = jobs.redis
         outcome = json.loads(BranchOutcome(status=BranchStatus.OK, elapsed_ms=1).model_dump_json())
         redis.hset(
             "fv:job:01NEW",
@@ -103,11 +104,11 @@ def test_a_record_of_the_next_release_is_read_or_ends_as_failed(tmp_path: Path) 
                 "outcome:rppg": json.dumps({**outcome, "status": "ok-ish"}),
             },
         )
-        asked = records.asked("01NEW")
-        assert asked is not None
-        assert asked.options.vitals is None
-        assert records.finish("01NEW") == "clips/01NEW"
-        document = records.document("01NEW")
+        request = jobs.records.request("01NEW")
+        assert request is not None
+        assert request.options.vitals is None
+        assert jobs.completion.finish("01NEW") == "clips/01NEW"
+        document = jobs.records.document("01NEW")
         assert document is not None
         assert document.branches.vision.status is BranchStatus.OK
         assert document.branches.rppg.error is not None

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from skimage import data
 
 from workers.face.mesh import FaceFinder
-from workers.face.portraits import Portrait, portrait_of
+from workers.face.portraits import Portrait, portrait_from_frame
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,7 @@ def portraits() -> tuple[Portrait, ...]:
         finder.reset()
         mesh = finder.mesh(rgb)
         assert mesh is not None
-        found.append(portrait_of(index + 1.0, rgb, mesh))
+        found.append(portrait_from_frame(index + 1.0, rgb, mesh))
     finder.close()
     return tuple(found)
 

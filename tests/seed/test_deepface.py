@@ -23,8 +23,8 @@ from workers.models.deepface_client import WEIGHTS, DeepFaceOptions, Engine, ope
 from workers.models.manifest import MODELS, sha256_of
 from workers.models.memory import OutOfMemory
 from workers.models.vggface import LAYERS, SIDE, read_layers
-from workers.vision.age_gender.deepface import faces
-from workers.vision.loaded_models import VisionModels, VisionOptions
+from workers.vision.age_gender.deepface_predictor import network_input
+from workers.vision.attribute_models import VisionModels, VisionOptions
 from workers.vision.pipeline import measure_vision
 
 ENGINES: tuple[Engine, ...] = ("onnx", "pytorch", "tensorflow")
@@ -100,7 +100,7 @@ def alone(home: Path, engine: str, attribute: str, given: Path) -> dict[str, Any
 @pytest.fixture(scope="module")
 def given(portraits: tuple[Portrait, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("faces") / "faces.npy"
-    np.save(path, faces(portraits[:2]))
+    np.save(path, network_input(portraits[:2]))
     return path
 
 
@@ -133,7 +133,7 @@ def test_nine_portraits_become_age_and_gender_by_way_of_the_settings(
     models = VisionModels.load(VisionOptions(home / "models", deepface=DeepFaceOptions(home)))
     assert (models.weights["age"], models.weights["gender"]) == (("deepface.age",), ("deepface.gender",))
     assert "agegender" not in models.networks
-    women_and_men = models.networks["deepface.gender"](faces(portraits[:2]))
+    women_and_men = models.networks["deepface.gender"](network_input(portraits[:2]))
     assert women_and_men.shape == (2, 2)
     assert women_and_men.sum(axis=1) == pytest.approx([1.0, 1.0], abs=1e-5)
     vitals = measure_vision(track_of(*portraits), models, frozenset({"age", "gender"}), aggregate="max").vitals
@@ -195,10 +195,10 @@ def test_a_client_whose_engine_runs_out_of_memory_is_tried_with_less(portraits: 
             return np.full((len(given), 1), 30.0)
 
     enough = Client(5)
-    assert DeepFaceClient(enough, "Age", Loaded())(faces(portraits)).shape == (9, 1)
+    assert DeepFaceClient(enough, "Age", Loaded())(network_input(portraits)).shape == (9, 1)
     assert enough.asked == [9, 4, 5]
     with pytest.raises(OutOfMemory, match="DeepFace's Age"):
-        DeepFaceClient(Client(2), "Age", Loaded())(faces(portraits))
+        DeepFaceClient(Client(2), "Age", Loaded())(network_input(portraits))
 
 
 def test_a_worker_beside_tensorflow_does_not_load_it() -> None:
@@ -218,7 +218,7 @@ def test_a_crop_is_as_deepface_prepares_it(portraits: tuple[Portrait, ...]) -> N
     from deepface.modules.preprocessing import resize_image
 
     portrait = portraits[0]
-    ours = faces([portrait])[0]
+    ours = network_input([portrait])[0]
     low, high = portrait.landmarks.min(axis=0), portrait.landmarks.max(axis=0)
     left, top = np.rint(low).astype(int)
     right, bottom = np.rint(high).astype(int)

@@ -18,8 +18,8 @@ from workers.face.portraits import Portrait
 from workers.models.checkpoint import CheckpointUnreadable
 from workers.models.memory import DoesNotFit, OutOfMemory
 from workers.models.vit import BmiCard, VisionTransformer, open_vit, vision_transformer
-from workers.vision.bmi.bmi_vit import UNMEASURED_90, body, trained_body_mass_index
-from workers.vision.loaded_models import VisionModels, VisionOptions
+from workers.vision.attribute_models import VisionModels, VisionOptions
+from workers.vision.bmi.vit_predictor import UNKNOWN_ERROR_90, predict_body_mass, trained_body_mass_index
 from workers.vision.pipeline import measure_vision
 
 METHOD = Method(name="test", version="0")
@@ -123,7 +123,7 @@ def test_weights_whose_error_is_known_give_an_ok_vital_and_others_an_experimenta
     for card in (BmiCard(), BmiCard(mae=1.0, people=12, interval_90=(-1.0, 1.0))):
         unsure = trained_body_mass_index(readings, card, METHOD)
         assert unsure.status is VitalStatus.EXPERIMENTAL
-        assert unsure.interval == (round(25 + UNMEASURED_90[0], 1), round(25 + UNMEASURED_90[1], 1))
+        assert unsure.interval == (round(25 + UNKNOWN_ERROR_90[0], 1), round(25 + UNKNOWN_ERROR_90[1], 1))
         assert "not known" in (unsure.detail or "")
 
 
@@ -134,7 +134,7 @@ def test_nine_portraits_become_a_bmi_by_way_of_the_models_folder(
     models = VisionModels.load(VisionOptions(tmp_path))
     assert models.weights["bmi"] == ("bmi.vit",)
     network = models.networks["bmi.vit"]
-    told = body(portraits, network)
+    told = predict_body_mass(portraits, network)
     assert told.shape == (9,)
     vital = measure_vision(track_of(*portraits), models, frozenset({"bmi"})).vitals["bmi"]
     assert vital.status is VitalStatus.OK

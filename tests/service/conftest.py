@@ -20,8 +20,10 @@ from facevitals.local.broker import Broker, free_port, start_broker
 from facevitals.local.processes import Child, start_child
 from facevitals.local.worker_command import worker_command
 from shared.clips.store import ClipStore
+from shared.jobs.connection import connect
+from shared.jobs.job_store import JobStore
 from shared.jobs.queues import BROKER_PREFIX, QUEUES, QUEUES_VARIABLE
-from shared.jobs.records import JobRecords, connect
+from shared.jobs.records import JobRecords
 from shared.settings import Settings
 
 #: A tiny file that looks like an MP4 to the gateway; what workers make of it is each test's own affair.
@@ -61,8 +63,12 @@ class Service:
         return connect(self.broker.url)
 
     @property
+    def jobs(self) -> JobStore:
+        return JobStore(self.redis, 86400)
+
+    @property
     def records(self) -> JobRecords:
-        return JobRecords(self.redis, 86400)
+        return self.jobs.records
 
     @property
     def clips(self) -> list[Path]:
@@ -191,9 +197,9 @@ def processes_of(folder: Path) -> dict[str, str]:
 
 def in_this_process(settings: Settings, store: ClipStore | None = None) -> Gateway:
     """What the gateway's loops and endpoints work with, for a test that calls them itself."""
-    records = JobRecords(connect(settings.redis_url), 3600)
+    jobs = JobStore.connect(settings.redis_url, 3600)
     store = store or ClipStore(settings.store)
-    return Gateway(settings, records, store, JobNotifier(settings.redis_url), QueueLimit(records, settings))
+    return Gateway(settings, jobs, store, JobNotifier(settings.redis_url), QueueLimit(jobs, settings))
 
 
 @pytest.fixture

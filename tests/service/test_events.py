@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from api.events import event_data
-from shared.jobs.records import Event
+from shared.jobs.events import Event
 from tests.service.conftest import Service
 
 

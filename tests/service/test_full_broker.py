@@ -10,8 +10,9 @@ from api.queue_limit import REFUSAL_S
 from api.sweep import sweep_jobs
 from facevitals.local.broker import Broker
 from shared.jobs.celery_messages import message
+from shared.jobs.connection import connect
+from shared.jobs.keys import DEADLINES, ERASE, LEASES, READY, WORKING, record_key
 from shared.jobs.queues import make_celery
-from shared.jobs.records import DEADLINES, ERASE, LEASES, READY, WORKING, connect
 from shared.schemas import JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
@@ -101,16 +102,16 @@ def test_uploads_are_refused_before_memory_is_full(make_service: MakeService) ->
 
 def test_the_sweep_of_a_full_broker_erases_and_goes_on(broker: Broker, tmp_path: Path) -> None:
     gateway = in_this_process(Settings(redis_url=broker.url, data_dir=tmp_path, job_deadline_s=60))
-    records, redis = gateway.records, gateway.records.redis
+    jobs, redis = gateway.jobs, gateway.jobs.redis
     (tmp_path / "clips" / "clips").mkdir(parents=True)
     clip = tmp_path / "clips" / "clips" / "ended"
     clip.write_bytes(b"a face")
     redis.zadd(ERASE, {"clips/ended": 0})
     redis.expire(ERASE, 60)
-    records.create("lost", list(Branch), JobOptions(), owner="-", clip_key="clips/lost", deadline_s=600)
+    jobs.submissions.create("lost", list(Branch), JobOptions(), owner="-", clip_key="clips/lost", deadline_s=600)
     redis.rpop("fvq:rppg")
-    records.begin("lost", Branch.RPPG, "token", 60)
-    records.expire_lease("lost", Branch.RPPG)
+    jobs.leases.of("lost", Branch.RPPG).begin(60)
+    jobs.leases.of("lost", Branch.RPPG).expire()
     with full(broker):
         sweep_jobs(gateway)
         assert not clip.exists()
@@ -133,25 +134,25 @@ def test_a_worker_notes_what_is_done_without_transactions(broker: Broker) -> Non
 
 def test_a_record_of_another_release_stops_none_behind_it(broker: Broker, tmp_path: Path) -> None:
     gateway = in_this_process(Settings(redis_url=broker.url, data_dir=tmp_path))
-    records, redis = gateway.records, gateway.records.redis
+    jobs, redis = gateway.jobs, gateway.jobs.redis
     strange = {"state": "running", "branches": "voice", "created": 1, "options": "{}", "owner": "-", "clip_key": "x"}
-    redis.hset(records.key("a"), mapping=strange)
+    redis.hset(record_key("a"), mapping=strange)
     for key in (DEADLINES, LEASES, READY, WORKING):
         redis.zadd(key, {"a voice" if key in {LEASES, WORKING} else "a": 0})
     for job in ("lost", "over"):
-        records.create(job, list(Branch), JobOptions(), owner="-", clip_key=f"clips/{job}", deadline_s=600)
-    records.begin("lost", Branch.RPPG, "token", 60)
-    records.expire_lease("lost", Branch.RPPG)
+        jobs.submissions.create(job, list(Branch), JobOptions(), owner="-", clip_key=f"clips/{job}", deadline_s=600)
+    jobs.leases.of("lost", Branch.RPPG).begin(60)
+    jobs.leases.of("lost", Branch.RPPG).expire()
     redis.zadd(DEADLINES, {"over": 1})
     sweep_jobs(gateway)
-    assert redis.hget(records.key("lost"), "status:rppg") == "pending", "it is tried again"
-    assert not records.is_unfinished("over")
+    assert redis.hget(record_key("lost"), "status:rppg") == "pending", "it is tried again"
+    assert not jobs.records.is_unfinished("over")
 
 
 def test_a_step_that_fails_stops_no_other(broker: Broker, tmp_path: Path) -> None:
     gateway = in_this_process(Settings(redis_url=broker.url, data_dir=tmp_path, job_deadline_s=60))
-    records, redis = gateway.records, gateway.records.redis
-    records.create("over", list(Branch), JobOptions(), owner="-", clip_key="clips/over", deadline_s=0)
+    jobs, redis = gateway.jobs, gateway.jobs.redis
+    jobs.submissions.create("over", list(Branch), JobOptions(), owner="-", clip_key="clips/over", deadline_s=0)
     # Of another type than it should be: every question about it is an error.
     for key in ("fv:leases", "fv:waiting:vision", "fv:ready", ERASE):
         redis.delete(key)
@@ -160,6 +161,6 @@ def test_a_step_that_fails_stops_no_other(broker: Broker, tmp_path: Path) -> Non
     sweep_jobs(gateway)
     redis.delete("fv:leases", "fv:waiting:vision", "fv:ready", ERASE)
     sweep_jobs(gateway)
-    document = records.document("over")
+    document = jobs.records.document("over")
     assert document is not None
     assert document.state == "failed"

@@ -8,6 +8,7 @@ import pytest
 
 import shared.access.api_keys
 from shared.access.api_keys import KeyRing
+from shared.jobs.keys import record_key, waveforms_key
 from shared.schemas import JobOptions
 from shared.vitals import Branch
 from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, new_service
@@ -57,7 +58,7 @@ def test_ids_of_one_moment_share_nothing(service: Service) -> None:
 def test_what_is_not_ones_own_job_answers_as_no_job(service: Service, method: str, suffix: str) -> None:
     mine, theirs = submit(service, MINE), submit(service, THEIRS)
     # A finished job has keys of every kind beside its own.
-    service.redis.set(service.records.waves_key(theirs), "{}", ex=600)
+    service.redis.set(waveforms_key(theirs), "{}", ex=600)
     never_was = answer_of(service, method, f"/v1/jobs/{UNKNOWN}{suffix}", MINE)
     assert never_was[0] == 404
     assert b"urn:facevitals:problem:unknown-job" in never_was[2]
@@ -93,15 +94,15 @@ def test_an_idempotency_key_is_its_owners_alone(service: Service) -> None:
 
 
 def test_a_webhooks_message_id_says_nothing_of_its_job(service: Service) -> None:
-    records = service.records
+    jobs = service.jobs
     for job in (UNKNOWN, UNKNOWN[::-1]):
         options = JobOptions(webhook_url="https://receiver.example/")
-        records.create(job, list(Branch), options, owner="-", clip_key=f"clips/{job}", deadline_s=600)
-    ids = [str(records.redis.hget(records.key(job), "webhook_id")) for job in (UNKNOWN, UNKNOWN[::-1])]
+        jobs.submissions.create(job, list(Branch), options, owner="-", clip_key=f"clips/{job}", deadline_s=600)
+    ids = [str(jobs.redis.hget(record_key(job), "webhook_id")) for job in (UNKNOWN, UNKNOWN[::-1])]
     assert all(re.fullmatch("[0-9A-HJKMNP-TV-Z]{26}", one) for one in ids)
     assert len({one[:5] for one in (*ids, UNKNOWN, UNKNOWN[::-1])}) == 4
     for job in (UNKNOWN, UNKNOWN[::-1]):
-        records.delete(job)
+        jobs.records.delete(job)
 
 
 def test_a_key_made_by_an_older_release_still_works(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

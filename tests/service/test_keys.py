@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from facevitals.cli import app
 from shared.access.api_keys import KeyRing, Scope, new_webhook_secret
-from shared.jobs.records import WEBHOOKS
+from shared.jobs.keys import WEBHOOKS
 from shared.settings import settings
 from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, new_service, wait_until
 
@@ -158,7 +158,7 @@ def test_a_key_has_a_bounded_number_of_jobs_under_way(guarded: Service) -> None:
         assert bad.status_code == 415
     assert submit(guarded, key).status_code == 202
     # A job that ends by itself gives its place back as well.
-    guarded.records.time_out(second.json()["id"])
+    guarded.jobs.outcomes.time_out(second.json()["id"])
     assert submit(guarded, key).status_code == 202
     assert kind(submit(guarded, key)) == (429, "too-many-active")
 
@@ -195,7 +195,7 @@ def test_a_webhook_to_this_machine_is_never_sent(guarded: Service) -> None:
         asked = {"webhook_url": url, "retain_clip": "true"}
         answer = client.post("/v1/jobs", content=LOOKS_LIKE_MP4, params=asked, headers={"X-API-Key": key})
         job = answer.json()["id"]
-        guarded.records.time_out(job)
+        guarded.jobs.outcomes.time_out(job)
         wait_until(lambda: guarded.redis.zscore(WEBHOOKS, job) is None, "it is given up")
         given_up = next(line for line in guarded.whole_logs().splitlines() if job in line and "given up" in line)
         assert "the address is not public" in given_up
@@ -215,7 +215,7 @@ def test_no_key_no_password_no_token_and_no_byte_of_a_clip_is_in_the_logs(guarde
             assert (answer.status_code == 202) is (sent not in rejected)
             if answer.status_code == 202:
                 job = answer.json()["id"]
-                guarded.records.time_out(job)
+                guarded.jobs.outcomes.time_out(job)
         headers = {"X-API-Key": made.key, "Content-Type": "multipart/form-data; boundary=x"}
         assert client.post("/v1/jobs", content=mark.encode() * 100, headers=headers).status_code == 422
     wait_until(lambda: guarded.redis.zscore(WEBHOOKS, job) is None, "its webhook is given up")

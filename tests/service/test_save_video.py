@@ -15,6 +15,7 @@ import pytest
 
 from api.queue_limit import REFUSAL_S
 from facevitals.local.broker import crash
+from shared.jobs.keys import record_key
 from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, new_service, wait_until
 
 
@@ -162,7 +163,7 @@ def test_what_nobody_foresaw_is_answered_and_logged(service: Service) -> None:
     caller.start()
     (job,) = wait_until(lambda: set(waiting_jobs(service)) - set(before), "the job is made")
     # As another release might write it.
-    service.redis.hset(service.records.key(job), "created", "yesterday")
+    service.redis.hset(record_key(job), "created", "yesterday")
     service.redis.publish("fv:wake", job)
     caller.join()
     assert failed(answers[0], 503)["job"]["id"] == job

@@ -1,4 +1,4 @@
-"""The clip's life in both stores, sealed: written, read by a worker, and gone in the end, whoever dies on the way."""
+"""Clips in both stores, encrypted: written, read by a worker and erased at the end, even when a process is killed."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ import pytest
 from api.dependencies import Gateway
 from api.sweep import sweep_jobs, sweep_store
 from facevitals.local.broker import start_broker
-from shared.clips.encryption import Seal, Sealer
+from shared.clips.encryption import ClipEncryptor, ClipKey
 from shared.clips.store import CLIPS, ClipMissingError, ClipStore, StoreUnavailableError, SweepRefusedError
 from shared.schemas import JobOptions
 from shared.settings import Settings
@@ -73,7 +73,7 @@ class Stored:
 
 
 def sealing_service(folder: Path, **settings: object) -> Service:
-    """A service that seals its clips and logs all it can, with a worker that can be held at one branch."""
+    """A service that encrypts its clips and logs at the debug level, with a worker that can be held at one branch."""
     service = new_service(folder, encrypt_clips=True, log_level="debug", **settings)
     service.start_worker("vision,rppg", "tests.service.odd_worker", ODD_RPPG="held", ODD_KEEP="1")
     return service
@@ -102,7 +102,7 @@ def stored(request: pytest.FixtureRequest) -> Stored:
     return service
 
 
-def test_a_clip_lies_sealed_is_read_by_its_worker_and_is_gone_at_the_end(stored: Stored) -> None:
+def test_an_encrypted_clip_is_read_by_its_worker_and_erased_at_the_end(stored: Stored) -> None:
     with stored.holding():
         job = stored.service.submit(CLIP)
         seen = [body for key, body in stored.contents().items() if job in key]
@@ -143,7 +143,7 @@ def test_what_an_eraser_left_when_it_died_the_sweep_erases(stored: Stored) -> No
     with stored.holding():
         job = stored.service.submit(CLIP, vitals="heart_rate")
         # The assembler dies after the job's end was written, before it erases: its key is gone at once all the same.
-        stored.service.records.time_out(job)
+        stored.service.jobs.outcomes.time_out(job)
     assert not stored.service.redis.hexists(f"fv:job:{job}", "seal")
     wait_until(lambda: not [key for key in stored.contents() if job in key], "the sweep erases it")
 
@@ -189,7 +189,7 @@ def test_a_store_that_is_away_keeps_no_job_from_its_end(tmp_path: Path, monkeypa
         gateway = in_this_process(Settings(redis_url=broker.url, data_dir=tmp_path), ClipStore("s3://away"))
         jobs = ["01A", "01B", "01C"]
         for job in jobs:
-            gateway.records.create(
+            gateway.jobs.submissions.create(
                 job, list(Branch), JobOptions(), owner="-", clip_key=ClipStore.key(job), deadline_s=0.01
             )
         time.sleep(0.1)
@@ -197,35 +197,37 @@ def test_a_store_that_is_away_keeps_no_job_from_its_end(tmp_path: Path, monkeypa
         documents = [gateway.records.document(job) for job in jobs]
         assert [document.state for document in documents if document] == ["failed"] * 3
         time.sleep(2.1)
-        assert sorted(gateway.records.unerased()) == [ClipStore.key(job) for job in jobs]
+        assert sorted(gateway.jobs.overdue.unerased()) == [ClipStore.key(job) for job in jobs]
         gateway.records.redis.close()
     finally:
         broker.child.stop(3)
 
 
-async def write(store: ClipStore, key: str, clip: bytes, seal: Seal | None = None, *, fail: bool = False) -> None:
-    async with store.writing(key, seal) as out:
+async def write(
+    store: ClipStore, key: str, clip: bytes, encryption_key: ClipKey | None = None, *, fail: bool = False
+) -> None:
+    async with store.writing(key, encryption_key) as out:
         for start in range(0, len(clip), 100_000):
             await out.write([clip[start : start + 100_000]])
         if fail:
             raise RuntimeError
 
 
-@pytest.mark.parametrize("sealed", [False, True])
+@pytest.mark.parametrize("encrypted", [False, True])
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 6_000_000])
-def test_s3_gives_back_what_it_was_given(bucket: Bucket, sealed: bool, size: int) -> None:
-    store, clip, seal = ClipStore(bucket.url), os.urandom(size), Seal.new() if sealed else None
+def test_s3_gives_back_what_it_was_given(bucket: Bucket, encrypted: bool, size: int) -> None:
+    store, clip, encryption_key = ClipStore(bucket.url), os.urandom(size), ClipKey.new() if encrypted else None
     key = store.key("01J")
-    asyncio.run(write(store, key, clip, seal))
+    asyncio.run(write(store, key, clip, encryption_key))
     assert bucket.all_keys() == [f"prefix/{key}"]
-    with store.local_copy(key, seal) as path:
+    with store.local_copy(key, encryption_key) as path:
         assert path.read_bytes() == clip
         assert path.stat().st_size == size
     assert store.older_than(-10) == [key]
     store.erase(key)
     store.erase(key)
     assert not bucket.all_keys()
-    with pytest.raises(ClipMissingError), store.local_copy(key, seal):
+    with pytest.raises(ClipMissingError), store.local_copy(key, encryption_key):
         pass
 
 
@@ -269,11 +271,11 @@ def test_an_upload_whose_gateway_was_killed_is_aborted_when_it_is_old_and_no_oth
     httpx.post(f"{bucket.endpoint}/{bucket.name}/prefix/somebody-elses?uploads").raise_for_status()
     store = ClipStore(bucket.url)
     assert not bucket.all_keys()
-    assert store.abort_unfinished(3600) == []
+    assert store.abort_incomplete(3600) == []
     assert sorted(bucket.unfinished()) == ["prefix/clips/01J", "prefix/somebody-elses"]
-    assert store.abort_unfinished(-1) == ["prefix/clips/01J"]
+    assert store.abort_incomplete(-1) == ["prefix/clips/01J"]
     assert bucket.unfinished() == ["prefix/somebody-elses"]
-    assert store.abort_unfinished(-1) == []
+    assert store.abort_incomplete(-1) == []
 
 
 def test_the_bucket_takes_the_rules_that_the_documentation_gives_it(bucket: Bucket) -> None:
@@ -292,11 +294,11 @@ def test_the_bucket_takes_the_rules_that_the_documentation_gives_it(bucket: Buck
 def test_where_unfinished_uploads_can_not_be_asked_for_it_is_said(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert ClipStore(tmp_path.as_uri()).abort_unfinished(0) == []
+    assert ClipStore(tmp_path.as_uri()).abort_incomplete(0) == []
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     with pytest.raises(SweepRefusedError, match="AWS_SECRET_ACCESS_KEY"):
-        ClipStore(bucket.url).abort_unfinished(0)
+        ClipStore(bucket.url).abort_incomplete(0)
 
 
 def test_a_bucket_that_is_away_is_503_at_once_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,15 +327,15 @@ def test_a_bucket_that_is_away_is_503_at_once_and_comes_back(tmp_path: Path, mon
 
 
 def test_a_worker_killed_with_a_clip_in_hand_leaves_no_copy_of_it(bucket: Bucket, tmp_path: Path) -> None:
-    store, seal = ClipStore(bucket.url), Seal.new()
-    asyncio.run(write(store, store.key("01J"), CLIP, seal))
+    store, encryption_key = ClipStore(bucket.url), ClipKey.new()
+    asyncio.run(write(store, store.key("01J"), CLIP, encryption_key))
     code = (
-        "import sys, time; from shared.clips.encryption import Seal; from shared.clips.store import ClipStore\n"
-        "with ClipStore(sys.argv[1]).local_copy('clips/01J', Seal.parse(sys.argv[2])) as path:\n"
+        "import sys, time; from shared.clips.encryption import ClipKey; from shared.clips.store import ClipStore\n"
+        "with ClipStore(sys.argv[1]).local_copy('clips/01J', ClipKey.parse(sys.argv[2])) as path:\n"
         "    print(len(path.read_bytes()), flush=True); time.sleep(60)"
     )
     env = {**os.environ, "TMPDIR": str(tmp_path)}
-    command = [sys.executable, "-c", code, bucket.url, seal.text]
+    command = [sys.executable, "-c", code, bucket.url, encryption_key.text]
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout is not None
         assert int(worker.stdout.readline()) == len(CLIP)
@@ -348,34 +350,38 @@ Change = Callable[[bytes], bytes]
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param(lambda sealed: sealed[:-1], id="cut off"),
-        pytest.param(lambda sealed: sealed[: 65_536 + 16], id="cut off after a whole piece"),
-        pytest.param(lambda sealed: sealed[65_552:131_104] + sealed[:65_552] + sealed[131_104:], id="pieces swapped"),
-        pytest.param(lambda sealed: sealed[:100] + bytes([sealed[100] ^ 1]) + sealed[101:], id="a bit changed"),
-        pytest.param(lambda sealed: sealed + b"\x00", id="something added"),
+        pytest.param(lambda encrypted: encrypted[:-1], id="cut off"),
+        pytest.param(lambda encrypted: encrypted[: 65_536 + 16], id="cut off after a whole piece"),
+        pytest.param(
+            lambda encrypted: encrypted[65_552:131_104] + encrypted[:65_552] + encrypted[131_104:], id="pieces swapped"
+        ),
+        pytest.param(
+            lambda encrypted: encrypted[:100] + bytes([encrypted[100] ^ 1]) + encrypted[101:], id="a bit changed"
+        ),
+        pytest.param(lambda encrypted: encrypted + b"\x00", id="something added"),
         pytest.param(lambda _: b"", id="emptied"),
     ],
 )
-def test_a_sealed_clip_that_was_tampered_with_is_no_clip(tmp_path: Path, change: Change) -> None:
-    store, seal = ClipStore(tmp_path.as_uri()), Seal.new()
+def test_a_modified_encrypted_clip_can_not_be_read(tmp_path: Path, change: Change) -> None:
+    store, encryption_key = ClipStore(tmp_path.as_uri()), ClipKey.new()
     key = store.key("01J")
-    asyncio.run(write(store, key, CLIP, seal))
+    asyncio.run(write(store, key, CLIP, encryption_key))
     path = tmp_path / key
     path.write_bytes(change(path.read_bytes()))
-    with pytest.raises(ClipMissingError, match="seal is broken"), store.local_copy(key, seal):
+    with pytest.raises(ClipMissingError, match="can't be decrypted"), store.local_copy(key, encryption_key):
         pass
 
 
-def test_another_key_or_another_place_does_not_open_it(tmp_path: Path) -> None:
-    store, seal = ClipStore(tmp_path.as_uri()), Seal.new()
-    asyncio.run(write(store, store.key("01J"), CLIP, seal))
+def test_another_key_or_another_store_key_does_not_decrypt_it(tmp_path: Path) -> None:
+    store, encryption_key = ClipStore(tmp_path.as_uri()), ClipKey.new()
+    asyncio.run(write(store, store.key("01J"), CLIP, encryption_key))
     (tmp_path / store.key("01K")).write_bytes((tmp_path / store.key("01J")).read_bytes())
-    for key, other in (("01J", Seal.new()), ("01K", seal)):
-        with pytest.raises(ClipMissingError, match="seal is broken"), store.local_copy(store.key(key), other):
+    for key, other in (("01J", ClipKey.new()), ("01K", encryption_key)):
+        with pytest.raises(ClipMissingError, match="can't be decrypted"), store.local_copy(store.key(key), other):
             pass
-    assert seal.text not in repr(seal)
-    sealer = Sealer(seal, "x")
-    assert sealer.seal([b"x" * 10]) == []
+    assert encryption_key.text not in repr(encryption_key)
+    encryptor = ClipEncryptor(encryption_key, "x")
+    assert encryptor.encrypt([b"x" * 10]) == []
 
 
 def test_a_store_that_does_not_exist_says_so(bucket: Bucket) -> None:

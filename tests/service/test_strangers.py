@@ -96,7 +96,7 @@ def test_strangers_are_counted_and_dropped_and_everything_else_goes_on(make_serv
 
     def counted() -> dict[tuple[str, str], int]:
         found = {}
-        for name, value in service.records.counters().items():
+        for name, value in service.jobs.counters.read().items():
             kind, _, of = name.partition(":")
             if kind == "dropped":
                 queue, _, why = of.partition(":")

@@ -14,8 +14,9 @@ from api.problems import QueueFull
 from api.sweep import sweep_jobs
 from facevitals.local.broker import Broker
 from shared.jobs.celery_messages import job_of
-from shared.jobs.records import PACE, STRANDED_S, WAITING, WORKING
-from shared.jobs.waiting import ASSUMED_WORK_S, QueueLoad, queue_loads, seconds_each
+from shared.jobs.keys import PACE, WORKING, record_key, waiting_key
+from shared.jobs.overdue import STRANDED_S
+from shared.jobs.waiting import ASSUMED_WORK_S, QueueLoad, oldest_s, queue_loads, seconds_each
 from shared.jobs.worker_registry import WorkerCard, put_card
 from shared.schemas import BranchOutcome, BranchStatus, ErrorCode, JobDocument, JobOptions
 from shared.settings import Settings
@@ -41,8 +42,8 @@ def test_what_a_message_adds_to_the_wait() -> None:
 
 
 def test_how_many_may_wait() -> None:
-    assert QueueLoad(0, 3).most_waiting(300) == 100
-    assert QueueLoad(0, 400).most_waiting(300) == 1
+    assert QueueLoad(0, 3).max_waiting(300) == 100
+    assert QueueLoad(0, 400).max_waiting(300) == 1
     assert QueueLoad(7, 3).expected_wait_s == 21
 
 
@@ -56,13 +57,15 @@ def gateway(broker: Broker, tmp_path: Path) -> Gateway:
 def made(gateway: Gateway, job_id: str) -> str:
     clip_key, deadline_s = f"clips/{job_id}", gateway.settings.longest_job_s
     options = JobOptions()
-    assert gateway.records.create(job_id, list(Branch), options, owner="-", clip_key=clip_key, deadline_s=deadline_s)
+    assert gateway.jobs.submissions.create(
+        job_id, list(Branch), options, owner="-", clip_key=clip_key, deadline_s=deadline_s
+    )
     return job_id
 
 
 def grow_older(gateway: Gateway, job_id: str, seconds: float) -> None:
     for branch in Branch:
-        gateway.records.redis.execute_command("ZADD", WAITING + branch, "XX", "INCR", -seconds, job_id)
+        gateway.jobs.redis.execute_command("ZADD", waiting_key(branch), "XX", "INCR", -seconds, job_id)
 
 
 def document(gateway: Gateway, job_id: str) -> JobDocument:
@@ -79,7 +82,7 @@ def errors(found: JobDocument) -> dict[str, str | None]:
 
 def test_a_job_waits_on_while_there_are_workers(gateway: Gateway) -> None:
     job = made(gateway, "one")
-    put_card(gateway.records.redis, card("vision", "rppg"))
+    put_card(gateway.jobs.redis, card("vision", "rppg"))
     grow_older(gateway, job, 500)
     sweep_jobs(gateway)
     assert document(gateway, job).state == "queued"
@@ -93,16 +96,16 @@ def test_a_job_waits_on_while_there_are_workers(gateway: Gateway) -> None:
 
 
 def test_a_job_that_was_begun_meanwhile_has_not_waited_too_long(gateway: Gateway) -> None:
-    records, job = gateway.records, made(gateway, "one")
-    assert records.begin(job, Branch.RPPG, "token", 90) == "go"
-    records.end_branch(job, Branch.RPPG, ErrorCode.QUEUE_TIMEOUT, "Too late.", only_waiting=True)
+    jobs, job = gateway.jobs, made(gateway, "one")
+    assert jobs.leases.of(job, Branch.RPPG).begin(90) == "go"
+    jobs.outcomes.end_branch(job, Branch.RPPG, ErrorCode.QUEUE_TIMEOUT, "Too late.", only_waiting=True)
     assert document(gateway, job).branches.rppg.status is BranchStatus.RUNNING
-    assert records.write_outcome(job, Branch.RPPG, BranchOutcome(status=BranchStatus.OK, elapsed_ms=1))[0]
+    assert jobs.outcomes.write(job, Branch.RPPG, BranchOutcome(status=BranchStatus.OK, elapsed_ms=1))[0]
 
 
 def test_a_missing_worker_is_noticed_sooner_and_called_so(gateway: Gateway) -> None:
     job = made(gateway, "one")
-    put_card(gateway.records.redis, card("rppg"))
+    put_card(gateway.jobs.redis, card("rppg"))
     grow_older(gateway, job, 91)
     sweep_jobs(gateway)
     ended = document(gateway, job)
@@ -115,7 +118,7 @@ def test_a_missing_worker_is_noticed_sooner_and_called_so(gateway: Gateway) -> N
 def test_a_worker_that_renews_its_process_is_not_taken_for_missing(gateway: Gateway) -> None:
     first, second = made(gateway, "one"), made(gateway, "two")
     for branch in Branch:
-        gateway.records.begin(first, branch, "token", 90)
+        gateway.jobs.leases.of(first, branch).begin(90)
     grow_older(gateway, second, 200)
     sweep_jobs(gateway)
     assert document(gateway, second).state == "queued"
@@ -125,10 +128,10 @@ def test_work_has_its_own_clock(gateway: Gateway) -> None:
     job = made(gateway, "one")
     grow_older(gateway, job, 500)
     for branch in Branch:
-        gateway.records.begin(job, branch, "token", 90)
+        gateway.jobs.leases.of(job, branch).begin(90)
     sweep_jobs(gateway)
     assert document(gateway, job).state == "running"
-    redis = gateway.records.redis
+    redis = gateway.jobs.redis
     redis.zadd(WORKING, {f"{job} rppg": 0})
     sweep_jobs(gateway)
     assert errors(document(gateway, job)) == {"vision": None, "rppg": "branch_timeout"}
@@ -137,26 +140,26 @@ def test_work_has_its_own_clock(gateway: Gateway) -> None:
 
 
 def test_a_lost_try_waits_at_the_head_of_its_queue_and_with_a_new_clock(gateway: Gateway) -> None:
-    records = gateway.records
+    jobs = gateway.jobs
     job = made(gateway, "one")
     made(gateway, "two")
     for branch in Branch:
-        records.redis.rpop(f"fvq:{branch}")
-        records.begin(job, branch, "token", 90)
+        jobs.redis.rpop(f"fvq:{branch}")
+        jobs.leases.of(job, branch).begin(90)
     grow_older(gateway, job, 10_000)
-    records.expire_lease(job, Branch.RPPG)
-    put_card(records.redis, card("vision", "rppg"))
+    jobs.leases.of(job, Branch.RPPG).expire()
+    put_card(jobs.redis, card("vision", "rppg"))
     sweep_jobs(gateway)
     sweep_jobs(gateway)
-    assert records.oldest_s(Branch.RPPG) >= 0
-    assert records.redis.llen("fvq:rppg") == 2
+    assert oldest_s(jobs.redis, Branch.RPPG) >= 0
+    assert jobs.redis.llen("fvq:rppg") == 2
     assert document(gateway, job).branches.rppg.status is BranchStatus.PENDING
-    assert '"facevitals.rppg", "id": "one.rppg"' in records.redis.lindex("fvq:rppg", -1)
-    assert records.begin(job, Branch.RPPG, "another", 90) == "go"
+    assert '"facevitals.rppg", "id": "one.rppg"' in jobs.redis.lindex("fvq:rppg", -1)
+    assert jobs.leases.of(job, Branch.RPPG).begin(90) == "go"
 
 
 def test_lost_messages_are_queued_again_by_age_and_once(gateway: Gateway) -> None:
-    redis = gateway.records.redis
+    redis = gateway.jobs.redis
     jobs = [made(gateway, str(number)) for number in range(5)]
     for number, job in enumerate(jobs):
         grow_older(gateway, job, 50 - number)
@@ -165,35 +168,35 @@ def test_lost_messages_are_queued_again_by_age_and_once(gateway: Gateway) -> Non
     assert [job_of(text) for text in reversed(redis.lrange("fvq:rppg", 0, -1))] == jobs
     # As after ten seconds without a worker.
     for job in jobs:
-        redis.hincrbyfloat(gateway.records.key(job), "again:rppg", -STRANDED_S - 1)
+        redis.hincrbyfloat(record_key(job), "again:rppg", -STRANDED_S - 1)
     sweep_jobs(gateway)
     assert redis.llen("fvq:rppg") == len(jobs)
 
 
 def test_what_is_left_of_a_job_that_is_gone_is_swept_once(gateway: Gateway) -> None:
-    redis, job = gateway.records.redis, made(gateway, "ended")
+    redis, job = gateway.jobs.redis, made(gateway, "ended")
     for branch in Branch:
-        gateway.records.begin(job, branch, "token", 90)
+        gateway.jobs.leases.of(job, branch).begin(90)
     # As an older release ends a job.
-    redis.hset(gateway.records.key(job), "state", "cancelled")
+    redis.hset(record_key(job), "state", "cancelled")
     redis.zadd(WORKING, {f"{job} rppg": 0, "gone rppg": 0})
-    redis.zadd(f"{WAITING}vision", {"gone": 0})
+    redis.zadd(waiting_key(Branch.VISION), {"gone": 0})
     sweep_jobs(gateway)
     assert redis.zscore(WORKING, f"{job} rppg") is None
     assert redis.zscore(WORKING, "gone rppg") is None
-    assert redis.zscore(f"{WAITING}vision", "gone") is None
+    assert redis.zscore(waiting_key(Branch.VISION), "gone") is None
 
 
 def test_the_rate_is_measured_and_a_queue_that_stands_still_is_seen(gateway: Gateway) -> None:
-    records = gateway.records
-    put_card(records.redis, card("rppg"))
-    assert queue_loads(records)[Branch.RPPG].seconds_each == ASSUMED_WORK_S
-    records.redis.hset(PACE, "work:rppg", 2)
-    records.redis.expire(PACE, 600)
+    jobs = gateway.jobs
+    put_card(jobs.redis, card("rppg"))
+    assert queue_loads(jobs.redis)[Branch.RPPG].seconds_each == ASSUMED_WORK_S
+    jobs.redis.hset(PACE, "work:rppg", 2)
+    jobs.redis.expire(PACE, 600)
     made(gateway, "one")
-    assert queue_loads(records)[Branch.RPPG] == QueueLoad(1, 2)
+    assert queue_loads(jobs.redis)[Branch.RPPG] == QueueLoad(1, 2)
     grow_older(gateway, "one", 100)
-    assert queue_loads(records)[Branch.RPPG].seconds_each >= 100
+    assert queue_loads(jobs.redis)[Branch.RPPG].seconds_each >= 100
 
 
 def test_a_queue_that_stands_still_is_over_by_the_end_of_its_wait(gateway: Gateway) -> None:
@@ -207,14 +210,16 @@ def test_a_queue_that_stands_still_is_over_by_the_end_of_its_wait(gateway: Gatew
 def test_no_more_jobs_are_made_than_may_wait(gateway: Gateway) -> None:
     for number in range(3):
         made(gateway, str(number))
-    records, few = gateway.records, {Branch.RPPG: 3}
+    jobs, few = gateway.jobs, {Branch.RPPG: 3}
 
     def create(branch: Branch) -> JobDocument | None:
         options = JobOptions()
-        return records.create("x", [branch], options, owner="-", clip_key="clips/x", deadline_s=60, most_waiting=few)
+        return jobs.submissions.create(
+            "x", [branch], options, owner="-", clip_key="clips/x", deadline_s=60, max_waiting=few
+        )
 
     assert create(Branch.RPPG) is None
-    assert records.document("x") is None
+    assert jobs.records.document("x") is None
     assert create(Branch.VISION) is not None
 
 

@@ -12,7 +12,7 @@ from api.dependencies import Gateway
 from api.webhooks import send_for_ever
 from facevitals.local.broker import start_broker
 from shared.access.api_keys import new_webhook_secret
-from shared.jobs.records import WEBHOOKS
+from shared.jobs.keys import WEBHOOKS, record_key
 from shared.jobs.webhooks import Outcome, Webhook, Webhooks
 from shared.schemas import JobOptions
 from shared.settings import Settings
@@ -57,8 +57,8 @@ def gateway(certificates: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest
 
 def finished_job(gateway: Gateway, job: str, url: str) -> None:
     options = JobOptions(webhook_url=url)
-    gateway.records.create(job, list(Branch), options, owner="-", clip_key=f"clips/{job}", deadline_s=60)
-    gateway.records.time_out(job)
+    gateway.jobs.submissions.create(job, list(Branch), options, owner="-", clip_key=f"clips/{job}", deadline_s=60)
+    gateway.jobs.outcomes.time_out(job)
 
 
 def run_until(gateway: Gateway, true: Callable[[], object]) -> None:
@@ -87,17 +87,17 @@ def test_bad_records_are_dropped_and_counted_and_the_next_webhook_goes_out(
             finished_job(gateway, job, receiver.url())
             for name, value in fields.items():
                 if value is None:
-                    redis.hdel(gateway.records.key(job), name)
+                    redis.hdel(record_key(job), name)
                 else:
-                    redis.hset(gateway.records.key(job), name, value)
+                    redis.hset(record_key(job), name, value)
         finished_job(gateway, "no record", receiver.url())
-        redis.set(gateway.records.key("no record"), "a text", ex=60)
+        redis.set(record_key("no record"), "a text", ex=60)
         # They are due before the good one, and more of them than are taken at once.
         redis.zadd(WEBHOOKS, dict.fromkeys((*BAD, "no record"), 0.0))
         finished_job(gateway, "good", receiver.url())
         run_until(gateway, lambda: not Webhooks(redis).waiting())
         assert [request.path for request in receiver.requests] == ["/hook"]
-    counters = gateway.records.counters()
+    counters = gateway.jobs.counters.read()
     assert counters["webhooks:broken"] == len(BAD) + 1
     assert counters[f"webhooks:{Outcome.DELIVERED}"] == 1
 

@@ -23,7 +23,7 @@ from api.ssrf_guard import parse_networks
 from api.webhooks import AT_ONCE, TRIES, TRY_S, Sender, check_settings, checked_url, try_once
 from facevitals.local.broker import crash, start_broker
 from shared.access.api_keys import KeyRing, new_webhook_secret
-from shared.jobs.records import WEBHOOKS
+from shared.jobs.keys import WEBHOOKS
 from shared.jobs.webhooks import HOLD_S, Outcome, Webhooks
 from shared.schemas import BranchOutcome, BranchStatus, JobOptions
 from shared.settings import Settings
@@ -88,8 +88,8 @@ def submit(service: Service, url: str, key: str | None = None) -> str:
     assert answer.status_code == 202, answer.text
     job = str(answer.json()["id"])
     for branch in Branch:
-        service.records.write_outcome(job, branch, BranchOutcome(status=BranchStatus.OK, elapsed_ms=1))
-    service.records.finish(job)
+        service.jobs.outcomes.write(job, branch, BranchOutcome(status=BranchStatus.OK, elapsed_ms=1))
+    service.jobs.completion.finish(job)
     return job
 
 
@@ -130,7 +130,7 @@ def test_a_form_may_ask_for_a_webhook_too(service: Service, receive: Receive) ->
         form = {"webhook_url": receiver.url()}
         job = client.post("/v1/jobs", files={"clip": LOOKS_LIKE_MP4}, data=form).json()["id"]
         # A job that fails is told of as well.
-        service.records.time_out(job)
+        service.jobs.outcomes.time_out(job)
         wait_until(lambda: receiver.requests, "the webhook comes")
         assert json.loads(receiver.requests[0].body)["type"] == "job.failed"
 
@@ -167,33 +167,33 @@ def test_tries_end(leaf: Path, tmp_path: Path) -> None:
     broker = start_broker(tmp_path / "broker")
     settings = Settings(redis_url=broker.url, data_dir=tmp_path, webhook_secret=SECRET, webhook_allow="127.0.0.0/8")
     gateway = in_this_process(settings)
-    queue, records = Webhooks(gateway.records.redis), gateway.records
+    queue, jobs = Webhooks(gateway.jobs.redis), gateway.jobs
 
     async def try_until_it_is_over() -> list[float]:
         waits, sender = [], Sender(parse_networks(settings.webhook_networks))
         while due := queue.take(1):
             await try_once(gateway, queue, sender, due[0])
-            score = records.redis.zscore(WEBHOOKS, "01J")
+            score = jobs.redis.zscore(WEBHOOKS, "01J")
             if score is not None:
                 waits.append(score - time.time())
                 # The waits grow to hours: bring each forward, as its time comes.
-                records.redis.zadd(WEBHOOKS, {"01J": 0})
+                jobs.redis.zadd(WEBHOOKS, {"01J": 0})
         await sender.close()
         return waits
 
     try:
         with receiving(leaf, 500) as receiver:
             options = JobOptions(webhook_url=receiver.url())
-            records.create("01J", list(Branch), options, owner="-", clip_key="clips/01J", deadline_s=60)
-            records.time_out("01J")
+            jobs.submissions.create("01J", list(Branch), options, owner="-", clip_key="clips/01J", deadline_s=60)
+            jobs.outcomes.time_out("01J")
             waits = asyncio.run(try_until_it_is_over())
         assert len(receiver.requests) == TRIES == len(waits) + 1
         assert sorted(waits) == waits
         assert waits[-1] > 6 * 3600
-        assert records.counters()["webhooks:given_up"] == 1
-        assert records.counters()["webhooks:retried"] == len(waits)
+        assert jobs.counters.read()["webhooks:given_up"] == 1
+        assert jobs.counters.read()["webhooks:retried"] == len(waits)
     finally:
-        records.redis.close()
+        jobs.close()
         broker.child.stop(3)
 
 

@@ -3,13 +3,18 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shared.jobs.records import Begin, JobRecords, failed_outcome
+from shared.jobs import completion
+from shared.jobs.assembly import failed_outcome
+from shared.jobs.job_store import JobStore
+from shared.jobs.keys import waveforms_key
+from shared.jobs.leases import Begin
+from shared.jobs.withdrawal import served_waveforms
 from shared.schemas import (
     BranchOutcome,
     BranchStatus,
@@ -76,12 +81,12 @@ def events(service: Service, job: str) -> list[tuple[str, dict[str, Any]]]:
     return list(zip(names, data, strict=True))
 
 
-def work(records: JobRecords, job: str, vitals: dict[str, Vital]) -> None:
+def work(jobs: JobStore, job: str, vitals: dict[str, Vital]) -> None:
     """What an rppg worker does until its outcome."""
-    assert records.begin(job, Branch.RPPG, "token", 60) is Begin.GO
-    records.emit(job, "check", {"name": "liveness", "check": LIVE.as_json()})
+    assert jobs.leases.of(job, Branch.RPPG).begin(60) is Begin.GO
+    jobs.events.of(job).emit("check", {"name": "liveness", "check": LIVE.as_json()})
     for name, vital in vitals.items():
-        records.emit_vital(job, name, vital)
+        jobs.events.of(job).emit_vital(name, vital)
 
 
 @pytest.mark.parametrize(
@@ -98,14 +103,14 @@ def work(records: JobRecords, job: str, vitals: dict[str, Vital]) -> None:
 def test_waves_and_events_are_those_of_the_document(
     service: Service, rppg: BranchOutcome, liveness: Check, expected: dict[str, list[str]]
 ) -> None:
-    records, job = service.records, service.submit()
-    work(records, job, rppg.vitals.by_name() or GIVEN)
-    assert records.write_outcome(job, Branch.RPPG, rppg, WAVES) == (True, False)
+    jobs, job = service.jobs, service.submit()
+    work(jobs, job, rppg.vitals.by_name() or GIVEN)
+    assert jobs.outcomes.write(job, Branch.RPPG, rppg, WAVES) == (True, False)
     # Whether anybody is alive is not known yet.
     assert served(service, job) == NONE
-    assert records.write_outcome(job, Branch.VISION, outcome({}, liveness=liveness)) == (True, True)
-    records.finish(job)
-    records.finish(job)
+    assert jobs.outcomes.write(job, Branch.VISION, outcome({}, liveness=liveness)) == (True, True)
+    jobs.completion.finish(job)
+    jobs.completion.finish(job)
     assert served(service, job) == expected
     document = service.document(job)
     followed = events(service, job)
@@ -123,42 +128,40 @@ def test_waves_and_events_are_those_of_the_document(
 
 
 def test_the_broker_keeps_no_wave_that_is_not_served(service: Service) -> None:
-    records, job = service.records, service.submit()
-    work(records, job, GIVEN)
-    records.write_outcome(job, Branch.RPPG, outcome(GIVEN), WAVES)
-    records.write_outcome(job, Branch.VISION, outcome({}, liveness=PICTURE))
-    records.finish(job)
-    assert Waveforms.model_validate_json(records.waveforms(job) or "") == Waveforms()
-    assert records.redis.ttl(records.waves_key(job)) > 0
+    jobs, job = service.jobs, service.submit()
+    work(jobs, job, GIVEN)
+    jobs.outcomes.write(job, Branch.RPPG, outcome(GIVEN), WAVES)
+    jobs.outcomes.write(job, Branch.VISION, outcome({}, liveness=PICTURE))
+    jobs.completion.finish(job)
+    assert Waveforms.model_validate_json(jobs.records.waveforms(job) or "") == Waveforms()
+    assert jobs.redis.ttl(waveforms_key(job)) > 0
 
 
 def test_waves_are_of_vitals_that_were_requested(service: Service) -> None:
-    records, job = service.records, service.submit(vitals="respiration_rate")
-    work(records, job, {})
-    records.write_outcome(job, Branch.RPPG, outcome({"respiration_rate": GIVEN["respiration_rate"]}), WAVES)
-    records.finish(job)
+    jobs, job = service.jobs, service.submit(vitals="respiration_rate")
+    work(jobs, job, {})
+    jobs.outcomes.write(job, Branch.RPPG, outcome({"respiration_rate": GIVEN["respiration_rate"]}), WAVES)
+    jobs.completion.finish(job)
     assert served(service, job) == BREATHING
 
 
 def test_a_deleted_job_s_waves_do_not_come_back(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    records, job = service.records, service.submit()
-    work(records, job, GIVEN)
-    records.write_outcome(job, Branch.RPPG, outcome(GIVEN), WAVES)
-    records.write_outcome(job, Branch.VISION, outcome({}, liveness=PICTURE))
-    read: Callable[[str], str | None] = records.waveforms
+    jobs, job = service.jobs, service.submit()
+    work(jobs, job, GIVEN)
+    jobs.outcomes.write(job, Branch.RPPG, outcome(GIVEN), WAVES)
+    jobs.outcomes.write(job, Branch.VISION, outcome({}, liveness=PICTURE))
 
-    def deleted_meanwhile(job_id: str) -> str | None:
-        waves = read(job_id)
-        records.delete(job_id)
-        return waves
+    def deleted_meanwhile(waveforms: Waveforms, vitals: Mapping[str, Vital]) -> Waveforms:
+        jobs.records.delete(job)
+        return served_waveforms(waveforms, vitals)
 
-    monkeypatch.setattr(records, "waveforms", deleted_meanwhile)
-    records.finish(job)
-    assert not list(records.redis.scan_iter(match=f"*{job}*"))
+    monkeypatch.setattr(completion, "served_waveforms", deleted_meanwhile)
+    jobs.completion.finish(job)
+    assert not list(jobs.redis.scan_iter(match=f"*{job}*"))
 
 
 def test_submit_shows_the_withdrawal(service: Service, tmp_path: Path) -> None:
-    records, before = service.records, set(service.redis.scan_iter(match="fv:job:*"))
+    jobs, before = service.jobs, set(service.redis.scan_iter(match="fv:job:*"))
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(LOOKS_LIKE_MP4)
     command = [sys.executable, "-m", "facevitals", "submit", str(clip), "--url", service.url]
@@ -170,10 +173,10 @@ def test_submit_shows_the_withdrawal(service: Service, tmp_path: Path) -> None:
 
         (key,) = wait_until(made, "the job is made")
         job = key.rpartition(":")[2]
-        work(records, job, GIVEN)
-        records.write_outcome(job, Branch.RPPG, outcome(GIVEN), WAVES)
-        records.write_outcome(job, Branch.VISION, outcome({}, liveness=PICTURE))
-        records.finish(job)
+        work(jobs, job, GIVEN)
+        jobs.outcomes.write(job, Branch.RPPG, outcome(GIVEN), WAVES)
+        jobs.outcomes.write(job, Branch.VISION, outcome({}, liveness=PICTURE))
+        jobs.completion.finish(job)
         assert submit.stdout is not None
         shown = submit.stdout.read()
     assert submit.returncode == 0

@@ -19,8 +19,8 @@ from lab.train.bmi.people import Face, class_of, read_table
 from shared.schemas import Method, VitalStatus
 from shared.settings import Settings
 from workers.models.vit import vision_transformer
-from workers.vision.bmi.bmi_vit import FEWEST_PEOPLE, trained_body_mass_index
-from workers.vision.loaded_models import VisionModels, VisionOptions
+from workers.vision.attribute_models import VisionModels, VisionOptions
+from workers.vision.bmi.vit_predictor import MIN_PEOPLE, trained_body_mass_index
 
 #: Options of the head's training in the longest of these tests.
 LONG = ("--rounds", "60", "--patience", "60", "--copies", "3", "--rate", "3e-3")
@@ -172,6 +172,6 @@ def test_weights_measured_on_a_handful_stay_experimental(table: Path, backbone: 
     trained(table, backbone, tmp_path, "--rounds", "1", "--copies", "1")
     network = VisionModels.load(VisionOptions(tmp_path)).networks["bmi.vit"]
     card = network.card  # type: ignore[attr-defined]
-    assert card.people < FEWEST_PEOPLE
+    assert card.people < MIN_PEOPLE
     vital = trained_body_mass_index(np.array([25.0], np.float32), card, Method(name="test", version="0"))
     assert vital.status is VitalStatus.EXPERIMENTAL

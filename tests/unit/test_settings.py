@@ -1,4 +1,4 @@
-"""Every setting reaches a child process; a service of a command's own takes none that names another service."""
+"""Settings reach child processes; isolated services inherit only some of them."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from facevitals.local.isolated_settings import FROM_ENVIRONMENT, ISOLATED, isola
 from facevitals.local.processes import start_child
 from shared.settings import PREFIX, Settings
 
-#: Where a value of the field's type that is not its default isn't a valid one, or must fit another field.
+#: Values for fields where an arbitrary value of the type is not valid.
 CHOSEN: dict[str, Any] = {
     "liveness_pass": 0.97,
     "liveness_fail": 0.07,
@@ -24,11 +24,11 @@ CHOSEN: dict[str, Any] = {
 }
 
 
-AT_THEIR_MOST = {"save_video_limit_s"}
+AT_MAXIMUM = {"save_video_limit_s"}
 
 
 def another(name: str, annotation: Any, default: Any) -> Any:  # noqa: ANN401
-    """A valid value that is not the default; Raises for a type that nobody has met yet."""
+    """Return a valid value other than the default; fail for an unknown type."""
     if name in CHOSEN:
         return CHOSEN[name]
     if get_origin(annotation) in {Union, types.UnionType}:
@@ -37,21 +37,21 @@ def another(name: str, annotation: Any, default: Any) -> Any:  # noqa: ANN401
         return next(value for value in get_args(annotation) if value != default)
     if annotation in {int, float}:
         # Some are at their upper bound.
-        return annotation(default - 1 if name in AT_THEIR_MOST else default + 1)
+        return annotation(default - 1 if name in AT_MAXIMUM else default + 1)
     if annotation in {bool, str, Path}:
         return {bool: not default, str: f"{default} other", Path: Path("a folder/of.models")}[annotation]
     pytest.fail(f"{name}: say here how a {annotation} that is not the default looks")
 
 
 def others() -> dict[str, Any]:
-    """Every field with a value that is not its default."""
+    """Return a value other than the default for every field."""
     fields = Settings.model_fields.items()
     values = {name: another(name, field.annotation, field.default) for name, field in fields}
     assert all(values[name] != field.default for name, field in fields)
     return values
 
 
-def as_a_child_sees_them(settings: Settings, folder: Path) -> Settings:
+def settings_of_a_child(settings: Settings, folder: Path) -> Settings:
     seen = folder / "seen.json"
     program = (
         "import sys; from pathlib import Path; from shared.settings import settings;"
@@ -59,46 +59,46 @@ def as_a_child_sees_them(settings: Settings, folder: Path) -> Settings:
     )
     child = start_child("child", [sys.executable, "-c", program, str(seen)], env=settings.environment())
     assert child.process.wait(60) == 0
-    # By name, so that this environment has no say in it.
+    # By name, so that this process's environment has no influence.
     return Settings(**json.loads(seen.read_text()))
 
 
-def test_a_child_process_has_the_very_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_process_has_equal_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     all_other = Settings(**others())
-    # The parent's own environment says the contrary, once in letters that pydantic takes for the same name.
+    # The parent's environment has other values, one in lower case, which pydantic accepts as well.
     monkeypatch.setenv("FACEVITALS_DEEPFACE_HOME", "/elsewhere")
     monkeypatch.setenv("facevitals_port", "1")
     monkeypatch.setenv("FACEVITALS_REQUIRE_KEYS", "false")
-    assert as_a_child_sees_them(all_other, tmp_path) == all_other
+    assert settings_of_a_child(all_other, tmp_path) == all_other
 
 
-def test_a_child_process_has_the_defaults_whatever_the_environment_says(
+def test_defaults_reach_a_child_process_despite_its_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     defaults = Settings(**{name: field.default for name, field in Settings.model_fields.items()})
     for name, value in Settings(**others()).environment().items():
         monkeypatch.setenv(name, value)
-    assert as_a_child_sees_them(defaults, tmp_path) == defaults
+    assert settings_of_a_child(defaults, tmp_path) == defaults
 
 
-def test_an_empty_variable_is_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_is_not_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACEVITALS_MODELS_DIR", "")
     monkeypatch.setenv("FACEVITALS_DEEPFACE_HOME", "")
     assert (Settings().models_dir, Settings().deepface_home) == (None, None)
 
 
-def test_for_each_setting_somebody_decided_whether_a_command_of_its_own_takes_it() -> None:
+def test_every_setting_is_listed_as_isolated_or_inherited() -> None:
     assert not FROM_ENVIRONMENT & ISOLATED
     assert set(Settings.model_fields) == FROM_ENVIRONMENT | ISOLATED
 
 
-def test_a_service_of_its_own_takes_how_to_analyse_from_the_environment_and_nothing_else(
+def test_an_isolated_service_inherits_only_settings_of_the_analysis(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = others()
     for name, value in Settings(**values).environment().items():
         monkeypatch.setenv(name, value)
-    # Not even valid: what is not taken can't keep the command from starting.
+    # Invalid, to show that a setting that is not inherited can't stop the command.
     for name in ("PORT", "KEY_RATE_PER_MIN", "REQUIRE_KEYS", "WEBHOOK_RETRY_S"):
         monkeypatch.setenv(f"{PREFIX}{name}", "nonsense")
     own = isolated_settings(tmp_path)
@@ -110,14 +110,14 @@ def test_a_service_of_its_own_takes_how_to_analyse_from_the_environment_and_noth
     assert (own.data_dir, own.port) == (tmp_path, 0)
 
 
-def test_a_service_of_its_own_takes_the_models_of_the_environments_data_folder(
+def test_an_isolated_service_uses_the_models_of_the_data_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FACEVITALS_DATA_DIR", str(tmp_path / "theirs"))
     assert isolated_settings(tmp_path / "ours").models_path == tmp_path / "theirs" / "models"
 
 
-def test_each_wrong_value_is_one_line_that_names_its_variable_and_not_the_value() -> None:
+def test_each_invalid_value_is_reported_by_its_variable_without_the_value() -> None:
     env = {**os.environ, "FACEVITALS_PORT": "a secret", "FACEVITALS_DEVICE": "another secret"}
     done = subprocess.run(
         [sys.executable, "-m", "facevitals", "gateway"], env=env, capture_output=True, text=True, check=False
@@ -130,7 +130,7 @@ def test_each_wrong_value_is_one_line_that_names_its_variable_and_not_the_value(
     assert "secret" not in done.stderr
 
 
-def test_what_a_service_alone_needs_cannot_stop_a_command_that_only_analyses() -> None:
+def test_settings_of_the_service_cannot_stop_an_analysis() -> None:
     # The set-up calls this one.
     env = {**os.environ, "FACEVITALS_PORT": "nonsense", "FACEVITALS_KEY_MAX_ACTIVE": "-1"}
     command = [sys.executable, "-m", "facevitals", "models", "--json"]

@@ -1,1 +1,1 @@
-"""What a branch gives back, and what an exception means for it."""
+"""The result of a branch, its progress callbacks, and the outcome of a branch that failed."""

@@ -1,15 +1,15 @@
-"""What an exception means for a branch: the same for a job of the service and for a clip of `facevitals analyze`."""
+"""Outcome of a branch that ended with an exception, for the service and for `facevitals analyze` alike."""
 
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from shared.clips.store import ClipMissingError, StoreUnavailableError
-from shared.jobs.records import failed_outcome
+from shared.jobs.assembly import failed_outcome
 from shared.schemas import BranchOutcome, BranchStatus, ErrorCode
 from shared.vitals import Branch
 from workers.branch.result import ClipRejected
 
 _MISSING = "The clip could not be read from the store. Submit it again."
-# It counts wall time: a slow server is as good a cause as a costly clip.
+# The limit counts wall time: a busy server exceeds it as well as an expensive clip.
 _TOO_SLOW = (
     "The analysis took longer than the operator allows, on a clip that costs much or a server that has much to do. "
     "Submit it again; if that ends the same way, tell the operator."
@@ -19,9 +19,9 @@ _TOO_SLOW = (
 def outcome_of_exception(
     error: Exception, branch: Branch, elapsed_ms: int, *, log_reference: str | None = None
 ) -> BranchOutcome:
-    """The outcome of a branch that `error` ended, after `elapsed_ms` milliseconds.
+    """Return the outcome of a branch that failed with `error` after `elapsed_ms` milliseconds.
 
-    Of an exception that nobody foresaw only the type is quoted: its message could say what was in the clip.
+    Of an unexpected exception only the type is reported: its message could quote the clip's content.
     """
     match error:
         case ClipRejected():

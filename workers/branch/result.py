@@ -1,4 +1,4 @@
-"""What a branch gives back, and how it tells what it is doing. Shared by the queue's tasks and by `analyze`."""
+"""The result of a branch and its progress callbacks, used by the queue's tasks and by `facevitals analyze`."""
 
 from dataclasses import dataclass, field
 
@@ -9,21 +9,21 @@ __all__ = ["BranchResult", "ClipRejected", "Progress"]
 
 
 class Progress:
-    """Told at each stage and at each vital as it is known. The base class listens to nothing."""
+    """Callbacks for stages, checks and vitals as they become known. Those of the base class do nothing."""
 
     def stage(self, name: str) -> None:
-        """A stage began: decoding, tracking, estimating, …"""
+        """Called when a stage begins: decoding, tracking, estimating, …"""
 
     def vital(self, name: str, vital: Vital) -> None:
-        """A vital is known."""
+        """Called when a vital is known."""
 
     def check(self, name: str, check: Check) -> None:
-        """A check on the clip is known."""
+        """Called when a check on the clip is known."""
 
 
 @dataclass(frozen=True)
 class BranchResult:
-    """Checks and vitals by name, and the waves behind them."""
+    """Checks and vitals by name, and the waveforms from which the vitals were computed."""
 
     checks: dict[str, Check] = field(default_factory=dict)
     vitals: dict[str, Vital] = field(default_factory=dict)

@@ -1,1 +1,1 @@
-"""Frames become a tracked face: mesh, skin, crops, portraits, patches, and the checks on all of it."""
+"""Face tracking: mesh, skin regions, crops, portraits, patches, and the checks on them."""

@@ -1,4 +1,4 @@
-"""The light of what is neither face nor body: what a change of illumination does, and a pulse does not."""
+"""Mean colour of the background, which follows changes of the illumination and carries no pulse."""
 
 from typing import Final
 
@@ -7,32 +7,33 @@ from numpy.typing import NDArray
 
 from workers.face.skin_regions import OVAL, linear
 
-# About so many samples along the frame's shorter side: illumination is smooth, and this costs 0.03 ms a frame.
+#: Number of samples along the frame's shorter side. Illumination is smooth, and this costs 0.03 ms a frame.
 _SAMPLES: Final = 60
-# What belongs to the person, in face widths from the face's centre: hair and ears, and shoulders below the chin.
+#: Half widths of the area that belongs to the person, in face widths from the face's centre: head with hair and ears,
+#: and shoulders below the chin.
 _HEAD: Final = 1.0
 _SHOULDERS: Final = 2.0
-# The person is taken to be where they were until they have moved by this many face widths.
-_STAYS: Final = 0.3
-# With less of the frame than this the background is not known.
-_LEAST: Final = 0.02
+#: Movement from which on the area of the person is chosen anew, in face widths.
+_MAX_SHIFT: Final = 0.3
+#: Smallest part of the frame from which a background colour is computed.
+_MIN_PART: Final = 0.02
 
 
 class Background:
-    """Mean colour of the background, on a coarse grid."""
+    """Compute the mean colour of the background on a coarse grid, with the person left out."""
 
     def __init__(self) -> None:
         self._weights: NDArray[np.float32] | None = None
         self._person: NDArray[np.float32] | None = None
 
-    def see(self, size: tuple[int, int], mesh: NDArray[np.float32]) -> None:
-        """Takes the person out of the background, where `mesh` (478, 2) was measured in a frame of `size` (w, h)."""
+    def exclude_person(self, size: tuple[int, int], mesh: NDArray[np.float32]) -> None:
+        """Exclude the area around the face `mesh` (478, 2), in pixels of a frame of `size` (w, h)."""
         outline = mesh[list(OVAL)]
         low, high = outline.min(axis=0), outline.max(axis=0)
         middle, width = float(low[0] + high[0]) / 2, float(high[0] - low[0])
         person = np.concatenate((low, high))
-        # Pixels that come and go with every small movement would make the background flicker by more than a pulse does.
-        if self._person is not None and float(np.max(np.abs(person - self._person))) < _STAYS * width:
+        # An area that followed every small movement would make the background vary by more than a pulse does.
+        if self._person is not None and float(np.max(np.abs(person - self._person))) < _MAX_SHIFT * width:
             return
         self._person = person
         step = _step(size)
@@ -42,11 +43,14 @@ class Background:
         body = (beside < _SHOULDERS * width) & (y > high[1] - 0.3 * width)
         free = ~(head | body)
         self._weights = (free / max(int(free.sum()), 1)).astype(np.float32).ravel()
-        if free.mean() < _LEAST:
+        if free.mean() < _MIN_PART:
             self._weights = np.full(free.size, np.nan, np.float32)
 
     def colour(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Mean linear-light RGB (3,); of the whole frame until a face was seen, NaN where the person fills it."""
+        """Return the mean linear-light RGB (3,) of a frame `rgb` (h, w, 3).
+
+        The whole frame is averaged before the first face is detected; NaN where the person fills the frame.
+        """
         step = _step((rgb.shape[1], rgb.shape[0]))
         light = linear(np.ascontiguousarray(rgb[::step, ::step])).reshape(-1, 3)
         if self._weights is None:

@@ -1,4 +1,4 @@
-"""Portraits: the face at nine moments, for the models that answer from a picture."""
+"""Portraits: crops of the face at nine moments, for the models that work on single images."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,27 +8,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.face.skin_regions import OVAL
-from workers.media.downscale import halved, halvings
+from workers.media.downscale import downsample, octaves
 
-#: The original's moments: frames 30, 60, … 270 at 30 frames a second. Shorter clips spread nine over their length.
+#: The original system's moments in seconds: frames 30, 60, … 270 at 30 a second. Shorter clips spread nine evenly.
 MOMENTS_S: Final = tuple(float(second) for second in range(1, 10))
+#: Shortest clip with the moments above, in seconds.
 _FULL_S: Final = MOMENTS_S[-1] + 1.0
 
-# Side of the crop in face heights, so that models which want hair, ears and shoulders find them, and in pixels at most.
-_GENEROUS: Final = 2.2
-_LARGEST_SIDE: Final = 800
-# Candidates nearer to each other than this look the same.
-_APART_S: Final = 0.15
-# Side of the picture on which sharpness is judged, and the variance of its Laplacian that counts as sharp.
+#: Side of the crop in face heights: some models need hair, ears and shoulders.
+_MARGIN: Final = 2.2
+#: Largest side of a portrait in pixels.
+_MAX_SIDE: Final = 800
+#: Shortest time between two candidates, in seconds.
+_MIN_INTERVAL_S: Final = 0.15
+#: Side in pixels at which sharpness is measured, and the variance of the Laplacian from which on it is 1.
 _SHARP_SIDE: Final = 96
 _SHARP: Final = 150.0
 
 
 @dataclass(frozen=True)
 class Portrait:
-    """One moment for the vision models. `rgb` (h, w, 3) uint8, a generous crop around the face.
+    """A crop around the face at one moment.
 
-    `landmarks` (478, 2) are pixels in the crop; `quality` in [0, 1] is the product of `sharpness` and `frontality`.
+    time_s      presentation time in seconds
+    rgb         (h, w, 3) uint8 sRGB
+    landmarks   (478, 2) mesh in pixels of the crop
+    quality     in [0, 1], the product of `sharpness` and `frontality`
+    sharpness   in [0, 1]
+    frontality  in [0, 1]
     """
 
     time_s: float
@@ -46,74 +53,77 @@ class _Candidate:
     landmarks: NDArray[np.float32]
 
 
-class PortraitAlbum:
-    """Keeps what may become a portrait while the clip goes by, and chooses at its end."""
+class PortraitCollector:
+    """Collect candidates during a clip, and select the portraits at its end."""
 
     def __init__(self) -> None:
         self._candidates: list[_Candidate] = []
 
-    def offer(self, time_s: float, rgb: NDArray[np.uint8], mesh: NDArray[np.float32]) -> None:
-        """Looks at a frame `rgb` in which `mesh` (478, 2) was measured."""
-        if time_s > _FULL_S or (self._candidates and time_s - self._candidates[-1].time_s < _APART_S):
+    def add_candidate(self, time_s: float, rgb: NDArray[np.uint8], mesh: NDArray[np.float32]) -> None:
+        """Add a frame `rgb` (h, w, 3) with the face's `mesh` (478, 2)."""
+        if time_s > _FULL_S or (self._candidates and time_s - self._candidates[-1].time_s < _MIN_INTERVAL_S):
             return
         self._candidates.append(_Candidate(time_s, *_crop(rgb, mesh)))
 
-    def choose(self, duration_s: float) -> tuple[Portrait, ...]:
-        """The candidates nearest to the nine moments of a clip of `duration_s`, each once."""
+    def select(self, duration_s: float) -> tuple[Portrait, ...]:
+        """Return the candidates nearest to the nine moments of a clip of `duration_s` seconds, each once."""
         if not self._candidates:
             return ()
         moments = MOMENTS_S if duration_s >= _FULL_S else tuple(duration_s * i / 10 for i in range(1, 10))
         times_s = np.array([candidate.time_s for candidate in self._candidates])
         nearest = sorted({int(np.argmin(np.abs(times_s - moment_s))) for moment_s in moments})
-        return tuple(_finished(self._candidates[index]) for index in nearest)
+        return tuple(_make_portrait(self._candidates[index]) for index in nearest)
 
 
-def portrait_of(time_s: float, rgb: NDArray[np.uint8], mesh: NDArray[np.float32]) -> Portrait:
-    """A portrait from a whole frame `rgb` (h, w, 3) and its mesh (478, 2)."""
-    return _finished(_Candidate(time_s, *_crop(rgb, mesh)))
+def portrait_from_frame(time_s: float, rgb: NDArray[np.uint8], mesh: NDArray[np.float32]) -> Portrait:
+    """Make a portrait from a whole frame `rgb` (h, w, 3) and its `mesh` (478, 2)."""
+    return _make_portrait(_Candidate(time_s, *_crop(rgb, mesh)))
 
 
-def _finished(candidate: _Candidate) -> Portrait:
-    sharp, front = sharpness(candidate.rgb, candidate.landmarks), frontality(candidate.landmarks)
+def _make_portrait(candidate: _Candidate) -> Portrait:
+    sharp, front = measure_sharpness(candidate.rgb, candidate.landmarks), measure_frontality(candidate.landmarks)
     return Portrait(candidate.time_s, candidate.rgb, candidate.landmarks, sharp * front, sharp, front)
 
 
 def _crop(rgb: NDArray[np.uint8], mesh: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """A generous crop around the face, a copy, and the mesh in it."""
+    """Return a crop around the face, as a copy, and the mesh in pixels of the crop."""
     outline = mesh[list(OVAL)]
     low, high = outline.min(axis=0), outline.max(axis=0)
-    half = float(np.max(high - low)) * _GENEROUS / 2
+    half = float(np.max(high - low)) * _MARGIN / 2
     height, width = rgb.shape[:2]
     left, top = np.maximum(np.floor((low + high) / 2 - half), 0).astype(int)
     right, bottom = np.minimum(np.ceil((low + high) / 2 + half), (width, height)).astype(int)
     part = rgb[top : max(bottom, top + 1), left : max(right, left + 1)]
-    times = halvings(max(part.shape[:2]), _LARGEST_SIDE)
-    crop = halved(part, times) if times else part.copy()
-    # A pixel's centre, not its corner, is what shrinks onto the smaller picture.
-    landmarks = (mesh - (left, top) + 0.5) / (1 << times) - 0.5
+    n_octaves = octaves(max(part.shape[:2]), _MAX_SIDE)
+    crop = downsample(part, n_octaves) if n_octaves else part.copy()
+    # Coordinates refer to pixel centres, hence the half pixel.
+    landmarks = (mesh - (left, top) + 0.5) / (1 << n_octaves) - 0.5
     return crop, landmarks.astype(np.float32)
 
 
-def sharpness(rgb: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> float:
-    """How sharp the face is, in [0, 1]: variance of the Laplacian of the face at one size and one contrast."""
+def measure_sharpness(rgb: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> float:
+    """Return the sharpness of a face in [0, 1]: the variance of its Laplacian at a fixed size and contrast.
+
+    `rgb` is a portrait (h, w, 3), `landmarks` (478, 2) the mesh in it.
+    """
     outline = landmarks[list(OVAL)]
     low = np.maximum(outline.min(axis=0), 0).astype(int)
     high = outline.max(axis=0).astype(int)
     face = rgb[low[1] : high[1], low[0] : high[0]]
     if min(face.shape[:2]) < 8:
         return 0.0
-    face = halved(face, halvings(min(face.shape[:2]), 2 * _SHARP_SIDE))
+    face = downsample(face, octaves(min(face.shape[:2]), 2 * _SHARP_SIDE))
     grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)
     small = np.asarray(cv2.resize(grey, (_SHARP_SIDE, _SHARP_SIDE), interpolation=cv2.INTER_AREA), np.float32)
     small *= 40.0 / max(float(small.std()), 5.0)
     return float(np.clip(np.var(cv2.Laplacian(small, cv2.CV_32F)) / _SHARP, 0.0, 1.0))
 
 
-def frontality(landmarks: NDArray[np.float32]) -> float:
-    """How frontal the face is, in [0, 1]: 1 straight ahead, 0 in profile.
+def measure_frontality(landmarks: NDArray[np.float32]) -> float:
+    """Return how frontal a face is, from 0 in profile to 1 straight ahead, by its mesh `landmarks` (478, 2).
 
-    The nose's tip divides the width between the cheekbones evenly, and the height from forehead to chin at a
-    known part; turning and nodding move it.
+    In a frontal face the tip of the nose halves the width between the cheekbones, and divides the height from forehead
+    to chin at 0.58. Turning and nodding move it.
     """
     right, left, tip, top, chin = landmarks[[234, 454, 1, 10, 152]]
     across = left - right

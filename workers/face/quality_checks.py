@@ -1,4 +1,4 @@
-"""Checks on a tracked clip: can what is seen carry a vital, and if not, what should be done about it."""
+"""Checks on the quality of a tracked clip, each with advice for the user where it does not pass."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -14,9 +14,9 @@ from workers.face.skin_regions import linear
 
 @dataclass(frozen=True)
 class CheckedTrack:
-    """What the checks look at; the arrays are those of `workers.face.tracker.FaceTrack`.
+    """Input of the checks. The arrays are those of `workers.face.tracker.FaceTrack`.
 
-    `distant` says whether faces too small for a mesh were seen.
+    `distant` is whether faces too small for a mesh were detected.
     """
 
     times_s: NDArray[np.float64]
@@ -29,49 +29,53 @@ class CheckedTrack:
     distant: bool = False
 
 
-# Part of the clip in which the face must be seen. Half of 15 s still holds a pulse.
+#: Part of the clip with a detected face. Half of 15 s is enough for a heart rate.
 SEEN_FAIL: Final = 0.5
 SEEN_WARN: Final = 0.9
-# Part of the clip in which there may be a second face: somebody walks past.
+#: Part of the clip with a second face. A person who walks past stays below it.
 SECOND_FAIL: Final = 0.2
 
-# Height of the face, in pixels and over the frame's. Three real clips shrunk by steps: POS keeps its signal-to-noise
-# ratio down to faces of 63 to 113 pixels, and has lost 2 dB at 42 to 84; below an eighth of the frame there is no mesh.
+#: Height of the face, in pixels and over the frame's. Measured on three real clips, shrunk by steps: POS keeps its
+#: signal-to-noise ratio down to faces of 63 to 113 pixels, and has lost 2 dB at 42 to 84. Below an eighth of the frame
+#: there is no mesh.
 SMALL_FAIL_PX: Final = 60.0
 SMALL_GOOD_PX: Final = 110.0
 SMALL_WARN: Final = 0.2
 
-# Brightest channel of the face in linear light (0.03 is 48 of 255 in sRGB). Two real clips and a simulated one,
-# darkened with the shot noise that comes with it: POS loses at most 2 dB at 0.04, 0 to 4 dB at 0.015; at 0.007 no skin
-# is left to read.
+#: Brightest channel of the face in linear light (0.03 is 48 of 255 in sRGB). Measured on two real clips and a simulated
+#: one, darkened, with the shot noise of the lower light: POS loses at most 2 dB at 0.04 and 0 to 4 dB at 0.015; at
+#: 0.007 no usable skin is left.
 DARK_FAIL: Final = 0.01
 DARK_WARN: Final = 0.03
-# Difference between the brightest and the darkest second, over the median. Real clips: at most 0.08; simulated ones
-# with the liveliest head: 0.10.
+#: Difference between the brightest and the darkest second, over the median. Real clips have at most 0.08, simulated
+#: ones with the most head motion 0.10.
 FLICKER_FAIL: Final = 0.5
 FLICKER_WARN: Final = 0.15
 
-# 95th percentile of the landmarks' speed, face widths per second. A real and a simulated clip moved about: POS loses
-# 3 to 4.5 dB at 0.25 and 3 to 9 dB at 1, where the first wrong rates come; at 2 the face is lost now and then.
+#: 95th percentile of the landmarks' speed in face widths per second. Measured on a real and a simulated clip with added
+#: motion: POS loses 3 to 4.5 dB at 0.25, and 3 to 9 dB at 1, where the first wrong rates occur. At 2 the face is lost
+#: at times.
 SPEED_WARN: Final = 0.25
 SPEED_FAIL: Final = 1.5
 
-# Frames per second, and the longest time without a new picture in seconds (a gap
-# of 0.5 s hides a whole beat at 120 /min, and 15 frames a second leave five for a beat at 180 /min).
+#: Frames per second. 15 leave five for a beat at 180 /min.
 RATE_FAIL: Final = 15.0
 RATE_WARN: Final = 20.0
+#: Longest time without a new frame in seconds. A gap of 0.5 s hides a whole beat at 120 /min.
 GAP_FAIL_S: Final = 0.5
 GAP_WARN_S: Final = 0.25
-# Mean difference of two face crops, of 255, that counts as none: frozen and encoded again 0.003, living and encoded
-# well at least 0.2 within any half second.
+#: Mean difference of two face crops, of 255, up to which they count as equal. Frozen frames that were encoded again
+#: have 0.003; living faces in well encoded clips have at least 0.2 within any half second.
 SAME: Final = 0.02
 
+#: Frame rate from which on it does not lower the score.
 _BEST_RATE: Final = 30.0
+#: Number of frames on which the light level is measured.
 _LEVEL_FRAMES: Final = 30
 
 
 def check_track(track: CheckedTrack) -> dict[str, Check]:
-    """The checks `face`, `lighting`, `motion` and `timing`."""
+    """Return the checks `face`, `lighting`, `motion` and `timing`."""
     return {
         "face": check_face(track),
         "lighting": check_lighting(track),
@@ -81,9 +85,9 @@ def check_track(track: CheckedTrack) -> dict[str, Check]:
 
 
 def check_face(track: CheckedTrack) -> Check:
-    """One face, seen throughout, large enough."""
-    seen = track.faces > 0
-    part = float(np.mean(seen)) if seen.size else 0.0
+    """Check for one face, detected throughout the clip and large enough."""
+    has_face = track.faces > 0
+    part = float(np.mean(has_face)) if has_face.size else 0.0
     if part == 0.0 and track.distant:
         return _fail(
             0.0, Reason.FACE_TOO_SMALL, "The face is too far away. Move closer: it should fill a third of the height."
@@ -92,8 +96,8 @@ def check_face(track: CheckedTrack) -> Check:
         return _fail(
             0.0, Reason.NO_FACE, "No face was seen. Sit facing the camera, with the whole face in the picture."
         )
-    second = float(np.mean(track.faces[seen] > 1))
-    height_px = float(np.median(np.ptp(track.landmarks[seen][:, :, 1], axis=1)))
+    second = float(np.mean(track.faces[has_face] > 1))
+    height_px = float(np.median(np.ptp(track.landmarks[has_face][:, :, 1], axis=1)))
     height = height_px / track.size[1]
     crowd = "More than one face was seen. Only one person may be in the picture."
     lost = f"The face was seen in {part:.0%} of the clip. Stay in the picture, facing the camera."
@@ -115,11 +119,11 @@ def check_face(track: CheckedTrack) -> Check:
 
 
 def check_lighting(track: CheckedTrack) -> Check:
-    """Enough light on the face, and the same light throughout."""
-    seen = track.faces > 0
-    if not seen.any():
+    """Check for enough light on the face, and constant light."""
+    has_face = track.faces > 0
+    if not has_face.any():
         return Check(status=CheckStatus.UNKNOWN, detail="The light on the face can't be judged without a face.")
-    level = _level(track.crops[seen])
+    level = _level(track.crops[has_face])
     change = max(_change(track.times_s, track.regions[:, 0, 1]), _change(track.times_s, track.background[:, 1]))
     dark = "The face is too dark. Turn on a light in front of you, or turn towards a window."
     unsteady = f"The light changes by {change:.0%} during the clip. Avoid screens, clouds and automatic exposure."
@@ -132,7 +136,7 @@ def check_lighting(track: CheckedTrack) -> Check:
 
 
 def check_motion(track: CheckedTrack) -> Check:
-    """The head keeps still enough."""
+    """Check that the head keeps still."""
     speed = landmark_speed(track.times_s, track.landmarks)
     known = speed[~np.isnan(speed)]
     if known.size < 2:
@@ -147,7 +151,7 @@ def check_motion(track: CheckedTrack) -> Check:
 
 
 def check_timing(times_s: NDArray[np.float64], crops: NDArray[np.uint8]) -> Check:
-    """Enough frames, none of them missing for long, and a picture that does not stand still."""
+    """Check the frame rate, the gaps and frozen frames, by `times_s` (n,) and the face `crops` (n, 72, 72, 3)."""
     if times_s.size < 2:
         return Check(status=CheckStatus.UNKNOWN, detail="One frame has no timing.")
     rate = float((times_s.size - 1) / (times_s[-1] - times_s[0]))
@@ -176,7 +180,7 @@ def check_timing(times_s: NDArray[np.float64], crops: NDArray[np.uint8]) -> Chec
 
 
 def landmark_speed(times_s: NDArray[np.float64], landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Speed of the face (n,), in face widths per second, from landmarks (n, 478, 2); NaN where no face was seen."""
+    """Return the speed (n,) of `landmarks` (n, 478, 2) in face widths per second; NaN without a face."""
     speed = np.full(times_s.size, np.nan)
     if times_s.size < 2:
         return speed
@@ -188,7 +192,7 @@ def landmark_speed(times_s: NDArray[np.float64], landmarks: NDArray[np.float32])
 
 
 def _level(crops: NDArray[np.uint8]) -> float:
-    """Brightest channel of the middle of the face, in linear light, over a few frames."""
+    """Return the brightest channel of the middle of the face in linear light, the median over a few frames."""
     few = crops[:: max(1, len(crops) // _LEVEL_FRAMES)]
     low, high = crops.shape[1] // 4, crops.shape[1] * 3 // 4
     middle = np.ascontiguousarray(few[:, low:high, low:high].reshape(-1, high - low, 3))
@@ -196,7 +200,7 @@ def _level(crops: NDArray[np.uint8]) -> float:
 
 
 def _change(times_s: NDArray[np.float64], light: NDArray[np.float32]) -> float:
-    """Largest difference between one-second means of `light`, over their median; 0 where nothing is known."""
+    """Return the largest difference between one-second means of `light` (n,) over their median; 0 without values."""
     seconds = np.floor(times_s).astype(int)
     known = ~np.isnan(light)
     means = [float(light[(seconds == second) & known].mean()) for second in np.unique(seconds[known])]
@@ -204,14 +208,14 @@ def _change(times_s: NDArray[np.float64], light: NDArray[np.float32]) -> float:
 
 
 def _longest_standstill(times_s: NDArray[np.float64], crops: NDArray[np.uint8]) -> float:
-    """Longest time in seconds during which no frame's face differs from the one before it."""
+    """Return the longest time in seconds in which no face crop differs from the one before."""
     if not crops.any():
         return 0.0
-    longest_s, since_s = 0.0, float(times_s[0])
+    longest_s, changed_s = 0.0, float(times_s[0])
     for index in range(1, len(crops)):
         if cv2.norm(crops[index], crops[index - 1], cv2.NORM_L1) > SAME * crops[0].size:
-            since_s = float(times_s[index])
-        longest_s = max(longest_s, float(times_s[index]) - since_s)
+            changed_s = float(times_s[index])
+        longest_s = max(longest_s, float(times_s[index]) - changed_s)
     return longest_s
 
 
@@ -223,9 +227,9 @@ _Finding = tuple[Reason, bool, str]
 
 
 def _graded(score: float, fail: tuple[_Finding, ...], warn: tuple[_Finding, ...]) -> Check:
-    """The first finding that holds; pass where none does."""
+    """Return the check for the first finding that applies; `pass` without one."""
     for status, findings in ((CheckStatus.FAIL, fail), (CheckStatus.WARN, warn)):
-        for reason, holds, detail in findings:
-            if holds:
+        for reason, applies, detail in findings:
+            if applies:
                 return Check(status=status, score=round(score, 3), reason=reason, detail=detail)
     return Check(status=CheckStatus.PASS, score=round(score, 3))

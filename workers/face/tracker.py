@@ -1,7 +1,7 @@
-"""Frames become a tracked face: mesh, regions, portraits, checks.
+"""Follow one face through a clip: mesh, skin regions, portraits, checks.
 
-Frames are read once, in order. The mesh is measured a few times a second and interpolated in between, so what is known
-about a frame is known at the next measured one.
+Frames are read once, in order. The mesh is measured a few times a second and interpolated in between, so a frame is
+processed when the next mesh has been measured.
 """
 
 import math
@@ -16,43 +16,44 @@ from numpy.typing import NDArray
 from shared.schemas import Check, CheckStatus
 from shared.vitals import CHECKS, Branch
 from workers.face.background import Background
-from workers.face.chest_patches import EMPTY_TORSO, Torso, TorsoView
+from workers.face.chest_patches import EMPTY_TORSO, Torso, TorsoCollector
 from workers.face.crops import CROP_SIDE, CropBox
-from workers.face.eye_patches import EMPTY_EYES, Eyes, EyeView
+from workers.face.eye_patches import EMPTY_EYES, EyeCollector, Eyes
 from workers.face.mesh import POINTS, FaceBox, FaceFinder
-from workers.face.obstruction import CoverMeter
-from workers.face.portraits import Portrait, PortraitAlbum
+from workers.face.obstruction_check import ObstructionDetector
+from workers.face.portraits import Portrait, PortraitCollector
 from workers.face.quality_checks import CheckedTrack, check_track
-from workers.face.skin_regions import REGIONS, SkinMap, SkinMapper, colours
-from workers.face.thumbnails import EMPTY_VIEWS, ViewKeeper, Views
+from workers.face.skin_regions import REGIONS, SkinMap, SkinMapper, region_colours
+from workers.face.thumbnails import EMPTY_THUMBNAILS, ThumbnailCollector, Thumbnails
 from workers.media.clip import Frame
 from workers.models.session import Network
 
 __all__ = ["REGIONS", "FaceTrack", "FaceTracker", "Portrait", "track_face"]
 
-#: Seconds between two measured meshes while the head rests; a third of that while it moves or is looked for.
-#: By `python -m lab.bench.tracking`, three real and six simulated clips: against a mesh in every frame, one every 1/3 s
-#: costs a fifth (0.64 of 3.13 s of processor time a clip), leaves POS at the same signal-to-noise ratio (0.0 against
-#: -0.4 dB: what interpolation misses, averaging over the mesh's own tremble makes up for) and the ungated heart rate's
-#: error where it was (1.4 against 1.9 /min), and moves the landmarks by 0.4 % of a face width; one every second, 0.6 %.
+#: Seconds between two measured meshes while the head rests. Measured by `python -m lab.bench.tracking` on three real
+#: and six simulated clips, against a mesh in every frame: one every 1/3 s takes a fifth of the processor time (0.64 of
+#: 3.13 s a clip), keeps the signal-to-noise ratio of POS (0.0 against -0.4 dB: averaging over the mesh's jitter makes
+#: up for interpolation) and the error of the ungated heart rate (1.4 against 1.9 /min), and moves the landmarks by 0.4
+#: % of a face width; one every second moves them by 0.6 %.
 STRIDE_S: Final = 1 / 3
+#: The mesh is measured this many times as often while the head moves, and while no face is detected.
 _MOVING: Final = 3
-# The head moves when its landmarks are this many face widths from where they were at the look before.
+#: Mean distance between two successive meshes from which on the head moves, in face widths.
 _MOVED: Final = 0.04
-#: Seconds between two counts of the faces in the picture.
+#: Seconds between two counts of the faces in the frame.
 _COUNT_S: Final = 1.0
 #: Seconds between two patches of the chest, whether the mesh was measured there or not.
-_BREATH_S: Final = 1 / 6
-#: Bytes of frames that wait for the next measured mesh; before there are more, it is measured early. A third of a
-#: second takes 28 MB at 1280x720 and 30 frames a second, 62 MB at 1920x1080; of 3840x2160 two frames fit.
+_CHEST_S: Final = 1 / 6
+#: Largest size of the frames that wait for the next mesh; it is measured earlier when they would exceed it. A third of
+#: a second takes 28 MB at 1280x720 and 30 frames a second, and 62 MB at 1920x1080; of 3840x2160 two frames fit.
 MAX_WAITING_BYTES: Final = 64_000_000
-# Browsers round times to whole milliseconds.
+#: Tolerance of intervals: browsers round times to whole milliseconds.
 _SLACK_S: Final = 5e-4
-# A second face counts when it is at least this part of the first one's height: not the portrait on the wall.
-_SECOND: Final = 0.4
-# The detector gives two people sitting side by side scores of 0.91 and more, a bookshelf 0.58 now and then.
-_SURE: Final = 0.7
-# A box whose centre is within this part of the mesh's size from the mesh's middle is the same face.
+#: Smallest height of a second face, over the first one's. Smaller ones, such as a portrait on the wall, do not count.
+_MIN_SECOND_FACE_HEIGHT: Final = 0.4
+#: Smallest detector score of a second face. Two people side by side have 0.91 and more, a bookshelf has 0.58 at times.
+_MIN_FACE_SCORE: Final = 0.7
+#: A box is the mesh's own face when its centre is closer to the mesh's than this, in sizes of the mesh.
 _SAME_FACE: Final = 0.75
 
 _NOT_LIVENESS: Final = "Whether a living person is before the camera, or a picture of one, is not measured."
@@ -60,21 +61,21 @@ _NOT_LIVENESS: Final = "Whether a living person is before the camera, or a pictu
 
 @dataclass(frozen=True)
 class FaceTrack:
-    """What following one face through n frames gives. Rows where no face was seen hold NaN.
+    """One face followed through n frames. Rows of `landmarks` and `regions` are NaN where no face was detected.
 
-    times_s     (n,)            presentation times, strictly increasing, first is 0
-    landmarks   (n, 478, 2)     mesh in pixels of the upright frame, interpolated where it was not measured
-    regions     (n, 4, 3)       mean linear-light RGB in [0, 1] of `REGIONS`; no clipped or dark pixel
-    background  (n, 3)          mean linear-light RGB of what is neither face nor body
-    crops       (n, 72, 72, 3)  uint8 sRGB crops of the face for neural estimators
-    faces       (n,)            number of faces seen (carried between measured frames)
-    keys        (n,)            whether the encoder coded the frame without reference to others
-    torso                       patches of the chest, six times a second; for the rppg branch
-    eyes                        patches of both eyes, in every frame; for the vision branch
-    views                       the whole picture, small, where the mesh was measured; for the vision branch
-    portraits                   at the original's nine moments, spread over shorter clips
-    checks                      face, obstruction, liveness, lighting, motion, timing, each with its reason
-    size                        (width, height) of the upright frame
+    times_s      (n,)            presentation times in seconds, strictly increasing, the first is 0
+    landmarks    (n, 478, 2)     mesh in pixels of the upright frame, interpolated where it was not measured
+    regions      (n, 4, 3)       mean linear-light RGB in [0, 1] of `REGIONS`, without clipped and dark pixels
+    background   (n, 3)          mean linear-light RGB of the frame without the person
+    crops        (n, 72, 72, 3)  uint8 sRGB crops of the face for neural estimators
+    faces        (n,)            number of detected faces, kept between two counts
+    portraits                    at the original system's nine moments, spread evenly over shorter clips
+    checks                       face, obstruction, liveness, lighting, motion, timing, by name
+    size                         (width, height) of the upright frame in pixels
+    torso                        patches of the chest, six a second; for the rppg branch
+    is_keyframe  (n,)            whether the frame was encoded without reference to others; None where not known
+    eyes                         patches of both eyes, in every frame; for the vision branch
+    thumbnails                   small whole frames where the mesh was measured; for the vision branch
     """
 
     times_s: NDArray[np.float64]
@@ -87,13 +88,13 @@ class FaceTrack:
     checks: dict[str, Check]
     size: tuple[int, int]
     torso: Torso = EMPTY_TORSO
-    keys: NDArray[np.bool_] | None = None
+    is_keyframe: NDArray[np.bool_] | None = None
     eyes: Eyes = EMPTY_EYES
-    views: Views = EMPTY_VIEWS
+    thumbnails: Thumbnails = EMPTY_THUMBNAILS
 
 
 class FaceTracker:
-    """Follows the face through one clip after another. The models are loaded once; nothing else outlives a clip.
+    """Follow the face through one clip after another. The models are loaded once; no other state outlives a clip.
 
     `stride_s` is the time between two measured meshes in seconds; 0 measures every frame.
     """
@@ -101,69 +102,69 @@ class FaceTracker:
     def __init__(self, stride_s: float = STRIDE_S, finder: FaceFinder | None = None) -> None:
         self._stride_s = stride_s
         self._finder = finder or FaceFinder()
-        self._meter = CoverMeter()
+        self._obstruction = ObstructionDetector()
 
     def track(self, frames: Iterable[Frame], branches: Collection[Branch] = tuple(Branch)) -> FaceTrack:
-        """Follows the face through `frames`, read once and in order; whatever they raise is passed on.
+        """Follow the face through `frames`, which are read once and in order. Exceptions of the iterable propagate.
 
-        What none of `branches` reads is left empty.
+        Fields of the track that none of `branches` needs are left empty.
         """
         self._finder.reset()
-        passage = _Passage(self._finder, self._meter, self._stride_s, branches)
+        builder = _TrackBuilder(self._finder, self._obstruction, self._stride_s, branches)
         for frame in frames:
-            passage.see(frame)
-        return passage.finish()
+            builder.add(frame)
+        return builder.finish()
 
     @property
-    def cover_network(self) -> Network:
-        """The network that sees what lies before the face."""
-        return self._meter.network
+    def obstruction_network(self) -> Network:
+        """The network that detects occlusions of the face."""
+        return self._obstruction.network
 
     def close(self) -> None:
-        """Frees the models; the tracker can't be used any more."""
+        """Free the models; the tracker can't be used afterwards."""
         self._finder.close()
 
 
 def track_face(frames: Iterable[Frame], stride_s: float = STRIDE_S) -> FaceTrack:
-    """`FaceTracker.track` with models loaded for this one clip."""
+    """Follow the face through `frames` as `FaceTracker.track` does, with models loaded for this clip alone."""
     with closing(FaceTracker(stride_s)) as tracker:
         return tracker.track(frames)
 
 
 @dataclass(frozen=True)
-class _Sight:
-    """A frame in which the face was looked for."""
+class _Measurement:
+    """A frame in which the mesh was measured; `mesh` and `skin` are None where no face was detected."""
 
     time_s: float
     mesh: NDArray[np.float32] | None
     skin: SkinMap | None
 
 
-class _Passage:
-    """One clip's way through the tracker."""
+class _TrackBuilder:
+    """Build the track of one clip, frame by frame."""
 
     def __init__(
         self,
         finder: FaceFinder,
-        meter: CoverMeter,
+        obstruction: ObstructionDetector,
         stride_s: float,
         branches: Collection[Branch],
     ) -> None:
         self._finder = finder
-        self._meter = meter
+        self._obstruction = obstruction
         self._stride_s = stride_s
         self._for_rppg, self._for_vision = Branch.RPPG in branches, Branch.VISION in branches
         self._pause_s = stride_s
         self._mapper = SkinMapper()
         self._box = CropBox()
         self._background = Background()
-        self._album = PortraitAlbum()
-        self._torso = TorsoView()
-        self._eyes = EyeView()
-        self._views = ViewKeeper()
-        self._breathed_s = -_BREATH_S
+        self._portraits = PortraitCollector()
+        self._torso = TorsoCollector()
+        self._eyes = EyeCollector()
+        self._thumbnails = ThumbnailCollector()
+        self._chest_s = -_CHEST_S
         self._waiting: list[Frame] = []
-        self._last: _Sight | None = None
+        self._last: _Measurement | None = None
         self._size = (0, 0)
         self._counted_s = -_COUNT_S
         self._others = 0
@@ -174,18 +175,18 @@ class _Passage:
         self._backgrounds: list[NDArray[np.float32]] = []
         self._crops: list[NDArray[np.uint8]] = []
         self._faces: list[int] = []
-        self._keys: list[bool] = []
+        self._keyframes: list[bool] = []
 
-    def see(self, frame: Frame) -> None:
+    def add(self, frame: Frame) -> None:
         self._size = (frame.rgb.shape[1], frame.rgb.shape[0])
         self._waiting.append(frame)
         due = self._last is None or frame.time_s - self._last.time_s >= self._pause_s - _SLACK_S
         if due or (len(self._waiting) + 1) * frame.rgb.nbytes > MAX_WAITING_BYTES:
-            self._look()
+            self._measure()
 
     def finish(self) -> FaceTrack:
         if self._waiting:
-            self._look()
+            self._measure()
         count = len(self._times_s)
         times_s = np.array(self._times_s, np.float64)
         landmarks = np.full((count, POINTS, 2), np.nan, np.float32)
@@ -196,11 +197,11 @@ class _Passage:
         background = np.array(self._backgrounds, np.float32).reshape(count, 3)
         faces = np.array(self._faces, np.int8)
         crops = np.array(self._crops, np.uint8).reshape(count, CROP_SIDE, CROP_SIDE, 3)
-        portraits = self._album.choose(float(times_s[-1]) if count else 0.0)
+        portraits = self._portraits.select(float(times_s[-1]) if count else 0.0)
         checks = check_track(
             CheckedTrack(times_s, landmarks, regions, background, crops, faces, self._size, self._distant)
         )
-        checks["obstruction"] = self._meter.check(portraits)
+        checks["obstruction"] = self._obstruction.check(portraits)
         checks["liveness"] = Check(status=CheckStatus.UNKNOWN, detail=_NOT_LIVENESS)
         return FaceTrack(
             times_s=times_s,
@@ -213,35 +214,35 @@ class _Passage:
             checks={name: checks[name] for name in CHECKS},
             size=self._size,
             torso=self._torso.finish(),
-            keys=np.array(self._keys, np.bool_),
+            is_keyframe=np.array(self._keyframes, np.bool_),
             eyes=self._eyes.finish(),
-            views=self._views.finish(),
+            thumbnails=self._thumbnails.finish(),
         )
 
-    def _look(self) -> None:
-        """Measures the mesh in the newest frame, and with it settles every frame since the last measured one."""
+    def _measure(self) -> None:
+        """Measure the mesh in the newest frame, and process every frame since the last measured one."""
         frame = self._waiting[-1]
         mesh = self._finder.mesh(frame.rgb)
         skin = None
         if mesh is not None:
             skin = self._mapper.map(frame.rgb, mesh)
-            self._background.see(self._size, mesh)
-            self._album.offer(frame.time_s, frame.rgb, mesh)
+            self._background.exclude_person(self._size, mesh)
+            self._portraits.add_candidate(frame.time_s, frame.rgb, mesh)
             if self._for_vision:
-                self._views.see(frame.time_s, frame.rgb, mesh)
+                self._thumbnails.add(frame.time_s, frame.rgb, mesh)
         if frame.time_s - self._counted_s >= _COUNT_S:
-            self._others = 0 if mesh is None else _others(self._finder.faces(frame.rgb), mesh)
+            self._others = 0 if mesh is None else _count_others(self._finder.faces(frame.rgb), mesh)
             self._distant |= mesh is None and bool(self._finder.distant_faces(frame.rgb))
             self._counted_s = frame.time_s
-        now = _Sight(frame.time_s, mesh, skin)
+        now = _Measurement(frame.time_s, mesh, skin)
         for waiting in self._waiting:
-            self._settle(waiting, now)
+            self._process(waiting, now)
         self._waiting.clear()
         rests = self._last is not None and _moved(self._last.mesh, mesh) < _MOVED
         self._pause_s = self._stride_s if rests else self._stride_s / _MOVING
         self._last = now
 
-    def _settle(self, frame: Frame, now: _Sight) -> None:
+    def _process(self, frame: Frame, now: _Measurement) -> None:
         mesh: NDArray[np.float32] | None = None
         maps: tuple[tuple[SkinMap, float], ...] = ()
         if now.mesh is not None and now.skin is not None:
@@ -249,34 +250,34 @@ class _Passage:
             if frame.time_s == now.time_s:
                 mesh, maps = now.mesh, ((now.skin, 1.0),)
             elif before is not None and before.mesh is not None and before.skin is not None:
-                share = (frame.time_s - before.time_s) / (now.time_s - before.time_s)
-                mesh = before.mesh + np.float32(share) * (now.mesh - before.mesh)
-                maps = ((before.skin, 1.0 - share), (now.skin, share))
-        if mesh is not None and self._for_rppg and frame.time_s - self._breathed_s >= _BREATH_S - _SLACK_S:
-            self._torso.see(frame.time_s, frame.rgb, mesh)
-            self._breathed_s = frame.time_s
+                weight = (frame.time_s - before.time_s) / (now.time_s - before.time_s)
+                mesh = before.mesh + np.float32(weight) * (now.mesh - before.mesh)
+                maps = ((before.skin, 1.0 - weight), (now.skin, weight))
+        if mesh is not None and self._for_rppg and frame.time_s - self._chest_s >= _CHEST_S - _SLACK_S:
+            self._torso.add(frame.time_s, frame.rgb, mesh)
+            self._chest_s = frame.time_s
         if mesh is not None and self._for_vision:
-            self._eyes.see(frame.time_s, frame.rgb, mesh)
+            self._eyes.add(frame.time_s, frame.rgb, mesh)
         self._times_s.append(frame.time_s)
-        self._keys.append(frame.key)
+        self._keyframes.append(frame.is_keyframe)
         self._landmarks.append(mesh)
-        self._regions.append(None if mesh is None else colours(frame.rgb, mesh, maps))
+        self._regions.append(None if mesh is None else region_colours(frame.rgb, mesh, maps))
         self._backgrounds.append(self._background.colour(frame.rgb))
         self._crops.append(self._box.crop(frame.rgb, mesh))
         self._faces.append(0 if mesh is None else 1 + self._others)
 
 
 def _moved(before: NDArray[np.float32] | None, now: NDArray[np.float32] | None) -> float:
-    """Mean distance of two meshes in face widths; infinite where a face is missing."""
+    """Return the mean distance of two meshes in face widths; infinite without both."""
     if before is None or now is None:
         return math.inf
     width = float(np.hypot(*(now[454] - now[234])))
     return float(np.hypot(*(now - before).T).mean()) / max(width, 1.0)
 
 
-def _others(boxes: Sequence[FaceBox], mesh: NDArray[np.float32]) -> int:
-    """How many of the detected faces are somebody else's than the mesh's."""
+def _count_others(boxes: Sequence[FaceBox], mesh: NDArray[np.float32]) -> int:
+    """Return the number of detected faces that are not the mesh's own."""
     low, high = mesh.min(axis=0), mesh.max(axis=0)
     middle, size = (low + high) / 2, high - low
-    large = (box for box in boxes if box.score >= _SURE and box.height >= _SECOND * size[1])
+    large = (box for box in boxes if box.score >= _MIN_FACE_SCORE and box.height >= _MIN_SECOND_FACE_HEIGHT * size[1])
     return sum(bool(np.any(np.abs(box.centre - middle) > _SAME_FACE * size)) for box in large)

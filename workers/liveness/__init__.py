@@ -1,1 +1,1 @@
-"""Whether a living person sits before the camera."""
+"""Liveness: whether a living person or a picture of one is before the camera."""

@@ -1,1 +1,1 @@
-"""An upload becomes frames with true times, within budgets."""
+"""Decoding of uploads into frames with presentation times, within budgets."""

@@ -1,8 +1,8 @@
-"""How much processor time decoding a clip may take, and the file through which FFmpeg reads it.
+"""The limit on processor time for decoding one clip, and the file object through which FFmpeg reads it.
 
-Processor time, because a clip must not be blamed for a slow server: a process that was stopped, a busy machine or a
-slow disk add to wall time alone. What waits without using a processor, such as for a disk that never answers, is ended
-by the time limits of the worker's task.
+The limit counts processor time, because a stopped process, a busy machine or a slow disk add to wall time alone and are
+not the clip's fault. A wait that uses no processor time, such as for a disk that never answers, is ended by the time
+limits of the worker's task.
 """
 
 import time
@@ -13,10 +13,10 @@ from workers.branch.result import ClipRejected
 
 
 class CpuBudget:
-    """Sums up the processor time that the calling thread spends inside of `with`.
+    """Context manager that sums up the processor time of the calling thread, with a limit of `limit_s` seconds.
 
-    It may be handed from one thread to another, but not be entered by two at once. FFmpeg works in the thread that
-    calls it, because decoders are opened with a `thread_count` of 1.
+    It may be passed from one thread to another, but not be entered by two at once. FFmpeg works in the calling thread,
+    because decoders are opened with a `thread_count` of 1.
     """
 
     def __init__(self, limit_s: float) -> None:
@@ -25,10 +25,10 @@ class CpuBudget:
         self._since_s: float | None = None
 
     def check(self) -> None:
-        """Compare what was spent so far with the limit.
+        """Compare the time spent so far with the limit.
 
         Raises:
-            ClipRejected: the budget is spent.
+            ClipRejected: The limit is exceeded.
         """
         running_s = 0.0 if self._since_s is None else time.thread_time() - self._since_s
         if self._spent_s + running_s > self._limit_s:
@@ -47,21 +47,21 @@ class CpuBudget:
 
 
 class BudgetedFile:
-    """A clip's bytes for PyAV; the budget is checked at each read.
+    """File object for PyAV that checks a `CpuBudget` at each read.
 
-    A demuxer can search a file for a long time before it gives a packet. And where FFmpeg reads a file by itself, an
-    error of the disk looks like the file's end; here it is raised.
+    A demuxer can search a file for a long time before it returns a packet, so the budget is checked here too. Where
+    FFmpeg opens a file itself it treats a disk error as the end of the file; here the error is raised.
     """
 
     def __init__(self, file: FileIO, budget: CpuBudget) -> None:
         self._file, self._budget = file, budget
 
     def read(self, size: int) -> bytes:
-        """Up to `size` bytes.
+        """Read up to `size` bytes.
 
         Raises:
-            ClipRejected: the budget is spent.
-            OSError: the file can't be read.
+            ClipRejected: The processor time is spent.
+            OSError: The file can't be read.
         """
         self._budget.check()
         return self._file.read(size)
@@ -71,5 +71,5 @@ class BudgetedFile:
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """The position in bytes."""
+        """Return the position in bytes."""
         return self._file.tell()

@@ -1,18 +1,18 @@
-"""Pictures at half their size, again and again: where OpenCV's averaging is ten times faster than at other ratios."""
+"""Downscaling by powers of two: OpenCV averages 2x2 pixels ten times faster than it resamples at other ratios."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 
-def halvings(length: float, most: float) -> int:
-    """How often `length` pixels must be halved to be no more than `most`."""
-    return max(0, int(np.ceil(np.log2(max(length, 1.0) / most))))
+def octaves(length: float, max_length: float) -> int:
+    """Return how often `length` pixels must be halved to be no more than `max_length`; at least 0."""
+    return max(0, int(np.ceil(np.log2(max(length, 1.0) / max_length))))
 
 
-def halved(rgb: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:
-    """`rgb` (h, w, 3) averaged over squares of 2**times pixels; odd rows and columns at the end are left out."""
-    for _ in range(times):
+def downsample(rgb: NDArray[np.uint8], n_octaves: int) -> NDArray[np.uint8]:
+    """Average `rgb` (h, w, 3) over squares of 2**n_octaves pixels. An odd last row or column is dropped."""
+    for _ in range(n_octaves):
         height, width = rgb.shape[0] // 2, rgb.shape[1] // 2
         even = rgb[: 2 * height, : 2 * width]
         rgb = np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), np.uint8)

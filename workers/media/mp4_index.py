@@ -1,8 +1,8 @@
-"""What an MP4's own index asks for, before a demuxer believes it.
+"""Limits on what the index of an MP4 may declare, checked before the file is given to a demuxer.
 
-A table of 20 bytes can declare 10^8 samples of constant size, and FFmpeg allocates an entry of 24 bytes and more for
-each: 579 bytes took 1.8 GB. So the boxes outside of the media data are looked through for such declarations first. They
-are searched for by name rather than parsed, so that no nesting can hide one that FFmpeg would find.
+A table of 20 bytes can declare 10^8 samples of constant size, and FFmpeg allocates an entry of at least 24 bytes for
+each: a file of 579 bytes took 1.8 GB. So the boxes outside the media data are searched for such declarations first. The
+search is by name instead of by parsing, so that no nesting can hide a table that FFmpeg would find.
 """
 
 import re
@@ -12,75 +12,77 @@ from typing import BinaryIO, Final
 
 import numpy as np
 
-#: Declared samples of all tracks together. Two minutes of 60 pictures a second and of AAC are 13,000; a MOV with
-#: uncompressed sound declares one a sample, 48,000 a second. FFmpeg takes about 40 bytes each.
-MOST_SAMPLES: Final = 2_000_000
-#: Samples that all fragments declare together; FFmpeg's cost grows with both (9,000 of 200 took 12 s).
-MOST_IN_FRAGMENTS: Final = 100_000
-#: Bytes outside of the media data; two minutes in a fragment a picture take 2 MB.
-MOST_BYTES: Final = 16_000_000
-#: Boxes at the top; a fragment has two.
-MOST_BOXES: Final = 20_000
-#: Cuts in the edit lists; FFmpeg goes through a track's samples for each.
-MOST_EDITS: Final = 200
-#: Counts from here on overflow FFmpeg's own checks, and nothing is allocated; letters read as a number lie above it.
-_OVERFLOWS: Final = 0x20000000
+#: Largest number of declared samples, over all tracks. Two minutes of 60 frames a second and of AAC have 13,000; a MOV
+#: with uncompressed audio declares 48,000 a second. FFmpeg takes about 40 bytes for each.
+MAX_SAMPLES: Final = 2_000_000
+#: Largest number of samples over all fragments. FFmpeg's cost grows with fragments and samples (9,000 fragments of 200
+#: samples took 12 s).
+MAX_FRAGMENT_SAMPLES: Final = 100_000
+#: Largest number of bytes outside the media data. Two minutes with one fragment per frame take 2 MB.
+MAX_INDEX_BYTES: Final = 16_000_000
+#: Largest number of top-level boxes. A fragment has two.
+MAX_BOXES: Final = 20_000
+#: Largest number of entries in the edit lists. FFmpeg walks through a track's samples for each.
+MAX_EDITS: Final = 200
+#: Counts from here on fail FFmpeg's overflow checks, so nothing is allocated. ASCII text read as a number is larger.
+_OVERFLOW: Final = 0x20000000
 _TABLES: Final = re.compile(b"stsz|stz2|stsc|stco|co64|trun|elst|cmov(?=.{4,12}dcom)", re.DOTALL)
 
 
-class IndexRefused(Exception):  # noqa: N818  (named for what happened)
-    """The index declares more than a clip may hold; the message says what, for people."""
+class IndexRejected(Exception):  # noqa: N818  (named for what happened)
+    """The index declares more than a clip may hold. The message is a sentence for the user."""
 
 
 @dataclass
 class _Declared:
-    """Sums over a file."""
+    """Totals declared by one file."""
 
     samples: int = 0
-    in_fragments: int = 0
+    fragment_samples: int = 0
     chunks: int = 0
-    widest_chunk: int = 0
+    largest_chunk: int = 0
     edits: int = 0
 
     def check(self) -> None:
-        # Uncompressed sound is indexed by the chunk, in entries of 1024 samples.
-        entries = self.chunks * self.widest_chunk // 1024 if self.widest_chunk > MOST_SAMPLES else 0
-        if self.samples > MOST_SAMPLES or entries > MOST_SAMPLES:
-            raise IndexRefused(f"Its index declares more than {MOST_SAMPLES:,} samples")
-        if self.in_fragments > MOST_IN_FRAGMENTS:
-            raise IndexRefused(f"Its fragments declare more than {MOST_IN_FRAGMENTS:,} samples")
-        if self.edits > MOST_EDITS:
-            raise IndexRefused(f"Its edit list has more than {MOST_EDITS} cuts")
+        # FFmpeg indexes uncompressed audio by chunk, in entries of 1024 samples.
+        entries = self.chunks * self.largest_chunk // 1024 if self.largest_chunk > MAX_SAMPLES else 0
+        if self.samples > MAX_SAMPLES or entries > MAX_SAMPLES:
+            raise IndexRejected(f"Its index declares more than {MAX_SAMPLES:,} samples")
+        if self.fragment_samples > MAX_FRAGMENT_SAMPLES:
+            raise IndexRejected(f"Its fragments declare more than {MAX_FRAGMENT_SAMPLES:,} samples")
+        if self.edits > MAX_EDITS:
+            raise IndexRejected(f"Its edit list has more than {MAX_EDITS} cuts")
 
 
-def look_through(path: Path) -> None:
-    """Read the boxes of an MP4 or MOV at `path`, its media data left out.
+def check_index(path: Path) -> None:
+    """Check the boxes of the MP4 or MOV file at `path`; media data is skipped.
 
     Raises:
-        IndexRefused: decoding it would cost more than a clip is worth.
+        IndexRejected: The index declares more than the limits above.
+        OSError: The file can't be read.
     """
     declared = _Declared()
     read = 0
     with path.open("rb") as file:
         end = file.seek(0, 2)
         at = 0
-        for _ in range(MOST_BOXES):
+        for _ in range(MAX_BOXES):
             if at + 8 > end:
                 return
             name, start, after = _box(file, at, end)
             if name != b"mdat":
                 read += after - start
-                if read > MOST_BYTES:
-                    raise IndexRefused(f"It holds more than {MOST_BYTES // 1_000_000} MB beside pictures and sound")
+                if read > MAX_INDEX_BYTES:
+                    raise IndexRejected(f"It holds more than {MAX_INDEX_BYTES // 10**6} MB beside pictures and sound")
                 file.seek(start)
                 _count(file.read(after - start), declared)
                 declared.check()
             at = after
-    raise IndexRefused(f"It falls into more than {MOST_BOXES:,} parts")
+    raise IndexRejected(f"It falls into more than {MAX_BOXES:,} parts")
 
 
 def _box(file: BinaryIO, at: int, end: int) -> tuple[bytes, int, int]:
-    """A box's name, where its content starts and where the next box does, read as FFmpeg reads it."""
+    """Return a box's name, the offset of its content and that of the next box, as FFmpeg computes them."""
     file.seek(at)
     head = file.read(16)
     size, name = int.from_bytes(head[:4], "big"), head[4:8]
@@ -93,20 +95,20 @@ def _box(file: BinaryIO, at: int, end: int) -> tuple[bytes, int, int]:
 
 
 def _count(content: bytes, declared: _Declared) -> None:
-    for found in _TABLES.finditer(content):
-        name, at = found.group(), found.end()
-        if content[found.start() - 4 : found.start()] == b"\0\0\0\1":
-            at += 8  # its size follows in 64 bits
+    for match in _TABLES.finditer(content):
+        name, at = match.group(), match.end()
+        if content[match.start() - 4 : match.start()] == b"\0\0\0\1":
+            at += 8  # a size in 64 bits precedes the content
         if name == b"cmov":
-            raise IndexRefused("Its index is compressed")
+            raise IndexRejected("Its index is compressed")
         _, first, second = (int(number) for number in np.frombuffer(content[at : at + 12].ljust(12, b"\0"), ">u4"))
         count = second if name in {b"stsz", b"stz2"} else first
-        if count >= _OVERFLOWS:
+        if count >= _OVERFLOW:
             continue
         if name in {b"stsz", b"stz2"}:
             declared.samples += count
         elif name == b"trun":
-            declared.in_fragments += count
+            declared.fragment_samples += count
         elif name in {b"stco", b"co64"}:
             declared.chunks += min(count, len(content) // 4)
         elif name == b"elst":
@@ -115,4 +117,4 @@ def _count(content: bytes, declared: _Declared) -> None:
             rows = min(count, (len(content) - at - 8) // 12)
             if rows > 0:
                 per_chunk = np.frombuffer(content, ">u4", 3 * rows, at + 8)[1::3]
-                declared.widest_chunk = max(declared.widest_chunk, int(per_chunk.max()))
+                declared.largest_chunk = max(declared.largest_chunk, int(per_chunk.max()))

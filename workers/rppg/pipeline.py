@@ -67,7 +67,7 @@ def measure_rppg(
     refused = _refusal(track)
     for spec in _SPECS:
         if requested is not None and spec.name not in requested:
-            vitals.report(spec, _abstained(spec, Reason.NOT_REQUESTED, "not asked for"))
+            vitals.report(spec, _abstained(spec, Reason.NOT_REQUESTED, "not requested"))
         elif duration_s < spec.minimum_s:
             detail = f"needs {spec.minimum_s:g} s, the clip has {duration_s:.1f} s"
             vitals.report(spec, _abstained(spec, Reason.CLIP_TOO_SHORT, detail))

@@ -1,1 +1,1 @@
-"""What a face's looks answer: age and gender; each question a module."""
+"""The vision branch: age, gender and BMI from portraits of the face."""

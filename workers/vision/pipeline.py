@@ -1,4 +1,4 @@
-"""The vision branch: a tracked face becomes every vital that a face's looks carry, each with its own status."""
+"""The vision branch: age, gender, BMI and the liveness check of a tracked face."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,24 +10,22 @@ from shared.vitals import AGE, BMI, GENDER, VITALS, Branch, Reason, Stage, Vital
 from workers.branch.result import BranchResult, Progress
 from workers.face.portraits import Portrait
 from workers.face.tracker import FaceTrack
-from workers.liveness.check import LivenessThresholds, check_liveness
+from workers.liveness.liveness_check import LivenessThresholds, check_liveness
 from workers.models.vit import VisionTransformer
 from workers.vision.age_gender.age import age
-from workers.vision.age_gender.calibration import AGE as CALIBRATED_AGE
-from workers.vision.age_gender.calibration import UNFITTED_GENDER
+from workers.vision.age_gender.attribute_calibration import AGE_CALIBRATIONS, UNFITTED_GENDER
 from workers.vision.age_gender.gender import gender
-from workers.vision.age_gender.oracle import GenderOracle, asked
-from workers.vision.bmi.bmi_vit import trained_body_mass_index
+from workers.vision.age_gender.ollama import RemoteGenderModel, prefer_remote
+from workers.vision.attribute_models import CalibratedAttributes, VisionModels
 from workers.vision.bmi.proportions import body_mass_index
-from workers.vision.loaded_models import Reading, VisionModels
+from workers.vision.bmi.vit_predictor import trained_body_mass_index
 
 __all__ = ["VisionModels", "measure_vision"]
 
-
-#: Checks that end the matter when they fail: there is no one face to judge, or not enough of it.
-_DECISIVE: Final = ("face", "obstruction")
-# Portraits whose quality is below this part of the best one's are blurred or turned away beside it.
-_WORSE: Final = 0.5
+#: Checks without which no vital is estimated: one face, and enough of it.
+_REQUIRED_CHECKS: Final = ("face", "obstruction")
+#: Smallest quality of a portrait over the best one's. Portraits below it are blurred or turned away.
+_MIN_RELATIVE_QUALITY: Final = 0.5
 
 
 def measure_vision(
@@ -37,93 +35,102 @@ def measure_vision(
     progress: Progress | None = None,
     *,
     aggregate: Literal["median", "max"] = "median",
-    ask_gender: GenderOracle | None = None,
+    remote_gender_model: RemoteGenderModel | None = None,
     bmi_from_face: bool = True,
     thresholds: LivenessThresholds | None = None,
 ) -> BranchResult:
-    """Every vital of the vision branch. `wanted` names the vitals asked for; default: all.
+    """Estimate every vital of the vision branch, and check liveness.
 
-    `aggregate` says how the portraits' ages become one. `ask_gender` is asked before the local models are; they answer
-    where it does not. `bmi_from_face` lets the face's proportions stand in for a trained model.
-    `thresholds` are those of the check on liveness, which is the result's one check.
+    wanted               names of the requested vitals; None for all
+    aggregate            how the portraits' ages are combined
+    remote_gender_model  preferred to the local models, which are used where it fails
+    bmi_from_face        estimate the BMI from the face's proportions where no trained model is installed
+    thresholds           those of the liveness check, the only check of the result
     """
     progress = progress or Progress()
     progress.stage(Stage.ESTIMATING)
     specs = [spec for spec in VITALS.values() if spec.branch is Branch.VISION]
     refused = _refusal(track)
-    portraits = best(track.portraits)
-    # Networks leave Python's lock alone for most of their time, and it is what everything else here is held up by.
-    with ThreadPoolExecutor(1, "look") as thread:
-        looking = thread.submit(_look, portraits, models, wanted) if not refused else None
+    portraits = select_portraits(track.portraits)
+    # The networks run without Python's global lock, which the other steps need.
+    with ThreadPoolExecutor(1, "predict") as thread:
+        prediction = thread.submit(_predict, portraits, models, wanted) if not refused else None
         liveness = check_liveness(track, models.networks, thresholds)
         by_proportions = bmi_from_face and BMI.name not in models.weights and (wanted is None or BMI.name in wanted)
         proportions = body_mass_index(track.landmarks) if by_proportions and not refused else None
-        reading = looking.result() if looking else None
+        attributes = prediction.result() if prediction else None
     vitals: dict[str, Vital] = {}
     for spec in specs:
         if wanted is not None and spec.name not in wanted:
-            vital = _silent(spec, Reason.NOT_REQUESTED, "not asked for")
+            vital = _abstained(spec, Reason.NOT_REQUESTED, "not requested")
         elif spec is BMI and not bmi_from_face and BMI.name not in models.weights:
             vital = VITAL_TYPES[spec.name].without_value(
                 spec.unit, VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED, _no_bmi(models)
             )
         elif refused:
-            vital = _silent(spec, *refused)
+            vital = _abstained(spec, *refused)
         elif spec is BMI and proportions is not None:
             vital = proportions
         else:
-            vital = _measured(spec, reading, models, aggregate, len(portraits))
-            if isinstance(vital, Gender) and ask_gender is not None:
-                vital = asked(ask_gender, portraits, vital)
+            vital = _estimated(spec, attributes, models, aggregate, len(portraits))
+            if isinstance(vital, Gender) and remote_gender_model is not None:
+                vital = prefer_remote(remote_gender_model, portraits, vital)
         vitals[spec.name] = vital
         progress.vital(spec.name, vital)
     progress.check("liveness", liveness)
     return BranchResult(checks={"liveness": liveness}, vitals=vitals)
 
 
-def best(portraits: Sequence[Portrait]) -> tuple[Portrait, ...]:
-    """The portraits that are about as good as the best one."""
-    least = _WORSE * max((portrait.quality for portrait in portraits), default=0.0)
-    return tuple(portrait for portrait in portraits if portrait.quality >= least)
+def select_portraits(portraits: Sequence[Portrait]) -> tuple[Portrait, ...]:
+    """Return the portraits with at least half the best one's quality."""
+    min_quality = _MIN_RELATIVE_QUALITY * max((portrait.quality for portrait in portraits), default=0.0)
+    return tuple(portrait for portrait in portraits if portrait.quality >= min_quality)
 
 
-def _look(portraits: Sequence[Portrait], models: VisionModels, wanted: frozenset[str] | None) -> Reading | None:
-    """The networks' answers, where one of them was asked for."""
-    asked = frozenset(models.weights) if wanted is None else frozenset(models.weights) & wanted
-    return models.look(portraits, asked) if asked else None
+def _predict(
+    portraits: Sequence[Portrait], models: VisionModels, wanted: frozenset[str] | None
+) -> CalibratedAttributes | None:
+    """Run the models of the requested vitals; None without any."""
+    requested = frozenset(models.weights) if wanted is None else frozenset(models.weights) & wanted
+    return models.predict(portraits, requested) if requested else None
 
 
-def _measured(
+def _estimated(
     spec: VitalSpec,
-    reading: Reading | None,
+    attributes: CalibratedAttributes | None,
     models: VisionModels,
     aggregate: Literal["median", "max"],
     frames: int,
 ) -> Vital:
-    if reading is not None and spec.name in reading.failed:
-        return _silent(spec, Reason.BRANCH_FAILED, reading.failed[spec.name])
-    used = reading.models.get(spec.name, ()) if reading else ()
-    if spec is AGE and reading is not None and reading.ages is not None:
+    if attributes is not None and spec.name in attributes.failed:
+        return _abstained(spec, Reason.BRANCH_FAILED, attributes.failed[spec.name])
+    used = attributes.models.get(spec.name, ()) if attributes else ()
+    if spec is AGE and attributes is not None and attributes.ages is not None:
         method = _method(f"{aggregate} of portraits", used, frames)
-        return age(reading.ages, aggregate, CALIBRATED_AGE[used[0]], method)
-    if spec is GENDER and reading is not None and reading.log_odds is not None:
+        return age(attributes.ages, aggregate, AGE_CALIBRATIONS[used[0]], method)
+    if spec is GENDER and attributes is not None and attributes.log_odds is not None:
         method = _method("mean odds of portraits", used, frames)
-        return gender(reading.log_odds, method, UNFITTED_GENDER.get(used, ""))
+        return gender(attributes.log_odds, method, UNFITTED_GENDER.get(used, ""))
     network = models.networks.get("bmi.vit")
-    if spec is BMI and reading is not None and reading.body_mass is not None and isinstance(network, VisionTransformer):
-        return trained_body_mass_index(reading.body_mass, network.card, _method("median of portraits", used, frames))
+    if (
+        spec is BMI
+        and attributes is not None
+        and attributes.body_mass is not None
+        and isinstance(network, VisionTransformer)
+    ):
+        return trained_body_mass_index(attributes.body_mass, network.card, _method("median of portraits", used, frames))
     detail = models.left_out.get(spec.name, "no model for it is installed")
     return VITAL_TYPES[spec.name].without_value(spec.unit, VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED, detail)
 
 
 def _no_bmi(models: VisionModels) -> str:
-    why = models.left_out.get(BMI.name, "no trained model is installed")
-    return f"Face ratios are turned off (FACEVITALS_BMI_FROM_FACE), and {why}."
+    reason = models.left_out.get(BMI.name, "no trained model is installed")
+    return f"Face ratios are turned off (FACEVITALS_BMI_FROM_FACE), and {reason}."
 
 
 def _refusal(track: FaceTrack) -> tuple[Reason, str | None] | None:
-    """Why no portrait can be judged, or None."""
-    for name in _DECISIVE:
+    """Return the reason why no vital can be estimated, with its detail, or None."""
+    for name in _REQUIRED_CHECKS:
         check = track.checks.get(name)
         if check is not None and check.status is CheckStatus.FAIL and check.reason is not None:
             return check.reason, check.detail
@@ -132,7 +139,7 @@ def _refusal(track: FaceTrack) -> tuple[Reason, str | None] | None:
     return None
 
 
-def _silent(spec: VitalSpec, reason: Reason, detail: str | None) -> Vital:
+def _abstained(spec: VitalSpec, reason: Reason, detail: str | None) -> Vital:
     return VITAL_TYPES[spec.name].without_value(spec.unit, VitalStatus.ABSTAINED, reason, detail)
 
 

@@ -14,7 +14,7 @@ from lab.train.bmi.face_pictures import face_squares
 from lab.train.bmi.learn import Labelled, Plan, head_of, train, with_new_head
 from lab.train.bmi.people import Face, Part
 from workers.models.vit import BmiCard, open_vit
-from workers.vision.bmi.bmi_vit import pictures
+from workers.vision.bmi.vit_predictor import network_input
 
 
 def run(
@@ -66,7 +66,7 @@ def run(
     network = open_vit(weights, threads, "cuda" if plan.device.startswith("cuda") else "cpu")
     people = [face for face, _ in found["test"]]
     true = np.array([face.bmi for face in people], np.float32)
-    read = np.concatenate([network(pictures([np.load(file)])) for _, file in found["test"]])
+    read = np.concatenate([network(network_input([np.load(file)])) for _, file in found["test"]])
     report = report_of(read, people, constant)
     count = len({face.person for face in people})
     _write(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lab.data.labelled_portraits import find_portrait
 from lab.train.bmi.people import Face
 from workers.face.mesh import FaceFinder
-from workers.vision.alignment import square
+from workers.vision.alignment import crop_square
 
 Picture = NDArray[np.uint8]
 
@@ -40,7 +40,7 @@ def face_squares(faces: Iterable[Face], side: int, around: float, cache: Path) -
             kept = cache / f"{digest}-{side}-{around:g}.npy"
             portrait = None if kept.is_file() else find_portrait(finder, face.picture)
             if portrait is not None:
-                np.save(kept, square(portrait, around, side))
+                np.save(kept, crop_square(portrait, around, side))
             yield face, kept if kept.is_file() else None
 
 

@@ -18,7 +18,7 @@ from torch import nn
 
 from lab.train.bmi.face_pictures import Picture, varied
 from workers.models.vit import BmiCard, Tensors, assembled, read
-from workers.vision.bmi.bmi_vit import pictures
+from workers.vision.bmi.vit_predictor import network_input
 
 Floats = NDArray[np.float32]
 #: Any PyTorch object: PyTorch is not installed where types are checked.
@@ -204,7 +204,7 @@ class _Whole:
 
     def forward(self, chosen: NDArray[np.int64]) -> tuple[Module, Module]:
         self._module.train()
-        faces = pictures([varied(np.load(self._learnt.files[index]), self._rng) for index in chosen])
+        faces = network_input([varied(np.load(self._learnt.files[index]), self._rng) for index in chosen])
         bmi = torch.from_numpy(self._learnt.bmi[chosen]).to(self._plan.device)
         return self._module(torch.from_numpy(faces).to(self._plan.device)), bmi
 
@@ -217,6 +217,6 @@ def _outputs(module: Module, faces: Iterator[Picture], plan: Plan) -> Module:
     parts = []
     with torch.inference_mode(), torch.autocast(torch.device(plan.device).type, torch.bfloat16, enabled=plan.bf16):
         while batch := list(islice(faces, plan.batch)):
-            parts.append(module(torch.from_numpy(pictures(batch)).to(plan.device)).float())
+            parts.append(module(torch.from_numpy(network_input(batch)).to(plan.device)).float())
     # Tensors of inference mode can't be used in training; copies can.
     return torch.cat(parts).clone()

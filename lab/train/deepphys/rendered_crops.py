@@ -22,7 +22,7 @@ from lab.simulate.physiology import Floats, live, wander
 from lab.simulate.posture import RECOIL
 from lab.train.deepphys.faces import SHOWN, SIDE, Face, smooth_field
 from workers.face.crops import CROP_SIDE
-from workers.media.downscale import halved, halvings
+from workers.media.downscale import downsample, octaves
 from workers.rppg.signals.traces import GRID_HZ
 
 #: Range of heart rates, /min.
@@ -193,5 +193,5 @@ def _decoded(path: Path) -> list[NDArray[np.uint8]]:
 
 def _small(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A frame scaled down as `workers.face.crops` does it, (72, 72, 3)."""
-    part = halved(frame, halvings(len(frame), 2 * CROP_SIDE))
+    part = downsample(frame, octaves(len(frame), 2 * CROP_SIDE))
     return np.asarray(cv2.resize(part, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,1 +1,1 @@
-"""The network of `workers.face.obstruction`: where a face is hidden, learnt from portraits with objects drawn on."""
+"""The network of `workers.face.obstruction_check`: where a face is hidden, learnt from portraits with drawn objects."""

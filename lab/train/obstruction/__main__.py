@@ -1,4 +1,4 @@
-"""`python -m lab.train.obstruction FACES`: train the network of `workers.face.obstruction` on portraits.
+"""`python -m lab.train.obstruction FACES`: train the network of `workers.face.obstruction_check` on portraits.
 
 FACES is a folder as `lab.data.labelled_portraits` reads it. Objects are drawn over the portraits
 (`lab.data.occluded_portraits`), and the network learns where they are. Two of every four portraits are held out:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.face.occlusion_input import PLACES
+from workers.face.occlusion_input import GRID
 
 Floats = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ def train(inputs: NDArray[np.float32], masks: NDArray[np.float32], epochs: int) 
         "d": block(32, 48, stride=2), "e": block(48, 48), "f": block(48, 48, dilation=2),
         "g": block(80, 32, kernel=1), "h": nn.Conv2d(32, 1, 1),
     })  # fmt: skip
-    place = nn.Parameter(torch.zeros(1, 24, PLACES, PLACES))
+    place = nn.Parameter(torch.zeros(1, 24, GRID, GRID))
 
     def forward(x: Any) -> Any:  # noqa: ANN401
         x = parts["c"](parts["b"](parts["a"](x)) + place)

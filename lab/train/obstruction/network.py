@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from workers.face.occlusion_input import PLACES, SIDE
+from workers.face.occlusion_input import GRID, SIDE
 from workers.models.graph import Graph
 
 Floats = NDArray[np.float64]
@@ -43,4 +43,4 @@ def graph_of(weights: Mapping[str, Floats]) -> bytes:
     block("g")
     graph.add("Conv", weights["h.weight"], weights["h.bias"])
     faces = helper.make_tensor_value_info("faces", TensorProto.FLOAT, ["n", 3, SIDE, SIDE])
-    return graph.serialise("obstruction", [faces], ["n", 1, PLACES, PLACES])
+    return graph.serialise("obstruction", [faces], ["n", 1, GRID, GRID])

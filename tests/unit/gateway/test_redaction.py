@@ -1,4 +1,4 @@
-"""Secrets that a library or a traceback writes do not reach the log."""
+"""Redaction of secrets in log lines and tracebacks."""
 
 import io
 import json
@@ -12,7 +12,7 @@ import redis
 import structlog
 from pydantic import BaseModel
 
-from shared.observability.logging import configure_logs
+from shared.observability.logging import configure_logging
 from shared.observability.redaction import Redactor
 from shared.settings import Settings
 
@@ -47,7 +47,7 @@ SETTINGS = Settings(
         (f"body was {b'face' * 20!r}", "faceface"),
     ],
 )
-def test_a_secret_does_not_come_through(line: str, secret: str) -> None:
+def test_secrets_are_redacted(line: str, secret: str) -> None:
     redacted = Redactor(SETTINGS)(line)
     assert secret not in redacted
     assert "***" in redacted
@@ -62,24 +62,24 @@ def test_a_secret_does_not_come_through(line: str, secret: str) -> None:
         "the key of the job's record; a signature was refused; basic authorization is not offered",
     ],
 )
-def test_an_ordinary_line_stays_as_it_is(line: str) -> None:
+def test_ordinary_lines_are_unchanged(line: str) -> None:
     assert Redactor(SETTINGS)(line) == line
 
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """What this process logs, as the gateway sets it up."""
+    """The log of this process, configured as in the gateway."""
     root = logging.getLogger()
     before, level, stream = root.handlers, root.level, io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    configure_logs(SETTINGS)
+    configure_logging(SETTINGS)
     yield stream
     root.handlers = before
     root.setLevel(level)
     structlog.reset_defaults()
 
 
-def test_lines_of_ours_of_libraries_and_tracebacks_are_all_redacted(log: io.StringIO) -> None:
+def test_lines_of_the_service_libraries_and_tracebacks_are_redacted(log: io.StringIO) -> None:
     structlog.get_logger().info("ours", url="https://hooks.example/?token=t0ken", key=KEY)
     logging.getLogger("botocore").warning("theirs %s", {"Authorization": "Bearer abc.def-ghi"})
     try:
@@ -93,7 +93,7 @@ def test_lines_of_ours_of_libraries_and_tracebacks_are_all_redacted(log: io.Stri
         assert secret not in log.getvalue()
 
 
-#: What a clip says of itself.
+#: Metadata of a clip.
 QUOTED = "my face"
 
 
@@ -128,7 +128,7 @@ def _unreadable() -> None:
 
 @pytest.mark.parametrize("fail", [_decoder_fails, _number_fails, _model_fails, _several_fail, _unreadable])
 @pytest.mark.parametrize("logger", ["ours", "theirs"])
-def test_what_an_error_quotes_of_a_clip_is_not_logged_but_where_it_was_raised_is(
+def test_an_errors_message_is_not_logged_and_its_traceback_is(
     log: io.StringIO, fail: Callable[[], None], logger: str
 ) -> None:
     try:
@@ -144,7 +144,7 @@ def test_what_an_error_quotes_of_a_clip_is_not_logged_but_where_it_was_raised_is
     assert "Error" in line["exception"] or "Group" in line["exception"]
 
 
-def test_what_an_error_says_of_machines_is_logged(log: io.StringIO) -> None:
+def test_messages_of_system_errors_are_logged(log: io.StringIO) -> None:
     for error in (OSError(28, "No space left on device"), redis.ConnectionError("Error 111 connecting to broker:6379")):
         try:
             raise error
@@ -157,7 +157,7 @@ def test_what_an_error_says_of_machines_is_logged(log: io.StringIO) -> None:
     assert away.endswith("redis.exceptions.ConnectionError: Error 111 connecting to broker:6379")
 
 
-def test_celerys_own_line_about_a_task_that_raised_does_not_quote_it_either(log: io.StringIO) -> None:
+def test_celerys_line_about_a_failed_task_has_no_message(log: io.StringIO) -> None:
     app = celery.Celery("test", broker="memory://", set_as_current=False)
     app.conf.task_store_eager_result = False
 

@@ -50,9 +50,9 @@ def put_together(outcomes: dict[Branch, BranchOutcome], wanted: list[str] | None
         job_id="x",
         created_at=NOW,
         finished_at=NOW,
-        asked=branches_for(wanted),
+        requested=branches_for(wanted),
         outcomes=outcomes,
-        wanted=wanted,
+        vitals=wanted,
         versions={"facevitals": "0"},
     )
 

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from shared.jobs.records import JobRecords
+from shared.jobs.job_store import JobStore
 from workers.job_runner import clock
 
 
@@ -27,7 +27,7 @@ class SlowBroker:
 def test_an_answer_that_takes_long_is_no_wrong_clock(monkeypatch: pytest.MonkeyPatch, takes_s: float) -> None:
     broker = SlowBroker(0, takes_s)
     monkeypatch.setattr(time, "time", broker.here)
-    clock.check_clock(cast("JobRecords", broker))
+    clock.check_clock(cast("JobStore", broker))
 
 
 @pytest.mark.parametrize(("ahead_s", "way"), [(60, "60 s ahead of"), (-60, "60 s behind")])
@@ -35,4 +35,4 @@ def test_a_wrong_clock_is_told(monkeypatch: pytest.MonkeyPatch, ahead_s: float, 
     broker = SlowBroker(ahead_s, 0)
     monkeypatch.setattr(time, "time", broker.here)
     with pytest.raises(clock.ClockSkewError, match=way):
-        clock.check_clock(cast("JobRecords", broker))
+        clock.check_clock(cast("JobStore", broker))

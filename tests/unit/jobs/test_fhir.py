@@ -27,9 +27,9 @@ def test_values_have_units_and_silence_has_a_reason() -> None:
         job_id="01J",
         created_at=NOW,
         finished_at=NOW,
-        asked=list(Branch),
+        requested=list(Branch),
         outcomes={Branch.RPPG: outcome},
-        wanted=None,
+        vitals=None,
         versions={},
     )
     made = bundle(document)

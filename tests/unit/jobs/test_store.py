@@ -23,7 +23,7 @@ async def write(store: ClipStore, key: str, *chunks: bytes, fail: bool = False) 
             raise ValueError("the client went away")
 
 
-def test_a_clip_comes_back_as_it_went_in_and_is_erased(store: ClipStore) -> None:
+def test_a_clip_is_read_back_unchanged_and_erased(store: ClipStore) -> None:
     key = store.key("01J")
     data = os.urandom(3_000_000)
     asyncio.run(write(store, key, data[:10], data[10:2_000_000], data[2_000_000:]))
@@ -35,7 +35,7 @@ def test_a_clip_comes_back_as_it_went_in_and_is_erased(store: ClipStore) -> None
         pass
 
 
-def test_a_slow_disk_holds_up_nobody_else_where_an_upload_breaks_off(
+def test_a_slow_disk_does_not_block_others_when_an_upload_is_aborted(
     store: ClipStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unlink = Path.unlink
@@ -61,14 +61,14 @@ def test_a_slow_disk_holds_up_nobody_else_where_an_upload_breaks_off(
 
 
 @pytest.mark.parametrize("size", [100, 3_000_000])
-def test_a_write_that_fails_leaves_nothing(store: ClipStore, size: int) -> None:
+def test_a_failed_write_leaves_no_file(store: ClipStore, size: int) -> None:
     with pytest.raises(ValueError, match="went away"):
         asyncio.run(write(store, store.key("01J"), bytes(size), fail=True))
     assert store.root is not None
     assert not [path for path in store.root.rglob("*") if path.is_file()]
 
 
-def test_old_clips_and_unfinished_ones_are_found(store: ClipStore) -> None:
+def test_old_clips_and_incomplete_uploads_are_found(store: ClipStore) -> None:
     for name in ("old", "new"):
         asyncio.run(write(store, store.key(name), b"x"))
     assert store.root is not None
@@ -81,12 +81,12 @@ def test_old_clips_and_unfinished_ones_are_found(store: ClipStore) -> None:
     assert not half.exists()
 
 
-def test_the_folder_is_the_owners_alone(store: ClipStore) -> None:
+def test_the_folder_is_private_to_its_owner(store: ClipStore) -> None:
     assert store.root is not None
     assert store.root.stat().st_mode & 0o077 == 0
 
 
-def test_a_store_that_is_gone_says_so(store: ClipStore) -> None:
+def test_a_missing_store_is_reported(store: ClipStore) -> None:
     store.check()
     assert store.root is not None
     store.root.rmdir()

@@ -1,1 +1,1 @@
-"""Clip and face: real encoded video, real frames."""
+"""Tests of decoding and face tracking on encoded video."""

@@ -1,4 +1,4 @@
-"""Encoded clips and frames with a face, made here and now."""
+"""Fixtures: encoded clips, and frames with a face."""
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -23,7 +23,7 @@ DATA = Path(__file__).parents[4] / "shared" / "data"
 
 
 def moving_bar(count: int, width: int = 160, height: int = 120) -> Iterator[Picture]:
-    """Grey pictures over which a bright bar moves, so that no two are alike; red in the upper left corner."""
+    """Grey frames with a moving bright bar, so that no two are equal, and a red upper left corner."""
     for index in range(count):
         picture = np.full((height, width, 3), 60, np.uint8)
         at = 4 * index % (width - 8)
@@ -34,7 +34,7 @@ def moving_bar(count: int, width: int = 160, height: int = 120) -> Iterator[Pict
 
 @pytest.fixture(name="encode")
 def _encode(tmp_path: Path) -> Encode:
-    def encode(  # noqa: PLR0917  (each has a default and is given by name)
+    def encode(  # noqa: PLR0917  (all have defaults and are passed by name)
         name: str = "clip.mp4",
         codec: str = "libx264",
         times_s: NDArray[np.float64] | None = None,
@@ -45,7 +45,7 @@ def _encode(tmp_path: Path) -> Encode:
         encoding: dict[str, str] | None = None,
         pixels: str = "yuv420p",
     ) -> Path:
-        """Writes a clip whose frames are shown at `times_s`; returns its path."""
+        """Write a clip with frames at `times_s`, and return its path."""
         times_s = np.arange(60) / 30 if times_s is None else times_s
         path = tmp_path / name
         with av.open(str(path), "w", format=container, options=muxing or {}) as output:
@@ -84,7 +84,7 @@ def filmed(face: Picture, at: tuple[float, float], scale: float = 1.0, size: tup
 
 @pytest.fixture(name="scene", scope="session")
 def _scene(astronaut: Picture) -> Scene:
-    def scene(  # noqa: PLR0917  (each has a default and is given by name)
+    def scene(  # noqa: PLR0917  (all have defaults and are passed by name)
         duration_s: float = 3.0,
         fps: float = 30.0,
         at: Callable[[float], tuple[float, float]] = lambda _: (160.0, 110.0),
@@ -93,7 +93,7 @@ def _scene(astronaut: Picture) -> Scene:
         face: Picture = astronaut,
         scale: float = 1.0,
     ) -> list[Frame]:
-        """Frames of a face: where it is, how bright, and what else happens to the picture, by the time in seconds."""
+        """Return frames of a face; position, brightness and other changes are functions of the time in seconds."""
         rng = np.random.default_rng(0)
         frames = []
         for index in range(round(duration_s * fps)):

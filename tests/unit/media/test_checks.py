@@ -1,4 +1,4 @@
-"""Checks say what is wrong with a clip, and nothing about a good one."""
+"""Checks on the quality of a clip: good clips pass, others get a reason."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ import pytest
 from lab.simulate.occluders import draw
 from shared.schemas import Check, CheckStatus
 from shared.vitals import Reason
-from workers.face.obstruction import CoverMeter
+from workers.face.obstruction_check import ObstructionDetector
 from workers.face.portraits import Portrait
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import Frame, open_clip
@@ -31,7 +31,7 @@ def verdict(track: FaceTrack, name: str) -> tuple[CheckStatus, Reason | None]:
     return check.status, check.reason
 
 
-def test_a_good_clip_passes_every_check_that_is_made(scene: Scene, tracker: FaceTracker) -> None:
+def test_a_good_clip_passes_every_check(scene: Scene, tracker: FaceTracker) -> None:
     track = tracker.track(scene(2.0))
     statuses = {name: check.status for name, check in track.checks.items()}
     assert statuses.pop("liveness") is CheckStatus.UNKNOWN
@@ -51,7 +51,7 @@ def test_real_clips_pass(tracker: FaceTracker, name: str) -> None:
     assert track.checks["obstruction"].status is not CheckStatus.FAIL
 
 
-def test_nobody_is_no_face(tracker: FaceTracker) -> None:
+def test_frames_without_a_face_fail(tracker: FaceTracker) -> None:
     wall = np.full((240, 320, 3), 120, np.uint8)
     track = tracker.track(Frame(index, index / 30, wall) for index in range(30))
     assert verdict(track, "face") == (CheckStatus.FAIL, Reason.NO_FACE)
@@ -75,9 +75,7 @@ def two(astronaut: Picture, time_s: float, picture: Picture) -> Picture:
     return both
 
 
-def test_two_people_are_too_many_and_a_passer_by_is_a_warning(
-    scene: Scene, tracker: FaceTracker, astronaut: Picture
-) -> None:
+def test_two_people_fail_and_a_passer_by_warns(scene: Scene, tracker: FaceTracker, astronaut: Picture) -> None:
     always = tracker.track(scene(3.0, change=lambda t, picture: two(astronaut, t, picture)))
     assert verdict(always, "face") == (CheckStatus.FAIL, Reason.MULTIPLE_FACES)
     once = scene(
@@ -128,14 +126,14 @@ def test_a_head_that_moves_is_motion(
         (60, (CheckStatus.PASS, None)),
     ],
 )
-def test_a_frame_rate_is_judged(
+def test_a_low_frame_rate_warns_or_fails(
     scene: Scene, tracker: FaceTracker, fps: float, expected: tuple[CheckStatus, Reason | None]
 ) -> None:
     assert verdict(tracker.track(scene(2.0, fps=fps)), "timing") == expected
 
 
 @pytest.mark.parametrize(("gap_s", "expected"), [(0.3, CheckStatus.WARN), (0.7, CheckStatus.FAIL)])
-def test_a_gap_is_a_gap_whether_frames_are_missing_or_stand_still(
+def test_missing_and_frozen_frames_both_count_as_gaps(
     scene: Scene, tracker: FaceTracker, gap_s: float, expected: CheckStatus
 ) -> None:
     frames = scene(3.0)
@@ -156,16 +154,16 @@ def test_a_mask_over_mouth_and_chin_is_an_obstruction(
     scene: Scene, tracker: FaceTracker, colour: tuple[int, int, int]
 ) -> None:
     portraits = tracker.track(scene(1.0)).portraits
-    meter = CoverMeter()
+    meter = ObstructionDetector()
     assert meter.check(portraits).status is CheckStatus.PASS
     check = meter.check([covered(portrait, colour) for portrait in portraits])
     assert (check.status, check.reason) == (CheckStatus.FAIL, Reason.FACE_OBSTRUCTED)
 
 
 @pytest.mark.parametrize("kind", ["hand", "mask", "phone", "scarf", "hair"])
-def test_what_hides_a_face_is_noticed_and_what_does_not_is_not(scene: Scene, tracker: FaceTracker, kind: str) -> None:
+def test_objects_over_the_face_fail_and_glasses_do_not(scene: Scene, tracker: FaceTracker, kind: str) -> None:
     portrait = max(tracker.track(scene(1.0)).portraits, key=lambda one: one.quality)
-    meter = CoverMeter()
+    meter = ObstructionDetector()
 
     def statuses(name: str) -> list[CheckStatus]:
         drawn = (draw(name, portrait.rgb, portrait.landmarks, np.random.default_rng(seed)) for seed in range(6))
@@ -176,7 +174,7 @@ def test_what_hides_a_face_is_noticed_and_what_does_not_is_not(scene: Scene, tra
         assert statuses(harmless).count(CheckStatus.FAIL) == 0
 
 
-def test_a_face_without_colour_is_judged_as_well(scene: Scene, tracker: FaceTracker) -> None:
+def test_a_grey_face_is_judged_as_well(scene: Scene, tracker: FaceTracker) -> None:
     def grey(_: float, picture: Picture) -> Picture:
         return np.repeat(np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)[..., None], 3, axis=2)
 
@@ -185,5 +183,5 @@ def test_a_face_without_colour_is_judged_as_well(scene: Scene, tracker: FaceTrac
     assert track.checks["obstruction"].status in {CheckStatus.PASS, CheckStatus.WARN}
 
 
-def test_without_a_portrait_nothing_is_said_about_obstruction() -> None:
-    assert CoverMeter().check([]).status is CheckStatus.UNKNOWN
+def test_without_a_portrait_obstruction_is_unknown() -> None:
+    assert ObstructionDetector().check([]).status is CheckStatus.UNKNOWN

@@ -1,4 +1,4 @@
-"""An upload becomes frames with true times, within budgets, or a rejection that says what to do."""
+"""Decoding of clips: frames with their times, within budgets, or a rejection with advice."""
 
 import hashlib
 import threading
@@ -17,7 +17,7 @@ from workers.media.clip import ClipBudget, Frame, open_clip
 
 from .conftest import Encode
 
-#: libvpx in a hurry.
+#: Fast settings for libvpx.
 FAST = {"deadline": "realtime", "cpu-used": "8"}
 
 
@@ -45,7 +45,7 @@ def rejection(path: Path, budget: ClipBudget | None = None) -> ErrorCode:
         ("libsvtav1", "clip.webm", "av1"),
     ],
 )
-def test_every_accepted_codec_gives_its_frames(encode: Encode, codec: str, name: str, shown: str) -> None:
+def test_every_accepted_codec_is_decoded(encode: Encode, codec: str, name: str, shown: str) -> None:
     quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
     path = encode(name, codec, encoding=quiet)
     with open_clip(path) as clip:
@@ -59,14 +59,14 @@ def test_every_accepted_codec_gives_its_frames(encode: Encode, codec: str, name:
     assert max(green, blue) < 70
 
 
-def test_times_are_those_of_presentation_even_when_the_rate_varies(encode: Encode) -> None:
+def test_presentation_times_are_kept_at_a_variable_rate(encode: Encode) -> None:
     steps_s = np.random.default_rng(3).choice([0.02, 0.033, 0.05, 0.12], 59)
     times_s = np.concatenate([[0.0], np.cumsum(steps_s)])
     frames = read(encode("clip.webm", "libvpx", times_s))
     assert [frame.time_s for frame in frames] == pytest.approx(times_s.tolist(), abs=0.0011)
 
 
-def test_a_webm_without_a_duration_has_true_facts(encode: Encode) -> None:
+def test_facts_of_a_webm_without_a_duration_are_measured(encode: Encode) -> None:
     path = encode("clip.webm", "libvpx", 0.7 + np.arange(55) / 27.3, muxing={"live": "1"})
     with av.open(str(path)) as raw:
         assert raw.duration is None
@@ -102,11 +102,11 @@ def test_frames_closer_than_a_hundred_and_twentieth_of_a_second_are_dropped(enco
     assert np.diff([frame.time_s for frame in slow_motion]) == pytest.approx(1 / 120, abs=1e-4)
 
 
-def test_a_dropped_key_frame_still_marks_the_step_in_quality(encode: Encode) -> None:
+def test_a_dropped_keyframe_marks_the_next_frame(encode: Encode) -> None:
     times_s = np.arange(480) / 240
     keys = {"g": "31", "keyint_min": "31", "sc_threshold": "0", "bf": "0"}
     frames = read(encode(times_s=times_s, encoding=keys))
-    marked = [frame.time_s for frame in frames if frame.key]
+    marked = [frame.time_s for frame in frames if frame.is_keyframe]
     first = times_s[::31]
     assert len(marked) == len(first)
     assert all(0 <= seen_s - key_s < 1 / 120 for seen_s, key_s in zip(marked, first, strict=True))
@@ -123,9 +123,7 @@ def test_a_dropped_key_frame_still_marks_the_step_in_quality(encode: Encode) -> 
     ids=["120", "120 trembling", "60 trembling", "30 trembling"],
 )
 @pytest.mark.parametrize(("name", "codec"), [("clip.mp4", "libx264"), ("clip.webm", "libvpx")])
-def test_no_frame_of_an_honest_camera_is_dropped(
-    encode: Encode, times_s: NDArray[np.float64], name: str, codec: str
-) -> None:
+def test_no_frame_of_a_camera_is_dropped(encode: Encode, times_s: NDArray[np.float64], name: str, codec: str) -> None:
     """WebM rounds times to whole milliseconds."""
     frames = read(encode(name, codec, times_s, encoding=FAST if codec == "libvpx" else {"preset": "ultrafast"}))
     assert len(frames) == len(times_s)
@@ -135,7 +133,7 @@ def test_no_frame_of_an_honest_camera_is_dropped(
     ("rotation", "size", "corner"),
     [(90, (120, 160), (-10, 10)), (-90, (120, 160), (10, -10)), (180, (160, 120), (-10, -10))],
 )
-def test_rotation_in_the_metadata_is_honoured(
+def test_rotation_in_the_metadata_is_applied(
     encode: Encode, rotation: float, size: tuple[int, int], corner: tuple[int, int]
 ) -> None:
     path = encode(rotation=rotation)
@@ -149,13 +147,13 @@ def test_rotation_in_the_metadata_is_honoured(
 
 def test_a_bomb_of_8192_pixels_square_is_refused_within_a_second(encode: Encode) -> None:
     path = encode(times_s=np.zeros(1), size=(8192, 8192), encoding={"preset": "ultrafast"})
-    # Of processor, which nobody else can take.
+    # Processor time, which other processes do not affect.
     begun = time.process_time()
     assert rejection(path) is ErrorCode.CLIP_TOO_LARGE
     assert time.process_time() - begun < 1.0
 
 
-def test_a_header_that_lies_about_the_size_does_not_help_a_bomb(encode: Encode) -> None:
+def test_a_wrong_size_in_the_header_does_not_bypass_the_limit(encode: Encode) -> None:
     path = encode("clip.webm", "libvpx", np.arange(31) / 30, size=(512, 512), encoding=FAST)
     data = path.read_bytes()
     for tag in (b"\xb0\x82", b"\xba\x82"):  # PixelWidth and PixelHeight, two bytes each
@@ -175,7 +173,7 @@ def test_budgets_on_frames_bytes_and_decoding_time_hold(encode: Encode) -> None:
     assert len(read(path, ClipBudget(frames=60, bytes=path.stat().st_size))) == 60
 
 
-def test_the_budget_of_decoding_time_does_not_count_its_reader(encode: Encode) -> None:
+def test_the_decoding_budget_does_not_count_the_consumer(encode: Encode) -> None:
     frames = 0
     with open_clip(encode(), ClipBudget(cpu_s=2)) as clip:
         for _ in clip.frames():
@@ -202,7 +200,7 @@ def test_clips_are_accepted_from_one_second_to_two_minutes(encode: Encode) -> No
         ("clip.mkv", "ffv1", "yuv420p", ErrorCode.CODEC_NOT_ALLOWED),
     ],
 )
-def test_other_containers_and_codecs_are_refused_whatever_the_file_is_called(
+def test_other_containers_and_codecs_are_rejected_whatever_the_file_name(
     encode: Encode, name: str, codec: str, pixels: str, code: ErrorCode
 ) -> None:
     single = {"update": "1"} if codec == "png" else {}
@@ -216,7 +214,7 @@ def test_a_playlist_that_names_another_file_is_not_followed(encode: Encode, tmp_
     assert rejection(playlist) is ErrorCode.CONTAINER_NOT_ALLOWED
 
 
-def test_sound_alone_and_a_cover_picture_are_no_video(tmp_path: Path) -> None:
+def test_audio_and_a_cover_image_are_no_video(tmp_path: Path) -> None:
     path = tmp_path / "sound.mp4"
     with av.open(str(path), "w") as output:
         stream = output.add_stream("aac", rate=8000)
@@ -241,19 +239,19 @@ def test_sound_alone_and_a_cover_picture_are_no_video(tmp_path: Path) -> None:
     assert rejection(covered) is ErrorCode.NO_VIDEO
 
 
-def test_a_clip_cut_off_gives_what_it_holds(encode: Encode) -> None:
+def test_a_truncated_clip_is_decoded_as_far_as_possible(encode: Encode) -> None:
     path = encode("clip.webm", "libvpx", np.arange(90) / 30, muxing={"live": "1"}, encoding=FAST)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     assert 35 < len(read(path)) < 85
 
 
-def test_an_mp4_cut_off_before_its_index_says_so(encode: Encode) -> None:
+def test_an_mp4_without_its_index_is_rejected(encode: Encode) -> None:
     path = encode()
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert rejection(path) is ErrorCode.CLIP_UNDECODABLE
 
 
-def test_damage_in_the_middle_costs_only_frames(encode: Encode) -> None:
+def test_damage_in_the_middle_drops_frames_only(encode: Encode) -> None:
     path = encode(times_s=np.arange(90) / 30, encoding={"g": "10", "bf": "0"})
     data = bytearray(path.read_bytes())
     third = len(data) // 3
@@ -277,7 +275,7 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     assert rejection(path) is ErrorCode.CONTAINER_NOT_ALLOWED
 
 
-def test_a_picture_that_changes_its_size_keeps_the_first_one(encode: Encode, tmp_path: Path) -> None:
+def test_frames_are_scaled_to_the_first_size(encode: Encode, tmp_path: Path) -> None:
     parts = [
         encode(f"{index}.webm", "libvpx", np.arange(30) / 30, size=size)
         for index, size in enumerate([(160, 120), (80, 60)])

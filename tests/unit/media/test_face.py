@@ -1,4 +1,4 @@
-"""A face is followed through frames, and what can't be seen is not made up."""
+"""Face tracking: rows for every frame, and no values without a face."""
 
 import weakref
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def same(one: FaceTrack, other: FaceTrack) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name), equal_nan=True) for name in arrays)
 
 
-def test_every_frame_has_its_row(scene: Scene, tracker: FaceTracker) -> None:
+def test_every_frame_has_a_row(scene: Scene, tracker: FaceTracker) -> None:
     track = tracker.track(scene())
     assert track.times_s.tolist() == [index / 30 for index in range(90)]
     assert track.landmarks.shape == (90, 478, 2)
@@ -38,7 +38,7 @@ def test_every_frame_has_its_row(scene: Scene, tracker: FaceTracker) -> None:
     assert np.isfinite(track.regions).all()
 
 
-def test_no_more_frames_are_held_than_wait_for_their_mesh(scene: Scene, tracker: FaceTracker) -> None:
+def test_only_frames_that_wait_for_their_mesh_are_held(scene: Scene, tracker: FaceTracker) -> None:
     frames = scene(2.0)
     held: list[weakref.ref[Picture]] = []
     alive = 0
@@ -58,7 +58,7 @@ def test_no_more_frames_are_held_than_wait_for_their_mesh(scene: Scene, tracker:
 
 @pytest.mark.parametrize("size", [(1280, 720), (1920, 1080), (3840, 2160)])
 def test_frames_that_wait_for_their_mesh_are_bounded_in_bytes(tracker: FaceTracker, size: tuple[int, int]) -> None:
-    """However many of them come in a third of a second."""
+    """The bound holds at any frame rate."""
     largest = waiting = 0
 
     def given(count: int) -> Iterator[Frame]:
@@ -77,11 +77,11 @@ def test_frames_that_wait_for_their_mesh_are_bounded_in_bytes(tracker: FaceTrack
             del rgb
 
     assert len(tracker.track(given(60)).times_s) == 60
-    # The one that is handed over, and the tracker's loop variable, come on top.
+    # Plus the frame being passed, and the tracker's loop variable.
     assert largest <= MAX_WAITING_BYTES + 2 * size[0] * size[1] * 3
 
 
-def test_nothing_of_a_clip_is_left_for_the_next_one(scene: Scene, tracker: FaceTracker) -> None:
+def test_no_state_is_kept_between_clips(scene: Scene, tracker: FaceTracker) -> None:
     small = scene(1.5, scale=0.7)
     fresh = FaceTracker()
     expected = fresh.track(small)
@@ -92,17 +92,17 @@ def test_nothing_of_a_clip_is_left_for_the_next_one(scene: Scene, tracker: FaceT
 
 
 def test_regions_are_the_skin_s_linear_light(scene: Scene, tracker: FaceTracker) -> None:
-    def halved(_: float, picture: Picture) -> Picture:
+    def downsample(_: float, picture: Picture) -> Picture:
         return np.asarray(np.rint(np.interp(LINEAR_LIGHT[picture] / 2, LINEAR_LIGHT, np.arange(256))), np.uint8)
 
     full = tracker.track(scene(1.0)).regions.mean(axis=0)
-    half = tracker.track(scene(1.0, change=halved)).regions.mean(axis=0)
+    half = tracker.track(scene(1.0, change=downsample)).regions.mean(axis=0)
     assert half / full == pytest.approx(np.full((len(REGIONS), 3), 0.5), rel=0.05)
     red, green, blue = full[0]
     assert red > green > blue
 
 
-def test_regions_are_read_in_linear_light(scene: Scene, tracker: FaceTracker) -> None:
+def test_regions_are_averaged_in_linear_light(scene: Scene, tracker: FaceTracker) -> None:
     colour = np.array([205, 150, 130])
     corners = np.array([[112, 95], [165, 108], [160, 155], [128, 160], [112, 130]])  # over the cheek on the left
 
@@ -117,8 +117,8 @@ def test_regions_are_read_in_linear_light(scene: Scene, tracker: FaceTracker) ->
 
 
 @pytest.mark.parametrize("share", [0.004, 0.02])
-def test_a_change_of_the_light_is_read_as_strong_as_it_is(scene: Scene, tracker: FaceTracker, share: float) -> None:
-    """A pulse is a change like this one; sRGB's curve and the regions' outlines must not bend it."""
+def test_a_change_of_the_light_is_measured_at_its_strength(scene: Scene, tracker: FaceTracker, share: float) -> None:
+    """A pulse is such a change; neither sRGB's curve nor the regions' outlines may distort it."""
 
     def dithered(picture: Picture, gain: float, time_s: float) -> Picture:
         code = np.interp(LINEAR_LIGHT[picture] * gain, LINEAR_LIGHT, np.arange(256))
@@ -133,7 +133,7 @@ def test_a_change_of_the_light_is_read_as_strong_as_it_is(scene: Scene, tracker:
     expected = np.array([wave(time_s) for time_s in beating.times_s])
     for region in range(len(REGIONS)):
         ratio = beating.regions[:, region, 1] / steady.regions[:, region, 1] - 1
-        # A fringe hangs into the forehead: what is left out of it there depends on the light a little.
+        # A fringe covers part of the forehead, and the excluded area depends slightly on the light.
         tolerance = 0.2 if REGIONS[region] == "forehead" else 0.15
         assert float(ratio @ expected / (expected @ expected)) == pytest.approx(share, rel=tolerance), REGIONS[region]
 
@@ -146,7 +146,7 @@ def test_the_colour_does_not_change_when_the_head_moves(scene: Scene, tracker: F
     assert (face.std(axis=0) / face.mean(axis=0)).max() < 0.01
 
 
-def test_meshes_between_the_measured_ones_lie_on_the_way(scene: Scene, tracker: FaceTracker) -> None:
+def test_meshes_are_interpolated_linearly(scene: Scene, tracker: FaceTracker) -> None:
     frames = scene(2.0, at=lambda t: (150 + 8 * np.sin(2 * np.pi * 0.3 * t), 110.0))
     every = FaceTracker(stride_s=0)
     difference = tracker.track(frames).landmarks - every.track(frames).landmarks
@@ -164,7 +164,7 @@ def test_meshes_between_the_measured_ones_lie_on_the_way(scene: Scene, tracker: 
     ],
     ids=["wall", "noise"],
 )
-def test_no_face_is_no_mesh_no_skin_and_no_portrait(tracker: FaceTracker, picture: Picture) -> None:
+def test_without_a_face_there_is_no_mesh_skin_or_portrait(tracker: FaceTracker, picture: Picture) -> None:
     track = tracker.track([Frame(index, index / 30, picture) for index in range(45)])
     assert not track.faces.any()
     assert np.isnan(track.landmarks).all()
@@ -174,13 +174,13 @@ def test_no_face_is_no_mesh_no_skin_and_no_portrait(tracker: FaceTracker, pictur
     assert track.checks["face"].status is CheckStatus.FAIL
 
 
-def test_no_frame_at_all_is_no_face(tracker: FaceTracker) -> None:
+def test_without_frames_the_face_check_fails(tracker: FaceTracker) -> None:
     track = tracker.track([])
     assert len(track.times_s) == 0
     assert track.checks["face"].status is CheckStatus.FAIL
 
 
-def test_rows_are_empty_while_the_face_is_away(scene: Scene, tracker: FaceTracker) -> None:
+def test_rows_are_nan_while_the_face_is_away(scene: Scene, tracker: FaceTracker) -> None:
     frames = scene(3.0, change=lambda t, picture: wall(t, picture) if 1 <= t < 2 else picture)
     track = tracker.track(frames)
     away = (track.times_s >= 1) & (track.times_s < 2)
@@ -191,7 +191,7 @@ def test_rows_are_empty_while_the_face_is_away(scene: Scene, tracker: FaceTracke
     assert all(not 1 <= portrait.time_s < 2 for portrait in track.portraits)
 
 
-def test_the_background_is_read_without_the_person(scene: Scene, tracker: FaceTracker) -> None:
+def test_the_background_excludes_the_person(scene: Scene, tracker: FaceTracker) -> None:
     def brighter_beside(time_s: float, picture: Picture) -> Picture:
         lit = picture.copy()
         lit[:90, :70] = lit[:90, 250:] = 90 if time_s < 0.5 else 180
@@ -205,7 +205,7 @@ def test_the_background_is_read_without_the_person(scene: Scene, tracker: FaceTr
     )
 
 
-def test_crops_show_the_face_and_do_not_tremble(scene: Scene, tracker: FaceTracker) -> None:
+def test_crops_show_the_face_and_do_not_jitter(scene: Scene, tracker: FaceTracker) -> None:
     track = tracker.track(scene(2.0))
     steps = np.abs(np.diff(track.crops.astype(np.int16), axis=0)).mean(axis=(1, 2, 3))
     assert steps.max() < 1.5
@@ -224,7 +224,7 @@ def test_a_large_picture_gives_the_same_colours(scene: Scene, tracker: FaceTrack
     assert large.landmarks.mean(axis=0) / 6 == pytest.approx(small.landmarks.mean(axis=0), abs=2.0)
 
 
-def test_nine_portraits_at_the_moments_of_the_original(scene: Scene, tracker: FaceTracker) -> None:
+def test_nine_portraits_are_taken_at_the_original_moments(scene: Scene, tracker: FaceTracker) -> None:
     track = tracker.track(scene(10.5, fps=10))
     assert [portrait.time_s for portrait in track.portraits] == pytest.approx(list(range(1, 10)), abs=0.25)
     for portrait in track.portraits:
@@ -235,21 +235,21 @@ def test_nine_portraits_at_the_moments_of_the_original(scene: Scene, tracker: Fa
         assert 0.3 < portrait.quality <= 1
 
 
-def test_what_no_branch_reads_is_left_empty(scene: Scene, tracker: FaceTracker) -> None:
+def test_data_that_no_branch_needs_is_left_empty(scene: Scene, tracker: FaceTracker) -> None:
     frames = list(scene(1.0))
     looks, pulse = tracker.track(frames, (Branch.VISION,)), tracker.track(frames, (Branch.RPPG,))
-    assert [len(part.times_s) > 0 for part in (looks.eyes, looks.views, looks.torso)] == [True, True, False]
-    assert [len(part.times_s) > 0 for part in (pulse.eyes, pulse.views, pulse.torso)] == [False, False, True]
+    assert [len(part.times_s) > 0 for part in (looks.eyes, looks.thumbnails, looks.torso)] == [True, True, False]
+    assert [len(part.times_s) > 0 for part in (pulse.eyes, pulse.thumbnails, pulse.torso)] == [False, False, True]
     assert np.array_equal(looks.regions, pulse.regions)
 
 
-def test_shorter_clips_spread_their_portraits(scene: Scene, tracker: FaceTracker) -> None:
+def test_shorter_clips_spread_their_portraits_evenly(scene: Scene, tracker: FaceTracker) -> None:
     times_s = [portrait.time_s for portrait in tracker.track(scene(5.0)).portraits]
     assert len(times_s) == 9
     assert np.diff(times_s) == pytest.approx([0.5] * 8, abs=0.35)
 
 
-def test_a_blurred_portrait_has_a_worse_quality(scene: Scene, tracker: FaceTracker, astronaut: Picture) -> None:
+def test_a_blurred_portrait_has_a_lower_quality(scene: Scene, tracker: FaceTracker, astronaut: Picture) -> None:
     blurred = np.asarray(cv2.GaussianBlur(astronaut, (0, 0), 3), np.uint8)
     good = tracker.track(scene(1.0)).portraits[0]
     bad = tracker.track(scene(1.0, face=blurred)).portraits[0]

@@ -14,7 +14,7 @@ from lab.hostile.containers import box, cluster, full, movie, track, u32, vp8_ke
 from lab.hostile.decode_probe import DecodeProbe, Outcome
 from lab.hostile.mutate import mutations
 from lab.hostile.seeds import encoded
-from workers.media.mp4_index import IndexRefused, look_through
+from workers.media.mp4_index import IndexRejected, check_index
 
 Decode = Callable[[bytes], Outcome]
 
@@ -87,8 +87,8 @@ def test_samples_hidden_in_an_unknown_box_of_a_wrong_size_are_found(tmp_path: Pa
     hidden = box(b"udta", box(b"what", full(b"stsz", u32(100, 5_000_000)), size=0x7FFFFFFF))
     path = tmp_path / "clip"
     path.write_bytes(movie(track(), extra=hidden))
-    with pytest.raises(IndexRefused, match="samples"):
-        look_through(path)
+    with pytest.raises(IndexRejected, match="samples"):
+        check_index(path)
 
 
 def test_samples_behind_a_size_of_64_bits_are_found(tmp_path: Path) -> None:
@@ -96,8 +96,8 @@ def test_samples_behind_a_size_of_64_bits_are_found(tmp_path: Path) -> None:
     path = tmp_path / "clip"
     run = box(b"trun", u32(0, 40), u32(0, 30_000_000), size=1)
     path.write_bytes(movie(track()) + box(b"moof", box(b"traf", run)))
-    with pytest.raises(IndexRefused, match="samples"):
-        look_through(path)
+    with pytest.raises(IndexRejected, match="samples"):
+        check_index(path)
 
 
 def test_words_in_a_comment_are_no_samples(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_words_in_a_comment_are_no_samples(tmp_path: Path) -> None:
     path.write_bytes(
         movie(track(), extra=box(b"udta", box(b"\xa9cmt", b"A trunk was truncated: elsewhere, stszerosome")))
     )
-    look_through(path)
+    check_index(path)
 
 
 def test_media_data_is_not_searched_for_an_index(clip: bytes, decode: Decode) -> None:
@@ -117,7 +117,7 @@ def test_media_data_is_not_searched_for_an_index(clip: bytes, decode: Decode) ->
 def test_uncompressed_sound_of_half_a_minute_is_accepted(tmp_path: Path) -> None:
     path = tmp_path / "clip"
     path.write_bytes(encoded("mov", "libx264", frames=900, encoding={"preset": "ultrafast"}, sound="pcm_s16le"))
-    look_through(path)
+    check_index(path)
 
 
 def test_packets_of_which_no_picture_comes_stop_at_the_budget(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One clip never costs a batch, and a slow server never rejects a clip."""
+"""One clip never fails a batch, and a slow server never rejects a clip."""
 
 import json
 import os
@@ -43,7 +43,7 @@ from .test_clip import FAST
 
 
 class Faulty(Analyzer):
-    """Raises `error` in one place; everything else is the analyzer's own, but for branches that measure nothing."""
+    """An analyzer that raises `error` in one place, with branches that measure nothing."""
 
     error: Exception | None = None
     where: str = ""
@@ -73,7 +73,7 @@ ERRORS = [ValueError("a secret"), MemoryError(), RecursionError(), AssertionErro
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("where", ["decoding", *Branch])
-def test_whatever_a_clip_raises_ends_in_its_document(
+def test_exceptions_of_a_clip_end_in_its_document(
     analyzer: Faulty, encode: Encode, monkeypatch: pytest.MonkeyPatch, where: str, error: Exception
 ) -> None:
     monkeypatch.setattr(analyzer, "where", where)
@@ -93,12 +93,12 @@ def test_whatever_a_clip_raises_ends_in_its_document(
         }
     assert exit_code(document) == 1
     assert "secret" not in document.model_dump_json()
-    # Where it came from is for the owner of the clips alone.
+    # The traceback is for the operator, not for the document.
     assert len(analysis.tracebacks) == 1
     assert type(error).__name__ in analysis.tracebacks[0]
 
 
-def test_waves_of_an_analysis_are_those_of_its_vitals(
+def test_waveforms_belong_to_vitals_with_a_value(
     analyzer: Faulty, encode: Encode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wave, spectrum = Wave(times_s=[0.0], values=[1.0]), Spectrum(rates_per_min=[60.0], power=[1.0])
@@ -120,7 +120,7 @@ def test_ctrl_c_ends_the_batch(analyzer: Faulty, encode: Encode, monkeypatch: py
         analyzer.analyze(encode())
 
 
-def test_files_that_cannot_be_read_cost_their_own_document_alone(encode: Encode, tmp_path: Path) -> None:
+def test_unreadable_files_fail_their_own_document_only(encode: Encode, tmp_path: Path) -> None:
     folder, pipe, noise, gone, gone_too = (
         tmp_path / name for name in ("folder[", "pipe.mp4", "folder[/b] \udcff.mp4", "gone.mp4", "gone \udcff.mp4")
     )
@@ -144,7 +144,7 @@ def test_files_that_cannot_be_read_cost_their_own_document_alone(encode: Encode,
         assert r"gone \udcff.mp4" in documents[1]["error"]["detail"]
 
 
-def test_a_document_is_json_and_a_table_whatever_is_in_it(analyzer: Faulty, encode: Encode) -> None:
+def test_any_document_renders_as_json_and_as_a_table(analyzer: Faulty, encode: Encode) -> None:
     document = analyzer.analyze(encode()).document
     odd = Stress(value="stress", unit=None, status=VitalStatus.OK, score=float("nan"), detail="[/dim] [bold")
     document = document.model_copy(update={"vitals": Vitals(stress=odd)})
@@ -155,7 +155,7 @@ def test_a_document_is_json_and_a_table_whatever_is_in_it(analyzer: Faulty, enco
     assert "[/dim] [bold" in shown.get()
 
 
-def test_a_time_limit_is_not_blamed_on_the_clip_alone() -> None:
+def test_the_time_limit_names_the_server_as_a_cause_too() -> None:
     outcome = outcome_of_exception(SoftTimeLimitExceeded(), Branch.RPPG, 60_000)
     assert outcome.status is BranchStatus.TIMEOUT
     assert outcome.error is not None
@@ -164,7 +164,7 @@ def test_a_time_limit_is_not_blamed_on_the_clip_alone() -> None:
     assert "shorter" not in outcome.error.detail
 
 
-#: Decodes a clip again and again, with a budget of a second for each time; reports what it got.
+#: Decodes a clip repeatedly with a budget of one second each, and reports the results.
 _DECODE = """
 import sys
 from pathlib import Path
@@ -175,7 +175,7 @@ for _ in range(int(sys.argv[2])):
 """
 
 
-def test_a_process_that_was_stopped_does_not_reject_its_clip(encode: Encode) -> None:
+def test_a_suspended_process_does_not_reject_its_clip(encode: Encode) -> None:
     clip = encode(times_s=np.arange(120) / 30)
     command = [sys.executable, "-c", _DECODE, str(clip), "200"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as decoding:
@@ -188,7 +188,7 @@ def test_a_process_that_was_stopped_does_not_reject_its_clip(encode: Encode) -> 
             time.sleep(0.05)
         rest = decoding.stdout.read()
     assert decoding.returncode == 0
-    # All of them whole: a time-out of FFmpeg's would have ended one of them early instead.
+    # All complete: FFmpeg's own time-out would have ended one of them early.
     assert {first, *rest.splitlines(keepends=True)} == {"120\n"}
 
 
@@ -203,7 +203,7 @@ def test_a_process_that_was_stopped_does_not_reject_its_clip(encode: Encode) -> 
     ],
 )
 @pytest.mark.skipif(sys.platform != "linux", reason="counts the kernel's threads by /proc")
-def test_all_of_decoding_happens_in_the_thread_whose_time_is_counted(encode: Encode, codec: str, name: str) -> None:
+def test_decoding_runs_in_the_thread_whose_time_is_counted(encode: Encode, codec: str, name: str) -> None:
     encoding = {"x265-params": "log-level=none"} if codec == "libx265" else FAST if codec.startswith("libvpx") else {}
     clip = encode(name, codec, size=(640, 480), encoding=encoding)
 
@@ -215,8 +215,8 @@ def test_all_of_decoding_happens_in_the_thread_whose_time_is_counted(encode: Enc
         assert {threads() for _ in opened.frames()} <= {before, before + 1}
 
 
-def test_a_disk_that_fails_is_no_clip_that_ends_early(encode: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
-    """FFmpeg takes an error of the disk for the file's end, and the clip would be analysed in part."""
+def test_a_disk_error_is_not_treated_as_the_end_of_the_clip(encode: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFmpeg treats a disk error as the end of the file, so that the clip would be analysed in part."""
     clip = encode("clip.webm", "libvpx", np.arange(600) / 30, size=(320, 240), encoding=FAST)
     from workers.media import cpu_budget
 

@@ -32,7 +32,7 @@ def _coded(track: FaceTrack, length: int, depth: float, *, known: bool = True) -
     regions = (track.regions * (1 + drift[:, None])).astype(np.float32)
     # Crops are sRGB: about half of what linear light does.
     crops = np.clip(np.rint(track.crops * (1 + drift / 2.2)[:, None, None]), 0, 255).astype(np.uint8)
-    return replace(track, regions=regions, crops=crops, keys=(since == 0) if known else None)
+    return replace(track, regions=regions, crops=crops, is_keyframe=(since == 0) if known else None)
 
 
 @pytest.mark.parametrize("rate", [52.0, 75.0, 97.0])

@@ -1,19 +1,19 @@
-"""A face to look at."""
+"""Fixtures with a face."""
 
 import numpy as np
 import pytest
 from skimage import data
 
 from workers.face.mesh import FaceFinder
-from workers.face.portraits import Portrait, portrait_of
+from workers.face.portraits import Portrait, portrait_from_frame
 
 
 @pytest.fixture(scope="session")
 def portrait() -> Portrait:
-    """Of Eileen Collins, as scikit-image ships it."""
+    """A portrait of Eileen Collins, from scikit-image."""
     rgb = np.asarray(data.astronaut(), np.uint8)  # type: ignore[no-untyped-call]
     finder = FaceFinder()
     mesh = finder.mesh(rgb)
     finder.close()
     assert mesh is not None
-    return portrait_of(0.0, rgb, mesh)
+    return portrait_from_frame(0.0, rgb, mesh)

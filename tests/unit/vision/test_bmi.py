@@ -1,4 +1,4 @@
-"""BMI from face ratios: wide, experimental, gated on pose, and able to be turned off."""
+"""BMI from face ratios: wide interval, experimental, gated on pose, and optional."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def mesh() -> Mesh:
     return found
 
 
-def test_the_answer_is_experimental_wide_and_beside_a_constant(mesh: Mesh) -> None:
+def test_the_vital_is_experimental_with_a_wide_interval_and_a_baseline(mesh: Mesh) -> None:
     frames = np.stack([mesh] * 10)
     frames[4] = np.nan
     vital = body_mass_index(frames)
@@ -36,12 +36,12 @@ def test_the_answer_is_experimental_wide_and_beside_a_constant(mesh: Mesh) -> No
     assert abs(vital.value - MEAN) < 6
 
 
-def test_ratios_know_neither_size_nor_place_nor_tilt(mesh: Mesh) -> None:
+def test_ratios_are_invariant_to_scale_position_and_rotation(mesh: Mesh) -> None:
     turn = np.array([[0.9, -0.4359], [0.4359, 0.9]], np.float32)
     assert ratios((2.5 * mesh @ turn.T + 30).astype(np.float32)) == pytest.approx(ratios(mesh), rel=2e-3)
 
 
-def test_a_wider_jaw_is_a_higher_index(mesh: Mesh) -> None:
+def test_a_wider_jaw_raises_the_index(mesh: Mesh) -> None:
     wide = mesh.copy()
     middle = (mesh[234] + mesh[454]) / 2
     low = mesh[:, 1] > middle[1]
@@ -49,12 +49,12 @@ def test_a_wider_jaw_is_a_higher_index(mesh: Mesh) -> None:
     assert index(ratios(wide)) > index(ratios(mesh))
 
 
-def test_an_average_face_is_an_average_index_and_an_odd_one_is_kept_in_bounds() -> None:
+def test_an_average_face_has_index_zero_and_extremes_are_clipped() -> None:
     assert index(RATIO_MEAN) == 0.0
     assert index(RATIO_MEAN + 20 * SIGNS * RATIO_SD) == 3.0
 
 
-def test_a_head_that_is_turned_or_tilted_is_told_to_look_straight(mesh: Mesh) -> None:
+def test_a_turned_or_tilted_head_abstains_with_advice(mesh: Mesh) -> None:
     turned = mesh.copy()
     turned[1] += (turned[454] - turned[234]) * 0.25
     vital = body_mass_index(np.stack([turned] * 10))

@@ -21,7 +21,7 @@ from workers.face.occlusion_input import WEIGHTS
 from workers.face.portraits import Portrait
 from workers.models.memory import DoesNotFit, OutOfMemory, free_bytes, ran_out, require_room
 from workers.models.session import Loaded, Network, open_network
-from workers.vision.loaded_models import VisionModels, VisionOptions
+from workers.vision.attribute_models import VisionModels, VisionOptions
 from workers.vision.pipeline import measure_vision
 
 FULL = (

@@ -1,4 +1,4 @@
-"""Gender by a vision model: against a server that speaks Ollama's protocol, well and badly."""
+"""Gender by a vision-language model, against servers that follow Ollama's protocol or violate it."""
 
 import base64
 import contextlib
@@ -17,23 +17,30 @@ import pytest
 from shared.schemas import Gender, VitalStatus
 from shared.vitals import Reason
 from workers.face.portraits import Portrait
-from workers.vision.age_gender.ollama import FAILURES, REST_S, Breaker, NoAnswer, OllamaGender, OllamaOptions
-from workers.vision.age_gender.oracle import asked
+from workers.vision.age_gender.ollama import (
+    COOLDOWN_S,
+    MAX_FAILURES,
+    CircuitBreaker,
+    NoAnswer,
+    OllamaGender,
+    OllamaOptions,
+    prefer_remote,
+)
 
 Answer = tuple[int, bytes]
 
 
-def said(text: str, **more: object) -> Answer:
+def response_with(text: str, **more: object) -> Answer:
     return 200, json.dumps({"model": "llava:13b", "response": text, "done": True} | more).encode()
 
 
 class Server(ThreadingHTTPServer):
-    """Answers `/api/generate` by `answer`, and remembers what it was asked."""
+    """Respond to `/api/generate` with `answer`, and record the requests."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[dict[str, Any]] = []
-        self.answer: Callable[[], Answer] = lambda: said('{"gender": "female"}')
+        self.requests: list[dict[str, Any]] = []
+        self.answer: Callable[[], Answer] = lambda: response_with('{"gender": "female"}')
         self.drip_s = 0.0
         self.timeout_s = 20.0
 
@@ -46,8 +53,8 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_POST(self) -> None:
-        question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.asked.append(question | {"path": self.path})
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.requests.append(request | {"path": self.path})
         status, body = self.server.answer()
         try:
             self.send_response(status)
@@ -86,13 +93,13 @@ def portrait(quality: float, level: int) -> Portrait:
 PORTRAITS = [portrait(0.2, 10), portrait(0.9, 200), portrait(0.5, 90)]
 
 
-def test_the_best_portrait_is_asked_about_and_json_is_asked_for(server: Server) -> None:
+def test_the_best_portrait_is_sent_with_a_json_schema(server: Server) -> None:
     assert OllamaGender(server.options)(PORTRAITS) == "female"
-    (question,) = server.asked
-    assert question["path"] == "/api/generate"
-    assert (question["model"], question["stream"], question["keep_alive"]) == ("llava:13b", False, "30m")
-    assert question["format"]["properties"]["gender"]["enum"] == ["female", "male", "unknown"]
-    (image,) = question["images"]
+    (request,) = server.requests
+    assert request["path"] == "/api/generate"
+    assert (request["model"], request["stream"], request["keep_alive"]) == ("llava:13b", False, "30m")
+    assert request["format"]["properties"]["gender"]["enum"] == ["female", "male", "unknown"]
+    (image,) = request["images"]
     picture = cv2.imdecode(np.frombuffer(base64.b64decode(image, validate=True), np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None
     assert max(picture.shape) <= 512
@@ -100,53 +107,48 @@ def test_the_best_portrait_is_asked_about_and_json_is_asked_for(server: Server) 
 
 
 @pytest.mark.parametrize(
-    ("answer", "why"),
+    ("answer", "message"),
     [
-        (said("She looks female."), "no JSON"),
-        (said('{"gender": "woman"}'), "none of those"),
-        (said('["female"]'), "no JSON object"),
-        (said('{"gender": "unknown"}'), "could not tell"),
-        (said("I'm sorry, I can't identify people."), "no JSON"),
-        (said('{"gender": "male"}', done=False), "no finished response"),
+        (response_with("She looks female."), "no JSON"),
+        (response_with('{"gender": "woman"}'), "none of those"),
+        (response_with('["female"]'), "no JSON object"),
+        (response_with('{"gender": "unknown"}'), "could not tell"),
+        (response_with("I'm sorry, I can't identify people."), "no JSON"),
+        (response_with('{"gender": "male"}', done=False), "no finished response"),
         ((200, b'{"error": "out of memory"}'), "no finished response"),
         ((200, b"<html>"), "no JSON"),
         ((500, b'{"error": "llama runner process has terminated"}'), "answered 500"),
         ((404, b'{"error": "model \'llava:13b\' not found, try pulling it first"}'), "ollama pull llava:13b"),
-        ((200, b" " * 100_000), "far more"),
+        ((200, b" " * 100_000), "too long"),
     ],
 )
-def test_whatever_is_wrong_with_an_answer_is_said(server: Server, answer: Answer, why: str) -> None:
+def test_an_unusable_answer_raises_with_its_reason(server: Server, answer: Answer, message: str) -> None:
     server.answer = lambda: answer
-    with pytest.raises(NoAnswer, match=why):
+    with pytest.raises(NoAnswer, match=message):
         OllamaGender(server.options)(PORTRAITS)
 
 
-def test_a_slow_server_costs_no_more_than_its_time(server: Server) -> None:
+def test_a_slow_server_ends_at_the_time_out(server: Server) -> None:
     over = threading.Event()
 
     def late() -> Answer:
         over.wait(60)
-        return said('{"gender": "male"}')
+        return response_with('{"gender": "male"}')
 
     server.answer, server.timeout_s = late, 1
-    begun = time.monotonic()
     with pytest.raises(NoAnswer, match="within 1 s"):
         OllamaGender(server.options)(PORTRAITS)
-    assert time.monotonic() - begun < 30
     over.set()
 
 
-def test_nor_does_one_that_drips(server: Server) -> None:
+def test_a_slowly_sent_body_ends_at_the_time_out(server: Server) -> None:
     server.drip_s, server.timeout_s = 0.9, 1
-    begun = time.monotonic()
     with pytest.raises(NoAnswer, match="within 1 s"):
         OllamaGender(server.options)(PORTRAITS)
-    # It would take a minute to say it all.
-    assert time.monotonic() - begun < 30
 
 
-def test_nor_does_one_whose_head_drips() -> None:
-    """Each read gets its byte in time, and no status or body ever comes."""
+def test_a_slowly_sent_header_ends_at_the_time_out() -> None:
+    """Every read returns in time, and the header never ends."""
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -159,46 +161,44 @@ def test_nor_does_one_whose_head_drips() -> None:
 
         thread = threading.Thread(target=drip)
         thread.start()
-        # A test that fails must end too.
+        # Ends the test when it fails.
         end = threading.Timer(45, over.set)
         end.start()
         options = OllamaOptions(f"http://127.0.0.1:{listener.getsockname()[1]}", "llava:13b", timeout_s=1)
-        begun = time.monotonic()
         with pytest.raises(NoAnswer, match="within 1 s"):
             OllamaGender(options)(PORTRAITS)
-        assert time.monotonic() - begun < 30
-        # It hung up: nothing of ours goes on listening.
+        # The client has closed the connection.
         thread.join(30)
         assert not over.is_set()
         end.cancel()
 
 
-def test_nobody_there_is_no_answer() -> None:
+def test_an_unreachable_server_gives_no_answer() -> None:
     closed = Server()
     closed.server_close()
     with pytest.raises(NoAnswer, match="can't be reached"):
         OllamaGender(closed.options)(PORTRAITS)
 
 
-def test_after_failures_in_a_row_it_is_left_alone_and_tried_again_later(server: Server) -> None:
+def test_repeated_failures_pause_requests_until_the_cooldown_ends(server: Server) -> None:
     now_s = 0.0
-    ask = OllamaGender(server.options, Breaker(clock=lambda: now_s))
+    model = OllamaGender(server.options, CircuitBreaker(clock=lambda: now_s))
     server.answer = lambda: (500, b"{}")
-    for _ in range(FAILURES):
+    for _ in range(MAX_FAILURES):
         with pytest.raises(NoAnswer, match="answered 500"):
-            ask(PORTRAITS)
-    with pytest.raises(NoAnswer, match="left alone"):
-        ask(PORTRAITS)
-    assert len(server.asked) == FAILURES
-    now_s = REST_S + 1
+            model(PORTRAITS)
+    with pytest.raises(NoAnswer, match="no requests for a minute"):
+        model(PORTRAITS)
+    assert len(server.requests) == MAX_FAILURES
+    now_s = COOLDOWN_S + 1
     with pytest.raises(NoAnswer, match="answered 500"):
-        ask(PORTRAITS)
-    with pytest.raises(NoAnswer, match="left alone"):
-        ask(PORTRAITS)
-    now_s = 2 * REST_S + 3
-    server.answer = lambda: said('{"gender": "male"}')
-    assert ask(PORTRAITS) == "male"
-    assert ask(PORTRAITS) == "male"
+        model(PORTRAITS)
+    with pytest.raises(NoAnswer, match="no requests for a minute"):
+        model(PORTRAITS)
+    now_s = 2 * COOLDOWN_S + 3
+    server.answer = lambda: response_with('{"gender": "male"}')
+    assert model(PORTRAITS) == "male"
+    assert model(PORTRAITS) == "male"
 
 
 def local(value: Literal["female", "male"] | None) -> Gender:
@@ -207,26 +207,26 @@ def local(value: Literal["female", "male"] | None) -> Gender:
     return Gender(value=value, unit=None, status=VitalStatus.OK, probability=0.9)
 
 
-def test_the_answer_says_who_gave_it_and_what_the_others_say(server: Server) -> None:
-    ask = OllamaGender(server.options)
-    told = asked(ask, PORTRAITS, local("male"))
-    assert (told.value, told.status, told.probability) == ("female", VitalStatus.EXPERIMENTAL, None)
-    assert told.method is not None
-    assert told.method.models == ["llava:13b"]
-    assert told.detail == "The local models say male."
-    assert asked(ask, PORTRAITS, local("female")).detail is None
+def test_the_remote_answer_is_preferred_and_names_its_model(server: Server) -> None:
+    model = OllamaGender(server.options)
+    vital = prefer_remote(model, PORTRAITS, local("male"))
+    assert (vital.value, vital.status, vital.probability) == ("female", VitalStatus.EXPERIMENTAL, None)
+    assert vital.method is not None
+    assert vital.method.models == ["llava:13b"]
+    assert vital.detail == "The local models' answer is male."
+    assert prefer_remote(model, PORTRAITS, local("female")).detail is None
     server.answer = lambda: (500, b"{}")
-    fallen = asked(ask, PORTRAITS, local("male"))
-    assert (fallen.value, fallen.status, fallen.probability) == ("male", VitalStatus.OK, 0.9)
-    assert "answered 500; the local models answered" in (fallen.detail or "")
-    assert asked(ask, PORTRAITS, local(None)).status is VitalStatus.ABSTAINED
+    fallback = prefer_remote(model, PORTRAITS, local("male"))
+    assert (fallback.value, fallback.status, fallback.probability) == ("male", VitalStatus.OK, 0.9)
+    assert "answered 500; the local models answered" in (fallback.detail or "")
+    assert prefer_remote(model, PORTRAITS, local(None)).status is VitalStatus.ABSTAINED
 
 
-def test_warming_up_asks_for_nothing_but_the_model(server: Server) -> None:
+def test_warming_up_sends_no_image(server: Server) -> None:
     OllamaGender(server.options).warm_up().join(5)
-    (question,) = server.asked
-    assert question["prompt"] == ""
-    assert "images" not in question
+    (request,) = server.requests
+    assert request["prompt"] == ""
+    assert "images" not in request
     closed = Server()
     closed.server_close()
     OllamaGender(closed.options).warm_up().join(5)

@@ -10,7 +10,7 @@ export const en: Strings = {
 
   consent: {
     heading: 'Your vitals from 15 seconds of video',
-    lead: 'Look into your camera for 15 seconds. You get heart rate, breathing and more, each with how certain it is, or the reason why it could not be told.',
+    lead: 'Look into your camera for 15 seconds. You get heart rate, breathing and more, each with how certain it is, or the reason why it could not be measured.',
     promise: 'Before you start',
     sent: ['What is sent', 'One video of your face, without sound, to this server and nowhere else.'],
     kept: [
@@ -30,7 +30,7 @@ export const en: Strings = {
     cancel: 'Cancel',
     restart: 'Start again',
     insist: 'Record anyway',
-    insistHint: 'Record without waiting for better conditions; the analysis will tell what it could not read.',
+    insistHint: 'Record without waiting for better conditions; the analysis will report what it could not read.',
     starting: 'Turning on the camera…',
     unchecked: 'Your browser can’t check the picture for a face. Keep your face inside the ring.',
     video: 'Picture of your camera, mirrored',
@@ -85,7 +85,7 @@ export const en: Strings = {
     uploaded: (percent) => `${percent} %`,
     queued: 'Waiting for a free analyser…',
     queuedLong:
-      'No analyser has taken the video yet. You can wait (if none does in time, this page says so), or delete the video and try later.',
+      'No analyser has taken the video yet. You can wait (this page shows it if none does in time), or delete the video and try later.',
     stage: (branch, stage) => `${branch}: ${stage}`,
     branches: { vision: 'Face', rppg: 'Pulse' },
     branchStatus: {
@@ -101,7 +101,7 @@ export const en: Strings = {
       estimating: 'estimating',
     },
     link: {
-      polling: 'Live updates do not get through; asking now and then instead.',
+      polling: 'Live updates do not get through; checking now and then instead.',
       reconnecting: 'Connection lost. Trying again…',
     },
     clipErased: 'The video has been erased from the server.',
@@ -159,7 +159,7 @@ export const en: Strings = {
     away: 'The service is not ready at the moment. Send it again in a moment.',
     other: (detail) => `The server refused the video: ${detail}`,
     recording: 'The browser could not finish the recording. Record again, or upload a video.',
-    unshown: 'The page could not show this. Try again; if it stays, tell who runs this server.',
+    unshown: 'The page could not show this. Try again; if it stays, contact the operator of this server.',
     unshownHeading: 'Something went wrong here',
     retry: 'Try again',
     resend: 'Send again',
@@ -219,18 +219,21 @@ export const en: Strings = {
     not_live: ['the picture does not look like a living person', 'Record yourself directly, not a photo or a screen.'],
     model_not_installed: [
       'this server has not installed what it needs',
-      'Who runs this server can install it; the list of models says how.',
+      'The operator of this server can install it; the list of models shows how.',
     ],
-    branch_failed: ['this part of the analysis failed', 'Record again. If it stays so, tell who runs this server.'],
+    branch_failed: [
+      'this part of the analysis failed',
+      'Record again. If it stays so, contact the operator of this server.',
+    ],
     branch_timeout: [
       'this part of the analysis did not answer in time',
-      'Try again later. If it stays so, tell who runs this server.',
+      'Try again later. If it stays so, contact the operator of this server.',
     ],
     queue_timeout: [
       'the server had no time for it, because too many recordings were waiting',
       'Try again in a few minutes.',
     ],
-    not_requested: ['it was not asked for', 'Nothing to do.'],
+    not_requested: ['it was not requested', 'Nothing to do.'],
   },
 
   errors: {
@@ -242,8 +245,9 @@ export const en: Strings = {
     codec_not_allowed: 'The video is encoded in a way that is not accepted. Use H.264, VP8, VP9 or AV1.',
     no_video: 'The file holds no video.',
     clip_missing: 'The video was gone before it could be analysed. Send it again.',
-    branch_failed: 'The analysis failed. Record again. If it stays so, tell who runs this server.',
-    branch_timeout: 'The analysis did not answer in time. Try again later. If it stays so, tell who runs this server.',
+    branch_failed: 'The analysis failed. Record again. If it stays so, contact the operator of this server.',
+    branch_timeout:
+      'The analysis did not answer in time. Try again later. If it stays so, contact the operator of this server.',
     queue_timeout:
       'The server had no time for your recording, because too many were waiting. Try again in a few minutes.',
   },

@@ -1,25 +1,25 @@
-"""Cues of life: each a number read off a tracked face, or None where the clip can't tell."""
+"""Liveness cues: numbers measured on a tracked face, None where the clip does not allow it."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Cues:
-    """What a clip shows.
+    """The liveness cues of one clip.
 
-    pulse     log-odds of a pulse in the skin, by the signal estimators (`workers.rppg.fusion.pulse_presence`)
-    blinks    how many
-    stirs     how much more the face changes over the clip than noise alone does; 1: not at all
-    together  log-ratio: above 0 what surrounds the face moves with it, below 0 it stays
-    band      how far a flicker that runs over the face stands out, in decibels
-    framed    length of the upright edges on both sides of the face, in heights of the portrait
-    texture   MiniFASNet's log-odds of a living face
+    pulse                       log-odds of a pulse in the skin (`workers.rppg.fusion.pulse_presence`)
+    blinks                      number of blinks
+    self_motion                 change of the face over the clip, over that of noise; 1 is noise alone
+    background_moves_with_face  log-ratio: above 0 the surroundings move with the face, below 0 they stay
+    rolling_band                prominence of a flicker that runs over the face, in decibels
+    border_edges                length of upright edges on both sides of the face, in heights of the portrait
+    texture                     log-odds of a living face by MiniFASNet
     """
 
     pulse: float | None
     blinks: int | None
-    stirs: float | None
-    together: float | None
-    band: float | None
-    framed: float | None
+    self_motion: float | None
+    background_moves_with_face: float | None
+    rolling_band: float | None
+    border_edges: float | None
     texture: float | None

@@ -1,4 +1,4 @@
-"""Texture: MiniFASNet (Silent-Face-Anti-Spoofing, as DeepFace uses it) tells skin from paper and screens."""
+"""Texture of skin against paper and screens, by MiniFASNet (Silent-Face-Anti-Spoofing, as DeepFace uses it)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -12,30 +12,31 @@ from workers.models.fasnet_network import SIDE
 from workers.models.memory import OutOfMemory
 from workers.models.session import Runner
 
-#: Sides of MiniFASNet's crops, in those of the face's box: by the names of their weights.
+#: Sides of MiniFASNet's crops in sides of the face's box, by the name of the weights.
 FASNET: Final = {"fasnet.v2": 2.7, "fasnet.v1se": 4.0}
 
 
-def texture(portraits: Sequence[Portrait], networks: Mapping[str, Runner]) -> float | None:
-    """Log-odds of a living face on the middle one of the portraits; None where a network is not installed, or runs out
-    of memory.
+def texture_log_odds(portraits: Sequence[Portrait], networks: Mapping[str, Runner]) -> float | None:
+    """Return the log-odds of a living face, from the median probability over the portraits.
+
+    None where a network is not installed, or runs out of memory.
     """
     if not portraits or any(name not in networks for name in FASNET):
         return None
     try:
-        live = float(np.median([live_by_texture(one.rgb, face_box(one.landmarks), networks) for one in portraits]))
+        live = float(np.median([live_probability(one.rgb, face_box(one.landmarks), networks) for one in portraits]))
     except OutOfMemory:
         return None
     return float(np.log(max(live, 1e-6) / max(1 - live, 1e-6)))
 
 
-def live_by_texture(
+def live_probability(
     rgb: NDArray[np.uint8], box: tuple[float, float, float, float], networks: Mapping[str, Runner]
 ) -> float:
-    """Probability of a living face in `box` (x, y, w, h) of a picture (h, w, 3)."""
+    """Return the probability of a living face in `box` (x, y, w, h) of an image `rgb` (h, w, 3)."""
     total = 0.0
     for name, scale in FASNET.items():
-        crop = _around(rgb, box, scale)[..., ::-1].astype(np.float32)
+        crop = _crop_around(rgb, box, scale)[..., ::-1].astype(np.float32)
         logits = networks[name](np.ascontiguousarray(crop.transpose(2, 0, 1)[None]))[0]
         powers = np.exp(logits - logits.max())
         total += float(powers[1] / powers.sum()) / len(FASNET)
@@ -43,15 +44,15 @@ def live_by_texture(
 
 
 def face_box(landmarks: NDArray[np.float32]) -> tuple[float, float, float, float]:
-    """The box (x, y, w, h) of a face as detectors draw it: from mid-forehead to chin, about square."""
+    """Return the box (x, y, w, h) of a mesh `landmarks` (478, 2) as detectors draw it: square, mid-forehead to chin."""
     low, high = landmarks.min(axis=0), landmarks.max(axis=0)
     side = float(0.9 * (high - low).max())
     middle = (low + high) / 2
     return float(middle[0] - side / 2), float(high[1] - side), side, side
 
 
-def _around(rgb: NDArray[np.uint8], box: tuple[float, float, float, float], scale: float) -> NDArray[np.uint8]:
-    """The crop (80, 80, 3), `scale` times the box, moved and shrunk into the picture as in the networks' training."""
+def _crop_around(rgb: NDArray[np.uint8], box: tuple[float, float, float, float], scale: float) -> NDArray[np.uint8]:
+    """Return the crop (80, 80, 3) of `scale` times the box, moved and shrunk into the image as in the training."""
     height, width = rgb.shape[:2]
     x, y, w, h = box
     scale = min((height - 1) / h, (width - 1) / w, scale)

@@ -135,11 +135,11 @@ def traces_of(track: FaceTrack) -> Traces:
 
     colours, light, pictures = _without_pattern(track)
     regions = _regions(colours, times, measured, grid)
-    keyframes_per_min = None if track.keys is None else keyframe_artifacts.rate_per_min(times, track.keys)
+    keyframes_per_min = None if track.is_keyframe is None else keyframe_artifacts.rate_per_min(times, track.is_keyframe)
     interpolated = None
-    if track.keys is not None and keyframes_per_min is not None:
+    if track.is_keyframe is not None and keyframes_per_min is not None:
         interpolated = _regions(
-            keyframe_artifacts.regions_without_jumps(track.regions, track.keys), times, measured, grid
+            keyframe_artifacts.regions_without_jumps(track.regions, track.is_keyframe), times, measured, grid
         )
 
     lit = np.isfinite(light).all(axis=-1)
@@ -193,7 +193,7 @@ def _amplitude_of(before: NDArray[np.float32], after: NDArray[np.float32]) -> fl
 
 def _without_pattern(track: FaceTrack) -> tuple[NDArray[np.float32], NDArray[np.float32], Crops]:
     """Regions, background and crops of a track without what the encoder repeats in every group of pictures."""
-    if track.keys is None or group_length(track.keys) is None:
+    if track.is_keyframe is None or group_length(track.is_keyframe) is None:
         return track.regions, track.background, track.crops
     # In fractions of a pixel's value: rounded to integers, a pattern below one half would remain.
     crops = track.crops.astype(np.uint16)
@@ -201,9 +201,13 @@ def _without_pattern(track: FaceTrack) -> tuple[NDArray[np.float32], NDArray[np.
     # In stripes: a long clip as floats is half a gigabyte.
     for top in range(0, crops.shape[1], _STRIPE):
         stripe = crops[:, top : top + _STRIPE]
-        cleaned = without_pattern(stripe.astype(np.float32), track.keys)
+        cleaned = without_pattern(stripe.astype(np.float32), track.is_keyframe)
         crops[:, top : top + _STRIPE] = np.clip(np.rint(cleaned), 0, 255 * FINE).astype(np.uint16)
-    return without_pattern(track.regions, track.keys), without_pattern(track.background, track.keys), crops
+    return (
+        without_pattern(track.regions, track.is_keyframe),
+        without_pattern(track.background, track.is_keyframe),
+        crops,
+    )
 
 
 def scale_of(crops: Crops) -> int:

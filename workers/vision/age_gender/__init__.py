@@ -1,1 +1,1 @@
-"""Age and gender of portraits: several models, calibrated, one answer."""
+"""Age and gender from portraits, by several calibrated models."""

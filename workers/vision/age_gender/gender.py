@@ -1,4 +1,4 @@
-"""Odds of portraits become the vital `gender`."""
+"""The vital `gender` from the log-odds of portraits."""
 
 from typing import Final
 
@@ -8,22 +8,20 @@ from numpy.typing import NDArray
 from shared.schemas import Gender, Method, VitalStatus
 from shared.vitals import GENDER, Reason
 
-#: Below this nothing is said. `python -m lab.bench.vision ../shared/data/faces` shows how many are told a gender, and
-#: how many of them the right one, held out.
-LEAST_PROBABILITY: Final = 0.58
+#: Smallest probability at which a gender is reported. `python -m lab.bench.vision ../shared/data/faces` measures the
+#: coverage and the accuracy, held out.
+MIN_PROBABILITY: Final = 0.58
 
 
 def gender(log_odds: NDArray[np.float32], method: Method, unmeasured: str = "") -> Gender:
-    """The gender of a person whose portraits have these calibrated log-odds of male (n,), where they tell.
+    """Return the gender of a person from the calibrated `log_odds` (n,) of male of n portraits.
 
-    `unmeasured` says why they are not calibrated where they are not; the vital is `experimental` then.
+    With `unmeasured`, the reason why they are not calibrated, the vital is `experimental`.
     """
     male = float(1 / (1 + np.exp(-float(np.mean(log_odds)))))
     probability = max(male, 1 - male)
-    if probability < LEAST_PROBABILITY:
-        detail = (
-            f"The likelier answer has a probability of {probability:.0%} only; {LEAST_PROBABILITY:.0%} are asked for."
-        )
+    if probability < MIN_PROBABILITY:
+        detail = f"The likelier answer has a probability of {probability:.0%} only; {MIN_PROBABILITY:.0%} are required."
         return Gender.without_value(GENDER.unit, VitalStatus.ABSTAINED, Reason.ESTIMATORS_DISAGREE, detail, method)
     return Gender(
         value="male" if male >= 0.5 else "female",

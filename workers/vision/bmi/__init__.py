@@ -1,1 +1,1 @@
-"""Body-mass index from the face."""
+"""Body-mass index from the face: by a trained network, or by the face's proportions."""

@@ -1,9 +1,9 @@
-"""Body-mass index from the proportions of the face: hardly better than a constant, and said to be.
+"""Body-mass index from the proportions of the face. It is hardly better than a constant, and its vital states that.
 
-Seven ratios that Wen and Guo (2013, "A computational approach to body mass index prediction from face images", Image
-and Vision Computing 31(5):392) found to follow the BMI, each as a standard score against adults, with the sign they
-found; their mean is the index. On 887 and 201 photos with stated height and weight it correlates 0.30 to 0.43 with
-the BMI. No weights of a trained model can be shipped; one of the user's own replaces this.
+The index is the mean of seven ratios that Wen and Guo (2013, "A computational approach to body mass index prediction
+from face images", Image and Vision Computing 31(5):392) found to correlate with the BMI, each as a standard score over
+adults with the sign of that correlation. On 887 and 201 photos with stated height and weight the index correlates with
+the BMI by 0.30 to 0.43. A trained model of the user's replaces it; the weights of none can be distributed here.
 """
 
 from typing import Final
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from shared.schemas import Baseline, BodyMassIndex, Method, VitalStatus
 from shared.version import VERSION
 from shared.vitals import BMI, Reason
-from workers.face.portraits import frontality
+from workers.face.portraits import measure_frontality
 from workers.face.skin_regions import OVAL
 
-Floats = NDArray[np.float64]
-
-#: BMI of the people on those photos, what one standard deviation of the index adds, and what lies around it, kg/m2.
+#: Mean BMI of the people on those photos, in kg/m2.
 MEAN: Final = 26.5
+#: BMI per standard deviation of the index, in kg/m2.
 PER_SD: Final = 1.9
+#: Offsets of the 90 % interval from the estimate, in kg/m2.
 INTERVAL_90: Final = (-8.5, 10.5)
 BASELINE: Final = Baseline(
     value=MEAN,
@@ -33,19 +33,20 @@ NOTE: Final = (
     "Bias by ethnicity is not known."
 )
 
-# A head tilted up looks heavier: frames less frontal than this are left out, and this many must be left.
+#: Smallest frontality of a frame. A head that is tilted up appears heavier.
 FRONTAL: Final = 0.6
-_FEWEST: Final = 3
-_MOST: Final = 60
+#: Smallest number of frontal frames, and about the largest number of frames that are used.
+_MIN_FRAMES: Final = 3
+_MAX_FRAMES: Final = 60
 
-#: Signs with which the ratios follow the BMI; mean and standard deviation of each over 59 frontal adults of FairFace's
-#: portraits, and of their signed mean score (`python -m lab.bench.vision ../shared/data/faces`).
+#: Signs of the ratios' correlations with the BMI; mean and standard deviation of each ratio over 59 frontal adults of
+#: FairFace, and standard deviation of the signed mean score (`python -m lab.bench.vision ../shared/data/faces`).
 SIGNS: Final = np.array([-1.0, 1.0, -1.0, -1.0, 1.0, 1.0, -1.0])
 RATIO_MEAN: Final = np.array([1.247, 2.254, 3.926, 0.21, 0.405, 2.127, 0.114])
 RATIO_SD: Final = np.array([0.03, 0.199, 0.037, 0.021, 0.029, 0.21, 0.019])
 INDEX_SD: Final = 0.417
 
-# Mesh points: outer ends of the cheekbones and of the jaw; the eyes' corners and lids; the brows' middles.
+#: Mesh points: outer ends of the cheekbones and of the jaw, corners and lids of the eyes, middles of the brows.
 _CHEEKBONES: Final = (234, 454)
 _JAW: Final = (172, 397)
 _EYES: Final = ((33, 133, 159, 145), (263, 362, 386, 374))
@@ -54,11 +55,11 @@ _TOP, _CHIN, _NASION, _LIP, _SUBNASAL = 10, 152, 168, 0, 2
 
 
 def body_mass_index(landmarks: NDArray[np.float32]) -> BodyMassIndex:
-    """The BMI of a tracked face by its landmarks (n, 478, 2) in n frames, NaN where none was seen; `experimental`."""
-    seen = landmarks[~np.isnan(landmarks[:, 0, 0])]
-    few = seen[:: max(1, len(seen) // _MOST)]
-    frontal = [mesh for mesh in few if frontality(mesh) >= FRONTAL]
-    if len(frontal) < _FEWEST:
+    """Return the BMI by the `landmarks` (n, 478, 2) of n frames, NaN without a face. The vital is `experimental`."""
+    known = landmarks[~np.isnan(landmarks[:, 0, 0])]
+    sampled = known[:: max(1, len(known) // _MAX_FRAMES)]
+    frontal = [mesh for mesh in sampled if measure_frontality(mesh) >= FRONTAL]
+    if len(frontal) < _MIN_FRAMES:
         return BodyMassIndex.without_value(
             BMI.unit,
             VitalStatus.ABSTAINED,
@@ -80,14 +81,14 @@ def body_mass_index(landmarks: NDArray[np.float32]) -> BodyMassIndex:
     )
 
 
-def index(measured: Floats) -> float:
-    """Standard score of the signed mean of seven ratios' scores, kept within three."""
+def index(measured: NDArray[np.float64]) -> float:
+    """Return the standard score of the signed mean of the scores of seven ratios `measured` (7,), clipped to 3."""
     mean = float(np.mean(SIGNS * (measured - RATIO_MEAN) / RATIO_SD))
     return float(np.clip(mean / INDEX_SD, -3.0, 3.0))
 
 
-def ratios(mesh: NDArray[np.float32]) -> Floats:
-    """The seven ratios (7,) of a mesh (478, 2), turned upright and frontal.
+def ratios(mesh: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the seven ratios (7,) of a `mesh` (478, 2) after it is made upright and frontal.
 
     Cheekbones over jaw; cheekbones over upper face; perimeter over the root of the area below the cheekbones; eye size
     and lower face over the face's height; cheekbones over lower face; brows over eyes, over the face's height.
@@ -123,15 +124,15 @@ def ratios(mesh: NDArray[np.float32]) -> Floats:
     )
 
 
-def _frontal(mesh: Floats) -> Floats:
-    """The mesh upright, about its middle line, and each side as far from it as the mean of both.
+def _frontal(mesh: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rotate the mesh upright about its midline, and average the distances of both sides from it.
 
-    A turn of the head brings one side nearer and takes the other away by about as much.
+    When the head turns, one side becomes narrower by about as much as the other becomes wider.
     """
     down = mesh[_CHIN] - mesh[_TOP]
     down /= max(float(np.hypot(*down)), 1e-6)
     rotation = np.array([[down[1], -down[0]], [down[0], down[1]]])
-    upright: Floats = (mesh - mesh[_TOP]) @ rotation.T
+    upright: NDArray[np.float64] = (mesh - mesh[_TOP]) @ rotation.T
     left, right = upright[_LEFT], upright[_RIGHT]
     height = (left[:, 1] + right[:, 1]) / 2
     half = np.abs(left[:, 0] - right[:, 0]) / 2
@@ -141,6 +142,6 @@ def _frontal(mesh: Floats) -> Floats:
     return evened
 
 
-#: Points that mirror each other.
+#: Mesh points of the left and the right side, in the same order.
 _LEFT: Final = [*OVAL[1:18], *_EYES[0], _BROWS[0]]
 _RIGHT: Final = [*OVAL[:18:-1], *_EYES[1], _BROWS[1]]

@@ -1,4 +1,4 @@
-"""Traces and figures: what is counted, and what a span may tell."""
+"""Tracing, histograms and the GPU's memory."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from shared.observability import tracing
-from shared.observability.metrics import DISTRIBUTIONS
+from shared.observability.metrics import HISTOGRAMS
 from shared.settings import Settings
 from workers.models.gpu import gpu_memory
 
@@ -16,15 +16,15 @@ from workers.models.gpu import gpu_memory
 @pytest.fixture
 def spans() -> Iterator[InMemorySpanExporter]:
     exporter = InMemorySpanExporter()
-    tracing.configure_traces(Settings(), "test", exporter)
+    tracing.configure_tracing(Settings(), "test", exporter)
     yield exporter
-    tracing.end_traces()
+    tracing.shutdown_tracing()
 
 
-def test_a_span_goes_on_in_another_process_and_hides_what_was_raised(spans: InMemorySpanExporter) -> None:
+def test_a_span_continues_in_another_process_and_records_no_message(spans: InMemorySpanExporter) -> None:
     with tracing.span("request"):
         parent = tracing.traceparent()
-        tracing.note(job="01J")
+        tracing.set_attributes(job="01J")
     with pytest.raises(ValueError, match="secret"), tracing.span("branch", parent=parent):
         raise ValueError("a secret of the clip")
     tracing._provider.force_flush()
@@ -36,23 +36,23 @@ def test_a_span_goes_on_in_another_process_and_hides_what_was_raised(spans: InMe
     assert "secret" not in branch.to_json()
 
 
-def test_traces_are_off_unless_a_collector_is_named() -> None:
-    assert not tracing.configure_traces(Settings(), "test")
+def test_tracing_is_off_without_a_collector() -> None:
+    assert not tracing.configure_tracing(Settings(), "test")
     with tracing.span("anything") as span:
         assert span is None
         assert tracing.traceparent() == ""
 
 
-def test_buckets_rise() -> None:
-    for each in DISTRIBUTIONS.values():
-        assert list(each.bounds) == sorted(set(each.bounds))
+def test_bucket_bounds_increase() -> None:
+    for spec in HISTOGRAMS.values():
+        assert list(spec.bounds) == sorted(set(spec.bounds))
 
 
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [("echo '1234, 24576'", (1234 << 20, 24576 << 20)), ("exit 9", None), ("echo '[N/A], [N/A]'", None)],
 )
-def test_gpu_memory_is_the_drivers_word_or_nothing(
+def test_gpu_memory_is_parsed_or_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, expected: tuple[int, int] | None
 ) -> None:
     tool = tmp_path / "nvidia-smi"

@@ -1,4 +1,4 @@
-"""Requests for a bucket's unfinished uploads are signed as S3 asks, judged by Amazon's own library."""
+"""Requests for a bucket's incomplete uploads, with signatures checked against botocore."""
 
 import datetime as dt
 import threading
@@ -11,9 +11,9 @@ import httpx
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials as TheirCredentials
+from botocore.credentials import Credentials as BotocoreCredentials
 
-from shared.clips.multipart_cleanup import Credentials, SweepRefusedError, UnfinishedUploads, signature_headers
+from shared.clips.multipart_cleanup import Credentials, IncompleteUploads, SweepRefusedError, signature_headers
 
 STORE = "s3://bucket/deep/prefix"
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDTESTONLY", "AWS_SECRET_ACCESS_KEY": "s3cr3t/test+only"}
@@ -27,18 +27,18 @@ KEYS = {"AWS_ACCESS_KEY_ID": "AKIDTESTONLY", "AWS_SECRET_ACCESS_KEY": "s3cr3t/te
         ("DELETE", "/bucket/deep/clips/01J", f"uploadId={quote('a+b/c==', safe='')}"),
     ],
 )
-def test_a_signature_is_what_amazons_library_makes(
+def test_signatures_equal_botocores(
     method: str, path: str, query: str, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = dt.datetime.now(dt.UTC)
     url = f"https://s3.eu-central-1.amazonaws.com{path}?{query}"
-    ours = signature_headers(method, url, "eu-central-1", Credentials("AKIDTESTONLY", "s3cr3t/test+only", token), now)
-    theirs = AWSRequest(method=method, url=url, headers={"x-amz-content-sha256": ours["x-amz-content-sha256"]})
+    actual = signature_headers(method, url, "eu-central-1", Credentials("AKIDTESTONLY", "s3cr3t/test+only", token), now)
+    expected = AWSRequest(method=method, url=url, headers={"x-amz-content-sha256": actual["x-amz-content-sha256"]})
     monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: now.replace(tzinfo=None))
-    SigV4Auth(TheirCredentials("AKIDTESTONLY", "s3cr3t/test+only", token or None), "s3", "eu-central-1").add_auth(
-        theirs
+    SigV4Auth(BotocoreCredentials("AKIDTESTONLY", "s3cr3t/test+only", token or None), "s3", "eu-central-1").add_auth(
+        expected
     )
-    assert ours["authorization"] == theirs.headers["Authorization"]
+    assert actual["authorization"] == expected.headers["Authorization"]
 
 
 @pytest.mark.parametrize(
@@ -53,37 +53,35 @@ def test_a_signature_is_what_amazons_library_makes(
         ),
     ],
 )
-def test_the_bucket_is_where_the_store_is_and_no_more_than_its_clips_are_looked_at(
-    environment: dict[str, str], url: str
-) -> None:
-    uploads = UnfinishedUploads.of(STORE, "clips", {**KEYS, **environment})
+def test_the_bucket_and_prefix_follow_from_the_store_url(environment: dict[str, str], url: str) -> None:
+    uploads = IncompleteUploads.from_environment(STORE, "clips", {**KEYS, **environment})
     assert uploads is not None
     assert (uploads.url, uploads.prefix) == (url, "deep/prefix/clips/")
-    whole = UnfinishedUploads.of("s3://bucket", "clips", KEYS)
+    whole = IncompleteUploads.from_environment("s3://bucket", "clips", KEYS)
     assert whole is not None
     assert whole.prefix == "clips/"
 
 
-def test_without_keys_of_its_own_or_off_s3_nobody_is_asked() -> None:
-    assert UnfinishedUploads.of(STORE, "clips", {}) is None
-    assert UnfinishedUploads.of("file:///clips", "clips", KEYS) is None
+def test_without_static_credentials_or_s3_there_is_no_cleanup() -> None:
+    assert IncompleteUploads.from_environment(STORE, "clips", {}) is None
+    assert IncompleteUploads.from_environment("file:///clips", "clips", KEYS) is None
 
 
 _UPLOAD = (
     "<Upload><Key>{key}</Key><UploadId>id-of-{key}</UploadId><Initiated>2020-01-01T00:00:00.000Z</Initiated></Upload>"
 )
-_SPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+_NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 
 
 @contextmanager
-def store_that_answers(status: int, pages: list[str]) -> Iterator[tuple[UnfinishedUploads, list[str]]]:
-    """A store's words for two calls, which no server that a package brings says; what it was asked."""
-    asked: list[str] = []
+def store_with_responses(status: int, pages: list[str]) -> Iterator[tuple[IncompleteUploads, list[str]]]:
+    """A server with fixed responses that no packaged S3 server gives, and the requests that it received."""
+    requests: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(f"{self.command} {self.path}")
-            body = b"" if self.command == "DELETE" else pages[min(len(asked), len(pages)) - 1].encode()
+            requests.append(f"{self.command} {self.path}")
+            body = b"" if self.command == "DELETE" else pages[min(len(requests), len(pages)) - 1].encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -98,24 +96,24 @@ def store_that_answers(status: int, pages: list[str]) -> Iterator[tuple[Unfinish
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         keys = {**KEYS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}
-        uploads = UnfinishedUploads.of("s3://bucket", "clips", keys)
+        uploads = IncompleteUploads.from_environment("s3://bucket", "clips", keys)
         assert uploads is not None
         try:
-            yield uploads, asked
+            yield uploads, requests
         finally:
             server.shutdown()
             thread.join()
 
 
-def test_a_listing_of_several_pages_is_read_to_its_end() -> None:
+def test_all_pages_of_a_listing_are_read() -> None:
     markers = "<NextKeyMarker>clips/1</NextKeyMarker><NextUploadIdMarker>a/b</NextUploadIdMarker>"
     pages = [
-        f"<Result {_SPACE}><IsTruncated>true</IsTruncated>{markers}{_UPLOAD.format(key='clips/1')}</Result>",
-        f"<Result {_SPACE}>{_UPLOAD.format(key='clips/2')}</Result>",
+        f"<Result {_NAMESPACE}><IsTruncated>true</IsTruncated>{markers}{_UPLOAD.format(key='clips/1')}</Result>",
+        f"<Result {_NAMESPACE}>{_UPLOAD.format(key='clips/2')}</Result>",
     ]
-    with store_that_answers(200, pages) as (uploads, asked):
+    with store_with_responses(200, pages) as (uploads, requests):
         assert uploads.abort_older_than(3600) == ["clips/1", "clips/2"]
-    assert asked == [
+    assert requests == [
         "GET /bucket?prefix=clips%2F&uploads=",
         "GET /bucket?key-marker=clips%2F1&prefix=clips%2F&upload-id-marker=a%2Fb&uploads=",
         "DELETE /bucket/clips/1?uploadId=id-of-clips%2F1",
@@ -124,12 +122,15 @@ def test_a_listing_of_several_pages_is_read_to_its_end() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 405, 501])
-def test_a_store_that_does_not_allow_it_is_not_taken_for_one_that_is_away(status: int) -> None:
-    with store_that_answers(status, [""]) as (uploads, _), pytest.raises(SweepRefusedError, match=str(status)):
+def test_a_refusal_is_not_an_outage(status: int) -> None:
+    with store_with_responses(status, [""]) as (uploads, _), pytest.raises(SweepRefusedError, match=str(status)):
         uploads.abort_older_than(3600)
 
 
 @pytest.mark.parametrize("status", [500, 503])
-def test_a_store_that_is_away_is_asked_again(status: int) -> None:
-    with store_that_answers(status, [""]) as (uploads, _), pytest.raises(OSError, match=httpx.HTTPStatusError.__name__):
+def test_an_outage_is_an_os_error(status: int) -> None:
+    with (
+        store_with_responses(status, [""]) as (uploads, _),
+        pytest.raises(OSError, match=httpx.HTTPStatusError.__name__),
+    ):
         uploads.abort_older_than(3600)

@@ -1,8 +1,9 @@
-"""Does something cover the face: a hand, a mask, a phone, a scarf, hair?
+"""The check `obstruction`: whether a hand, a mask, a phone, a scarf or hair covers the face.
 
-The mesh is drawn over all of them as if they were a face, so a network of our own looks at the flat face
-(`workers.face.occlusion_input`), and each region of it is as covered as the network says on the mean of its places.
-Glasses, beards and dark skin were among what it learned to leave alone.
+MediaPipe draws its mesh over all of them as if they were a face. So a network of this project takes the flattened
+face (`workers.face.occlusion_input`) and outputs the probability of an occlusion for each cell of a grid. The covered
+part of a region is the mean over its cells. Faces with glasses, beards and dark skin are among its uncovered training
+examples.
 """
 
 from collections.abc import Sequence
@@ -14,11 +15,11 @@ from numpy.typing import NDArray
 
 from shared.schemas import Check, CheckStatus
 from shared.vitals import Reason
-from workers.face.occlusion_input import PLACES, SIDE, WEIGHTS, flatten, network_input
+from workers.face.occlusion_input import GRID, SIDE, WEIGHTS, flatten, network_input
 from workers.face.portraits import Portrait
 from workers.models.session import Network, open_network
 
-#: Outlines of regions on the flat face: the mean of 262 faces' meshes. Left and right are the subject's.
+#: Outlines of the regions in pixels of the flattened face, the mean of 262 meshes. Left and right are the subject's.
 REGIONS: Final[dict[str, list[tuple[float, float]]]] = {
     "forehead": [
         (47.3, 12.4), (45.9, 14.8), (31.5, 15.1), (16.9, 14.6), (15.4, 12.2), (18.3, 10.3), (22.4, 9.5), (40.5,
@@ -44,56 +45,56 @@ REGIONS: Final[dict[str, list[tuple[float, float]]]] = {
     ],
 }  # fmt: skip
 
-#: Covered part of the region that is covered most, from which on a face counts as obstructed: the highest at which nine
-#: in ten covered faces were refused of 57 people that the network was not trained on;
-#: `python -m lab.bench.obstruction_report FACES` chooses it, and reports what it refuses of 61 others. From the second
-#: on the cover is doubtful.
+#: Covered part of a region from which on the check fails: the highest at which nine in ten covered faces failed, of 57
+#: people outside the training data. `python -m lab.bench.obstruction_report FACES` chooses it, and measures it on 61
+#: others.
 COVERED_FAIL: Final = 0.45
+#: Covered part of a region from which on the check warns.
 COVERED_WARN: Final = 0.3
-# The best portraits are looked at; the middle one of them decides.
+#: Number of portraits that are judged, best quality first. Their median decides.
 _PORTRAITS: Final = 3
-# Below this size in pixels a face shows too little to judge.
-_SMALLEST: Final = 24.0
+#: Smallest height of a face that can be judged, in pixels.
+_MIN_HEIGHT: Final = 24.0
 
 
-class CoverMeter:
-    """The network, loaded once."""
+class ObstructionDetector:
+    """Estimate how much of each region of a face is covered. The network is loaded once."""
 
     def __init__(self, network: Network | None = None) -> None:
         self.network = network or open_network(WEIGHTS, 1)
         self._weights = region_weights()
 
-    def covered(self, faces: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """How much (n, 6) of each of `REGIONS` is covered on flat faces (64, 64, 3), from 0 to 1."""
+    def covered_parts(self, faces: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Return the covered part (n, 6) of each of `REGIONS`, in [0, 1], for n flattened faces (64, 64, 3)."""
         log_odds = self.network(network_input(faces)).reshape(len(faces), -1)
-        hidden = 1 / (1 + np.exp(-log_odds))
-        return np.asarray(hidden @ self._weights.T, np.float32)
+        covered = 1 / (1 + np.exp(-log_odds))
+        return np.asarray(covered @ self._weights.T, np.float32)
 
     def check(self, portraits: Sequence[Portrait]) -> Check:
-        """Whether the face is free, by the middle one of the best portraits; `unknown` without any."""
+        """Return the check, by the median of the best portraits; `unknown` without portraits."""
         best = sorted(portraits, key=lambda portrait: -portrait.quality)[:_PORTRAITS]
-        best = [portrait for portrait in best if float(np.ptp(portrait.landmarks[:, 1])) >= _SMALLEST]
+        best = [portrait for portrait in best if float(np.ptp(portrait.landmarks[:, 1])) >= _MIN_HEIGHT]
         if not best:
             return Check(
                 status=CheckStatus.UNKNOWN, detail="Whether something covers the face can't be judged without one."
             )
-        parts = np.median(self.covered([flatten(portrait.rgb, portrait.landmarks) for portrait in best]), axis=0)
-        most = float(parts.max())
-        score = round(1.0 - most, 3)
-        if most < COVERED_WARN:
+        parts = np.median(self.covered_parts([flatten(portrait.rgb, portrait.landmarks) for portrait in best]), axis=0)
+        largest = float(parts.max())
+        score = round(1.0 - largest, 3)
+        if largest < COVERED_WARN:
             return Check(status=CheckStatus.PASS, score=score, detail="Nothing seems to cover the face.")
         names = [name.replace("_", " ") for name, part in zip(REGIONS, parts, strict=True) if part >= COVERED_WARN]
         detail = f"Something seems to cover the face ({', '.join(names)}). Take away hand, mask, scarf, hair or phone."
-        status = CheckStatus.FAIL if most >= COVERED_FAIL else CheckStatus.WARN
+        status = CheckStatus.FAIL if largest >= COVERED_FAIL else CheckStatus.WARN
         return Check(status=status, score=score, reason=Reason.FACE_OBSTRUCTED, detail=detail)
 
 
 def region_weights() -> NDArray[np.float32]:
-    """(6, 256) share of each place in each region; every region's sum to 1."""
+    """Return the weights (6, 256) of the grid's cells for each region. They sum to 1 for each region."""
     weights = []
     for outline in REGIONS.values():
         drawn = np.zeros((SIDE, SIDE), np.float32)
         cv2.fillConvexPoly(drawn, np.rint(np.array(outline)).astype(np.int32), (1.0,))
-        places = np.asarray(cv2.resize(drawn, (PLACES, PLACES), interpolation=cv2.INTER_AREA)).ravel()
-        weights.append(places / places.sum())
+        cells = np.asarray(cv2.resize(drawn, (GRID, GRID), interpolation=cv2.INTER_AREA)).ravel()
+        weights.append(cells / cells.sum())
     return np.asarray(weights, np.float32)

@@ -1,4 +1,4 @@
-"""Age and gender by DeepFace's clients, on our own crops of the face: what its `detector_backend="skip"` is for."""
+"""Age and gender by DeepFace's models, on this project's crops of the face (`detector_backend="skip"`)."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -8,36 +8,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.face.portraits import Portrait
-from workers.media.downscale import halved, halvings
+from workers.media.downscale import downsample, octaves
 from workers.models.session import Runner
 from workers.models.vggface import SIDE
 
-Floats = NDArray[np.float32]
-
-# Both corners of either eye, right and left of the subject.
+#: Mesh points at both corners of the subject's right and left eye.
 _EYES: Final = ((33, 133), (263, 362))
-# A probability nearer to 0 or 1 than this says no more than this does.
-_LEAST: Final = 1e-4
+#: Probabilities are clipped to at least this before the logarithm.
+_MIN_PROBABILITY: Final = 1e-4
 
 
-def ages(portraits: Sequence[Portrait], network: Runner) -> Floats:
-    """The apparent age in years (n,) of each of n portraits: the mean of the client's distribution over 0 to 100."""
-    return np.asarray(network(faces(portraits))[:, 0], np.float32)
+def predict_ages(portraits: Sequence[Portrait], network: Runner) -> NDArray[np.float32]:
+    """Return the apparent age (n,) in years of n portraits: the mean of the distribution over 0 to 100."""
+    return np.asarray(network(network_input(portraits))[:, 0], np.float32)
 
 
-def log_odds_male(portraits: Sequence[Portrait], network: Runner) -> Floats:
-    """The logarithm (n,) of the odds of man against woman for each of n portraits."""
-    woman, man = np.clip(network(faces(portraits)), _LEAST, 1.0).T
+def predict_log_odds_male(portraits: Sequence[Portrait], network: Runner) -> NDArray[np.float32]:
+    """Return the log-odds (n,) of man against woman for n portraits."""
+    woman, man = np.clip(network(network_input(portraits)), _MIN_PROBABILITY, 1.0).T
     return np.asarray(np.log(man / woman), np.float32)
 
 
-def faces(portraits: Sequence[Portrait]) -> Floats:
-    """(n, 224, 224, 3) BGR from 0 to 1: as DeepFace's own preparation leaves a face that a detector has boxed."""
+def network_input(portraits: Sequence[Portrait]) -> NDArray[np.float32]:
+    """Return (n, 224, 224, 3) BGR in [0, 1], as DeepFace prepares the box of a detected face."""
     return np.stack([_face(portrait) for portrait in portraits])
 
 
-def _face(portrait: Portrait) -> Floats:
-    """The box of the face's mesh with the eyes level, as large as fits, and black beside it."""
+def _face(portrait: Portrait) -> NDArray[np.float32]:
+    """Crop the box of the mesh with the eyes level, scaled to fit, on black."""
     rgb, points = portrait.rgb, portrait.landmarks.astype(np.float64)
     right, left = (points[list(eye)].mean(axis=0) for eye in _EYES)
     across = (left - right) / max(float(np.hypot(*(left - right))), 1e-6)
@@ -45,11 +43,11 @@ def _face(portrait: Portrait) -> Floats:
     upright = points @ level.T
     low, high = upright.min(axis=0), upright.max(axis=0)
     size = np.maximum(high - low, 1.0)
-    times = halvings(float(size.max()) / SIDE, 2.0)
-    if times:
-        rgb = halved(rgb, times)
-    # A pixel's centre, not its corner, is what shrinks onto the smaller picture.
-    step = 1 << times
+    n_octaves = octaves(float(size.max()) / SIDE, 2.0)
+    if n_octaves:
+        rgb = downsample(rgb, n_octaves)
+    # Coordinates refer to pixel centres, hence the half pixel.
+    step = 1 << n_octaves
     scale = SIDE / float(size.max())
     turned = scale * step * level
     middle = (level.T @ ((low + high) / 2) + 0.5) / step - 0.5

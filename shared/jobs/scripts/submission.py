@@ -1,0 +1,108 @@
+"""Scripts of submission: a job is created, deleted."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from shared.jobs.keys import WAKE_CHANNEL, Key
+from shared.jobs.lua import Script
+from shared.jobs.scripts.common import CHANGED, NOW, SETTLE
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateJob(Script[str]):
+    """Write a job's record and queue its branches.
+
+    Returns the time of creation, also for a job that exists; "" if there is no room. Negative limits are none.
+    No client follows the job yet, so no gateway is woken.
+    """
+
+    source: ClassVar[str] = (
+        NOW
+        + """
+local created = redis.call('HGET', record, 'created')
+if created then return created end
+if max_active >= 0 and redis.call('ZCARD', deadlines) >= max_active then return '' end
+for i, queue in ipairs(queues) do
+  if max_waiting[i] >= 0 and redis.call('LLEN', queue) >= max_waiting[i] then return '' end
+end
+local deadline = now + deadline_s
+created = string.format('%.6f', now)
+redis.call('HSET', record, 'deadline', deadline, 'created', created, 'branches', table.concat(branches, ' '),
+  'state', 'queued', unpack(record_fields))
+redis.call('EXPIRE', record, ttl_s)
+for _, list in ipairs({deadlines, active}) do
+  redis.call('ZADD', list, deadline, job_id)
+  redis.call('EXPIRE', list, ttl_s)
+end
+redis.call('XADD', events, '*', 'event', 'state', 'data', '{"state":"queued"}')
+redis.call('EXPIRE', events, ttl_s)
+for i, queue in ipairs(queues) do
+  redis.call('ZADD', waiting[i], created, job_id)
+  redis.call('EXPIRE', waiting[i], ttl_s)
+  redis.call('LPUSH', queue, messages[i])
+end
+return created
+"""
+    )
+
+    record: Key
+    events: Key
+    deadlines: Key
+    active: Key
+    job_id: str
+    ttl_s: int
+    deadline_s: float
+    max_active: int
+    #: For each branch its queue, the list of jobs that wait for it, its message, and the most that its queue may hold.
+    branches: tuple[str, ...]
+    queues: tuple[Key, ...]
+    waiting: tuple[Key, ...]
+    messages: tuple[str, ...]
+    max_waiting: tuple[int, ...]
+    #: Names and values of further fields of the record, in turn.
+    record_fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteJob(Script[int]):
+    """Erase all that the broker holds about a job, and list its clip for erasure.
+
+    Returns whether there was such a job (1 or 0), or `CHANGED` where `owner` is not the record's ("": no record).
+    """
+
+    allow_oom: ClassVar[bool] = True
+    source: ClassVar[str] = (
+        NOW
+        + SETTLE
+        + f"""
+if (redis.call('HGET', record, 'owner') or '') ~= owner then return {CHANGED} end
+redis.call('ZREM', active, job_id)
+local existed = redis.call('DEL', record)
+redis.call('DEL', events, waves)
+for _, list in ipairs({{deadlines, ready, webhooks}}) do redis.call('ZREM', list, job_id) end
+for i, branch in ipairs(branches) do settle(waiting[i], leases, working, job_id, branch) end
+if clip_key then
+  redis.call('ZADD', erase, now, clip_key)
+  redis.call('EXPIRE', erase, ttl_s)
+end
+redis.call('PUBLISH', '{WAKE_CHANNEL}', job_id)
+return existed
+"""
+    )
+
+    record: Key
+    events: Key
+    waves: Key
+    deadlines: Key
+    ready: Key
+    webhooks: Key
+    leases: Key
+    working: Key
+    erase: Key
+    active: Key
+    job_id: str
+    owner: str
+    clip_key: str | None
+    ttl_s: int
+    branches: tuple[str, ...]
+    waiting: tuple[Key, ...]

@@ -1,0 +1,69 @@
+"""Submission: a job's record and the messages of its branches are written in one step."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import redis
+
+from shared.clips.encryption import ClipKey
+from shared.ids import new_id
+from shared.jobs.celery_messages import message, queue_key
+from shared.jobs.keys import DEADLINES, active_key, events_key, record_key, waiting_key
+from shared.jobs.records import moment, unfinished_document
+from shared.jobs.scripts.submission import CreateJob
+from shared.schemas import BranchReport, BranchStatus, JobDocument, JobOptions, JobState
+from shared.vitals import Branch
+
+
+class JobSubmissions:
+    """Creates jobs. Safe to share between threads."""
+
+    def __init__(self, client: redis.Redis, result_ttl_s: int) -> None:
+        self._redis: Any = client
+        self._ttl_s = result_ttl_s
+
+    def create(
+        self,
+        job_id: str,
+        branches: list[Branch],
+        options: JobOptions,
+        *,
+        owner: str,
+        clip_key: str,
+        deadline_s: float,
+        max_active: int | None = None,
+        max_waiting: Mapping[Branch, int] | None = None,
+        encryption_key: ClipKey | None = None,
+        traceparent: str = "",
+    ) -> JobDocument | None:
+        """Write a new record and queue its branches, in one step. All work on it must be over after `deadline_s`.
+
+        Returns None where `max_active` jobs are unfinished already, or one of its queues holds `max_waiting` messages.
+        """
+        fields = {"options": options.model_dump_json(), "owner": owner, "clip_key": clip_key}
+        if encryption_key:
+            fields["seal"] = encryption_key.text
+        if traceparent:
+            fields["traceparent"] = traceparent
+        if options.webhook_url:
+            fields["webhook_id"] = new_id()
+        created = CreateJob(
+            record=record_key(job_id),
+            events=events_key(job_id),
+            deadlines=DEADLINES,
+            active=active_key(owner),
+            job_id=job_id,
+            ttl_s=self._ttl_s + int(deadline_s),
+            deadline_s=deadline_s,
+            max_active=-1 if max_active is None else max_active,
+            branches=tuple(branches),
+            queues=tuple(map(queue_key, branches)),
+            waiting=tuple(map(waiting_key, branches)),
+            messages=tuple(message(branch, job_id) for branch in branches),
+            max_waiting=tuple((max_waiting or {}).get(branch, -1) for branch in branches),
+            record_fields=tuple(text for field in fields.items() for text in field),
+        ).run(self._redis)
+        if not created:
+            return None
+        pending = {branch: BranchReport(status=BranchStatus.PENDING) for branch in branches}
+        return unfinished_document(job_id, JobState.QUEUED, moment(float(created)), pending)

@@ -1,0 +1,56 @@
+"""Measure all liveness cues of a tracked face."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from workers.face.tracker import FaceTrack
+from workers.liveness.cues import Cues
+from workers.liveness.cues.background_motion import measure_background_motion
+from workers.liveness.cues.blinks import count_blinks
+from workers.liveness.cues.screen import measure_border_edges, measure_rolling_band
+from workers.liveness.cues.texture import texture_log_odds
+from workers.models.session import Runner
+from workers.rppg.estimators import BY_COLOUR
+from workers.rppg.fusion.gate import log_odds_of_colours
+from workers.rppg.fusion.wave_fusion import fused_pulse
+from workers.rppg.signals.traces import NoTraces, traces_of
+
+#: Number of portraits that are judged, best quality first. Their median counts.
+_PORTRAITS: Final = 3
+#: Shortest stretch with a face in which a pulse can be detected, in seconds.
+_MIN_DURATION_S: Final = 5.0
+#: Smallest part of the clip with a face for a flicker to be measured on it.
+_MIN_FACE_PART: Final = 0.5
+
+
+def extract_cues(track: FaceTrack, networks: Mapping[str, Runner]) -> Cues:
+    """Return the cues of a track. `networks` are MiniFASNet's by name; without them `texture` is None."""
+    best = sorted(track.portraits, key=lambda portrait: -portrait.quality)[:_PORTRAITS]
+    motion = measure_background_motion(track.thumbnails)
+    return Cues(
+        pulse=pulse_log_odds(track),
+        blinks=count_blinks(track.eyes),
+        self_motion=None if motion is None else motion.self_motion,
+        background_moves_with_face=None if motion is None else motion.background_moves_with_face,
+        rolling_band=measure_rolling_band(track.times_s, track.crops)
+        if np.mean(track.faces > 0) >= _MIN_FACE_PART
+        else None,
+        border_edges=float(np.median([measure_border_edges(portrait) for portrait in best])) if best else None,
+        texture=texture_log_odds(best, networks),
+    )
+
+
+def pulse_log_odds(track: FaceTrack) -> float | None:
+    """Return the log-odds of a pulse in the longest stretch with a face; None where it is shorter than 5 s."""
+    try:
+        # These estimators need no crops, so their preparation is skipped.
+        traces = traces_of(replace(track, crops=track.crops[:, :1, :1])).longest_seen()
+    except NoTraces:
+        return None
+    if traces.duration_s < _MIN_DURATION_S:
+        return None
+    # Networks can output a pulse where there is none, so only the estimators by colour are run.
+    return log_odds_of_colours(fused_pulse(traces, {name: run(traces) for name, run in BY_COLOUR.items()}))

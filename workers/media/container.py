@@ -1,0 +1,152 @@
+"""Opening of untrusted clips: file, container and video stream, with the limits that apply before decoding."""
+
+import os
+import stat
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import Any, Final
+
+import av
+import av.error
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from shared.schemas import ErrorCode
+from shared.vitals import LONGEST_CLIP_S
+from workers.branch.result import ClipRejected
+from workers.media.cpu_budget import BudgetedFile, CpuBudget
+from workers.media.mp4_index import IndexRejected, check_index
+
+#: Accepted decoders of FFmpeg, and the codecs that they decode.
+CODECS: Final = {"h264": "h264", "hevc": "hevc", "vp8": "vp8", "vp9": "vp9", "av1": "av1", "libdav1d": "av1"}
+
+#: What the user can do about a file that is not accepted.
+ADVICE: Final = "Record it again as MP4 (H.264) or WebM (VP8, VP9 or AV1)."
+#: Largest ratio of the sides. Panoramas have 4; a longer strip has no height left after scaling for the face detector.
+_MAX_ASPECT_RATIO: Final = 16
+#: FFmpeg's options for opening a clip. FFmpeg decodes the first frames to detect their format, so the decoders are
+#: limited here, and the frame size by `max_pixels`. A webcam's clip has two tracks. FFmpeg keeps all packets that it
+#: reads meanwhile, 430 bytes for one of a single byte, and must not read on to estimate a frame rate that is not used.
+_OPEN_OPTIONS: Final = {
+    "codec_whitelist": "h264,hevc,vp8,vp9,av1,libdav1d",
+    "max_streams": "16",
+    "probesize": "100000",
+    "fpsprobesize": "0",
+}
+
+
+@dataclass(frozen=True)
+class ClipBudget:
+    """Limits on decoding one clip; a clip that exceeds one is rejected.
+
+    pixels      Width times height of a frame
+    frames      Number of decoded frames, dropped ones included
+    duration_s  Presentation time of the last frame in seconds
+    bytes       Size of the file
+    cpu_s       Processor time of decoding in seconds, without that of the consumer
+    """
+
+    pixels: int = 3840 * 2160
+    frames: int = 120 * 60 + 60
+    duration_s: float = LONGEST_CLIP_S
+    bytes: int = 200_000_000
+    cpu_s: float = 30.0
+
+
+def open_file(path: str, flags: int) -> int:
+    """Open a regular file, as the `opener` of `FileIO`. Opening a pipe would block until it has a writer.
+
+    Raises:
+        OSError: The file can't be opened, or is not a regular file.
+    """
+    if not stat.S_ISREG(Path(path).stat().st_mode):
+        msg = "is not a regular file"
+        raise OSError(msg)
+    return os.open(path, flags)
+
+
+def open_container(  # noqa: PLR0917  (`open_clip` is the one caller)
+    path: Path, file: FileIO, demuxer: str, name: str, budget: ClipBudget, cpu: CpuBudget
+) -> InputContainer:
+    """Open the container of `file` with the given `demuxer`; `name` is the container's, for messages.
+
+    Raises:
+        ClipRejected: The file can't be read as such a container, or its index exceeds the limits.
+    """
+    try:
+        if demuxer == "mov":
+            check_index(path)
+    except IndexRejected as error:
+        raise ClipRejected(
+            ErrorCode.CLIP_TOO_LARGE, f"The file starts like {name} but is no recording. {error}. {ADVICE}"
+        ) from error
+    try:
+        # No FFmpeg time-out, which would count wall time: `cpu` is checked at each read instead.
+        return av.open(
+            BudgetedFile(file, cpu),
+            "r",
+            format=demuxer,
+            options={**_OPEN_OPTIONS, "max_pixels": str(budget.pixels)},
+            metadata_errors="ignore",
+        )
+    except (av.error.FFmpegError, ValueError) as error:
+        raise ClipRejected(
+            ErrorCode.CLIP_UNDECODABLE,
+            f"The file starts like {name} but can't be read: it may be cut off. {ADVICE}",
+        ) from error
+
+
+def sniff(head: bytes) -> tuple[str, str]:
+    """Return the demuxer's name and the container's, by the first bytes of the file.
+
+    Raises:
+        ClipRejected: The file is neither MP4 nor Matroska.
+    """
+    if head[4:8] == b"ftyp":
+        return "mov", "mov" if head[8:12] == b"qt  " else "mp4"
+    if head[:4] == b"\x1a\x45\xdf\xa3":
+        return "matroska", "webm" if b"webm" in head[:64] else "matroska"
+    raise ClipRejected(
+        ErrorCode.CONTAINER_NOT_ALLOWED, f"The file is neither MP4 nor WebM by its first bytes. {ADVICE}"
+    )
+
+
+def select_video_stream(container: InputContainer, budget: ClipBudget) -> VideoStream:
+    """Return the first video stream, ready to be decoded.
+
+    Raises:
+        ClipRejected: There is no video stream, its codec is not accepted, or its frame size exceeds the budget.
+    """
+    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not streams:
+        raise ClipRejected(ErrorCode.NO_VIDEO, "The file holds no video track. Allow the camera and record again.")
+    stream = streams[0]
+    context: Any = stream.codec_context  # None where FFmpeg has no decoder
+    if context is None or context.name not in CODECS:
+        codec = "unknown" if context is None else context.name
+        raise ClipRejected(ErrorCode.CODEC_NOT_ALLOWED, f"The video's codec ({codec}) is not accepted. {ADVICE}")
+    check_size(context.width, context.height, budget)
+    context.options = {"max_pixels": str(budget.pixels)}
+    # Decoding already has a thread of its own; more of them would take the core on which the face is tracked.
+    context.thread_count = 1
+    return stream
+
+
+def check_size(width: int, height: int, budget: ClipBudget) -> None:
+    """Check the size of a frame in pixels.
+
+    Raises:
+        ClipRejected: The frame is too large, or too long for its width.
+    """
+    if width * height > budget.pixels:
+        raise ClipRejected(
+            ErrorCode.CLIP_TOO_LARGE,
+            f"The picture has {width}x{height} pixels; at most {budget.pixels / 1e6:.1f} million are decoded. "
+            "Record at 640x480 or 1280x720.",
+        )
+    if max(width, height) > _MAX_ASPECT_RATIO * min(width, height) > 0:
+        raise ClipRejected(
+            ErrorCode.CLIP_UNDECODABLE, f"The picture is a strip of {width}x{height} pixels, which no camera records."
+        )
