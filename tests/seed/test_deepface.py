@@ -82,7 +82,7 @@ print(json.dumps({"answers": answers, "loaded": loaded, **about}))
 """
 
 
-def alone(home: Path, engine: str, attribute: str, given: Path) -> dict[str, Any]:
+def run_client(home: Path, engine: str, attribute: str, given: Path) -> dict[str, Any]:
     """Answers of one client on one engine, in a process of its own without a network to download from."""
     environment = {**os.environ, "https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
     ran = subprocess.run(
@@ -105,24 +105,24 @@ def given(portraits: tuple[Portrait, ...], tmp_path_factory: pytest.TempPathFact
 
 
 def test_the_three_engines_of_deepface_give_the_same_age(home: Path, given: Path) -> None:
-    said = {engine: alone(home, engine, "Age", given) for engine in ENGINES}
-    ages = {engine: np.array(one["answers"][0])[:, 0] for engine, one in said.items()}
+    answers_by_engine = {engine: run_client(home, engine, "Age", given) for engine in ENGINES}
+    ages = {engine: np.array(one["answers"][0])[:, 0] for engine, one in answers_by_engine.items()}
     assert ages["tensorflow"].shape == (2,)
     assert np.all((ages["tensorflow"] > 0) & (ages["tensorflow"] < 100))
     for engine in ("onnx", "pytorch"):
         assert ages[engine] == pytest.approx(ages["tensorflow"], abs=1e-2)
-    for one in said.values():
+    for one in answers_by_engine.values():
         # One portrait takes another way through DeepFace than several.
         assert one["answers"][1][0] == pytest.approx(one["answers"][0][0], abs=1e-3)
         assert one["place"] == "cpu"
         assert one["bytes"] > 500_000_000
-    assert "tensorflow" not in said["onnx"]["loaded"]
-    assert "torch" not in said["onnx"]["loaded"]
-    assert "tensorflow" not in said["pytorch"]["loaded"]
-    assert "torch" not in said["tensorflow"]["loaded"]
+    assert "tensorflow" not in answers_by_engine["onnx"]["loaded"]
+    assert "torch" not in answers_by_engine["onnx"]["loaded"]
+    assert "tensorflow" not in answers_by_engine["pytorch"]["loaded"]
+    assert "torch" not in answers_by_engine["tensorflow"]["loaded"]
 
 
-def test_nine_portraits_become_age_and_gender_by_way_of_the_settings(
+def test_nine_portraits_give_age_and_gender_with_deepface_in_the_settings(
     home: Path, portraits: tuple[Portrait, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a worker does it: found by the manifest, preferred to the default's models, and said to be unmeasured."""
@@ -152,7 +152,7 @@ def test_nine_portraits_become_age_and_gender_by_way_of_the_settings(
     assert "deepface.age" not in VisionModels.load(VisionOptions(home / "models")).networks
 
 
-def test_deepface_is_never_asked_for_weights_that_are_not_there(tmp_path: Path, given: Path) -> None:
+def test_missing_weights_are_not_requested_from_deepface(tmp_path: Path, given: Path) -> None:
     """Nothing reaches DeepFace, which would download them."""
     models = VisionModels.load(VisionOptions(tmp_path, deepface=DeepFaceOptions(tmp_path)))
     assert "deepface.age" not in models.networks
@@ -162,7 +162,7 @@ def test_deepface_is_never_asked_for_weights_that_are_not_there(tmp_path: Path, 
     assert not list(tmp_path.rglob("*_weights*"))
 
 
-def test_altered_weights_do_not_reach_deepface(home: Path, tmp_path: Path) -> None:
+def test_altered_weights_are_not_passed_to_deepface(home: Path, tmp_path: Path) -> None:
     """The random file has not the published checksum."""
     models = VisionModels.load(VisionOptions(tmp_path, deepface=DeepFaceOptions(home)))
     assert "deepface.age" not in models.networks
@@ -177,7 +177,7 @@ def test_a_keras_file_of_another_network_is_refused(tmp_path: Path) -> None:
         read_layers(tmp_path / "other.h5")
 
 
-def test_a_client_whose_engine_runs_out_of_memory_is_tried_with_less(portraits: tuple[Portrait, ...]) -> None:
+def test_a_client_out_of_memory_is_retried_with_smaller_batches(portraits: tuple[Portrait, ...]) -> None:
     """ONNX Runtime's own exception, from a stand-in for DeepFace's client: there is no GPU here."""
     from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
@@ -186,22 +186,22 @@ def test_a_client_whose_engine_runs_out_of_memory_is_tried_with_less(portraits: 
 
     class Client:
         def __init__(self, most: int) -> None:
-            self.most, self.asked = most, list[int]()
+            self.most, self.batches = most, list[int]()
 
         def predict(self, given: NDArray[np.float32]) -> NDArray[np.float32]:
-            self.asked.append(len(given))
+            self.batches.append(len(given))
             if len(given) > self.most:
                 raise RuntimeException("Failed to allocate memory for requested buffer of size 411041792")
             return np.full((len(given), 1), 30.0)
 
     enough = Client(5)
     assert DeepFaceClient(enough, "Age", Loaded())(network_input(portraits)).shape == (9, 1)
-    assert enough.asked == [9, 4, 5]
+    assert enough.batches == [9, 4, 5]
     with pytest.raises(OutOfMemory, match="DeepFace's Age"):
         DeepFaceClient(Client(2), "Age", Loaded())(network_input(portraits))
 
 
-def test_a_worker_beside_tensorflow_does_not_load_it() -> None:
+def test_a_worker_does_not_load_an_installed_tensorflow() -> None:
     """MediaPipe imports TensorFlow wherever it is installed; both branches' processes are kept from it."""
     code = (
         "import sys; from pathlib import Path; from shared.vitals import Branch;"
@@ -213,7 +213,7 @@ def test_a_worker_beside_tensorflow_does_not_load_it() -> None:
     assert ran.stdout.strip().splitlines()[-1] == "[]"
 
 
-def test_a_crop_is_as_deepface_prepares_it(portraits: tuple[Portrait, ...]) -> None:
+def test_crops_match_deepfaces_preprocessing(portraits: tuple[Portrait, ...]) -> None:
     """The box of the mesh, its longer side the picture's, black beside it: DeepFace's own function agrees."""
     from deepface.modules.preprocessing import resize_image
 

@@ -63,7 +63,7 @@ def s3_server(port: int = 0) -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     server.start()
     with pytest.MonkeyPatch.context() as patch:
-        _tell_true_times(patch)
+        _report_upload_times(patch)
         try:
             host, bound = server.get_host_and_port()
             yield f"http://{host}:{bound}"
@@ -71,7 +71,7 @@ def s3_server(port: int = 0) -> Iterator[str]:
             server.stop()
 
 
-def _tell_true_times(patch: pytest.MonkeyPatch) -> None:
+def _report_upload_times(patch: pytest.MonkeyPatch) -> None:
     """moto says of every multipart upload that it began in 2010."""
     begun: dict[str, str] = {}
     begin, answer = FakeMultipart.__init__, S3Response.list_multipart_uploads
@@ -80,7 +80,7 @@ def _tell_true_times(patch: pytest.MonkeyPatch) -> None:
         begin(upload, *args, **kwargs)
         begun[upload.id] = f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
 
-    def answer_truly(response: Any) -> Any:  # noqa: ANN401
+    def answer_with_begun_times(response: Any) -> Any:  # noqa: ANN401
         status, headers, body = answer(response)
         for upload, time in begun.items():
             body = re.sub(
@@ -89,7 +89,7 @@ def _tell_true_times(patch: pytest.MonkeyPatch) -> None:
         return status, headers, body
 
     patch.setattr(FakeMultipart, "__init__", begin_now)
-    patch.setattr(S3Response, "list_multipart_uploads", answer_truly)
+    patch.setattr(S3Response, "list_multipart_uploads", answer_with_begun_times)
 
 
 def make_bucket(endpoint: str, name: str, patch: pytest.MonkeyPatch) -> Bucket:

@@ -195,7 +195,7 @@ def processes_of(folder: Path) -> dict[str, str]:
     return found
 
 
-def in_this_process(settings: Settings, store: ClipStore | None = None) -> Gateway:
+def gateway_in_process(settings: Settings, store: ClipStore | None = None) -> Gateway:
     """What the gateway's loops and endpoints work with, for a test that calls them itself."""
     jobs = JobStore.connect(settings.redis_url, 3600)
     store = store or ClipStore(settings.store)
@@ -227,10 +227,10 @@ def make_service(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cal
 
 
 @pytest.fixture(scope="module")
-def odd_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def faulty_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One service for the tests of a module, with a worker whose analysis is quick and finds nothing."""
     service = new_service(tmp_path_factory.mktemp("odd") / "service", max_upload_mb=1)
-    service.start_worker("vision,rppg", "tests.service.odd_worker")
+    service.start_worker("vision,rppg", "tests.service.faulty_worker")
     yield service
     end_service(service)
 

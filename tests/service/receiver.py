@@ -82,8 +82,8 @@ def receiving(
     leaf: Path, *answers: int | tuple[int, dict[str, str]], address: str = "127.0.0.1", port: int = 0
 ) -> Iterator[Receiver]:
     """A receiver at `address` for the length of the block."""
-    told = [(answer, {}) if isinstance(answer, int) else answer for answer in answers or (204,)]
-    receiver = Receiver(port, told)
+    responses = [(answer, {}) if isinstance(answer, int) else answer for answer in answers or (204,)]
+    receiver = Receiver(port, responses)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

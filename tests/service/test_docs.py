@@ -55,7 +55,7 @@ class _Loads(HTMLParser):
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_is_served_whole_from_here_under_a_strict_policy(service: Service, path: str) -> None:
+def test_a_page_and_its_files_are_served_locally_under_a_strict_policy(service: Service, path: str) -> None:
     with service.client() as client:
         page = client.get(path)
         policy = page.headers["content-security-policy"]
@@ -73,7 +73,7 @@ def test_a_page_is_served_whole_from_here_under_a_strict_policy(service: Service
             assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_the_viewer_has_its_files(service: Service) -> None:
+def test_the_api_viewer_has_its_files(service: Service) -> None:
     with service.client() as client:
         loads = _Loads()
         loads.feed(client.get("/docs").text)
@@ -96,7 +96,7 @@ def _references(value: object) -> Iterator[str]:
             yield from _references(inner)
 
 
-def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+def test_every_reference_resolves(document: dict[str, Any]) -> None:
     references = set(_references(document))
     assert len(references) > 10
     for reference in references:
@@ -188,7 +188,7 @@ def test_every_event_has_a_schema_of_its_own(document: dict[str, Any]) -> None:
         assert sent["data"]["contentSchema"] == {"$ref": f"#/components/schemas/{EVENTS[name].__name__}"}
 
 
-def test_no_answer_is_fastapis_own_validation_error(document: dict[str, Any]) -> None:
+def test_no_response_is_fastapis_own_validation_error(document: dict[str, Any]) -> None:
     text = json.dumps(document)
     assert "ValidationError" not in text
     assert "422" not in document["webhooks"]["job-ended"]["post"]["responses"]

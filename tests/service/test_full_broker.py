@@ -16,9 +16,9 @@ from shared.jobs.queues import make_celery
 from shared.schemas import JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
-from tests.service.conftest import LOOKS_LIKE_MP4, Service, in_this_process, wait_until
+from tests.service.conftest import LOOKS_LIKE_MP4, Service, gateway_in_process, wait_until
 
-ODD = "tests.service.odd_worker"
+FAULTY_WORKER = "tests.service.faulty_worker"
 MakeService = Callable[..., Service]
 
 
@@ -38,11 +38,11 @@ def metric(service: Service, name: str) -> float:
     return float(next(line.rpartition(" ")[2] for line in lines if line.startswith(name)))
 
 
-def test_what_was_accepted_is_finished_and_what_comes_is_refused(make_service: MakeService) -> None:
+def test_a_full_broker_finishes_accepted_jobs_and_refuses_new_ones(make_service: MakeService) -> None:
     service = make_service()
     hold = service.folder / "hold"
     hold.touch()
-    worker = service.start_worker("vision,rppg", ODD, ODD_VISION="held")
+    worker = service.start_worker("vision,rppg", FAULTY_WORKER, FAULT_VISION="held")
     job = service.submit()
     waiting = service.submit()
     wait_until((service.folder / "tries-vision").exists, "work began")
@@ -70,11 +70,11 @@ def test_what_was_accepted_is_finished_and_what_comes_is_refused(make_service: M
     assert len(refusals) <= 1, "one line a minute"
 
 
-def test_a_worker_that_starts_beside_a_full_broker_waits_for_it(make_service: MakeService) -> None:
+def test_a_worker_started_with_a_full_broker_waits_for_it(make_service: MakeService) -> None:
     service = make_service()
     job = service.submit()
     with full(service.broker):
-        worker = service.start_worker("vision,rppg", ODD, wait=False)
+        worker = service.start_worker("vision,rppg", FAULTY_WORKER, wait=False)
         wait_until(
             lambda: "waits for the broker" in service.whole_logs() or worker.process.poll() is not None,
             "the worker notices",
@@ -100,8 +100,8 @@ def test_uploads_are_refused_before_memory_is_full(make_service: MakeService) ->
     assert len(service.clips) == 1
 
 
-def test_the_sweep_of_a_full_broker_erases_and_goes_on(broker: Broker, tmp_path: Path) -> None:
-    gateway = in_this_process(Settings(redis_url=broker.url, data_dir=tmp_path, job_deadline_s=60))
+def test_the_sweep_erases_clips_and_requeues_tries_while_the_broker_is_full(broker: Broker, tmp_path: Path) -> None:
+    gateway = gateway_in_process(Settings(redis_url=broker.url, data_dir=tmp_path, job_deadline_s=60))
     jobs, redis = gateway.jobs, gateway.jobs.redis
     (tmp_path / "clips" / "clips").mkdir(parents=True)
     clip = tmp_path / "clips" / "clips" / "ended"
@@ -118,7 +118,7 @@ def test_the_sweep_of_a_full_broker_erases_and_goes_on(broker: Broker, tmp_path:
         assert redis.llen("fvq:rppg") == 1, "the lost try is queued again"
 
 
-def test_a_worker_notes_what_is_done_without_transactions(broker: Broker) -> None:
+def test_messages_are_acknowledged_without_transactions(broker: Broker) -> None:
     # A full Redis 7.0 refuses whatever follows a MULTI, also what frees memory. Valkey doesn't.
     redis = connect(broker.url)
     redis.lpush("fvq:rppg", message(Branch.RPPG, "one"))
@@ -132,8 +132,8 @@ def test_a_worker_notes_what_is_done_without_transactions(broker: Broker) -> Non
         assert "cmdstat_multi" not in redis.info("commandstats")
 
 
-def test_a_record_of_another_release_stops_none_behind_it(broker: Broker, tmp_path: Path) -> None:
-    gateway = in_this_process(Settings(redis_url=broker.url, data_dir=tmp_path))
+def test_an_unreadable_record_does_not_stop_the_sweep(broker: Broker, tmp_path: Path) -> None:
+    gateway = gateway_in_process(Settings(redis_url=broker.url, data_dir=tmp_path))
     jobs, redis = gateway.jobs, gateway.jobs.redis
     strange = {"state": "running", "branches": "voice", "created": 1, "options": "{}", "owner": "-", "clip_key": "x"}
     redis.hset(record_key("a"), mapping=strange)
@@ -149,8 +149,8 @@ def test_a_record_of_another_release_stops_none_behind_it(broker: Broker, tmp_pa
     assert not jobs.records.is_unfinished("over")
 
 
-def test_a_step_that_fails_stops_no_other(broker: Broker, tmp_path: Path) -> None:
-    gateway = in_this_process(Settings(redis_url=broker.url, data_dir=tmp_path, job_deadline_s=60))
+def test_a_failed_step_does_not_stop_the_rest_of_the_sweep(broker: Broker, tmp_path: Path) -> None:
+    gateway = gateway_in_process(Settings(redis_url=broker.url, data_dir=tmp_path, job_deadline_s=60))
     jobs, redis = gateway.jobs, gateway.jobs.redis
     jobs.submissions.create("over", list(Branch), JobOptions(), owner="-", clip_key="clips/over", deadline_s=0)
     # Of another type than it should be: every question about it is an error.

@@ -41,16 +41,16 @@ def python(environment: Path, code: str) -> str:
     return run.stdout
 
 
-def test_no_vision_or_signal_package_is_there(environment: Path) -> None:
+def test_no_vision_or_signal_package_is_installed(environment: Path) -> None:
     code = f"from importlib.util import find_spec; print([name for name in {ABSENT!r} if find_spec(name)])"
     assert python(environment, code).strip() == "[]"
 
 
-def test_the_gateway_imports_there(environment: Path) -> None:
+def test_the_gateway_can_be_imported(environment: Path) -> None:
     python(environment, "import api.app, shared.jobs.queues")
 
 
-def test_the_gateway_serves_there(environment: Path, tmp_path: Path) -> None:
+def test_the_gateway_starts_and_serves(environment: Path, tmp_path: Path) -> None:
     broker = start_broker(tmp_path / "broker")
     port = free_port()
     settings = {
@@ -99,7 +99,7 @@ for call in (facevitals.analyze, facevitals.simulate):
         assert Path(lock).samefile(ROOT / "requirements/default.lock")
 
 
-def test_the_second_set_up_changes_nothing(environment: Path) -> None:
+def test_a_second_set_up_changes_nothing(environment: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (environment / "bin").iterdir()}
     command: list[str | Path] = ["bash", ROOT / "tools/environment.sh", "gateway", environment]
     again = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)

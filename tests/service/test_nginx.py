@@ -141,13 +141,13 @@ def webm(size: int) -> bytes:
     return b"\x1a\x45\xdf\xa3\x01\x00\x00\x00\x00\x00\x00\x1f\x42\x82\x84webm".ljust(size, b"\0")
 
 
-def test_plain_http_is_sent_to_tls_with_its_method(site: Site) -> None:
+def test_plain_http_is_redirected_to_tls_with_its_method(site: Site) -> None:
     answer = httpx.post(f"{site.plain_url}/v1/jobs?vitals=age", content=b"")
     assert answer.status_code == 308
     assert answer.headers["location"] == "https://localhost/v1/jobs?vitals=age"
 
 
-def test_tls_is_new_and_stays(site: Site) -> None:
+def test_old_tls_is_refused_and_hsts_is_set(site: Site) -> None:
     assert "max-age=" in site.client.get("/livez").headers["strict-transport-security"]
     old = ssl.create_default_context(cafile=str(site.folder / "fullchain.pem"))
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
@@ -156,7 +156,7 @@ def test_tls_is_new_and_stays(site: Site) -> None:
         httpx.get(f"{site.url}/livez", verify=old)
 
 
-def test_a_clip_of_the_largest_size_passes_and_leaves_nothing_with_nginx(site: Site) -> None:
+def test_a_clip_of_the_maximum_size_passes_and_nginx_buffers_nothing(site: Site) -> None:
     answer = site.client.post("/v1/jobs", content=webm(50_000_000))
     assert answer.status_code == 202, answer.text
     assert sum(path.stat().st_size for path in (site.folder / "client_body").rglob("*") if path.is_file()) == 0
@@ -164,14 +164,14 @@ def test_a_clip_of_the_largest_size_passes_and_leaves_nothing_with_nginx(site: S
 
 
 @pytest.mark.parametrize("size", [50_000_001, 60_000_000])
-def test_too_large_a_clip_is_refused_as_a_problem(site: Site, size: int) -> None:
+def test_a_clip_above_the_maximum_size_is_refused_with_a_problem(site: Site, size: int) -> None:
     answer = site.client.post("/v1/jobs", content=webm(size))
     assert answer.status_code == 413
     assert answer.headers["content-type"].startswith("application/problem+json")
     assert answer.json()["type"] == "urn:facevitals:problem:upload-too-large"
 
 
-def of_save_video(answer: httpx.Response, status: int) -> dict[str, Any]:
+def refused_save_video(answer: httpx.Response, status: int) -> dict[str, Any]:
     """The body of a refusal, as the older front end reads it."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"].startswith("application/json")
@@ -184,11 +184,11 @@ def of_save_video(answer: httpx.Response, status: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("size", [50_000_001, 60_000_000])
-def test_save_video_is_refused_too_large_a_clip_in_its_own_words(site: Site, size: int) -> None:
-    of_save_video(site.client.post("/save_video", content=webm(size)), 413)
+def test_a_clip_too_large_for_save_video_is_refused_in_its_own_format(site: Site, size: int) -> None:
+    refused_save_video(site.client.post("/save_video", content=webm(size)), 413)
 
 
-def test_the_page_behind_nginx_may_call_an_open_gateway_and_others_may_not(site: Site) -> None:
+def test_only_the_page_behind_nginx_may_call_an_open_gateway(site: Site) -> None:
     # The port is part of both: nginx has to pass `Host` on as it came.
     own = site.client.post("/v1/jobs", content=webm(2000), headers={"Origin": site.url})
     assert own.status_code == 202
@@ -197,7 +197,7 @@ def test_the_page_behind_nginx_may_call_an_open_gateway_and_others_may_not(site:
         assert site.client.post("/v1/jobs", content=webm(2000), headers={"Origin": origin}).status_code == 403
 
 
-def test_large_headers_are_refused_as_a_problem_before_the_gateway_does(site: Site) -> None:
+def test_nginx_refuses_large_headers_with_a_problem(site: Site) -> None:
     assert site.client.get("/livez", headers={"X-Long": "a" * 7_000, "X-Longer": "a" * 7_000}).status_code == 200
     for size in (9_000, 40_000):
         answer = site.client.get("/livez", headers={"X-Long": "a" * size})
@@ -205,7 +205,7 @@ def test_large_headers_are_refused_as_a_problem_before_the_gateway_does(site: Si
         assert answer.json()["type"] == "urn:facevitals:problem:header-too-large"
 
 
-def test_events_arrive_as_they_happen(site: Site) -> None:
+def test_events_are_not_buffered(site: Site) -> None:
     location = site.client.post("/v1/jobs", content=webm(2000)).headers["location"]
     begun = time.monotonic()
     with site.client.stream("GET", f"{location}/events") as stream:
@@ -217,7 +217,7 @@ def test_events_arrive_as_they_happen(site: Site) -> None:
     assert time.monotonic() - begun < 60
 
 
-def test_figures_are_for_this_network_alone(site: Site) -> None:
+def test_metrics_are_served_to_the_local_network_only(site: Site) -> None:
     # The tests come from loopback; the rule that lets them in is followed by one that lets nobody else.
     assert site.client.get("/metrics").status_code == 200
     text = CONFIGURATION.read_text()
@@ -230,13 +230,13 @@ def _with(path: Path, line: str) -> str:
     return text if line in text else ""
 
 
-def test_the_log_holds_no_query(site: Site) -> None:
+def test_the_log_contains_no_query(site: Site) -> None:
     site.client.get("/livez?secret=1")
     log = wait_until(lambda: _with(site.folder / "facevitals.log", '"GET /livez"'), "the request is logged")
     assert "secret" not in log
 
 
-def test_hasty_uploads_are_slowed_and_reading_is_not(site_of_its_own: Site) -> None:
+def test_uploads_are_rate_limited_and_reads_are_not(site_of_its_own: Site) -> None:
     client = site_of_its_own.client
     answers = [client.post("/v1/jobs", content=b"no video") for _ in range(50)]
     refused = [answer for answer in answers if answer.status_code == 429]
@@ -247,13 +247,13 @@ def test_hasty_uploads_are_slowed_and_reading_is_not(site_of_its_own: Site) -> N
     assert all(client.get("/livez").status_code == 200 for _ in range(50))
 
 
-def test_save_video_is_refused_by_nginx_in_its_own_words(tmp_path: Path) -> None:
+def test_nginx_refuses_save_video_in_its_own_format(tmp_path: Path) -> None:
     # 1 s in place of 300: a gateway that stands still.
     with serving(tmp_path, "proxy_read_timeout 300s", "proxy_read_timeout 1s") as site:
         answers = [site.client.post("/save_video", content=b"no video") for _ in range(50)]
         refused = [answer for answer in answers if answer.status_code == 429]
         assert {answer.status_code for answer in answers} == {415, 429}
-        of_save_video(refused[0], 429)
+        refused_save_video(refused[0], 429)
         assert refused[0].headers["retry-after"]
         wait_until(
             lambda: site.client.post("/save_video", content=b"no").status_code == 415, "uploads are let in again"
@@ -263,10 +263,10 @@ def test_save_video_is_refused_by_nginx_in_its_own_words(tmp_path: Path) -> None
             late = wait_until(lambda: _unless(site.client.post("/save_video", content=b"no video"), 429), "let in")
         finally:
             os.kill(site.gateway.process.pid, signal.SIGCONT)
-        of_save_video(late, 504)
+        refused_save_video(late, 504)
         site.gateway.stop(10)
         away = wait_until(lambda: _unless(site.client.post("/save_video", content=b"no video"), 429), "let in")
-        of_save_video(away, 503)
+        refused_save_video(away, 503)
         assert away.headers["retry-after"]
 
 
@@ -274,7 +274,7 @@ def _unless(answer: httpx.Response, status: int) -> httpx.Response | None:
     return None if answer.status_code == status else answer
 
 
-def test_an_upload_that_stalls_gets_the_gateways_answer(tmp_path: Path) -> None:
+def test_a_stalled_upload_gets_the_response_of_the_gateway(tmp_path: Path) -> None:
     with serving(tmp_path, FACEVITALS_SAVE_VIDEO_LIMIT_S="2") as site:
         trust = ssl.create_default_context(cafile=str(site.folder / "fullchain.pem"))
         wire = http.client.HTTPSConnection(site.url.removeprefix("https://"), timeout=20, context=trust)
@@ -287,7 +287,7 @@ def test_an_upload_that_stalls_gets_the_gateways_answer(tmp_path: Path) -> None:
         wire.close()
 
 
-def test_nginx_waits_longer_than_save_video_takes() -> None:
+def test_the_timeouts_of_nginx_exceed_the_limit_of_save_video() -> None:
     text = CONFIGURATION.read_text()
     longest = Settings.model_fields["save_video_limit_s"].metadata
     (limit,) = (float(bound.le) for bound in longest if hasattr(bound, "le"))
@@ -302,7 +302,7 @@ def test_nginx_waits_longer_than_save_video_takes() -> None:
         assert f'nginx.ingress.kubernetes.io/{name}: "300"' in ingress
 
 
-def test_a_gateway_that_is_away_is_said_to_be(site_of_its_own: Site) -> None:
+def test_an_unreachable_gateway_is_503_with_a_problem(site_of_its_own: Site) -> None:
     site_of_its_own.gateway.stop(10)
     away = site_of_its_own.client.get("/livez")
     assert away.status_code == 503

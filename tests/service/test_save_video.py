@@ -58,7 +58,7 @@ def waiting_jobs(service: Service) -> list[str]:
     return [str(job) for job in service.redis.zrange("fv:deadlines", 0, -1)]
 
 
-def test_a_job_that_waits_for_long_goes_on_and_the_answer_names_it(service: Service) -> None:
+def test_a_response_at_the_limit_names_the_job_and_the_job_goes_on(service: Service) -> None:
     answer = save_video(service)
     body = failed(answer, 504)
     job = body["job"]["id"]
@@ -68,7 +68,7 @@ def test_a_job_that_waits_for_long_goes_on_and_the_answer_names_it(service: Serv
     assert service.document(job)["state"] == "queued"
 
 
-def test_a_body_that_stalls_is_answered_and_leaves_nothing(service: Service) -> None:
+def test_a_stalled_body_gets_a_response_and_leaves_no_file(service: Service) -> None:
     before = waiting_jobs(service), service.clips
     wire = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
     wire.putrequest("POST", "/save_video")
@@ -108,7 +108,7 @@ class SlowUpload:
         self._sending.join()
 
 
-def test_a_body_that_goes_on_does_not_hold_the_answer_up(service: Service) -> None:
+def test_a_slow_body_does_not_delay_the_response(service: Service) -> None:
     begun = time.monotonic()
     with contextlib.closing(SlowUpload(service, "/save_video")) as upload:
         answer = upload.wire.getresponse()
@@ -118,7 +118,7 @@ def test_a_body_that_goes_on_does_not_hold_the_answer_up(service: Service) -> No
         assert time.monotonic() - begun < 5 + 3 + 10
 
 
-def test_waiting_for_a_place_counts(make_service: Callable[..., Service]) -> None:
+def test_waiting_for_an_upload_place_counts_towards_the_limit(make_service: Callable[..., Service]) -> None:
     service = make_service(max_uploads=1, client_timeout_s=5, job_deadline_s=900, save_video_limit_s=6)
     # Takes the only place for about 5 s; the call's own 6 s began before.
     with contextlib.closing(SlowUpload(service, "/v1/jobs", size=250_000)):
@@ -128,12 +128,12 @@ def test_waiting_for_a_place_counts(make_service: Callable[..., Service]) -> Non
         assert time.monotonic() - begun < 5 + 6 - 0.5
 
 
-def test_a_frozen_broker_does_not_hold_the_answer_up(service: Service) -> None:
+def test_a_frozen_broker_does_not_delay_the_response(service: Service) -> None:
     with frozen(service):
         assert failed(save_video(service), 504)["job"] is None
 
 
-def test_a_broker_that_freezes_while_the_job_waits_does_not_either(service: Service) -> None:
+def test_a_broker_that_freezes_while_the_job_waits_does_not_delay_the_response(service: Service) -> None:
     before, answers = waiting_jobs(service), list[httpx.Response]()
     caller = threading.Thread(target=lambda: answers.append(save_video(service)))
     caller.start()
@@ -145,7 +145,7 @@ def test_a_broker_that_freezes_while_the_job_waits_does_not_either(service: Serv
     assert failed(answers[0], 504)["job"]["id"] == job
 
 
-def test_a_full_broker_is_said_to_be_away(service: Service) -> None:
+def test_a_full_broker_is_503(service: Service) -> None:
     before = service.clips
     service.redis.config_set("maxmemory", "1")
     try:
@@ -157,7 +157,7 @@ def test_a_full_broker_is_said_to_be_away(service: Service) -> None:
     assert service.clips == before
 
 
-def test_what_nobody_foresaw_is_answered_and_logged(service: Service) -> None:
+def test_an_unexpected_error_is_503_and_logged(service: Service) -> None:
     before, answers = waiting_jobs(service), list[httpx.Response]()
     caller = threading.Thread(target=lambda: answers.append(save_video(service)))
     caller.start()
@@ -171,7 +171,7 @@ def test_what_nobody_foresaw_is_answered_and_logged(service: Service) -> None:
     assert "ValueError" in service.whole_logs()
 
 
-def test_a_broker_that_dies_while_the_job_waits_is_said_to_be_away(make_service: Callable[..., Service]) -> None:
+def test_a_broker_that_dies_while_the_job_waits_is_503(make_service: Callable[..., Service]) -> None:
     service, answers = make_service(job_deadline_s=900, save_video_limit_s=60), list[httpx.Response]()
     caller = threading.Thread(target=lambda: answers.append(save_video(service)))
     caller.start()

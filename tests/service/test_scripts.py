@@ -183,7 +183,7 @@ def test_scripts_touch_no_key_that_they_do_not_declare(
     assert guarded == product_scripts()
 
 
-def test_a_job_that_became_anothers_between_two_steps_is_read_again(jobs: JobStore) -> None:
+def test_a_job_that_changed_owner_between_two_steps_is_read_again(jobs: JobStore) -> None:
     create(jobs, "one")
     before = jobs.redis.hgetall(record_key("one"))
     own: dict[str, Any] = {

@@ -85,7 +85,7 @@ def test_an_earlier_releases_jobs_are_served_and_finished(release: tuple[Service
     assert running["branches"]["vision"]["status"] == "pending"
     assert queued["state"] == "queued"
 
-    service.start_worker("vision,rppg", "tests.service.odd_worker")
+    service.start_worker("vision,rppg", "tests.service.faulty_worker")
     finished = {name: service.finished(jobs[name]) for name in ("half_finished", "queued")}
     for name, each in finished.items():
         assert each["state"] == "succeeded", name

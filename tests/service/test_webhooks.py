@@ -28,7 +28,7 @@ from shared.jobs.webhooks import HOLD_S, Outcome, Webhooks
 from shared.schemas import BranchOutcome, BranchStatus, JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
-from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, in_this_process, new_service, wait_until
+from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, gateway_in_process, new_service, wait_until
 from tests.service.receiver import Receiver, make_certificates, receiving
 
 SECRET = new_webhook_secret()
@@ -104,7 +104,7 @@ def put_off(service: Service, job: str) -> bool:
     )
 
 
-def test_a_finished_job_is_posted_once_signed_as_the_standard_says(service: Service, receive: Receive) -> None:
+def test_a_finished_job_is_posted_once_with_a_standard_signature(service: Service, receive: Receive) -> None:
     with counting(service, delivered=1), receive(204) as receiver:
         job = submit(service, receiver.url("/hook/7?token=t0ken"))
         wait_until(lambda: receiver.requests, "the webhook comes")
@@ -125,7 +125,7 @@ def test_a_finished_job_is_posted_once_signed_as_the_standard_says(service: Serv
     assert "t0ken" not in service.logs()
 
 
-def test_a_form_may_ask_for_a_webhook_too(service: Service, receive: Receive) -> None:
+def test_a_form_can_request_a_webhook(service: Service, receive: Receive) -> None:
     with receive(200) as receiver, service.client() as client:
         form = {"webhook_url": receiver.url()}
         job = client.post("/v1/jobs", files={"clip": LOOKS_LIKE_MP4}, data=form).json()["id"]
@@ -135,7 +135,7 @@ def test_a_form_may_ask_for_a_webhook_too(service: Service, receive: Receive) ->
         assert json.loads(receiver.requests[0].body)["type"] == "job.failed"
 
 
-def test_a_receiver_that_fails_is_tried_again_with_the_same_message(service: Service, receive: Receive) -> None:
+def test_a_failed_delivery_is_retried_with_the_same_message(service: Service, receive: Receive) -> None:
     with counting(service, retried=2, delivered=1), receive(500, (503, {"Retry-After": "2"}), 200) as receiver:
         job = submit(service, receiver.url())
         settled(service, job)
@@ -147,7 +147,7 @@ def test_a_receiver_that_fails_is_tried_again_with_the_same_message(service: Ser
         standardwebhooks.Webhook(SECRET).verify(request.body, request.headers)
 
 
-def test_410_stops_it(service: Service, receive: Receive) -> None:
+def test_a_410_stops_the_deliveries(service: Service, receive: Receive) -> None:
     with counting(service, gone=1), receive(410) as receiver:
         job = submit(service, receiver.url())
         wait_until(lambda: receiver.requests, "the webhook comes")
@@ -163,10 +163,10 @@ def test_a_redirect_is_not_followed(service: Service, receive: Receive) -> None:
         assert not inside.requests
 
 
-def test_tries_end(leaf: Path, tmp_path: Path) -> None:
+def test_retries_end_after_the_last_delay(leaf: Path, tmp_path: Path) -> None:
     broker = start_broker(tmp_path / "broker")
     settings = Settings(redis_url=broker.url, data_dir=tmp_path, webhook_secret=SECRET, webhook_allow="127.0.0.0/8")
-    gateway = in_this_process(settings)
+    gateway = gateway_in_process(settings)
     queue, jobs = Webhooks(gateway.jobs.redis), gateway.jobs
 
     async def try_until_it_is_over() -> list[float]:
@@ -198,8 +198,8 @@ def test_tries_end(leaf: Path, tmp_path: Path) -> None:
 
 
 def test_a_certificate_for_another_name_is_not_trusted(service: Service, tmp_path: Path) -> None:
-    _, stranger = make_certificates(tmp_path, names=("receiver.example",))
-    with receiving(stranger, 200) as receiver:
+    _, other_leaf = make_certificates(tmp_path, names=("receiver.example",))
+    with receiving(other_leaf, 200) as receiver:
         job = submit(service, receiver.url())
         wait_until(lambda: service.redis.hget(f"fv:job:{job}", "webhook_tries") not in {None, "1"}, "two tries")
         assert not receiver.requests
@@ -235,14 +235,16 @@ def test_without_a_secret_a_webhook_is_refused() -> None:
 
 
 @pytest.mark.parametrize("secret", ["whsec_c2hvcnQ=", "whsec_???", "secret", "whsec_"])
-def test_a_secret_that_is_none_is_refused_at_the_start(secret: str) -> None:
+def test_an_invalid_secret_is_refused_at_start(secret: str) -> None:
     with pytest.raises(ValueError, match="WEBHOOK_SECRET"):
         check_settings(Settings(webhook_secret=secret))
     with pytest.raises(ValueError, match="WEBHOOK_ALLOW"):
         check_settings(Settings(webhook_allow="10.0.0.0/8, everything"))
 
 
-def test_a_webhook_outlives_the_gateway_and_the_broker_and_each_key_signs_its_own(keyed: Service, leaf: Path) -> None:
+def test_a_webhook_survives_restarts_of_gateway_and_broker_and_is_signed_with_its_keys_secrets(
+    keyed: Service, leaf: Path
+) -> None:
     ring = KeyRing(keyed.redis)
     made = ring.create("hooked")
     newer = ring.rotate_webhook_secret(made.stored.id, grace_s=600)
@@ -266,7 +268,7 @@ def test_a_webhook_outlives_the_gateway_and_the_broker_and_each_key_signs_its_ow
         standardwebhooks.Webhook(ring.create("stranger").webhook_secret).verify(again.body, again.headers)
 
 
-def test_receivers_that_stall_do_not_hold_up_another_keys_webhooks(keyed: Service, leaf: Path) -> None:
+def test_stalled_receivers_do_not_delay_the_webhooks_of_another_key(keyed: Service, leaf: Path) -> None:
     ring = KeyRing(keyed.redis)
     stalling, prompt = (ring.create(name).key for name in ("stalling", "prompt"))
     with stalling_server() as stalled, receiving(leaf, 204) as receiver:
@@ -318,7 +320,7 @@ def stalling_server() -> Iterator[Stalled]:
         server.shutdown(socket.SHUT_RDWR)
 
 
-def test_a_key_that_was_revoked_sends_no_more(keyed: Service, leaf: Path) -> None:
+def test_a_revoked_key_sends_no_webhooks(keyed: Service, leaf: Path) -> None:
     ring = KeyRing(keyed.redis)
     made = ring.create("revoked")
     with receiving(leaf, (500, {"Retry-After": "20"})) as receiver:
@@ -353,7 +355,7 @@ def test_a_key_that_was_revoked_sends_no_more(keyed: Service, leaf: Path) -> Non
         "https://receiver.example/" + "x" * 1100,
     ],
 )
-def test_what_is_no_https_name_is_refused_at_once_and_leaves_nothing(service: Service, url: str) -> None:
+def test_an_invalid_webhook_url_is_refused_and_leaves_no_clip(service: Service, url: str) -> None:
     def clips() -> set[Path]:
         return {path for path in service.clips if "clips" in path.parts and path.parent.name == "clips"}
 

@@ -100,7 +100,7 @@ def work(jobs: JobStore, job: str, vitals: dict[str, Vital]) -> None:
     ],
     ids=["living", "picture", "no pulse", "breathing alone", "failed after its events"],
 )
-def test_waves_and_events_are_those_of_the_document(
+def test_waves_and_events_match_the_document(
     service: Service, rppg: BranchOutcome, liveness: Check, expected: dict[str, list[str]]
 ) -> None:
     jobs, job = service.jobs, service.submit()
@@ -127,7 +127,7 @@ def test_waves_and_events_are_those_of_the_document(
     assert sum(name == "vital" for name, _ in followed) == len(GIVEN) + withdrawn
 
 
-def test_the_broker_keeps_no_wave_that_is_not_served(service: Service) -> None:
+def test_withheld_waves_are_not_stored(service: Service) -> None:
     jobs, job = service.jobs, service.submit()
     work(jobs, job, GIVEN)
     jobs.outcomes.write(job, Branch.RPPG, outcome(GIVEN), WAVES)
@@ -137,7 +137,7 @@ def test_the_broker_keeps_no_wave_that_is_not_served(service: Service) -> None:
     assert jobs.redis.ttl(waveforms_key(job)) > 0
 
 
-def test_waves_are_of_vitals_that_were_requested(service: Service) -> None:
+def test_waves_belong_to_requested_vitals(service: Service) -> None:
     jobs, job = service.jobs, service.submit(vitals="respiration_rate")
     work(jobs, job, {})
     jobs.outcomes.write(job, Branch.RPPG, outcome({"respiration_rate": GIVEN["respiration_rate"]}), WAVES)
@@ -145,7 +145,7 @@ def test_waves_are_of_vitals_that_were_requested(service: Service) -> None:
     assert served(service, job) == BREATHING
 
 
-def test_a_deleted_job_s_waves_do_not_come_back(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waves_of_a_deleted_job_do_not_come_back(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs, job = service.jobs, service.submit()
     work(jobs, job, GIVEN)
     jobs.outcomes.write(job, Branch.RPPG, outcome(GIVEN), WAVES)
@@ -160,7 +160,7 @@ def test_a_deleted_job_s_waves_do_not_come_back(service: Service, monkeypatch: p
     assert not list(jobs.redis.scan_iter(match=f"*{job}*"))
 
 
-def test_submit_shows_the_withdrawal(service: Service, tmp_path: Path) -> None:
+def test_submit_prints_a_withdrawn_vital(service: Service, tmp_path: Path) -> None:
     jobs, before = service.jobs, set(service.redis.scan_iter(match="fv:job:*"))
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(LOOKS_LIKE_MP4)

@@ -39,7 +39,7 @@ PARTLY_FREE = {"half_covered", "masked"}
 
 
 @pytest.mark.parametrize("kind", sorted(PARTLY_FREE))
-def test_a_partly_covered_face_is_read_right_or_not_at_all(kind: str, analyzer: Analyzer, tmp_path: Path) -> None:
+def test_a_partly_covered_face_has_the_true_rate_or_none(kind: str, analyzer: Analyzer, tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
     spec = ClipSpec(kind=kind, duration_s=DURATION_S, seed=21)
     simulate(clip, spec)

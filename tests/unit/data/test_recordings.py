@@ -26,7 +26,7 @@ WRITERS: dict[str, Callable[..., Path]] = {
 
 
 @pytest.mark.parametrize("layout", WRITERS)
-def test_frames_and_pulse_share_a_clock(tmp_path: Path, astronaut: Picture, layout: str) -> None:
+def test_frames_and_reference_pulse_share_a_clock(tmp_path: Path, astronaut: Picture, layout: str) -> None:
     (recording,) = recordings_in(WRITERS[layout](tmp_path, astronaut, 84.0))
     frames = list(recording.frames())
     assert [frame.time_s for frame in frames] == pytest.approx([index / 30 for index in range(len(frames))], abs=1e-3)

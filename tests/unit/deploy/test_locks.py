@@ -57,7 +57,7 @@ def test_every_release_is_pinned_and_hashed(name: str) -> None:
 
 
 @pytest.mark.parametrize(("smaller", "larger"), [("gateway", "default"), ("default", "dev"), ("dev", "seed")])
-def test_the_larger_environment_holds_the_smaller_one(smaller: str, larger: str) -> None:
+def test_the_larger_environment_contains_the_smaller_one(smaller: str, larger: str) -> None:
     assert locked(smaller).items() <= locked(larger).items()
 
 
@@ -67,7 +67,7 @@ def test_the_gateway_has_no_vision_or_signal_package() -> None:
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_no_environment_holds_a_heavy_framework(name: str) -> None:
+def test_no_environment_contains_a_heavy_framework(name: str) -> None:
     assert not locked(name).keys() & HEAVY
 
 
@@ -81,7 +81,7 @@ def test_what_builds_the_project_is_in_every_environment() -> None:
         assert {locked(name)[Requirement(line).name] for line in required} == set(required)
 
 
-def test_on_a_gpu_one_package_alone_differs() -> None:
+def test_the_gpu_lock_differs_in_one_package() -> None:
     differing = {Requirement(release).name for _, release in locked("default").items() ^ locked("gpu").items()}
     assert differing == {"onnxruntime", "onnxruntime-gpu"}
     assert "onnxruntime" not in locked("gpu")

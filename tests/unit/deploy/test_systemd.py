@@ -40,14 +40,14 @@ def placed(tmp_path: Path) -> Path:
 
 
 @needs_systemd
-def test_systemd_accepts_the_units(placed: Path) -> None:
+def test_the_units_are_valid(placed: Path) -> None:
     units = sorted(str(path) for path in placed.iterdir())
     verdict = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
     assert (verdict.returncode, verdict.stderr) == (0, "")
 
 
 @needs_systemd
-def test_the_services_are_shut_in(placed: Path) -> None:
+def test_the_services_are_sandboxed(placed: Path) -> None:
     services = sorted(str(path) for path in placed.glob("*.service"))
     command = ["systemd-analyze", "security", "--offline=yes", "--no-pager", *services]
     report = subprocess.run(command, capture_output=True, text=True, check=False).stdout
@@ -65,19 +65,19 @@ def test_a_stopped_worker_may_finish_its_clip() -> None:
     assert worker["KillMode"] == ["mixed"]
 
 
-def test_what_decodes_uploads_cannot_call_out() -> None:
+def test_workers_have_no_access_to_the_internet() -> None:
     worker = directives("facevitals-worker@.service")
     assert worker["IPAddressDeny"] == ["any"]
     assert worker["IPAddressAllow"] == ["localhost"]
 
 
-def test_the_target_starts_the_gateway_and_each_queue() -> None:
+def test_the_target_starts_the_gateway_and_a_worker_for_each_queue() -> None:
     (wanted,) = directives("facevitals.target")["Wants"]
     workers = {f"facevitals-worker@{queue}.service" for queue in QUEUES.values()}
     assert set(wanted.split()) == {"facevitals-gateway.service"} | workers
 
 
-def test_the_environment_file_names_settings_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_setting_in_the_environment_file_exists(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [line for line in (FOLDER / "facevitals.env").read_text().splitlines() if line and line[0] != "#"]
     for line in lines:
         name, _, value = line.partition("=")

@@ -125,7 +125,7 @@ def test_the_notes_of_a_release_are_its_section_of_the_changelog(tmp_path: Path)
     assert (tmp_path / "notes.md").read_text() == "## [0.1.0] - y\n\nold\n"
 
 
-def test_ci_runs_everything_and_fails_if_anything_does(tmp_path: Path) -> None:
+def test_ci_runs_every_target_and_fails_if_one_fails(tmp_path: Path) -> None:
     (tmp_path / ".ci").mkdir()
     (tmp_path / ".ci/run").write_text((ROOT / ".ci/run").read_text())
     recipes = {
@@ -153,5 +153,5 @@ def test_ci_runs_everything_and_fails_if_anything_does(tmp_path: Path) -> None:
     assert subprocess.run(["bash", tmp_path / ".ci/run"], capture_output=True, check=False).returncode == 0
 
 
-def test_the_targets_of_ci_exist() -> None:
+def test_the_make_targets_of_ci_exist() -> None:
     assert {"check", "run", "test", "default", "dev"} <= targets()

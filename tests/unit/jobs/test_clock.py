@@ -24,14 +24,14 @@ class SlowBroker:
 
 
 @pytest.mark.parametrize("takes_s", [0.0, 1.0, 20.0])
-def test_an_answer_that_takes_long_is_no_wrong_clock(monkeypatch: pytest.MonkeyPatch, takes_s: float) -> None:
+def test_a_slow_response_is_not_a_wrong_clock(monkeypatch: pytest.MonkeyPatch, takes_s: float) -> None:
     broker = SlowBroker(0, takes_s)
     monkeypatch.setattr(time, "time", broker.here)
     clock.check_clock(cast("JobStore", broker))
 
 
 @pytest.mark.parametrize(("ahead_s", "way"), [(60, "60 s ahead of"), (-60, "60 s behind")])
-def test_a_wrong_clock_is_told(monkeypatch: pytest.MonkeyPatch, ahead_s: float, way: str) -> None:
+def test_a_wrong_clock_is_reported(monkeypatch: pytest.MonkeyPatch, ahead_s: float, way: str) -> None:
     broker = SlowBroker(ahead_s, 0)
     monkeypatch.setattr(time, "time", broker.here)
     with pytest.raises(clock.ClockSkewError, match=way):

@@ -88,7 +88,7 @@ def _even(count: int) -> Beats:
     return beats_at(np.cumsum(np.full(count, 0.8) + 0.03 * np.sin(np.arange(count))))
 
 
-def test_the_fit_counts_as_the_interval_does() -> None:
+def test_the_fit_uses_the_interval_of_the_vital() -> None:
     for count in (18, 40, 90):
         beats = _even(count)
         value, kept = sdnn_ms(beats), int(beats.kept.sum())
@@ -104,7 +104,7 @@ def test_a_longer_window_is_reported_as_a_short_one_is() -> None:
     assert [exceeds_noise("sdnn_ms", _even(count), 4.0) for count in (18, 80)] == [True, True]
 
 
-def test_clips_without_beats_and_negatives_are_left_out() -> None:
+def test_clips_without_beats_and_negatives_are_excluded() -> None:
     row: dict[str, Any] = {
         "seed": 7,
         "conditions": {"kind": "live"},

@@ -86,7 +86,7 @@ def deepphys_weights(side: int) -> dict[str, NDArray[np.float32]]:
     return state
 
 
-def test_tensors_come_back_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensors_are_read_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = {"module.a.weight": np.arange(12, dtype=np.float32).reshape(3, 4), "b": np.ones(2, np.float32)}
     write_checkpoint(tmp_path / "weights.pth", state, monkeypatch)
     found = read_checkpoint(tmp_path / "weights.pth")
@@ -94,7 +94,7 @@ def test_tensors_come_back_as_they_were(tmp_path: Path, monkeypatch: pytest.Monk
     assert np.array_equal(found["a.weight"], state["module.a.weight"])
 
 
-def test_a_checkpoint_that_names_anything_else_is_refused_unrun(tmp_path: Path) -> None:
+def test_a_checkpoint_with_other_objects_is_refused_without_running_them(tmp_path: Path) -> None:
     class Sly:
         def __reduce__(self) -> tuple[Any, ...]:
             return exec, ("raise SystemExit('was run')",)
@@ -106,7 +106,7 @@ def test_a_checkpoint_that_names_anything_else_is_refused_unrun(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive"])
-def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "weights.pth").write_bytes(content)
     with pytest.raises(CheckpointUnreadable):
         read_checkpoint(tmp_path / "weights.pth")
@@ -121,7 +121,7 @@ def test_a_real_checkpoint_is_read() -> None:
 
 
 @pytest.mark.parametrize("side", [36, 72])
-def test_weights_of_your_own_become_an_estimator(
+def test_weights_in_the_models_folder_become_an_estimator(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_traces: MakeTraces, side: int
 ) -> None:
     write_checkpoint(tmp_path / "deepphys.pth", deepphys_weights(side), monkeypatch)
@@ -134,7 +134,7 @@ def test_weights_of_your_own_become_an_estimator(
     assert np.isfinite(waves).all()
 
 
-def test_other_weights_under_its_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_with_other_shapes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_checkpoint(tmp_path / "deepphys.pth", {"final_dense_1.weight": np.ones((2, 3), np.float32)}, monkeypatch)
     with pytest.raises(ModelNotInstalled, match="36 nor 72"):
         model_file("deepphys", tmp_path)

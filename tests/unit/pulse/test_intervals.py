@@ -15,7 +15,7 @@ from workers.rppg.vitals.heart_rate import INTERVAL, IntervalModel, interval_fea
 TABLE = Path(__file__).parents[4] / "shared" / "data" / "hr_estimator_agreement.csv"
 
 
-def test_quantile_regression_leaves_that_share_below() -> None:
+def test_quantile_regression_keeps_the_requested_share_below() -> None:
     rng = np.random.default_rng(0)
     x = rng.uniform(0, 1, 2000)
     target = 1 + 2 * x + (0.5 + x) * rng.exponential(size=2000)
@@ -73,7 +73,7 @@ def test_an_interval_fitted_to_few_people_holds_on_others() -> None:
     assert np.mean(conformal) > np.mean(plain) + 0.02
 
 
-def test_a_share_among_few_people_is_known_less_well_than_among_many() -> None:
+def test_the_interval_of_a_share_is_wider_for_few_people() -> None:
     rng = np.random.default_rng(1)
 
     def width(people: int) -> float:

@@ -36,7 +36,7 @@ def _coded(track: FaceTrack, length: int, depth: float, *, known: bool = True) -
 
 
 @pytest.mark.parametrize("rate", [52.0, 75.0, 97.0])
-def test_keyframes_once_a_second_are_not_a_heart_of_sixty(
+def test_keyframes_once_a_second_are_not_a_rate_of_sixty(
     make_track: MakeTrack, quick_models: RppgModels, rate: float
 ) -> None:
     track = make_track(rate_per_min=rate, strength=0.006, noise=0.001)
@@ -48,19 +48,19 @@ def test_keyframes_once_a_second_are_not_a_heart_of_sixty(
     assert vital.value == pytest.approx(rate, abs=1)
 
 
-def test_keyframes_without_a_pulse_are_not_one(make_track: MakeTrack, quick_models: RppgModels) -> None:
+def test_keyframes_without_a_pulse_give_no_rate(make_track: MakeTrack, quick_models: RppgModels) -> None:
     track = _coded(make_track(strength=0), 30, 0.03)
     assert measure_rppg(track, quick_models).vitals["heart_rate"].value is None
 
 
-def test_a_weak_pulse_that_may_have_gone_with_the_keyframes_is_not_replaced_by_another(
+def test_a_weak_pulse_at_the_rate_of_the_keyframes_is_not_replaced_by_another_rate(
     make_track: MakeTrack, quick_models: RppgModels
 ) -> None:
     track = _coded(make_track(rate_per_min=60, strength=0.002, noise=0.004), 30, 0.03)
     assert measure_rppg(track, quick_models).vitals["heart_rate"].value is None
 
 
-def _film(folder: Path, spec: ClipSpec) -> Path:
+def _render(folder: Path, spec: ClipSpec) -> Path:
     path = folder / f"{spec.kind}.mp4"
     simulate(path, replace(spec, bitrate_bps=4_000_000))
     return path
@@ -79,8 +79,8 @@ def _coded_anew(path: Path, spec: ClipSpec, keyframe_s: float) -> FaceTrack:
 def test_an_encoded_pulse_is_reported_despite_stronger_keyframes_and_never_another_rate(
     tmp_path: Path, models: RppgModels, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    film = _film(tmp_path, FEW_BITS)
-    beside = examine(_coded_anew(film, FEW_BITS, keyframe_s=0.9), models)
+    rendered = _render(tmp_path, FEW_BITS)
+    beside = examine(_coded_anew(rendered, FEW_BITS, keyframe_s=0.9), models)
     assert isinstance(beside, Examined)
     pulse = beside.pulse
     assert pulse.evidence.keyframe_modulation > GATE.keyframe_share * pulse.evidence.modulation
@@ -97,13 +97,13 @@ def test_an_encoded_pulse_is_reported_despite_stronger_keyframes_and_never_anoth
     assert seen["keyframes_per_min"] == pytest.approx(60 / 0.9, abs=0.1)
     assert seen["coherence"]["between keyframes"]["rate"] == pytest.approx(FEW_BITS.heart_rate, abs=2)
 
-    with_the_heart = measure_rppg(_coded_anew(film, FEW_BITS, keyframe_s=0.8), models).vitals["heart_rate"]
+    with_the_heart = measure_rppg(_coded_anew(rendered, FEW_BITS, keyframe_s=0.8), models).vitals["heart_rate"]
     assert with_the_heart.value is None or with_the_heart.value == pytest.approx(FEW_BITS.heart_rate, abs=1.5)
 
 
 def test_an_encoded_photo_with_a_keyframe_a_second_has_no_pulse(tmp_path: Path, models: RppgModels) -> None:
     still = replace(FEW_BITS, kind="still")
-    vital = measure_rppg(_coded_anew(_film(tmp_path, still), still, keyframe_s=1.0), models).vitals["heart_rate"]
+    vital = measure_rppg(_coded_anew(_render(tmp_path, still), still, keyframe_s=1.0), models).vitals["heart_rate"]
     assert vital.value is None
 
 
@@ -120,7 +120,7 @@ def test_a_pulse_of_another_rate_between_the_keyframes_is_not_reported(
     assert refusal(replace(examined.pulse, between_keyframes=sure)) is not None
 
 
-def test_at_the_keyframes_own_rate_nothing_confirms_a_pulse(make_track: MakeTrack, quick_models: RppgModels) -> None:
+def test_a_pulse_at_the_rate_of_the_keyframes_is_not_confirmed(make_track: MakeTrack, quick_models: RppgModels) -> None:
     for rate in (61.0, 119.0):
         examined = examine(_coded(make_track(rate_per_min=rate, strength=0.01), 30, 0.001), quick_models)
         assert isinstance(examined, Examined)
@@ -128,7 +128,7 @@ def test_at_the_keyframes_own_rate_nothing_confirms_a_pulse(make_track: MakeTrac
         assert examined.pulse.between_keyframes is None
 
 
-def test_without_jumps_a_pulse_at_the_keyframes_rate_stays() -> None:
+def test_removing_jumps_keeps_a_pulse_at_the_rate_of_the_keyframes() -> None:
     keys = np.arange(450) % 30 == 0
     pulse = np.sin(2 * np.pi * np.arange(450) / 30)[:, None].astype(np.float32)
     drift = (5 * (np.arange(450) % 30) / 30)[:, None].astype(np.float32)
@@ -152,7 +152,7 @@ def test_a_pattern_needs_enough_regular_groups() -> None:
     assert group_length(np.ones(450, dtype=np.bool_)) is None
 
 
-def test_what_groups_repeat_goes_and_the_rest_stays() -> None:
+def test_the_repeated_pattern_is_removed_and_the_signal_kept() -> None:
     rng = np.random.default_rng(0)
     keys = np.arange(450) % 30 == 0
     signal = np.sin(2 * np.pi * 1.27 * np.arange(450) / 30)[:, None].astype(np.float32)
@@ -161,7 +161,7 @@ def test_what_groups_repeat_goes_and_the_rest_stays() -> None:
     assert np.corrcoef(cleaned[:, 0], signal[:, 0])[0, 1] > 0.97
 
 
-def test_frames_without_a_face_stay_unmeasured() -> None:
+def test_frames_without_a_face_stay_nan() -> None:
     keys = np.arange(450) % 30 == 0
     values = np.ones((450, 2), dtype=np.float32)
     values[100:200] = np.nan

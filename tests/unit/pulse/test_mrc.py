@@ -34,7 +34,7 @@ def _snr_db(wave: NDArray[np.float64], traces: Traces) -> float:
     return snr_db(spectrum_of(wave, traces.fs), RATE_PER_MIN / 60)
 
 
-def test_a_loud_patch_drowns_the_mean_and_not_the_pulse(face: tuple[Traces, NDArray[np.float64]]) -> None:
+def test_a_noisy_patch_spoils_the_mean_but_not_the_combination(face: tuple[Traces, NDArray[np.float64]]) -> None:
     traces, crops = face
     rng = np.random.default_rng(6)
     crops[:, 40:52, 24:48] += 12 * rng.normal(size=(len(crops), 1, 1, 1))
@@ -52,7 +52,7 @@ def test_patches_without_the_skins_colour_have_almost_no_weight(face: tuple[Trac
     assert 60 * spectrum_of(wave, traces.fs).peak_hz() == pytest.approx(RATE_PER_MIN, abs=1)
 
 
-def test_what_an_encoder_does_not_renew_is_no_quiet_skin(face: tuple[Traces, NDArray[np.float64]]) -> None:
+def test_patches_frozen_by_the_encoder_have_little_weight(face: tuple[Traces, NDArray[np.float64]]) -> None:
     traces, crops = face
     crops[:, :30] = crops[:1, :30]
     assert _snr_db(mrc.estimate(_with_crops(traces, crops))[0], traces) > 0

@@ -22,7 +22,7 @@ CLIPS = Path(__file__).parents[4] / "shared" / "data" / "clips"
         ("naber.mp4", 75.0),
     ],
 )
-def test_a_real_clip_reads_what_is_known_of_it_or_nothing(name: str, rate: float, models: RppgModels) -> None:
+def test_a_real_clip_gives_its_reference_rate_or_abstains(name: str, rate: float, models: RppgModels) -> None:
     path = CLIPS / name
     if not path.is_file():
         pytest.skip(f"{path} is not here: development data lies beside the checkout, and nowhere else")

@@ -34,26 +34,26 @@ def test_signals_that_agree_outvote_one_that_does_not() -> None:
 
 
 @pytest.mark.parametrize("kind", ["white", "walk"])
-def test_noise_hardly_ever_breathes(kind: str) -> None:
+def test_noise_rarely_gives_a_respiration_rate(kind: str) -> None:
     rng = np.random.default_rng(0)
-    told = 0
+    reported = 0
     for _ in range(60):
         noise = rng.normal(size=(4, len(TIMES)))
         noise = noise.cumsum(axis=-1) if kind == "walk" else noise
         signals = {
             name: (wave, FS) for name, wave in zip(("chest", "head", "baseline", "frequency"), noise, strict=True)
         }
-        told += refusal(fuse(signals)) is None
-    assert told <= 4
+        reported += refusal(fuse(signals)) is None
+    assert reported <= 4
 
 
-def test_nothing_to_see_has_no_spectrum_of_its_own() -> None:
+def test_a_constant_signal_has_no_spectrum() -> None:
     assert (explained(np.zeros(100), FS) == 0).all()
     with pytest.raises(ValueError, match="no signal"):
         fuse({})
 
 
-def test_the_pulse_carries_breathing_in_baseline_amplitude_and_frequency() -> None:
+def test_breathing_modulates_the_pulses_baseline_amplitude_and_frequency() -> None:
     times = np.arange(30 * 32) / 30
     breath = 2 * np.pi * 0.25 * times
     phase = 2 * np.pi * 1.2 * times - 0.4 * np.cos(breath)
@@ -74,7 +74,7 @@ def _torso(rise_pixels: NDArray[np.float64]) -> Torso:
     return Torso(TIMES, np.clip(patches, 0, 255).astype(np.uint8), 40.0)
 
 
-def test_flow_follows_what_moves_by_a_part_of_a_pixel() -> None:
+def test_block_flow_follows_subpixel_motion() -> None:
     shift = 0.6 * np.sin(2 * np.pi * 0.25 * TIMES)
     followed = np.cumsum(block_flow(_torso(shift).patches), axis=0).mean(axis=1)
     assert np.corrcoef(followed, shift)[0, 1] > 0.98
@@ -87,13 +87,13 @@ def test_a_chest_that_rises_and_falls_gives_its_rate() -> None:
     assert RATES_PER_MIN[np.argmax(explained(position, FS))] == pytest.approx(18, abs=0.7)
 
 
-def test_no_torso_has_no_chest() -> None:
+def test_without_a_torso_there_is_no_chest_motion() -> None:
     assert rise(EMPTY_TORSO, TIMES) is None
     blank = Torso(TIMES, np.full((len(TIMES), 40, 80), 90, np.uint8), 40.0)
     assert rise(blank, TIMES) is None
 
 
-def test_a_chest_is_read_without_a_pulse_but_not_a_pictures() -> None:
+def test_chest_motion_alone_gives_a_rate_but_not_for_a_picture() -> None:
     times = np.arange(450) / 30
     breath = np.sin(2 * np.pi * 0.25 * times)
     rng = np.random.default_rng(0)

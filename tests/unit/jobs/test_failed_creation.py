@@ -39,7 +39,7 @@ class Failing:
 
 
 @pytest.mark.parametrize("away", [True, False])
-def test_a_clip_is_erased_only_when_its_job_is_surely_not_there(tmp_path: Path, away: bool) -> None:
+def test_a_clip_is_erased_only_if_its_job_was_certainly_not_created(tmp_path: Path, away: bool) -> None:
     store = ClipStore(tmp_path.as_uri())
     clip = tmp_path / store.key("01J")
     clip.parent.mkdir()

@@ -10,7 +10,7 @@ from shared.jobs.queues import NOOP_TASK, TASKS
 from shared.vitals import Branch
 from tests.service.conftest import Service, wait_until
 
-ODD = "tests.service.odd_worker"
+FAULTY_WORKER = "tests.service.faulty_worker"
 
 
 def altered(**changes: Any) -> str:  # noqa: ANN401
@@ -60,7 +60,7 @@ EMPTY = json.dumps({"headers": {"task": NOOP_TASK}, "properties": {"delivery_tag
 FOREIGN = {"another's task": altered(headers__task="billing.send_invoice")}
 
 
-def test_each_is_known_for_what_it_is() -> None:
+def test_malformed_and_foreign_messages_are_distinguished() -> None:
     for name, text in {**MALFORMED, **FOREIGN}.items():
         try:
             envelope = json.loads(text)
@@ -69,7 +69,7 @@ def test_each_is_known_for_what_it_is() -> None:
         assert canonical(envelope, "rppg") == (Dropped.FOREIGN if name in FOREIGN else Dropped.MALFORMED), name
 
 
-def test_an_expiry_of_another_clock_is_not_heeded() -> None:
+def test_expiry_and_eta_of_a_message_are_ignored() -> None:
     text = altered(headers__expires="2001-01-01T00:00:00+00:00", headers__eta="2101-01-01T00:00:00+00:00")
     own = canonical(json.loads(text), "rppg")
     assert isinstance(own, dict)
@@ -77,7 +77,9 @@ def test_an_expiry_of_another_clock_is_not_heeded() -> None:
     assert own["headers"]["expires"] is own["headers"]["eta"] is None
 
 
-def test_strangers_are_counted_and_dropped_and_everything_else_goes_on(make_service: Callable[..., Service]) -> None:
+def test_malformed_and_foreign_messages_are_counted_and_dropped_and_jobs_go_on(
+    make_service: Callable[..., Service],
+) -> None:
     service = make_service()
     redis = service.redis
     for text in (*MALFORMED.values(), *FOREIGN.values()):
@@ -87,7 +89,7 @@ def test_strangers_are_counted_and_dropped_and_everything_else_goes_on(make_serv
         waits = client.get("/metrics")
         assert waits.status_code == 200
         assert "facevitals_queue_waiting" in waits.text
-    worker = service.start_worker("vision,rppg", ODD)
+    worker = service.start_worker("vision,rppg", FAULTY_WORKER)
     # One of ours with what else a queue may hold before it and after it.
     job = service.submit()
     redis.lpush("fvq:rppg", *FOREIGN.values())
@@ -119,5 +121,5 @@ def test_strangers_are_counted_and_dropped_and_everything_else_goes_on(make_serv
     assert "sweep failed" not in logs
 
 
-def test_a_task_knows_its_branch() -> None:
+def test_every_branch_has_its_task() -> None:
     assert {json.loads(message(branch, "01J"))["headers"]["task"] for branch in Branch} == set(TASKS.values())

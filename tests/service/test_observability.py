@@ -92,11 +92,11 @@ def metric_names(text: str) -> set[str]:
     return names
 
 
-def test_a_job_is_seen_whole_and_says_nothing_of_its_clip(
+def test_logs_metrics_and_trace_cover_a_job_and_contain_no_secret(
     make_service: Callable[..., Service], collector: Collector
 ) -> None:
     service = make_service(log_format="json", otlp_endpoint=collector.url, api_keys="key-of-somebody")
-    service.start_worker("vision,rppg", "tests.service.odd_worker", ODD_VISION="raise")
+    service.start_worker("vision,rppg", "tests.service.faulty_worker", FAULT_VISION="raise")
     form = {"clip": (f"{SECRET}.mp4", LOOKS_LIKE_MP4, "video/mp4")}
     headers = {"Authorization": "Bearer key-of-somebody"}
     with httpx.Client(base_url=service.url, headers=headers, timeout=40) as client:
@@ -108,12 +108,12 @@ def test_a_job_is_seen_whole_and_says_nothing_of_its_clip(
             WorkerCard(id="gpu:1", queues=[], device="cuda", models=[], gpu=GpuMemory(used_bytes=1, total_bytes=2)),
         )
 
-        def all_told() -> str:
+        def all_samples() -> str:
             text = client.get("/metrics").text
             return text if all(sample in text for sample in SAMPLES) else ""
 
         # Whoever ended the job adds its figures a moment after the end is announced.
-        metrics = wait_until(all_told, f"the figures of the job: {SAMPLES}")
+        metrics = wait_until(all_samples, f"the figures of the job: {SAMPLES}")
 
     # Logs: the job's id on both sides of the queue.
     assert {"job accepted"} <= {line["event"] for line in log_lines(service, "gateway") if line.get("job") == job}
@@ -123,9 +123,9 @@ def test_a_job_is_seen_whole_and_says_nothing_of_its_clip(
     # Dashboard and alerts ask for what is served.
     dashboard = (ROOT / "deploy" / "grafana" / "facevitals.json").read_text()
     alerts = (ROOT / "deploy" / "prometheus" / "alerts.yml").read_text()
-    asked = set(re.findall(r"facevitals_[a-z_]+", dashboard + json.dumps(yaml.safe_load(alerts))))
-    assert len(asked) > 12
-    assert asked <= metric_names(metrics)
+    named = set(re.findall(r"facevitals_[a-z_]+", dashboard + json.dumps(yaml.safe_load(alerts))))
+    assert len(named) > 12
+    assert named <= metric_names(metrics)
 
     # Trace: one, from the request to the stages of both branches.
     def traced() -> bool:
@@ -145,13 +145,13 @@ def test_a_job_is_seen_whole_and_says_nothing_of_its_clip(
     assert {span["parentSpanId"] for span in stages} == {span["spanId"] for span in branches.values()}
 
     # None of it tells what is nobody's business; logs say where it was raised, and what.
-    told = json.dumps(collector.spans) + metrics + service.whole_logs()
-    assert "ZeroDivisionError" in told
+    exported = json.dumps(collector.spans) + metrics + service.whole_logs()
+    assert "ZeroDivisionError" in exported
     for secret in (SECRET, "key-of-somebody", "a secret of the clip"):
-        assert secret not in told
+        assert secret not in exported
 
 
-def test_without_a_collector_nothing_of_opentelemetry_is_loaded() -> None:
+def test_without_a_collector_opentelemetry_is_not_loaded() -> None:
     # redis-py itself loads what it finds of OpenTelemetry's metrics.
     ours = "[name for name in sys.modules if name.startswith(('opentelemetry.sdk.trace', 'opentelemetry.exporter'))]"
     done = subprocess.run(

@@ -133,7 +133,7 @@ def published(tmp_path: Path) -> dict[str, str]:
     return {"UV_PYTHON_DOWNLOADS_JSON_URL": str(index), "UV_PYTHON_INSTALL_MIRROR": ""}
 
 
-def fits(checkout: Path) -> bool:
+def is_supported(checkout: Path) -> bool:
     program = "import sys; print(*sys.version_info[:2])"
     done = subprocess.run([checkout / "env/bin/python", "-c", program], capture_output=True, text=True, check=True)
     return done.stdout.split() in (["3", "11"], ["3", "12"])
@@ -153,7 +153,7 @@ def newer_python() -> str | None:
     return None
 
 
-def test_a_machine_whose_only_python_is_too_new_gets_in(
+def test_a_machine_whose_only_python_is_too_new_is_set_up(
     checkout: Path, machine: Machine, published: dict[str, str]
 ) -> None:
     # A first set-up: no environment of this checkout whose uv would serve.
@@ -166,13 +166,13 @@ def test_a_machine_whose_only_python_is_too_new_gets_in(
     assert done.returncode == 0, done.stderr
     assert "Fetching a Python" in done.stderr
     assert run_small(checkout) == "here"
-    assert fits(checkout)
+    assert is_supported(checkout)
     assert not left_behind(checkout)
     again = machine.set_up(checkout, **published)
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
 
 
-def test_a_machine_with_uv_and_no_python_gets_in(checkout: Path, machine: Machine, published: dict[str, str]) -> None:
+def test_a_machine_with_uv_and_no_python_is_set_up(checkout: Path, machine: Machine, published: dict[str, str]) -> None:
     (machine.bin / "uv").symlink_to(Path(sys.prefix) / "bin/uv")
     (checkout / ".venv").unlink()
     done = machine.set_up(checkout, **published)
@@ -181,7 +181,7 @@ def test_a_machine_with_uv_and_no_python_gets_in(checkout: Path, machine: Machin
 
 
 @pytest.mark.parametrize("place", [".pyenv/versions/3.{}.99", "data/uv/python/cpython-3.{}.99-linux", "brew"])
-def test_a_fitting_python_that_is_not_on_path_is_found(checkout: Path, machine: Machine, place: str) -> None:
+def test_a_supported_python_outside_of_path_is_found(checkout: Path, machine: Machine, place: str) -> None:
     machine.stub((3, 13))
     minor = sys.version_info[1]
     if place == "brew":
@@ -210,7 +210,7 @@ def test_a_fitting_python_that_is_not_on_path_is_found(checkout: Path, machine: 
         ({"PIP_CERT": "/ours.pem", "SSL_CERT_FILE": "/uvs.pem"}, "/uvs.pem"),
     ],
 )
-def test_an_authority_that_pip_trusts_is_trusted_by_uv(
+def test_a_certificate_authority_set_for_pip_is_used_by_uv(
     checkout: Path, machine: Machine, env: dict[str, str], seen: str
 ) -> None:
     (checkout / ".venv").unlink()
@@ -262,7 +262,7 @@ def test_the_message_names_what_a_bare_machine_lacks(checkout: Path, machine: Ma
     assert "neither a Python nor uv" in sentence(machine.set_up(checkout))
 
 
-def test_two_at_once_wait_for_each_other_without_flock(checkout: Path, machine: Machine) -> None:
+def test_two_set_ups_at_once_wait_for_each_other_without_flock(checkout: Path, machine: Machine) -> None:
     (machine.bin / "flock").unlink(missing_ok=True)
     (machine.bin / "python3").symlink_to(REAL)
     command = [str(machine.bin / "bash"), str(checkout / "tools/environment.sh"), "gateway", "env"]

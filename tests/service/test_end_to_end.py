@@ -17,7 +17,7 @@ EVM_FACE = Path(__file__).parents[3] / "shared" / "data" / "clips" / "evm_face.m
 
 
 @pytest.mark.timeout(300)
-def test_a_webcam_clip_becomes_trustworthy_vitals(make_service: Callable[..., Service], tmp_path: Path) -> None:
+def test_a_webcam_clip_gives_the_true_heart_rate(make_service: Callable[..., Service], tmp_path: Path) -> None:
     # As a browser records: WebM of variable rate, without a duration.
     clip = tmp_path / "clip.webm"
     simulate(clip, ClipSpec(heart_rate=66, seed=11, jitter=0.1, duration_header=False))
@@ -86,7 +86,7 @@ def _is_seen_by_prometheus(service: Service) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not EVM_FACE.exists(), reason="the real clips are not on this machine")
-def test_a_real_face_reads_right(make_service: Callable[..., Service]) -> None:
+def test_a_real_clip_gives_the_reference_heart_rate(make_service: Callable[..., Service]) -> None:
     service = make_service()
     service.start_worker("vision,rppg")
     client = Client(service.url)

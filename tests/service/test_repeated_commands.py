@@ -35,14 +35,14 @@ def queued(jobs: JobStore) -> list[int]:
     return [jobs.redis.llen(f"fvq:{branch}") for branch in Branch]
 
 
-def test_a_job_is_made_once(jobs: JobStore) -> None:
+def test_a_repeated_creation_returns_the_same_job(jobs: JobStore) -> None:
     first = create(jobs)
     assert create(jobs) == first
     assert queued(jobs) == [1, 1]
     assert events(jobs) == ["state"]
 
 
-def test_a_job_that_ended_meanwhile_stays_ended(jobs: JobStore) -> None:
+def test_a_repeated_creation_does_not_reopen_an_ended_job(jobs: JobStore) -> None:
     create(jobs)
     for branch in Branch:
         jobs.leases.of("one", branch, "token").begin(60)
@@ -55,7 +55,7 @@ def test_a_job_that_ended_meanwhile_stays_ended(jobs: JobStore) -> None:
     assert jobs.records.active() == 0
 
 
-def test_a_worker_that_begins_twice_has_begun_once(jobs: JobStore) -> None:
+def test_a_repeated_begin_counts_as_one_try(jobs: JobStore) -> None:
     create(jobs)
     assert jobs.leases.of("one", Branch.RPPG, "mine").begin(60) is Begin.GO
     assert jobs.leases.of("one", Branch.RPPG, "mine").begin(60) is Begin.GO
@@ -64,7 +64,7 @@ def test_a_worker_that_begins_twice_has_begun_once(jobs: JobStore) -> None:
     assert events(jobs) == ["state", "state", "branch"]
 
 
-def test_an_outcome_is_written_once_and_its_writer_finishes_the_job(jobs: JobStore) -> None:
+def test_an_outcome_is_written_once_and_the_last_writer_finishes_the_job(jobs: JobStore) -> None:
     create(jobs)
     assert jobs.outcomes.write("one", Branch.RPPG, DONE) == (True, False)
     assert jobs.outcomes.write("one", Branch.RPPG, DONE) == (True, False)
