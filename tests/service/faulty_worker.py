@@ -1,8 +1,8 @@
-"""A worker whose analysis misbehaves as a test asks: everything else about it is the real worker.
+"""A worker with a faulty analysis that a test selects; everything else is the real worker.
 
 `FAULT_VISION` and `FAULT_RPPG` select what a branch does: `ok`, `raise`, `hang`, `hang_ignoring_signals`, `die`,
 `die_once`, `segfault`, `slow`, `brief`, `held` (until the file `hold` is removed).
-With `FAULT_KEEP`, it keeps what it was given to read in `seen-BRANCH`.
+With `FAULT_KEEP`, it copies the clip that it was given to `seen-BRANCH`.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ FACTS = ClipFacts(
 
 PAUSES_S = {"slow": 3.0, "brief": 0.3}
 
-#: What an error may quote. A traceback shows the line that raised, so it does not stand there.
+#: Message of the error. A constant, because a traceback shows the source line that raised.
 QUOTED = "a secret of the clip"
 
 
@@ -55,7 +55,7 @@ class FaultyAnalyzer:
         if behaviour == "die" or (behaviour == "die_once" and tries.stat().st_size == 1):
             os.kill(os.getpid(), signal.SIGKILL)
         if behaviour == "segfault":
-            # As a decoder would: in native code, in a thread of its own.
+            # As in a decoder: in native code, in a separate thread.
             thread = threading.Thread(target=ctypes.string_at, args=(0,))
             thread.start()
             thread.join()

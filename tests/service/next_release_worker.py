@@ -1,4 +1,4 @@
-"""A worker of a release to come: what it writes has fields, events and checks that this release does not know."""
+"""A worker of a later release: it writes fields, events and checks that this release does not know."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""API keys and their limits, over real HTTP: in force, rotated and revoked without a restart."""
+"""API keys and their limits over HTTP: created, rotated and revoked without a restart."""
 
 import json
 import socket
@@ -23,7 +23,7 @@ MakeService = Callable[..., Service]
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A gateway that asks for keys; nobody works on its jobs."""
+    """A gateway that requires keys, without workers."""
     service = new_service(
         tmp_path_factory.mktemp("guarded") / "service",
         require_keys=True,
@@ -43,7 +43,7 @@ def kind(answer: httpx.Response) -> tuple[int, str]:
 
 @pytest.fixture
 def facevitals(guarded: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
-    """The command line's own code, in this process: a process each would cost the suite half a minute."""
+    """The command line in this process: separate processes would take half a minute."""
     for name, value in guarded.env.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
@@ -107,7 +107,7 @@ def test_a_rotated_secret_works_until_its_grace_period_ends(guarded: Service) ->
     made = ring.create("graceful")
     new = ring.rotate(made.stored.id, grace_s=600)
     assert submit(guarded, made.key).status_code == submit(guarded, new.key).status_code == 202
-    # As if that time had passed.
+    # Simulates that this time has passed.
     guarded.redis.hincrbyfloat(ring.key(made.stored.id), "previous_until", -600)
     assert kind(submit(guarded, made.key)) == (403, "key-refused")
     assert submit(guarded, new.key).status_code == 202
@@ -135,13 +135,13 @@ def test_a_key_over_its_rate_gets_a_retry_after(guarded: Service) -> None:
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: submit(guarded, made.key), range(8)))
     refused = [answer for answer in answers if answer.status_code != 202]
-    # A minute's worth at once; one more falls due every thirty seconds.
+    # A burst may use the rate of a minute; one more submission is allowed every thirty seconds.
     assert 5 <= len(refused) <= 6
     assert {kind(answer) for answer in refused} == {(429, "rate-exceeded")}
     wait_s = int(refused[0].headers["retry-after"])
     assert 1 <= wait_s <= 30
     assert kind(submit(guarded, made.key)) == (429, "rate-exceeded")
-    # As if that time had passed.
+    # Simulates that this time has passed.
     guarded.redis.incrbyfloat(f"fv:rate:{made.stored.owner}", -wait_s)
     assert submit(guarded, made.key).status_code == 202
 
@@ -159,7 +159,7 @@ def test_a_key_has_a_limit_of_active_jobs(guarded: Service) -> None:
         bad = client.post("/v1/jobs", content=b"GIF89a", headers={"X-API-Key": key})
         assert bad.status_code == 415
     assert submit(guarded, key).status_code == 202
-    # A job that ends by itself gives its place back as well.
+    # A job that ends releases its place as well.
     guarded.jobs.outcomes.time_out(second.json()["id"])
     assert submit(guarded, key).status_code == 202
     assert kind(submit(guarded, key)) == (429, "too-many-active")
@@ -179,7 +179,7 @@ def test_an_open_gateway_serves_only_its_machine_and_needs_a_key_once_one_exists
     ring = KeyRing(service.redis)
     made = ring.create("first")
     with service.client() as client:
-        wait_until(lambda: client.get(f"/v1/jobs/{job}").status_code == 401, "the gateway asks for a key")
+        wait_until(lambda: client.get(f"/v1/jobs/{job}").status_code == 401, "the gateway requires a key")
         ring.revoke(made.stored.id)
         time.sleep(1.2)
         assert client.get(f"/v1/jobs/{job}").status_code == 401
@@ -198,7 +198,7 @@ def test_a_webhook_to_a_loopback_address_is_not_sent(guarded: Service) -> None:
         answer = client.post("/v1/jobs", content=LOOKS_LIKE_MP4, params=query, headers={"X-API-Key": key})
         job = answer.json()["id"]
         guarded.jobs.outcomes.time_out(job)
-        wait_until(lambda: guarded.redis.zscore(WEBHOOKS, job) is None, "it is given up")
+        wait_until(lambda: guarded.redis.zscore(WEBHOOKS, job) is None, "the webhook is given up")
         given_up = next(line for line in guarded.whole_logs().splitlines() if job in line and "given up" in line)
         assert "the address is not public" in given_up
         with pytest.raises(TimeoutError):
@@ -208,7 +208,7 @@ def test_a_webhook_to_a_loopback_address_is_not_sent(guarded: Service) -> None:
 def test_logs_contain_no_key_password_token_or_clip(guarded: Service) -> None:
     made = KeyRing(guarded.redis).create("logged")
     rejected = ("fv_aaaaaaaaaaaa_" + "0" * 64, "guessed-k3y")
-    mark = "a face that nobody else may see"
+    mark = "a face that no one else may see"
     query = {"webhook_url": "https://localhost:1/hook?token=webhook-t0ken"}
     with guarded.client() as client:
         for sent in (made.key, SETTINGS_KEY, *rejected):

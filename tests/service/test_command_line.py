@@ -1,4 +1,4 @@
-"""The commands, as a user types them."""
+"""The command line, as a user runs it."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def facevitals(
 
 @pytest.fixture
 def up(tmp_path: Path) -> Callable[[], tuple["subprocess.Popen[str]", str]]:
-    """Starts `facevitals up`; returns the process and the gateway's address."""
+    """Start `facevitals up`; return the process and the gateway's address."""
 
     def start() -> tuple["subprocess.Popen[str]", str]:
         port = free_port()
@@ -72,7 +72,7 @@ def test_up_restarts_a_killed_gateway_and_its_children_end_when_it_is_killed(
     wait_until(answers, "the gateway is back")
     process.kill()
     process.wait()
-    wait_until(lambda: not processes_of(tmp_path), "its children end with it")
+    wait_until(lambda: not processes_of(tmp_path), "its child processes have ended")
 
 
 def test_a_second_service_on_the_same_port_or_folder_is_refused_and_the_first_goes_on(

@@ -1,4 +1,4 @@
-"""The broker as docker-compose.yml starts it, on the very release, from the wheel."""
+"""The broker with the arguments of docker-compose.yml, on the same release from the wheel."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A gateway without keys serves its own page and programs of its machine, and no page from elsewhere."""
+"""A gateway without keys serves its own page and programs of its machine, and no pages of other origins."""
 
 from collections.abc import Callable, Iterator
 
@@ -21,7 +21,7 @@ CALLS = (
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Open to its own machine; nobody works on its jobs."""
+    """A gateway that is open to its own machine, without workers."""
     service = new_service(tmp_path_factory.mktemp("opened") / "service", cors_origins=LISTED)
     yield service
     end_service(service)
@@ -43,7 +43,7 @@ def test_a_foreign_host_name_that_resolves_to_this_machine_is_refused(opened: Se
     job = opened.submit()
     with opened.client() as client:
         for method, path in CALLS:
-            # As the page at that name would send it: its origin is its own host.
+            # As a page at that name would send it: its origin is its own host.
             own = {"Origin": f"http://{headers['Host']}", **headers}
             for sent in (headers, own):
                 answer = client.request(method, path.format(job=job), content=b"", headers=sent)
@@ -101,11 +101,11 @@ def test_a_foreign_page_cannot_read_submit_or_delete(
         for method, path in CALLS:
             answer = client.request(method, path.format(job=job), headers=headers)
             assert answer.status_code == 403, (method, path)
-        # What a form of any page may send without being asked (CORS lets it pass).
+        # Requests that a form of any page may send without a preflight.
         form = client.post("/v1/jobs", files={"clip": LOOKS_LIKE_MP4}, headers=headers)
         assert kind(form) == (403, "foreign-origin")
         assert client.get(f"/v1/jobs/{job}").status_code == 200
-        # A link to the page itself may stand anywhere.
+        # Any page may link to the gateway's page.
         assert client.get("/", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
 
 

@@ -38,7 +38,7 @@ def document() -> dict[str, Any]:
 
 
 class _Loads(HTMLParser):
-    """What a page loads, and what of it is inline."""
+    """The files that a page loads, and its inline parts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -169,7 +169,7 @@ def test_every_error_names_the_types_of_problem_that_it_can_be(document: dict[st
                     assert problem.status == int(status)
                     seen.add(problem.type)
     raised = {problem.type for problem in ApiProblem.__subclasses__()}
-    # What is answered before a request reaches its call, and what the framework and the proxy answer.
+    # Problems that come before a request reaches its call, and those of the framework and the proxy.
     before = {ProblemType.BAD_REQUEST, ProblemType.HEADER_TOO_LARGE}
     assert seen == raised - before
     others = {"INTERNAL", "NOT_FOUND", "METHOD_NOT_ALLOWED", "TOO_MANY_REQUESTS", "GATEWAY_AWAY", "ABOUT_BLANK"}

@@ -55,12 +55,12 @@ def test_a_webcam_clip_gives_the_true_heart_rate(make_service: Callable[..., Ser
             cards = http.get("/v1/models").json()["workers"]
             return {model["name"]: model for card in cards for model in card["models"]} if len(cards) == 2 else {}
 
-        models = wait_until(loaded, "both workers show what they have loaded")
+        models = wait_until(loaded, "both workers list their models")
     assert {"obstruction", "gender.dlib", "tscan.rlap"} <= set(models)
     assert all(model["memory_bytes"] and model["device"] == "cpu" for model in models.values())
     assert len(waves["waves"]["heart_rate"]["values"]) == len(waves["waves"]["heart_rate"]["times_s"]) > 400
     _is_seen_by_prometheus(service)
-    # Erased by whoever ended the job, a moment after it is announced.
+    # The worker that ended the job erases the clip a moment after the end is announced.
     wait_until(lambda: not service.clips, "the clip is erased")
 
 
@@ -68,7 +68,7 @@ def _is_seen_by_prometheus(service: Service) -> None:
     def scraped() -> str:
         with service.client() as http:
             text = http.get("/metrics").text
-        # Whoever ended the job adds its figures a moment after the end is announced.
+        # The worker that ended the job counts it a moment after the end is announced.
         return text if 'facevitals_interval_width_count{vital="heart_rate"} 1.0' in text else ""
 
     figures: str = wait_until(scraped, "the widths of intervals are counted")
@@ -80,7 +80,7 @@ def _is_seen_by_prometheus(service: Service) -> None:
         'facevitals_model_load_seconds{model="agegender",worker="',
     ):
         assert sample in figures, figures
-    # Without a card there is nothing to tell of one: no series, not a zero.
+    # Without a GPU there is no series, instead of a zero.
     assert "\nfacevitals_gpu_memory_used_bytes{" not in figures
 
 

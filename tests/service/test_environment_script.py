@@ -1,4 +1,4 @@
-"""tools/environment.sh on a small project of its own: what goes wrong on other people's machines."""
+"""tools/environment.sh on a small project: interrupted, moved, repeated and concurrent set-ups."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-#: What builds the project; the small project needs nothing else.
+#: Packages that build the project; the small project needs no others.
 BUILD = ("hatchling", "packaging", "pathspec", "pluggy", "trove-classifiers")
 
 
@@ -37,13 +37,13 @@ def checkout(tmp_path: Path) -> Path:
         "dev": (*BUILD, "six", "wcwidth"),
     }.items():
         (place / f"requirements/{lock}.lock").write_text(entries(*packages))
-    # The installer of this very environment serves the small ones too, as it does for a checkout's second.
+    # The installer of this environment is used, as for a second environment of a checkout.
     (place / ".venv").symlink_to(sys.prefix)
     return place
 
 
 def entries(*packages: str) -> str:
-    """The lines of those packages in the largest lock."""
+    """The entries of the packages in the largest lock."""
     lock = (ROOT / "requirements/dev.lock").read_text()
     found = [re.search(rf"^{name}==.*\n(?: +--hash.*\n?)+", lock, re.MULTILINE) for name in packages]
     assert all(found)
@@ -83,13 +83,13 @@ def test_the_second_set_up_returns_at_once(checkout: Path) -> None:
     before = _children_cpu_s()
     second = set_up(checkout)
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
-    # Processor time: a busy machine takes longer.
+    # Processor time, which does not depend on the load of the machine.
     assert _children_cpu_s() - before < 1
 
 
 def test_an_interrupted_installation_is_completed(checkout: Path) -> None:
     set_up(checkout)
-    # What a killed installer leaves: the record missing, a package listed whose files are not all there.
+    # The state after an installer was killed: no record, and a package with missing files.
     (checkout / "env/.facevitals").unlink()
     (package,) = (checkout / "env/lib").glob("python3.*/site-packages/pluggy/__init__.py")
     package.unlink()

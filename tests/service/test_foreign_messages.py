@@ -1,4 +1,4 @@
-"""Messages of others, old ones and broken ones in a queue: counted and dropped, and everything else goes on."""
+"""Foreign, outdated and malformed messages in a queue are counted and dropped; jobs are not affected."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ FAULTY_WORKER = "tests.service.faulty_worker"
 
 
 def altered(**changes: Any) -> str:  # noqa: ANN401
-    """A message of ours with parts of its envelope changed; a part that is None is left out."""
+    """A message of the service with parts of its envelope changed; a part that is None is removed."""
     envelope = json.loads(message(Branch.RPPG, "01J"))
     for name, value in changes.items():
         where: dict[str, Any] = envelope
@@ -55,7 +55,7 @@ MALFORMED: dict[str, str | bytes] = {
     "an id that is a key": altered(body=body("01J:events")),
     "another queue's": altered(headers__task=TASKS[Branch.VISION]),
 }
-#: What does nothing is done, whatever it lacks.
+#: A no-op message is acknowledged even if parts are missing.
 EMPTY = json.dumps({"headers": {"task": NOOP_TASK}, "properties": {"delivery_tag": "1"}})
 FOREIGN = {"another's task": altered(headers__task="billing.send_invoice")}
 
@@ -90,7 +90,7 @@ def test_malformed_and_foreign_messages_are_counted_and_dropped_and_jobs_go_on(
         assert waits.status_code == 200
         assert "facevitals_queue_waiting" in waits.text
     worker = service.start_worker("vision,rppg", FAULTY_WORKER)
-    # One of ours with what else a queue may hold before it and after it.
+    # A job between other messages.
     job = service.submit()
     redis.lpush("fvq:rppg", *FOREIGN.values())
     assert service.finished(job)["state"] == "succeeded"
@@ -115,7 +115,7 @@ def test_malformed_and_foreign_messages_are_counted_and_dropped_and_jobs_go_on(
         text = client.get("/metrics").text
     assert f'facevitals_messages_dropped_total{{queue="rppg",why="malformed"}} {len(MALFORMED)}.0' in text
     assert worker.process.poll() is None
-    assert not redis.hlen("fvq:unacked"), "none of them keeps a worker's place"
+    assert not redis.hlen("fvq:unacked"), "no message stays unacknowledged"
     logs = service.whole_logs()
     assert "Traceback" not in logs
     assert "sweep failed" not in logs

@@ -1,4 +1,4 @@
-"""What happens every day is answered, or logged in one line: HEAD, and clients that hang up."""
+"""HEAD requests, and clients that disconnect."""
 
 import socket
 import time
@@ -11,7 +11,7 @@ from tests.service.conftest import LOOKS_LIKE_MP4, WAIT_S, Service, wait_until
 
 EVERYWHERE = ("/", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json", "/v1/models", "/nowhere")
 OF_A_JOB = ("", "/waveforms", "/fhir", "/events")
-#: They differ from one answer to the next.
+#: Headers that differ between two responses.
 VARYING = {"date", "content-length"}
 
 
@@ -36,7 +36,7 @@ def test_head_has_the_headers_of_get_and_no_body(faulty_service: Service) -> Non
 def test_head_of_an_event_stream_returns_at_once_and_keeps_the_connection(make_service: Callable[..., Service]) -> None:
     service = make_service()
     job = service.submit()
-    # Nobody works on it: its stream stays open for as long as the job's deadline allows.
+    # Without workers, the stream stays open until the deadline of the job.
     with socket.create_connection(("127.0.0.1", service.port)) as wire:
         wire.settimeout(30)
         host = b"HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -48,7 +48,7 @@ def test_head_of_an_event_stream_returns_at_once_and_keeps_the_connection(make_s
         wire.sendall(b"GET /livez %bConnection: close\r\n\r\n" % host)
         assert wire.recv(65_536).startswith(b"HTTP/1.1 200")
     with service.client() as client:
-        wait_until(lambda: "facevitals_waiting_clients 0.0" in client.get("/metrics").text, "the stream is let go")
+        wait_until(lambda: "facevitals_waiting_clients 0.0" in client.get("/metrics").text, "the stream is closed")
     assert "Traceback" not in service.whole_logs()
 
 
@@ -104,7 +104,7 @@ def test_a_client_disconnect_is_one_log_line_at_info(
         while service.whole_logs().count("client disconnected") == logged:
             assert time.monotonic() < end
             time.sleep(0.02)
-    # Nothing was half received here: not worth a line.
+    # No upload was interrupted here, so there is no line.
     for request in (
         b"GET /livez HTT",
         b"GET /v1/jobs/%b/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % job.encode(),
@@ -117,7 +117,7 @@ def test_a_client_disconnect_is_one_log_line_at_info(
     whole = b"POST /save_video HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(LOOKS_LIKE_MP4)
     with socket.create_connection(("127.0.0.1", service.port)) as wire:
         wire.sendall(whole + LOOKS_LIKE_MP4)
-        wait_until(lambda: service.whole_logs().count("job accepted") == 2, "its job is made")
+        wait_until(lambda: service.whole_logs().count("job accepted") == 2, "its job is created")
     with service.client() as client:
         assert client.get("/livez").status_code == 200
     assert service.whole_logs().count("client disconnected") == len(hung_up)
@@ -128,4 +128,4 @@ def test_a_client_disconnect_is_one_log_line_at_info(
     assert "Traceback" not in logs
     assert "[error" not in logs
     assert "[warning" not in logs
-    assert len(service.clips) == 2, "nothing stays of what was broken off"
+    assert len(service.clips) == 2, "interrupted uploads leave no file"

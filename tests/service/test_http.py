@@ -1,4 +1,4 @@
-"""What the gateway answers over real HTTP, with a real broker and a worker behind it."""
+"""The HTTP interface of the gateway, with a real broker and worker."""
 
 import json
 import socket
@@ -90,7 +90,7 @@ def test_invalid_uploads_are_refused_and_leave_no_file(faulty_service: Service, 
     cut_off = b'--x\r\nContent-Disposition: form-data; name="clip"\r\n\r\n' + LOOKS_LIKE_MP4
     header = {"Content-Type": "multipart/form-data; boundary=x"}
     problem(http.post("/v1/jobs", content=cut_off, headers=header), 422, "bad-parameter")
-    # Those of earlier tests may go meanwhile.
+    # Clips of earlier tests may be erased in the meantime.
     assert {path for path in faulty_service.clips if "clips" in path.parts} <= before
 
 
@@ -103,7 +103,7 @@ def test_an_interrupted_upload_leaves_no_file(faulty_service: Service) -> None:
             + b"\x00" * 100_000
         )
         time.sleep(0.3)
-    wait_until(lambda: len(faulty_service.clips) <= before, "the broken upload is erased")
+    wait_until(lambda: len(faulty_service.clips) <= before, "the interrupted upload is erased")
 
 
 def test_a_long_poll_waits_for_the_end_of_the_job(faulty_service: Service, http: httpx.Client) -> None:
@@ -156,10 +156,10 @@ def test_an_idempotency_key_in_use_is_a_conflict(faulty_service: Service, http: 
 
     sender = threading.Thread(target=send)
     sender.start()
-    wait_until(lambda: list(faulty_service.redis.scan_iter(match="fv:idem:*:held")), "the key is held")
+    wait_until(lambda: list(faulty_service.redis.scan_iter(match="fv:idem:*:held")), "the idempotency key is locked")
     problem(http.post("/v1/jobs", content=LOOKS_LIKE_MP4, headers=header), 409, "idempotency-in-progress")
     hold = next(faulty_service.redis.scan_iter(match="fv:idem:*:held"))
-    assert 0 < faulty_service.redis.ttl(hold) <= 15, "a gateway that dies must not hold a key for long"
+    assert 0 < faulty_service.redis.ttl(hold) <= 15, "a gateway that dies must not lock a key for long"
     go_on.set()
     sender.join()
     assert answers[0].status_code == 202

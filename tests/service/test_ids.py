@@ -1,4 +1,4 @@
-"""Ids are secrets: none can be guessed from others, and a job that is not yours answers as one that never was."""
+"""Ids can't be guessed from others, and another owner's job is indistinguishable from an unknown one."""
 
 import http.client
 import re
@@ -20,7 +20,7 @@ RESOURCES = (("GET", ""), ("DELETE", ""), ("GET", "/events"), ("GET", "/waveform
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A gateway with two keys; nobody works on its jobs."""
+    """A gateway with two keys, without workers."""
     service = new_service(
         tmp_path_factory.mktemp("ids") / "service", api_keys="mine,theirs", job_deadline_s=600, key_rate_per_min=0
     )
@@ -36,7 +36,7 @@ def submit(service: Service, headers: dict[str, str]) -> str:
 
 
 def answer_of(service: Service, method: str, path: str, headers: dict[str, str]) -> tuple[int, list[str], bytes]:
-    """Status, headers and body of a path that is sent as it is written here; only the clock is left out."""
+    """Send the path unchanged; return status, headers without the date, and body."""
     wire = http.client.HTTPConnection("127.0.0.1", service.port, timeout=40)
     try:
         wire.request(method, path, headers=headers)
@@ -59,7 +59,7 @@ def test_another_owners_job_is_indistinguishable_from_an_unknown_one(
     service: Service, method: str, suffix: str
 ) -> None:
     mine, theirs = submit(service, MINE), submit(service, THEIRS)
-    # A finished job has keys of every kind beside its own.
+    # A finished job has keys of its events and waves as well.
     service.redis.set(waveforms_key(theirs), "{}", ex=600)
     unknown_job = answer_of(service, method, f"/v1/jobs/{UNKNOWN}{suffix}", MINE)
     assert unknown_job[0] == 404
@@ -72,7 +72,7 @@ def test_another_owners_job_is_indistinguishable_from_an_unknown_one(
     ]
     answers = {other: answer_of(service, method, f"/v1/jobs/{other}{suffix}", MINE) for other in others}
     assert {other: answer for other, answer in answers.items() if answer != unknown_job} == {}
-    # Nothing happened to them either.
+    # Both jobs are unchanged.
     assert answer_of(service, "GET", f"/v1/jobs/{theirs}", THEIRS)[0] == 200
     assert answer_of(service, "GET", f"/v1/jobs/{mine}", MINE)[0] == 200
 

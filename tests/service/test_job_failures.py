@@ -1,4 +1,4 @@
-"""Whatever happens to workers and broker, a job ends with a document that says what is missing, inside its deadline."""
+"""A job ends within its deadline with a document that names what is missing, whatever fails in workers and broker."""
 
 import datetime as dt
 import os
@@ -68,7 +68,7 @@ def test_another_worker_takes_over_the_job_of_a_killed_one(make_service: MakeSer
     service.start_worker("vision", FAULTY_WORKER)
     doomed = service.start_worker("rppg", FAULTY_WORKER, FAULT_RPPG="hang")
     job = service.submit()
-    wait_until((service.folder / "tries-rppg").exists, "the doomed worker began")
+    wait_until((service.folder / "tries-rppg").exists, "the worker to be killed has begun")
     doomed.stop(0)
     service.start_worker("rppg", FAULTY_WORKER)
     document = service.finished(job)
@@ -81,7 +81,7 @@ def test_a_frozen_worker_loses_its_claim_and_its_late_outcome_is_ignored(make_se
     service.start_worker("vision", FAULTY_WORKER)
     frozen = service.start_worker("rppg", FAULTY_WORKER, FAULT_RPPG="slow")
     job = service.submit()
-    wait_until((service.folder / "tries-rppg").exists, "the worker began")
+    wait_until((service.folder / "tries-rppg").exists, "the worker has begun")
     os.killpg(frozen.process.pid, signal.SIGSTOP)
     service.start_worker("rppg", FAULTY_WORKER)
     document = service.finished(job)
@@ -112,7 +112,7 @@ def test_without_workers_a_job_fails_at_its_deadline(make_service: MakeService) 
     service = make_service(job_deadline_s=3)
     document = service.finished(service.submit())
     created, ended = (dt.datetime.fromisoformat(document[name]) for name in ("created_at", "finished_at"))
-    # The sweep looks every second.
+    # The sweep runs every second.
     assert 3 <= (ended - created).total_seconds() < 15
     assert document["state"] == "failed"
     assert set(reasons(document).values()) == {"branch_timeout"}
@@ -133,17 +133,17 @@ def test_no_job_is_lost_when_the_broker_restarts(make_service: MakeService) -> N
     service = make_service()
     service.start_worker("vision,rppg", FAULTY_WORKER, FAULT_RPPG="slow", FAULT_VISION="slow")
     jobs = [service.submit() for _ in range(2)]
-    wait_until(lambda: any(service.folder.glob("tries-*")), "work began")
+    wait_until(lambda: any(service.folder.glob("tries-*")), "the work has begun")
     old = service.broker
     port, password = int(old.url.rsplit(":", 1)[1].split("/")[0]), old.url.split(":")[2].split("@")[0]
     crash(old)
-    # Longer than the work that is under way, and than a client's own tries at one command.
+    # Longer than the work in progress, and than a client's retries of one command.
     time.sleep(5)
     service.broker = start_broker(service.folder / "broker", port=port, password=password)
     for job in jobs:
         document = service.finished(job)
         assert {branch["status"] for branch in document["branches"].values()} == {"ok"}
-    # What was worked out is kept, not worked out again.
+    # Results are kept and not computed again.
     assert {(service.folder / f"tries-{branch}").read_text() for branch in Branch} == {".."}
 
 
@@ -151,7 +151,7 @@ def test_a_job_deleted_while_it_runs_does_not_come_back(make_service: MakeServic
     service = make_service()
     service.start_worker("vision,rppg", FAULTY_WORKER, FAULT_RPPG="slow")
     job = service.submit()
-    wait_until((service.folder / "tries-rppg").exists, "work began")
+    wait_until((service.folder / "tries-rppg").exists, "the work has begun")
     with service.client() as client:
         assert client.delete(f"/v1/jobs/{job}").status_code == 204
         assert client.get(f"/v1/jobs/{job}").status_code == 404

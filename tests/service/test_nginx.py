@@ -1,4 +1,4 @@
-"""deploy/nginx/facevitals.conf on a real nginx, before a real gateway: TLS, large bodies, streams not held back."""
+"""deploy/nginx/facevitals.conf on a real nginx and gateway: TLS, large bodies, unbuffered streams."""
 
 import http.client
 import json
@@ -42,7 +42,7 @@ class Site:
 
 
 def fitted(folder: Path, gateway_port: int, plain_port: int, tls_port: int) -> str:
-    """The configuration as it is shipped, on free ports and with its files in `folder`."""
+    """The shipped configuration, adapted to free ports and with its files in `folder`."""
     text = CONFIGURATION.read_text()
     for shipped, here in {
         "server 127.0.0.1:8000;": f"server 127.0.0.1:{gateway_port};",
@@ -60,13 +60,13 @@ def fitted(folder: Path, gateway_port: int, plain_port: int, tls_port: int) -> s
     temporary += "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in ("uwsgi", "scgi"))
     user = "user root;" if os.geteuid() == 0 else ""
     head = f"{user} daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log warn; events {{}}\n"
-    # An nginx that is not installed has no folder for the log that it would write by default.
+    # An nginx that is not installed has no folder for its default log.
     return f"{head}http {{\naccess_log off;\n{temporary}{text}}}\n"
 
 
 @contextmanager
 def serving(folder: Path, shipped: str = "", here: str = "", **more: str) -> Iterator[Site]:
-    """Broker, gateway with `more` settings and nginx, stopped afterwards; `shipped` in its configuration as `here`."""
+    """Run broker, gateway with `more` settings and nginx; replace `shipped` by `here` in the configuration."""
     assert NGINX
     certificate = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"]
     name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
@@ -76,7 +76,7 @@ def serving(folder: Path, shipped: str = "", here: str = "", **more: str) -> Ite
     text = fitted(folder, gateway_port, plain_port, tls_port)
     assert shipped in text
     (folder / "nginx.conf").write_text(text.replace(shipped, here) if shipped else text)
-    # nginx itself reads a variable of this name: the sockets that it inherits.
+    # nginx reads inherited sockets from a variable of this name.
     command = [
         "env",
         "-u",
@@ -137,7 +137,7 @@ def site_of_its_own(tmp_path: Path) -> Iterator[Site]:
 
 
 def webm(size: int) -> bytes:
-    """Bytes that begin as a WebM does."""
+    """Bytes with the signature of a WebM."""
     return b"\x1a\x45\xdf\xa3\x01\x00\x00\x00\x00\x00\x00\x1f\x42\x82\x84webm".ljust(size, b"\0")
 
 
@@ -172,7 +172,7 @@ def test_a_clip_above_the_maximum_size_is_refused_with_a_problem(site: Site, siz
 
 
 def refused_save_video(answer: httpx.Response, status: int) -> dict[str, Any]:
-    """The body of a refusal, as the older front end reads it."""
+    """The body of a refusal in the format of `/save_video`."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"].startswith("application/json")
     assert "max-age=" in answer.headers["strict-transport-security"]
@@ -189,7 +189,7 @@ def test_a_clip_too_large_for_save_video_is_refused_in_its_own_format(site: Site
 
 
 def test_only_the_page_behind_nginx_may_call_an_open_gateway(site: Site) -> None:
-    # The port is part of both: nginx has to pass `Host` on as it came.
+    # Both contain the port: nginx has to forward `Host` unchanged.
     own = site.client.post("/v1/jobs", content=webm(2000), headers={"Origin": site.url})
     assert own.status_code == 202
     assert site.client.delete(own.headers["location"], headers={"Origin": site.url}).status_code == 204
@@ -211,14 +211,14 @@ def test_events_are_not_buffered(site: Site) -> None:
     with site.client.stream("GET", f"{location}/events") as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         first = next(line for line in stream.iter_lines() if line.startswith("event:"))
-    # No worker runs: what has come by now was not held back until the stream's end.
+    # Without workers the stream has not ended, so that the event was not buffered.
     assert first
-    # Nor until its job ended, by its deadline.
+    # The job has not ended by its deadline either.
     assert time.monotonic() - begun < 60
 
 
 def test_metrics_are_served_to_the_local_network_only(site: Site) -> None:
-    # The tests come from loopback; the rule that lets them in is followed by one that lets nobody else.
+    # The tests run on loopback; the rule that allows it is followed by one that denies all others.
     assert site.client.get("/metrics").status_code == 200
     text = CONFIGURATION.read_text()
     rules = text[text.index("location = /metrics") :].split("}")[0]
@@ -248,7 +248,7 @@ def test_uploads_are_rate_limited_and_reads_are_not(site_of_its_own: Site) -> No
 
 
 def test_nginx_refuses_save_video_in_its_own_format(tmp_path: Path) -> None:
-    # 1 s in place of 300: a gateway that stands still.
+    # 1 s instead of 300, for a gateway that does not respond.
     with serving(tmp_path, "proxy_read_timeout 300s", "proxy_read_timeout 1s") as site:
         answers = [site.client.post("/save_video", content=b"no video") for _ in range(50)]
         refused = [answer for answer in answers if answer.status_code == 429]
@@ -256,16 +256,20 @@ def test_nginx_refuses_save_video_in_its_own_format(tmp_path: Path) -> None:
         refused_save_video(refused[0], 429)
         assert refused[0].headers["retry-after"]
         wait_until(
-            lambda: site.client.post("/save_video", content=b"no").status_code == 415, "uploads are let in again"
+            lambda: site.client.post("/save_video", content=b"no").status_code == 415, "uploads are accepted again"
         )
         os.kill(site.gateway.process.pid, signal.SIGSTOP)
         try:
-            late = wait_until(lambda: _unless(site.client.post("/save_video", content=b"no video"), 429), "let in")
+            late = wait_until(
+                lambda: _unless(site.client.post("/save_video", content=b"no video"), 429), "an upload is accepted"
+            )
         finally:
             os.kill(site.gateway.process.pid, signal.SIGCONT)
         refused_save_video(late, 504)
         site.gateway.stop(10)
-        away = wait_until(lambda: _unless(site.client.post("/save_video", content=b"no video"), 429), "let in")
+        away = wait_until(
+            lambda: _unless(site.client.post("/save_video", content=b"no video"), 429), "an upload is accepted"
+        )
         refused_save_video(away, 503)
         assert away.headers["retry-after"]
 
@@ -296,7 +300,7 @@ def test_the_timeouts_of_nginx_exceed_the_limit_of_save_video() -> None:
     for name in ("proxy_read_timeout", "proxy_send_timeout", "send_timeout"):
         assert f"    {name} 300s;" in text
     assert limit < 290
-    # In Kubernetes the same.
+    # The same in Kubernetes.
     ingress = (CONFIGURATION.parents[1] / "kubernetes/base/gateway.yaml").read_text()
     for name in ("proxy-read-timeout", "proxy-send-timeout"):
         assert f'nginx.ingress.kubernetes.io/{name}: "300"' in ingress

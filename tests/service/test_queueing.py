@@ -1,4 +1,4 @@
-"""A job and its messages reach the broker together, and the messages are what Celery itself would send."""
+"""A job and its messages are written together, and the messages equal those that Celery sends."""
 
 import json
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_messages_equal_those_that_celery_sends(broker: Broker, jobs: JobStore, 
         assert ours.keys() == theirs.keys()
         for part in ("body", "content-encoding", "content-type"):
             assert ours[part] == theirs[part]
-        # What Celery adds says who sent it, or is empty.
+        # Additional headers of Celery name the sender or are empty.
         extra = {"shadow", "group_index", "origin", "replaced_task_nesting", "stamped_headers", "stamps"}
         assert ours["headers"].keys() == theirs["headers"].keys() - extra
         shared_headers = {
@@ -76,7 +76,7 @@ def test_no_job_is_created_beyond_the_limit_of_active_jobs(jobs: JobStore) -> No
 
 
 def take(jobs: JobStore, branch: Branch) -> None:
-    """What a worker does that dies before it begins."""
+    """Take a message as a worker does that dies before it begins."""
     assert jobs.redis.rpop(queue_key(branch))
 
 
@@ -93,10 +93,10 @@ def stranded(jobs: JobStore) -> list[tuple[str, Branch]]:
 def test_a_message_lost_with_its_worker_is_found_once(jobs: JobStore) -> None:
     create(jobs, "01")
     take(jobs, Branch.RPPG)
-    assert stranded(jobs) == [], "it may be about to begin"
+    assert stranded(jobs) == [], "a worker may be about to begin"
     grow_old(jobs, "01")
     assert stranded(jobs) == [("01", Branch.RPPG)]
-    assert stranded(jobs) == [], "another sweep has sent it again"
+    assert stranded(jobs) == [], "it was sent again by the first call"
 
 
 def test_waiting_and_begun_messages_are_not_reported_as_lost(jobs: JobStore) -> None:
@@ -109,7 +109,7 @@ def test_waiting_and_begun_messages_are_not_reported_as_lost(jobs: JobStore) -> 
     create(jobs, "03")
     for _ in range(2):
         take(jobs, Branch.RPPG)
-    # What waits now is younger than what was taken.
+    # The messages that wait now are younger than those that were taken.
     assert stranded(jobs) == [("01", Branch.RPPG), ("02", Branch.RPPG)]
 
 

@@ -1,4 +1,4 @@
-"""What a request may cost the gateway: bytes of header, of form and of body, and time; and that others are served."""
+"""Limits of a request: size of header, form and body, and time; other clients are served meanwhile."""
 
 import asyncio
 import select
@@ -15,7 +15,7 @@ from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, new_ser
 
 #: Seconds that this module's gateway waits for a silent client.
 PATIENCE_S = 1
-#: The issue's limit for the resident memory of a gateway under attack.
+#: Limit for the resident memory of a gateway under attack, in MB.
 MAX_MB = 200
 FORM = "Content-Type: multipart/form-data; boundary=x"
 CLIP_PART = b'--x\r\nContent-Disposition: form-data; name="clip"\r\n\r\n' + LOOKS_LIKE_MP4 + b"\r\n"
@@ -39,7 +39,7 @@ def head(method: str, path: str, *lines: str) -> bytes:
 
 
 def everything(wire: socket.socket) -> bytes:
-    """What the gateway sends until it closes the connection."""
+    """Everything that the gateway sends until it closes the connection."""
     received = b""
     while block := wire.recv(65_536):
         received += block
@@ -51,7 +51,7 @@ def status_of(received: bytes) -> int:
 
 
 def refused(service: Service, sent: bytes) -> bytes:
-    """The answer to what one connection sent, which the gateway then closed."""
+    """Send bytes on one connection; return the response, after which the gateway has closed the connection."""
     with connection(service) as wire:
         wire.sendall(sent)
         return everything(wire)
@@ -64,7 +64,7 @@ def test_an_attacked_gateway_stays_within_its_memory_and_serves_others(
     effect = asyncio.run(run(attack, bounded.port, bounded.children[0].process.pid, seconds=1.5))
     assert effect.peak_mb < MAX_MB
     assert effect.livez_failures == 0
-    # Not a measure of speed: an event loop that stood still for as long served nobody.
+    # Not a measure of speed: an event loop that is blocked for so long serves no client.
     assert effect.slowest_livez_s < 10
     assert "Traceback" not in bounded.whole_logs()
 
@@ -90,7 +90,7 @@ def test_save_video_gets_its_own_format_for_a_large_header(bounded: Service) -> 
 def test_an_incomplete_header_times_out(bounded: Service) -> None:
     with connection(bounded) as wire:
         wire.sendall(b"GET /livez HTTP/1.1\r\nX-Slow: ")
-        # Each byte comes in time, and all of them do not.
+        # Each byte comes in time, but the whole header does not.
         for _ in range(8 * PATIENCE_S):
             time.sleep(0.25)
             try:
@@ -106,7 +106,7 @@ def test_idle_connections_are_closed(bounded: Service) -> None:
     with connection(bounded) as silent, connection(bounded) as answered:
         answered.sendall(head("GET", "/livez"))
         assert everything(silent) == b""
-        # Kept open for a next request that never comes.
+        # The connection was kept open for a next request.
         assert status_of(everything(answered)) == 200
 
 
@@ -120,7 +120,7 @@ def test_a_stalled_body_times_out_and_leaves_no_file(bounded: Service) -> None:
     old = refused(bounded, head("POST", "/save_video", "Content-Length: 900000") + beginning)
     assert status_of(old) == 408
     assert b'"success":false' in old
-    wait_until(lambda: len(bounded.clips) <= begun, "the broken uploads are erased")
+    wait_until(lambda: len(bounded.clips) <= begun, "the interrupted uploads are erased")
     for method, path in (
         ("GET", "/livez"),
         ("DELETE", "/v1/jobs/x"),
@@ -140,7 +140,7 @@ def test_a_slow_body_is_accepted_and_a_dripping_one_times_out(bounded: Service) 
                 left -= len(piece)
             return status_of(wire.recv(65_536))
 
-    # Both take thrice the gateway's patience: the first is a slow phone's, the second nobody's.
+    # Both take three times the gateway's time-out; the first has the rate of a slow phone, the second is far slower.
     with ThreadPoolExecutor(2) as pool:
         phone = pool.submit(send, b"\x00" * 20_000, 240_000)
         dripping = pool.submit(send, b"\x00", 500)
@@ -218,7 +218,7 @@ def test_a_client_refused_while_it_sends_receives_the_response(make_service: Cal
         assert client.post("/v1/jobs", content=iter([clip])).status_code == 401
         for status in (202, 429):
             assert client.post("/v1/jobs", content=clip, headers={"X-API-Key": key}).status_code == status
-        # Who waits for a word before sending is not let send in vain.
+        # A client that waits for 100 Continue is refused before it sends the body.
         with connection(service) as wire:
             wire.sendall(head("POST", "/v1/jobs", "Content-Length: 12000000", "Expect: 100-continue"))
             answer = everything(wire)
@@ -231,7 +231,7 @@ def test_concurrent_uploads_are_limited_and_wait_for_a_place(make_service: Calla
     beginning = head("POST", "/v1/jobs", "Content-Length: 1000") + LOOKS_LIKE_MP4
     with connection(service) as first, service.client() as client:
         first.sendall(beginning)
-        # Waits until the first one is ended, which stopped.
+        # Waits until the first upload, which has stalled, times out.
         assert client.post("/v1/jobs", content=LOOKS_LIKE_MP4).status_code == 202
         assert status_of(everything(first)) == 408
     wires = [connection(service) for _ in range(6)]

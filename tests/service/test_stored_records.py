@@ -52,7 +52,7 @@ def release(request: pytest.FixtureRequest, make_service: Callable[..., Service]
         clip = service.folder / "clips" / "clips" / jobs[name]
         clip.parent.mkdir(parents=True, exist_ok=True)
         clip.write_bytes(LOOKS_LIKE_MP4)
-        # The jobs are as old as the file: their time would be over.
+        # The deadlines in the file have passed, so the jobs get new ones.
         for key in (DEADLINES, active_key("-")):
             scores = dict(stored["keys"][key]["value"])
             stored["keys"][key]["value"] = list({**scores, jobs[name]: time.time() + 90}.items())

@@ -28,7 +28,7 @@ from shared.vitals import Branch
 from tests.service.bucket import Bucket, make_bucket, s3_server
 from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, gateway_in_process, new_service, wait_until
 
-MARK = b"a face that nobody else may see"
+MARK = b"a face that no one else may see"
 CLIP = LOOKS_LIKE_MP4 + MARK * 9000
 
 
@@ -46,14 +46,14 @@ def bucket(endpoint: str, request: pytest.FixtureRequest, monkeypatch: pytest.Mo
 
 @dataclass
 class Stored:
-    """A service, and how to look into its store past our own code."""
+    """A service, with access to its store without the project's own code."""
 
     service: Service
     bucket: Bucket | None
 
     @contextlib.contextmanager
     def holding(self) -> Iterator[None]:
-        """Jobs that are submitted in the block do not end in it by themselves."""
+        """Hold the rppg branch of jobs that are submitted in the block."""
         hold = self.service.folder / "hold"
         hold.touch()
         try:
@@ -66,7 +66,7 @@ class Stored:
             return {key: self.bucket.read(key) for key in self.bucket.all_keys()}
         folder, found = self.service.folder / "clips", {}
         for path in folder.rglob("*"):
-            # It may be erased between the look at the folder and the look at the file.
+            # The file may be erased after the folder was listed.
             with contextlib.suppress(FileNotFoundError, IsADirectoryError):
                 found[str(path.relative_to(folder))] = path.read_bytes()
         return found
@@ -97,7 +97,7 @@ def in_bucket(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(params=["in_folder", "in_bucket"])
 def stored(request: pytest.FixtureRequest) -> Stored:
-    """Each of the two services; not as a module's parameter, which random order would start again and again."""
+    """Each of the two services. A parametrised module fixture would be restarted in random order."""
     service: Stored = request.getfixturevalue(request.param)
     return service
 
@@ -142,7 +142,7 @@ def test_a_job_deleted_while_it_runs_leaves_no_clip(stored: Stored) -> None:
 def test_the_sweep_erases_the_clip_if_the_worker_died_before_erasing(stored: Stored) -> None:
     with stored.holding():
         job = stored.service.submit(CLIP, vitals="heart_rate")
-        # The assembler dies after the job's end was written, before it erases: its key is gone at once all the same.
+        # As if the worker died after the end of the job was written and before it erased the clip; the key is gone.
         stored.service.jobs.outcomes.time_out(job)
     assert not stored.service.redis.hexists(f"fv:job:{job}", "seal")
     wait_until(lambda: not [key for key in stored.contents() if job in key], "the sweep erases it")
@@ -168,10 +168,10 @@ def test_an_aborted_upload_leaves_no_clip_and_no_part(stored: Stored) -> None:
         time.sleep(0.5)
 
     def erased() -> bool:
-        # Both at once: the gateway may not have noticed the end yet, and parts in a bucket are no contents.
+        # Both are needed: the gateway may not have noticed the disconnect yet, and parts are not listed as objects.
         return set(stored.contents()) <= before and not (stored.bucket and stored.bucket.unfinished())
 
-    wait_until(erased, "what came of it is erased")
+    wait_until(erased, "the upload is erased")
 
 
 def test_a_large_clip_is_stored_in_parts(stored: Stored) -> None:
@@ -246,7 +246,7 @@ def test_a_bucket_removed_during_a_write_is_an_error(bucket: Bucket) -> None:
         store = ClipStore(bucket.url)
         async with store.writing(store.key("01J")) as out:
             await out.write([bytes(6_000_000)])
-            # The bucket, not the server: nobody waits for a connection.
+            # Only the bucket is removed, so that no connection times out.
             await asyncio.to_thread(httpx.delete, f"{bucket.endpoint}/{bucket.name}")
             while True:
                 await out.write([bytes(6_000_000)])
@@ -266,15 +266,15 @@ def test_only_old_multipart_uploads_below_the_clips_prefix_are_aborted(bucket: B
     with subprocess.Popen([sys.executable, "-c", code, bucket.url], stdout=subprocess.PIPE, text=True) as gateway:
         assert gateway.stdout is not None
         assert gateway.stdout.readline() == "begun\n"
-        wait_until(bucket.unfinished, "its first part is there")
+        wait_until(bucket.unfinished, "its first part is stored")
         gateway.kill()
-    httpx.post(f"{bucket.endpoint}/{bucket.name}/prefix/somebody-elses?uploads").raise_for_status()
+    httpx.post(f"{bucket.endpoint}/{bucket.name}/prefix/other-upload?uploads").raise_for_status()
     store = ClipStore(bucket.url)
     assert not bucket.all_keys()
     assert store.abort_incomplete(3600) == []
-    assert sorted(bucket.unfinished()) == ["prefix/clips/01J", "prefix/somebody-elses"]
+    assert sorted(bucket.unfinished()) == ["prefix/clips/01J", "prefix/other-upload"]
     assert store.abort_incomplete(-1) == ["prefix/clips/01J"]
-    assert bucket.unfinished() == ["prefix/somebody-elses"]
+    assert bucket.unfinished() == ["prefix/other-upload"]
     assert store.abort_incomplete(-1) == []
 
 

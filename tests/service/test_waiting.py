@@ -1,4 +1,4 @@
-"""Waiting and working have clocks of their own, and an upload whose job would wait too long is refused in time."""
+"""Waiting and running have separate time limits, and an upload whose job would wait too long is refused."""
 
 import asyncio
 import concurrent.futures
@@ -34,10 +34,10 @@ def card(*queues: str, name: str = "one") -> WorkerCard:
 def test_the_time_per_message_depends_on_the_workers_of_its_queue() -> None:
     assert seconds_each(Branch.RPPG, BOTH, [card("rppg")]) == 3
     assert seconds_each(Branch.RPPG, BOTH, [card("rppg"), card("rppg"), card("vision")]) == 1.5
-    # A process that serves both works through both.
+    # A process that serves both queues works through both.
     assert seconds_each(Branch.RPPG, BOTH, [card("vision", "rppg")]) == pytest.approx(5)
     assert seconds_each(Branch.VISION, BOTH, [card("vision", "rppg")]) == pytest.approx(5)
-    # Uploads wait for a worker that is still to come.
+    # Without a card, one worker is assumed.
     assert seconds_each(Branch.RPPG, BOTH, []) == 3
 
 
@@ -135,7 +135,7 @@ def test_the_deadline_of_the_work_starts_when_it_begins(gateway: Gateway) -> Non
     redis.zadd(WORKING, {f"{job} rppg": 0})
     sweep_jobs(gateway)
     assert errors(document(gateway, job)) == {"vision": None, "rppg": "branch_timeout"}
-    # The vision branch still has its time.
+    # The vision branch has not reached its limit.
     assert document(gateway, job).branches.vision.status is BranchStatus.RUNNING
 
 
@@ -166,7 +166,7 @@ def test_lost_messages_are_queued_again_once_in_order_of_age(gateway: Gateway) -
     redis.delete("fvq:rppg")
     sweep_jobs(gateway)
     assert [job_of(text) for text in reversed(redis.lrange("fvq:rppg", 0, -1))] == jobs
-    # As after ten seconds without a worker.
+    # Simulates ten seconds without a worker.
     for job in jobs:
         redis.hincrbyfloat(record_key(job), "again:rppg", -STRANDED_S - 1)
     sweep_jobs(gateway)
@@ -177,7 +177,7 @@ def test_the_sweep_removes_entries_of_jobs_that_are_gone(gateway: Gateway) -> No
     redis, job = gateway.jobs.redis, made(gateway, "ended")
     for branch in Branch:
         gateway.jobs.leases.of(job, branch).begin(90)
-    # As an older release ends a job.
+    # As an earlier release ends a job.
     redis.hset(record_key(job), "state", "cancelled")
     redis.zadd(WORKING, {f"{job} rppg": 0, "gone rppg": 0})
     redis.zadd(waiting_key(Branch.VISION), {"gone": 0})
@@ -243,7 +243,7 @@ def test_each_clip_of_a_burst_is_analysed_or_refused_with_a_valid_retry_after(
     assert len(accepted) >= 5
     assert refused
     assert {answer.json()["type"] for answer in refused} == {"urn:facevitals:problem:queue-full"}
-    # Each has a moment of its own.
+    # Their times differ.
     waits = sorted(int(answer.headers["retry-after"]) for answer in refused)
     assert waits[0] >= 1
     assert waits[-1] <= 60

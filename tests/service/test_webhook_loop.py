@@ -1,4 +1,4 @@
-"""The loop that sends webhooks outlives what it meets: one bad record costs its own webhook and nobody else's."""
+"""The loop that sends webhooks survives errors: an invalid record affects only its own webhook."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ from shared.vitals import Branch
 from tests.service.conftest import gateway_in_process
 from tests.service.receiver import make_certificates, receiving
 
-#: What can be wrong with a finished job's record: fields that are changed, and fields that are lost.
+#: Invalid records of finished jobs: fields that are changed, and fields that are missing (None).
 BAD: dict[str, dict[str, str | None]] = {
     "half an option": {"options": '{"webhook_url": "https://'},
     "options of another release": {"options": '{"webhook_url": {"to": "https://receiver.example/"}}'},
@@ -62,14 +62,14 @@ def finished_job(gateway: Gateway, job: str, url: str) -> None:
 
 
 def run_until(gateway: Gateway, true: Callable[[], object]) -> None:
-    """The loop, until something holds; it must not have ended by itself."""
+    """Run the loop until `true()` holds; fail if the loop ends by itself."""
 
     async def run() -> None:
         loop = asyncio.create_task(send_for_ever(gateway))
         end = time.monotonic() + 30
         while not await asyncio.to_thread(true):
             assert not loop.done(), "the loop ended"
-            assert time.monotonic() < end, "it never came"
+            assert time.monotonic() < end, "timed out"
             await asyncio.sleep(0.05)
         loop.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -92,7 +92,7 @@ def test_invalid_records_are_dropped_and_counted_and_the_next_webhook_is_sent(
                     redis.hset(record_key(job), name, value)
         finished_job(gateway, "no record", receiver.url())
         redis.set(record_key("no record"), "a text", ex=60)
-        # They are due before the good one, and more of them than are taken at once.
+        # They are due before the valid one, and there are more of them than are taken at once.
         redis.zadd(WEBHOOKS, dict.fromkeys((*BAD, "no record"), 0.0))
         finished_job(gateway, "good", receiver.url())
         run_until(gateway, lambda: not Webhooks(redis).waiting())

@@ -1,4 +1,4 @@
-"""What was refused is not served: waves go with their vital, and an event that is withdrawn is followed by that."""
+"""Withheld results are not served: waves are removed with their vital, and a withdrawn vital gets a new event."""
 
 import json
 import subprocess
@@ -73,7 +73,7 @@ def served(service: Service, job: str) -> dict[str, list[str]]:
 
 
 def events(service: Service, job: str) -> list[tuple[str, dict[str, Any]]]:
-    """As a client reads them, from the first on."""
+    """All events of a job, as a client reads them."""
     with service.client() as client:
         lines = client.get(f"/v1/jobs/{job}/events").raise_for_status().text.splitlines()
     names = [line.removeprefix("event: ") for line in lines if line.startswith("event: ")]
@@ -82,7 +82,7 @@ def events(service: Service, job: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def work(jobs: JobStore, job: str, vitals: dict[str, Vital]) -> None:
-    """What an rppg worker does until its outcome."""
+    """Begin a branch and emit its events, as an rppg worker does before its outcome."""
     assert jobs.leases.of(job, Branch.RPPG).begin(60) is Begin.GO
     jobs.events.of(job).emit("check", {"name": "liveness", "check": LIVE.as_json()})
     for name, vital in vitals.items():
@@ -106,7 +106,7 @@ def test_waves_and_events_match_the_document(
     jobs, job = service.jobs, service.submit()
     work(jobs, job, rppg.vitals.by_name() or GIVEN)
     assert jobs.outcomes.write(job, Branch.RPPG, rppg, WAVES) == (True, False)
-    # Whether anybody is alive is not known yet.
+    # Liveness is not known yet.
     assert served(service, job) == NONE
     assert jobs.outcomes.write(job, Branch.VISION, outcome({}, liveness=liveness)) == (True, True)
     jobs.completion.finish(job)
@@ -120,7 +120,7 @@ def test_waves_and_events_match_the_document(
     assert vitals == {name: document["vitals"][name] for name in GIVEN}
     checks = {data["name"]: data["check"] for name, data in followed if name == "check"}
     assert checks == {"liveness": document["checks"]["liveness"]}
-    # What was right is not repeated.
+    # Events that stay valid are not repeated.
     withdrawn = sum(
         document["vitals"][name] != vital.as_json() for name, vital in (rppg.vitals.by_name() or GIVEN).items()
     )
@@ -171,7 +171,7 @@ def test_submit_prints_a_withdrawn_vital(service: Service, tmp_path: Path) -> No
             new: set[str] = set(service.redis.scan_iter(match="fv:job:*")) - before
             return {key for key in new if key.count(":") == 2}
 
-        (key,) = wait_until(made, "the job is made")
+        (key,) = wait_until(made, "the job is created")
         job = key.rpartition(":")[2]
         work(jobs, job, GIVEN)
         jobs.outcomes.write(job, Branch.RPPG, outcome(GIVEN), WAVES)

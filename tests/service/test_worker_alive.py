@@ -22,14 +22,14 @@ def test_a_worker_is_healthy_while_it_consumes_messages(make_service: MakeServic
 
     worker = service.start_worker("vision,rppg", "tests.service.faulty_worker")
     command = [sys.executable, "-m", "workers.alive"]
-    # Its processes are up before it consumes, and a busy machine answers late.
-    wait_until(lambda: trouble(config, host) is None, "the worker is well")
+    # Its processes start before it consumes messages.
+    wait_until(lambda: trouble(config, host) is None, "the worker is healthy")
 
     def check() -> tuple[int, str]:
         done = subprocess.run(command, env={**os.environ, **service.env}, capture_output=True, text=True, check=False)
         return done.returncode, done.stderr
 
-    wait_until(lambda: check() == (0, ""), "the command says so")
+    wait_until(lambda: check() == (0, ""), "the command reports it")
     assert trouble(config, "another-host") is not None
 
     os.kill(worker.process.pid, signal.SIGSTOP)
