@@ -1,4 +1,4 @@
-"""docker-compose.yml: valid, and what an operator relies on holds. No engine is needed to tell."""
+"""docker-compose.yml is valid and has the properties that an operator relies on. No engine is needed."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Dockerfile.api and Dockerfile.gpu: linted, and what they promise is in them."""
+"""Dockerfile.api and Dockerfile.gpu: linted and checked for their properties."""
 
 import fnmatch
 import re
@@ -24,7 +24,7 @@ def instructions(name: str) -> list[tuple[str, str]]:
 
 
 def stages(name: str) -> dict[str, list[tuple[str, str]]]:
-    """Each named stage's instructions, its own only, in order of appearance."""
+    """The instructions of each named stage, in order of appearance."""
     found: dict[str, list[tuple[str, str]]] = {}
     for word, rest in instructions(name):
         if word == "FROM":
@@ -35,7 +35,7 @@ def stages(name: str) -> dict[str, list[tuple[str, str]]]:
 
 
 def images(name: str) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The stages that run, as opposed to those that build."""
+    """The stages of final images, without build stages."""
     return [(stage, body) for stage, body in stages(name).items() if any(word == "CMD" for word, _ in body)]
 
 
@@ -108,7 +108,7 @@ def test_images_run_unprivileged_and_receive_signals(name: str) -> None:
     for stage, body in found:
         (user,) = (rest for word, rest in body if word == "USER")
         assert all(int(number) > 0 for number in user.split(":")), stage
-        # A shell in between would keep SIGTERM to itself.
+        # A shell in between would not forward SIGTERM.
         (command,) = (rest for word, rest in body if word == "CMD")
         assert command.startswith('["facevitals", '), stage
         assert ("STOPSIGNAL", "SIGTERM") in body

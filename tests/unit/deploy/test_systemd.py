@@ -1,4 +1,4 @@
-"""deploy/systemd: units that systemd itself accepts, and that let a clip be finished."""
+"""deploy/systemd: the units are valid and let a worker finish its clip."""
 
 import re
 import shutil
@@ -13,7 +13,7 @@ from shared.settings import Settings
 
 FOLDER = Path(__file__).parents[3] / "deploy/systemd"
 UNITS = sorted(path.name for path in FOLDER.iterdir() if path.suffix in {".service", ".target"})
-#: `systemd-analyze security` counts from 0 (shut in) to 10; its own "OK" ends at 5.
+#: Exposure from `systemd-analyze security`: 0 is fully sandboxed, 10 is exposed; its own "OK" ends at 5.
 MAX_EXPOSURE = 1.5
 
 needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed here")
@@ -30,7 +30,7 @@ def directives(unit: str) -> dict[str, list[str]]:
 
 @pytest.fixture
 def placed(tmp_path: Path) -> Path:
-    """The units where systemd may look for them, their program being this environment's; templates filled in."""
+    """The units in a folder, with the program of this environment and with instances of templates."""
     program = str(Path(sys.executable).parent)
     for unit in UNITS:
         text = (FOLDER / unit).read_text().replace("/opt/facevitals/.venv/bin", program)
@@ -61,7 +61,7 @@ def test_a_stopped_worker_may_finish_its_clip() -> None:
     hard_limit_s = Settings.model_fields["branch_hard_limit_s"].default
     (timeout_s,) = worker["TimeoutStopSec"]
     assert float(timeout_s) > hard_limit_s
-    # Any other mode sends SIGTERM to the process that is at work as well.
+    # Any other mode also sends SIGTERM to the process that analyses.
     assert worker["KillMode"] == ["mixed"]
 
 

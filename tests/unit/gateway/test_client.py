@@ -65,7 +65,7 @@ def test_a_response_that_is_not_a_gateways_fails_the_submission_with_a_reason(
     url = serve(lambda *_: (202, body))
     with pytest.raises(ClientError, match="not as a gateway"):
         Client(url).submit(clip)
-    # The command ends in one sentence, not in a traceback.
+    # The command ends with one sentence and without a traceback.
     result = CliRunner().invoke(app.app, ["submit", str(clip), "--url", url])
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)

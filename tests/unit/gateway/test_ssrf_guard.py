@@ -1,4 +1,4 @@
-"""Names that lead inside are not called, and an address that was checked is the one that is called."""
+"""Names that resolve to private addresses are refused, and the checked address is the one that is used."""
 
 import asyncio
 import ipaddress
@@ -35,7 +35,7 @@ def test_internet_addresses_are_public(address: str) -> None:
 
 
 def resolver(*answers: Sequence[str]) -> tuple[list[str], Resolver]:
-    """A resolver that changes its mind at every question, and what it was asked."""
+    """A resolver that returns the next answer at each call (the last one repeats), and the names that it resolved."""
     resolved: list[str] = []
 
     async def resolve(host: str, port: int) -> Sequence[str]:
@@ -89,7 +89,7 @@ def test_a_name_that_resolves_differently_the_second_time_is_refused(
 ) -> None:
     authority, leaf = make_certificates(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority))
-    # The name leads to a permitted address when it is asked first, and inside when it is asked again.
+    # The name resolves to a permitted address first, and to a private one at the second call.
     resolved, resolve = resolver(["127.0.0.2"], ["127.0.0.1"])
 
     async def twice(url: str) -> Answer:
@@ -130,7 +130,7 @@ def test_proxy_variables_of_the_environment_are_ignored(tmp_path: Path, monkeypa
 
 
 def test_a_punycode_name_is_resolved_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The second is no valid IDNA: whoever decodes it fails, and a webhook that fails so must end like any other.
+    # The second is no valid IDNA: decoding it would raise.
     names = ("xn--mnchen-3ya.example", "xn--a.example")
     authority, leaf = make_certificates(tmp_path, names)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority))

@@ -1,4 +1,4 @@
-"""Branch outcomes become one honest document."""
+"""The outcomes of the branches are assembled into the job document."""
 
 import datetime as dt
 

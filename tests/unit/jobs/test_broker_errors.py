@@ -1,4 +1,4 @@
-"""The broker's troubles are told apart, and logged at their size."""
+"""Errors of the broker are classified, and logged once per interval."""
 
 import pytest
 import redis

@@ -1,4 +1,4 @@
-"""A worker's clock beside the broker's, where the broker takes its time to answer."""
+"""A worker's clock is compared with the broker's, also if the broker responds slowly."""
 
 import time
 from typing import cast
@@ -10,7 +10,7 @@ from workers.job_runner import clock
 
 
 class SlowBroker:
-    """Answers `TIME` after a while with its time at the end of it; this machine's clock is ahead by `ahead_s`."""
+    """A broker that returns its time after `takes_s`; this machine's clock is ahead by `ahead_s`."""
 
     def __init__(self, ahead_s: float, takes_s: float) -> None:
         self.time_s, self._ahead_s, self._takes_s = 1e9, ahead_s, takes_s

@@ -1,4 +1,4 @@
-"""A finished job as FHIR, checked by the models of a FHIR package."""
+"""A finished job as a FHIR bundle, validated with the models of a FHIR package."""
 
 import datetime as dt
 
