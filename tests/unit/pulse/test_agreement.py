@@ -1,4 +1,4 @@
-"""Estimators vote; those known to be right more often, and those that agree, decide."""
+"""Estimators vote on the rate, weighted by their reliability."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Beats are where the phase has gone round; variability is theirs."""
+"""Beats are found by the phase of the wave; variability is computed from their intervals."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_beats_are_found_where_they_are() -> None:
     times = _beats(70, 30, 0.04)
     beats = beats_of(_wave(times, 30), 30, 70)
     nearest = np.abs(beats.times_s[:, None] - times).min(axis=1)
-    # A constant shift is the phase of the template; what matters is that it is constant.
+    # A constant shift is the phase of the template; only its variation matters.
     shift = beats.times_s - times[np.abs(beats.times_s[:, None] - times).argmin(axis=1)]
     assert nearest.max() < 0.25
     assert np.std(shift[2:-2]) < 0.02
@@ -114,7 +114,7 @@ def test_beats_of_a_noisy_slow_heart_do_not_exceed_its_noise() -> None:
 def test_short_clips_underestimate_five_minute_variability() -> None:
     shortfalls = [VARIABILITY_MODEL.shortfall_of(duration_s)[0] for duration_s in (10, 15, 60, 120, 300)]
     assert shortfalls == sorted(shortfalls, reverse=True)
-    # 50 ms of five minutes are known to be about 35 in 15 s.
+    # An SDNN of 50 ms over five minutes corresponds to about 35 ms in 15 s.
     assert 50 * np.exp(-shortfalls[1]) < 40
     assert shortfalls[-1] == 0
 

@@ -1,4 +1,4 @@
-"""Light is grey, blood is green: the colours of a beat in the patches of a face distinguish them."""
+"""The colours of a beat in patches of the face distinguish blood from a change of the light."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Checkpoints of PyTorch's are read without it, and nothing in them is run."""
+"""PyTorch checkpoints are read without PyTorch, and no code in them is run."""
 
 import io
 import pickle
@@ -24,7 +24,7 @@ FASNET = Path(__file__).parents[4] / "shared" / "data" / "models" / "minifasnet"
 
 
 class FloatStorage:
-    """Stands for torch.FloatStorage while a checkpoint is written."""
+    """A substitute for torch.FloatStorage while a checkpoint is written."""
 
 
 def _rebuild_tensor_v2(*_: object) -> None:
@@ -51,7 +51,7 @@ class _Writer(pickle.Pickler):
 
 
 def write_checkpoint(path: Path, state: dict[str, NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A `.pth` file as torch.save writes it, byte layout and all, by names that only look like PyTorch's."""
+    """Write a `.pth` file in the layout of torch.save, with substitutes under PyTorch's names."""
     torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
     torch.FloatStorage, utils._rebuild_tensor_v2 = FloatStorage, _rebuild_tensor_v2  # type: ignore[attr-defined]
     with monkeypatch.context() as names:
@@ -95,14 +95,14 @@ def test_tensors_are_read_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_checkpoint_with_other_objects_is_refused_without_running_them(tmp_path: Path) -> None:
-    class Sly:
+    class Executing:
         def __reduce__(self) -> tuple[Any, ...]:
             return exec, ("raise SystemExit('was run')",)
 
-    with zipfile.ZipFile(tmp_path / "sly.pth", "w") as archive:
-        archive.writestr("archive/data.pkl", pickle.dumps({"a": Sly()}))
+    with zipfile.ZipFile(tmp_path / "executing.pth", "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps({"a": Executing()}))
     with pytest.raises(CheckpointUnreadable, match="exec"):
-        read_checkpoint(tmp_path / "sly.pth")
+        read_checkpoint(tmp_path / "executing.pth")
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive"])
@@ -114,7 +114,7 @@ def test_a_file_that_is_no_archive_is_refused(tmp_path: Path, content: bytes) ->
 
 def test_a_real_checkpoint_is_read() -> None:
     if not FASNET.is_file():
-        pytest.skip(f"{FASNET} is not here: development data lies beside the checkout, and nowhere else")
+        pytest.skip(f"{FASNET} is not here: development data is stored beside the checkout")
     found = read_checkpoint(FASNET)
     assert len(found) > 100
     assert all(np.isfinite(value).all() for value in found.values())

@@ -1,4 +1,4 @@
-"""The DeepPhys that comes with the project: there without an installation, asked in doubt, second to your own."""
+"""The bundled DeepPhys: available without an installation, and replaced by weights in the models folder."""
 
 from pathlib import Path
 

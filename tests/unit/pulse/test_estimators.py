@@ -1,4 +1,4 @@
-"""Each estimator finds a pulse of known rate, in the right direction, whatever the light does slowly."""
+"""Each estimator finds a pulse of known rate with the right sign, despite slow changes of the light."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What speaks for a pulse apart from the estimators' rates: above all, that parts of the face are in step."""
+"""Evidence of a pulse other than the rates of the estimators, such as coherence between parts of the face."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The gate knows no vital, is fitted to clips of known pulse, and never weighs evidence of a pulse against one."""
+"""The gate depends on no vital, is fitted to clips of known pulse, and has no negative weight."""
 
 from dataclasses import astuple, fields, replace
 from importlib import import_module

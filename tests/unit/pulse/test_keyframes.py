@@ -1,4 +1,4 @@
-"""An encoder's keyframes beat like a heart, and are not one."""
+"""An encoder's keyframes are periodic like a pulse and must not be reported as one."""
 
 import json
 from dataclasses import replace
@@ -20,17 +20,17 @@ from workers.rppg.signals.keyframe_artifacts import group_length, without_jumps,
 
 from .conftest import MakeTrack
 
-#: Bits that leave a small picture with a keyframe a second what they left a real webcam's: skin that jumps as much as
-#: the heart moves it.
+#: A bitrate at which the keyframes of a small picture change the skin as much as in a clip of a real webcam:
+#: about as much as the pulse does.
 FEW_BITS = ClipSpec(width=320, height=240, seed=5, heart_rate=76.0, bitrate_bps=200_000)
 
 
 def _coded(track: FaceTrack, length: int, depth: float, *, known: bool = True) -> FaceTrack:
-    """The track as an encoder with a keyframe every `length` frames leaves it: colours drift, and jump back."""
+    """The track after an encoder with a keyframe every `length` frames: colours drift and jump back."""
     since = np.arange(len(track.times_s)) % length
     drift = depth * np.array([0.3, 1.0, -0.6]) * (since / length - 0.5)[:, None]
     regions = (track.regions * (1 + drift[:, None])).astype(np.float32)
-    # Crops are sRGB: about half of what linear light does.
+    # Crops are sRGB, where relative changes are about half of those in linear light.
     crops = np.clip(np.rint(track.crops * (1 + drift / 2.2)[:, None, None]), 0, 255).astype(np.uint8)
     return replace(track, regions=regions, crops=crops, is_keyframe=(since == 0) if known else None)
 
@@ -40,7 +40,7 @@ def test_keyframes_once_a_second_are_not_a_rate_of_sixty(
     make_track: MakeTrack, quick_models: RppgModels, rate: float
 ) -> None:
     track = make_track(rate_per_min=rate, strength=0.006, noise=0.001)
-    # Patches of the crops see through colours that no blood has.
+    # Estimators of crops reject colours other than those of blood.
     by_colour = replace(quick_models, estimators=dict(BY_COLOUR))
     misled = measure_rppg(_coded(track, 30, 0.03, known=False), by_colour).vitals["heart_rate"]
     assert misled.value is None or misled.value == pytest.approx(60, abs=1)
@@ -67,7 +67,7 @@ def _render(folder: Path, spec: ClipSpec) -> Path:
 
 
 def _coded_anew(path: Path, spec: ClipSpec, keyframe_s: float) -> FaceTrack:
-    """The track of a clip after an encoder with few bits and a keyframe that often."""
+    """The track of a clip encoded again with a low bitrate and a keyframe every `keyframe_s` seconds."""
     coded = path.with_name("coded.mp4")
     with open_clip(path) as clip:
         pictures = ((frame.time_s, frame.rgb) for frame in clip.frames())
@@ -86,7 +86,7 @@ def test_an_encoded_pulse_is_reported_despite_stronger_keyframes_and_never_anoth
     assert pulse.evidence.keyframe_modulation > GATE.keyframe_share * pulse.evidence.modulation
     assert refusal(pulse) is None
     assert pulse.rate_per_min == pytest.approx(FEW_BITS.heart_rate, abs=1.5)
-    # Where nothing else confirms it, the same pulse leaves a doubt.
+    # Without a confirmation between the keyframes, the same pulse is refused.
     doubted = refusal(replace(pulse, between_keyframes=None))
     assert doubted is not None
     assert "keyframe" in doubted[1]

@@ -52,7 +52,7 @@ def test_an_entry_with_an_unknown_field_is_refused() -> None:
 
 
 def test_the_models_of_the_default_installation_are_listed_and_installed(folder: Path) -> None:
-    """The set-up's models are all in the list that an operator reads, each by its file."""
+    """All models of the set-up are listed for the operator."""
     states = {model.entry.name: model for model in installed_models(folder)}
     for name in ("obstruction", "mediapipe.mesh", "mediapipe.near", "mediapipe.far", "age.dlib", "tscan.rlap"):
         assert states[name].state is ModelState.INSTALLED, name

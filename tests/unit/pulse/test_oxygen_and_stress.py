@@ -1,4 +1,4 @@
-"""Two experimental vitals: each says what it rests on, and how far it may be off."""
+"""Oxygen saturation and stress: experimental vitals with diagnostics and intervals."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A track in, every vital of the branch out, each true to its status."""
+"""The rppg branch: from a track to all of its vitals."""
 
 from dataclasses import replace
 
@@ -99,7 +99,7 @@ def test_a_clip_too_short_has_that_reason(make_track: MakeTrack, quick_models: R
 def test_a_failed_check_is_the_vitals_reason(
     make_track: MakeTrack, quick_models: RppgModels, name: str, reason: Reason
 ) -> None:
-    """However clear a pulse there seems to be: what is moved about that fast is lit anew, all of it in step."""
+    """A failed check counts even with a clear pulse: fast motion changes the light on all regions coherently."""
     check = Check(status=CheckStatus.FAIL, reason=reason, detail="why")
     vitals = measure_rppg(replace(make_track(), checks={name: check}), quick_models).vitals
     assert {vital.reason for vital in vitals.values()} == {reason}

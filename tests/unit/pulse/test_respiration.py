@@ -1,4 +1,4 @@
-"""Breathing is found where something moves with it, and nowhere else."""
+"""Respiration is estimated from signals that move with it, and not from noise."""
 
 import numpy as np
 import pytest
@@ -64,7 +64,7 @@ def test_breathing_modulates_the_pulses_baseline_amplitude_and_frequency() -> No
 
 
 def _torso(rise_pixels: NDArray[np.float64]) -> Torso:
-    """Stripes and noise (m, 40, 80) that move down by so many pixels."""
+    """Patches (m, 40, 80) of stripes and noise that move down by `rise_pixels`."""
     rng = np.random.default_rng(0)
     rows = np.arange(40)[:, None]
     patches = [
@@ -102,9 +102,9 @@ def test_chest_motion_alone_gives_a_rate_but_not_for_a_picture() -> None:
     breathing = breathing_of_chest(chest, head, 30.0)
     assert breathing is not None
     assert breathing.rate_per_min == pytest.approx(15, abs=0.5)
-    assert breathing_of_chest(0.05 * chest, 0.05 * head, 30.0) is None, "a picture's chest hardly moves"
-    assert breathing_of_chest(50 * chest, 50 * head, 30.0) is None, "a waved one's moves too far"
+    assert breathing_of_chest(0.05 * chest, 0.05 * head, 30.0) is None, "the chest of a picture hardly moves"
+    assert breathing_of_chest(50 * chest, 50 * head, 30.0) is None, "the chest of a waved picture moves too far"
     assert breathing_of_chest(chest, chest + 0.0005 * rng.normal(size=450), 30.0) is None, (
-        "a held one's moves with its head"
+        "the chest of a hand-held picture moves with its head"
     )
-    assert breathing_of_chest(0.011 * rng.normal(size=450), head, 30.0) is None, "trembling is no breathing"
+    assert breathing_of_chest(0.011 * rng.normal(size=450), head, 30.0) is None, "trembling is not respiration"

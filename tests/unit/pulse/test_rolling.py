@@ -1,4 +1,4 @@
-"""A long clip tells how its rate went."""
+"""Heart rate over the time of a long clip."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The rate of a wave is read between the bins."""
+"""The rate of a wave is interpolated between the bins of its spectrum."""
 
 import numpy as np
 import pytest

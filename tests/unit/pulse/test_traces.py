@@ -1,4 +1,4 @@
-"""Frames come when they come; traces lie on an even grid."""
+"""Frames with irregular times are resampled to traces on an even grid."""
 
 import numpy as np
 import pytest
