@@ -1,4 +1,4 @@
-"""The README names what there is."""
+"""The README names settings, targets and reasons that exist."""
 
 import re
 from pathlib import Path

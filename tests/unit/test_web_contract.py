@@ -1,4 +1,4 @@
-"""The page and the service speak of the same things."""
+"""The page's TypeScript contract and fixtures match the service."""
 
 import importlib.util
 import json

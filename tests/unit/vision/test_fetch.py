@@ -32,7 +32,7 @@ def archive() -> bytes:
 
 
 class FileServer(ThreadingHTTPServer):
-    """Serves `files` with ranges, breaks off after `break_after` bytes of a body, and remembers what was asked."""
+    """Serve `files` with ranges, break off after `break_after` bytes of a body, and record the requested ranges."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), FileHandler)

@@ -1,7 +1,7 @@
-"""A device's memory: asked before a model is loaded, and survived where it runs out.
+"""The memory of a device is checked before a model is loaded, and running out of it is handled.
 
-There is no GPU here. What ONNX Runtime raises where one is full is raised by stand-ins for its sessions, at the place
-and of the type where it raises it; `make test-seed` does the same with PyTorch's.
+There is no GPU here. Substitutes for ONNX Runtime's sessions raise the exceptions of a full GPU, at the same place
+and with the same types; `make test-seed` does the same with PyTorch's.
 """
 
 from dataclasses import replace
@@ -38,7 +38,7 @@ class _Place:
 
 
 class FullSession:
-    """Stands for a session of ONNX Runtime on a GPU that holds `most` samples; doubles what it is given."""
+    """A substitute for ONNX Runtime's session on a GPU that holds `most` samples; it doubles its input."""
 
     def __init__(self, most: int, shape: list[int | str], error: BaseException = FULL[0]) -> None:
         self.most, self.shape, self.error = most, shape, error
@@ -66,7 +66,7 @@ def test_a_batch_too_large_is_halved_once_and_the_arena_released(error: BaseExce
     session = FullSession(5, ["n", 3], error)
     given = np.arange(27, dtype=np.float32).reshape(9, 3)
     assert np.array_equal(gpu_network(session)(given), 2 * given)
-    # The second try runs with the options that give back what ONNX Runtime's arena holds.
+    # The second try runs with the options that release ONNX Runtime's arena.
     assert session.batches == [(9, False), (4, True), (5, True)]
 
 
@@ -78,7 +78,7 @@ def test_a_second_failure_is_raised_with_its_reason() -> None:
 
 
 def test_samples_with_a_fixed_batch_size_are_not_split() -> None:
-    """A clip's frames are one sample of a network over time, whatever its first axis counts."""
+    """All frames of a clip are one sample of a network over time, whatever its first axis is."""
     session = FullSession(0, [1, 3])
     with pytest.raises(OutOfMemory, match="all of what"):
         gpu_network(session)(np.zeros((1, 3), np.float32))
@@ -116,7 +116,7 @@ def test_free_memory_respects_the_limit_of_the_container(tmp_path: Path, monkeyp
 
 
 def test_models_that_do_not_fit_are_left_out_and_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Loading goes on without them, and the worker's card says which and why."""
+    """Loading goes on without them, and the worker's card lists them with the reason."""
     monkeypatch.setattr("workers.models.memory.free_bytes", lambda _: 1_000_000)
     analyzer = Analyzer.load(AnalyzerOptions(tmp_path, device="cpu"))
     loaded = {model.name: model for model in analyzer.loaded_models}
