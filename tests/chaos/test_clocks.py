@@ -16,7 +16,7 @@ MakeService = Callable[..., Service]
 
 @pytest.fixture(scope="module")
 def faketime() -> str:
-    """The library that gives a process another time."""
+    """Path of the library that shifts the clock of a process."""
     if sys.platform != "linux":
         pytest.skip("libfaketime is taken from a Linux distribution")
     script = Path(__file__).parents[2] / "tools" / "faketime.sh"
@@ -24,8 +24,8 @@ def faketime() -> str:
 
 
 def shifted(faketime: str, seconds: int) -> dict[str, str]:
-    """The environment of a process whose clock is so many seconds ahead."""
-    # Waits are measured by another clock, which is left alone.
+    """Environment variables that set the clock of a process ahead by `seconds`."""
+    # Waits use the monotonic clock, which is not shifted.
     return {
         "LD_PRELOAD": faketime,
         "FAKETIME": f"{seconds:+d}s",
@@ -57,6 +57,6 @@ def test_a_gateway_with_a_wrong_clock_ends_no_job_early(make_service: MakeServic
     document = service.finished(service.submit())
     assert document["state"] == "succeeded"
     created, ended = (dt.datetime.fromisoformat(document[name]) for name in ("created_at", "finished_at"))
-    assert abs((created - dt.datetime.now(dt.UTC)).total_seconds()) < 600, "times are the broker's"
+    assert abs((created - dt.datetime.now(dt.UTC)).total_seconds()) < 600, "times come from the broker"
     assert ended > created
     wait_until(lambda: not service.clips, "the clip is erased")

@@ -39,7 +39,7 @@ def test_no_job_is_lost_while_workers_are_upgraded_and_downgraded(
     old.process.send_signal(signal.SIGTERM)
     assert old.process.wait(60) == 0
     time.sleep(1)
-    # Going back is an upgrade too.
+    # A downgrade has to work as well.
     service.start_worker("vision,rppg", FAULTY_WORKER)
     new.process.send_signal(signal.SIGTERM)
     assert new.process.wait(60) == 0
@@ -49,7 +49,7 @@ def test_no_job_is_lost_while_workers_are_upgraded_and_downgraded(
     assert len(documents) > 10
     assert {branch["status"] for document in documents for branch in document["branches"].values()} == {"ok"}
     assert "deadline passed" not in service.logs()
-    # Each branch was worked on once.
+    # Each branch ran once.
     assert (service.folder / "tries-rppg").stat().st_size == len(jobs)
 
 

@@ -1,4 +1,4 @@
-"""The BMI's Vision Transformer: the real loader on random weights, as torchvision itself would run them."""
+"""The Vision Transformer for BMI: the real loader with random weights, compared with torchvision."""
 
 import json
 from collections.abc import Callable
@@ -26,14 +26,14 @@ METHOD = Method(name="test", version="0")
 
 
 def write_model(folder: Path, weights: object, **card: object) -> Path:
-    """bmi.pth with these weights, and bmi.json with this card."""
+    """Write bmi.pth with the weights and bmi.json with the card; return the path of bmi.pth."""
     torch.save(weights, folder / "bmi.pth")
     (folder / "bmi.json").write_text(json.dumps({"attention_heads": 4} | card))
     return folder / "bmi.pth"
 
 
 def by_torchvision(weights: dict[str, Any], pictures: torch.Tensor) -> torch.Tensor:
-    """The same network put together by hand."""
+    """Run the same network, assembled from torchvision's parts."""
     module = vision_transformer().VisionTransformer(32, 8, 2, 4, 48, 96)
     module.heads = torch.nn.Identity()
     module.load_state_dict({name: value for name, value in weights.items() if not name.startswith("heads.")})
@@ -153,7 +153,7 @@ def test_without_weights_the_bmi_comes_from_ratios_of_the_face(tmp_path: Path, p
 
 
 class _Exhausted:
-    """Stands for a module on a GPU whose memory is short: PyTorch's own exception, for more than `most` pictures."""
+    """A substitute for a module on a GPU: it raises PyTorch's out-of-memory error for more than `most` pictures."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -169,7 +169,7 @@ class _Exhausted:
 def test_a_gpu_out_of_memory_is_retried_with_half_a_batch_and_then_fails(
     small_vit: dict[str, Any], tmp_path: Path
 ) -> None:
-    """PyTorch's exception at PyTorch's place, from a stand-in: there is no GPU here."""
+    """A substitute raises PyTorch's exception, because there is no GPU."""
     loaded = open_vit(write_model(tmp_path, small_vit), 1)
     module = _Exhausted(2)
     network = VisionTransformer(module, 32, BmiCard(), loaded.loaded)
@@ -192,7 +192,7 @@ def test_a_vit_larger_than_the_free_memory_is_refused_with_the_reason(
 
 
 def test_a_vit_h_14_of_the_original_size_loads_and_runs(tmp_path: Path) -> None:
-    """633 million random numbers, at 224 pixels; the original's 518 cost 8 s a portrait."""
+    """633 million random weights at 224 pixels; the original's 518 pixels take 8 s per portrait."""
     from workers.models.memory import free_bytes
 
     if (free_bytes("cpu") or 0) < 8 << 30:
