@@ -52,7 +52,7 @@ def release(request: pytest.FixtureRequest, make_service: Callable[..., Service]
         clip = service.folder / "clips" / "clips" / jobs[name]
         clip.parent.mkdir(parents=True, exist_ok=True)
         clip.write_bytes(LOOKS_LIKE_MP4)
-        # The jobs are as old as the file: their time would be over.
+        # The deadlines in the file have passed, so the jobs get new ones.
         for key in (DEADLINES, active_key("-")):
             scores = dict(stored["keys"][key]["value"])
             stored["keys"][key]["value"] = list({**scores, jobs[name]: time.time() + 90}.items())
@@ -85,7 +85,7 @@ def test_an_earlier_releases_jobs_are_served_and_finished(release: tuple[Service
     assert running["branches"]["vision"]["status"] == "pending"
     assert queued["state"] == "queued"
 
-    service.start_worker("vision,rppg", "tests.service.odd_worker")
+    service.start_worker("vision,rppg", "tests.service.faulty_worker")
     finished = {name: service.finished(jobs[name]) for name in ("half_finished", "queued")}
     for name, each in finished.items():
         assert each["state"] == "succeeded", name
