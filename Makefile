@@ -67,12 +67,12 @@ test-seed: seed-environment ## the original's models: DeepFace on its three engi
 seed-environment: ## .venv-seed: everything, with DeepFace, TensorFlow, PyTorch and torchvision
 	@bash tools/seed.sh
 
-check: dev ## lint, format, types, architecture contracts, words in the documentation
+check: dev ## lint, format, types, architecture contracts, words
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
-	@$(VENV)/bin/python tools/words.py --scope docs
+	@$(VENV)/bin/python tools/words.py
 
 format: dev ## rewrite the code in the project's format
 	@$(VENV)/bin/ruff check --fix --exit-zero --quiet .
