@@ -62,10 +62,10 @@ def bmi(
         device=where, bf16=where == "cuda" if bf16 is None else bf16,
     )  # fmt: skip
     card = BmiCard(side=side, attention_heads=attention_heads, crop=crop, trained_on=data.name)
-    with learning(rounds, CheckpointUnreadable) as (show, say):
-        told = run(
+    with learning(rounds, CheckpointUnreadable) as (show, log_line):
+        report = run(
             read_table(data, images), weights, out, card, plan, threads=threads,
-            on_round=lambda done, mae: show(done, f"{mae:.2f} kg/m2 off"), log_line=say,
+            on_round=lambda done, mae: show(done, f"{mae:.2f} kg/m2 off"), log_line=log_line,
         )  # fmt: skip
     console.print(f"{out}/bmi.pth and {out}/bmi.json: put them, and the backbone they name, into {models_path}")
-    print(json.dumps(told))
+    print(json.dumps(report))

@@ -74,15 +74,15 @@ def deepphys(
         bf16=where == "cuda" if bf16 is None else bf16,
     )  # fmt: skip
     count = rendered if rendered is not None else (0 if data else 420)
-    with learning(steps) as (show, say):
-        told = run(
+    with learning(steps) as (show, log_line):
+        report = run(
             plan, Sources(data or (), count, portraits, waves), out, start=start, resume=resume, threads=threads,
-            processes=processes, on_step=lambda step, value: show(step, f"loss {value:.3f}"), log_line=say,
+            processes=processes, on_step=lambda step, value: show(step, f"loss {value:.3f}"), log_line=log_line,
         )  # fmt: skip
     console.print(
-        f"Written to {told['network']}; workers take deepphys.pth, beside it, from {analysis_settings().models_path}"
+        f"Written to {report['network']}; workers take deepphys.pth, beside it, from {analysis_settings().models_path}"
     )
-    print(json.dumps(told))
+    print(json.dumps(report))
 
 
 def measure(
