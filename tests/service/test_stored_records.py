@@ -15,7 +15,8 @@ import pytest
 
 from facevitals.local.broker import Broker
 from shared.jobs.job_store import JobStore
-from shared.jobs.keys import DEADLINES, active_key
+from shared.jobs.keys import DEADLINES, WEBHOOKS, active_key, record_key
+from shared.jobs.webhooks import Webhooks
 from shared.schemas import BranchOutcome, BranchStatus, JobOptions, JobState
 from shared.vitals import Branch
 from tests.service.conftest import LOOKS_LIKE_MP4, Service, wait_until
@@ -103,6 +104,26 @@ def test_an_earlier_releases_jobs_are_served_and_finished(release: tuple[Service
     assert text.count('"name": "heart_rate"') + text.count('"name":"heart_rate"') == 1, "nothing is corrected"
     wait_until(lambda: not service.clips, "the clips are erased")
     assert service.redis.zcard(DEADLINES) == service.redis.zcard(active_key("-")) == 0
+
+
+def test_a_webhook_of_an_earlier_releases_job_posts_the_document_that_is_served(broker: Broker) -> None:
+    stored = json.loads((RECORDS / "8112ff5.json").read_text())
+    job_id = stored["jobs"]["finished"]
+    key = record_key(job_id)
+    jobs = JobStore.connect(broker.url, 600)
+    load(jobs.redis, {key: stored["keys"][key]})
+    jobs.redis.hset(key, "options", JobOptions(webhook_url="https://receiver.example/").model_dump_json())
+    jobs.redis.zadd(WEBHOOKS, {job_id: 0})
+    (webhook,) = Webhooks(jobs.redis).take(1)
+    document = jobs.records.document(job_id)
+    assert document is not None
+    assert json.loads(webhook.body)["data"] == document.as_json()
+    # A document that can't be read is posted as it is.
+    jobs.redis.hset(key, "document", '{"ingredients":1}')
+    jobs.redis.zadd(WEBHOOKS, {job_id: 0})
+    (webhook,) = Webhooks(jobs.redis).take(1)
+    assert webhook.document == '{"ingredients":1}'
+    jobs.close()
 
 
 @pytest.mark.parametrize("name", ["heart_rate", "glucose"])
