@@ -24,9 +24,7 @@ CLIP_PART = b'--x\r\nContent-Disposition: form-data; name="clip"\r\n\r\n' + LOOK
 @pytest.fixture(scope="module")
 def bounded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     # No worker runs: on a slow machine the queue would count as standing still, and refuse the tests' uploads.
-    service = new_service(
-        tmp_path_factory.mktemp("bounded") / "service", client_timeout_s=PATIENCE_S, max_wait_s=86_400
-    )
+    service = new_service(tmp_path_factory.mktemp("bounded") / "service", client_timeout_s=PATIENCE_S, max_wait_s=1_200)
     yield service
     end_service(service)
 
