@@ -31,7 +31,7 @@ class SleepyAnalyzer:
         """Do nothing: no resource is open."""
 
     def branch(
-        self, branch: Branch, path: Path, wanted: frozenset[str], progress: Progress
+        self, branch: Branch, path: Path, requested: frozenset[str], progress: Progress
     ) -> tuple[ClipFacts, BranchResult]:
         """Read the clip, sleep, and abstain from every requested vital."""
         content = path.read_bytes()
@@ -46,7 +46,7 @@ class SleepyAnalyzer:
         facts = ClipFacts(
             duration_s=0, frames=0, fps=0, width=0, height=0, container="", codec="", bytes=len(content), sha256=sha256
         )
-        vitals = abstentions(branch, Reason.NO_PULSE, wanted)
+        vitals = abstentions(branch, Reason.NO_PULSE, requested)
         for name, vital in vitals.items():
             progress.vital(name, vital)
         return facts, BranchResult(vitals=vitals)

@@ -28,7 +28,7 @@ class ReplayAnalyzer:
         """Do nothing: no resource is open."""
 
     def branch(
-        self, branch: Branch, path: Path, _wanted: frozenset[str], progress: Progress
+        self, branch: Branch, path: Path, _requested: frozenset[str], progress: Progress
     ) -> tuple[ClipFacts, BranchResult]:
         """Read the clip's bytes, report the recorded progress, and return the recorded result."""
         path.read_bytes()

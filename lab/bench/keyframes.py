@@ -20,7 +20,7 @@ from workers.face.skin_regions import linear
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import Frame, open_clip
 from workers.rppg.estimators import pos
-from workers.rppg.signals.filters import detrend, pulse_wave
+from workers.rppg.signals.filters import detrend, to_pulse_wave
 from workers.rppg.signals.keyframe_artifacts import rate_per_min, regions_without_jumps
 
 Array = NDArray[np.float64]
@@ -46,9 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cells: list[NDArray[np.float32]] = []
     with open_clip(options.clip) as clip:
         track = FaceTracker().track(_recording_cells(clip.frames(), cells))
-    keys = track.is_keyframe
-    per_min = None if keys is None else rate_per_min(track.times_s, keys)
-    if keys is None or per_min is None:
+    keyframes = track.is_keyframe
+    per_min = None if keyframes is None else rate_per_min(track.times_s, keyframes)
+    if keyframes is None or per_min is None:
         sys.stderr.write("no regular keyframes\n")
         return 1
     fs = 1 / float(np.median(np.diff(track.times_s)))
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not np.isfinite(skin).all():
         sys.stderr.write("the face or a part of it is not visible throughout\n")
         return 1
-    bridged = regions_without_jumps(track.regions, keys)
+    interpolated = regions_without_jumps(track.regions, keyframes)
     report = {
         "keyframes_per_min": round(per_min, 2),
         "comb": {
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         },
         "coherence": {
             "as decoded": _coherence(skin, fs, per_min),
-            "between keyframes": _coherence(bridged.astype(np.float64), fs, per_min),
+            "between keyframes": _coherence(interpolated.astype(np.float64), fs, per_min),
         },
     }
     json.dump(report, sys.stdout, indent=1)
@@ -115,7 +115,7 @@ def _coherence(regions: Array, fs: float, per_min: float) -> dict[str, float]:
     Strength is the common power over the waves' mean power at all rates. `p` is the share of surrogates, the waves
     shifted in time against each other, whose most coherent rate is as strong.
     """
-    waves = [pulse_wave(pos.project(region.T, fs), fs) for region in regions[:, 1:].swapaxes(0, 1)]
+    waves = [to_pulse_wave(pos.project(region.T, fs), fs) for region in regions[:, 1:].swapaxes(0, 1)]
     n, rng = len(waves[0]), np.random.default_rng(0)
     found = _common_power(waves, fs)
     surrogates = np.array(

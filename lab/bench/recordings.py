@@ -12,7 +12,7 @@ from workers.face.tracker import FaceTracker
 from workers.media.clip import open_clip
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import measure_rppg
-from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.filters import to_pulse_wave
 from workers.rppg.signals.spectrum import spectrum_of
 from workers.rppg.signals.traces import GRID_HZ
 from workers.rppg.vitals.breathing import SLOW_HZ, Breathing, fuse, modulations
@@ -63,7 +63,7 @@ def respiration(path: Path) -> Report:
 def breathing_in(ppg: Floats) -> Breathing:
     """Breathing estimated from a PPG (n,) at 125 Hz, resampled to the traces' 30 Hz first."""
     raw = at_30_hz(ppg)
-    wave = pulse_wave(raw, GRID_HZ)
+    wave = to_pulse_wave(raw, GRID_HZ)
     rate = 60 * spectrum_of(wave, GRID_HZ).peak_hz()
     signals = modulations(wave, raw / (np.abs(raw).max() or 1.0), GRID_HZ, rate)
     return fuse({name: (signal, SLOW_HZ) for name, signal in signals.items()})

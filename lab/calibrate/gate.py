@@ -200,7 +200,7 @@ def _refused_before(row: Row, evidence: Evidence, agreement: Agreement) -> bool:
     """Whether a check or another rule of the gate refuses before the model is applied."""
     gate, reason = GATE, row["vitals"]["heart_rate"].get("reason")
     refused = (
-        gate.lamp_behind(evidence)
+        gate.background_flickers(evidence)
         or gate.half_stands_out(evidence)
         or gate.lacks_independent_support(evidence, agreement)
     )

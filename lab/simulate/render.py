@@ -16,10 +16,10 @@ from lab.simulate.spec import ClipSpec, codec_of
 from lab.simulate.truth import Truth, truth_of
 
 #: Called with frames done and frames to do.
-Progress = Callable[[int, int], None]
+FrameProgress = Callable[[int, int], None]
 
 
-def simulate(path: Path, spec: ClipSpec | None = None, on_progress: Progress | None = None) -> Truth:
+def simulate(path: Path, spec: ClipSpec | None = None, on_progress: FrameProgress | None = None) -> Truth:
     """Render `spec` (by default a quiet recording of 15 s) to `path` (.mp4 or .webm).
 
     The clip's truth is written beside it, with the suffix `.truth.json`. The same spec gives the same frames, and in
@@ -68,7 +68,7 @@ def frame_times(spec: ClipSpec, ticks: int = 90_000) -> Floats:
 
 
 def _frames(
-    spec: ClipSpec, times: Floats, scene: Scene, on_progress: Progress | None
+    spec: ClipSpec, times: Floats, scene: Scene, on_progress: FrameProgress | None
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # one core a clip: grids of clips run side by side

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from lab.train.bmi.face_pictures import Picture, varied
-from workers.models.vit import BmiCard, Tensors, assembled, read
+from workers.models.vit import BmiCard, Tensors, build_module, read
 from workers.vision.bmi.vit_predictor import network_input
 
 Floats = NDArray[np.float32]
@@ -74,7 +74,7 @@ def with_new_head(backbone: Path, card: BmiCard, mean_bmi: float, seed: int) -> 
         if place == len(widths) - 1:
             nn.init.constant_(layer.bias, mean_bmi)
         head |= {f"heads.linear{place}.{name}": value.detach() for name, value in layer.state_dict().items()}
-    module, side = assembled(trunk | head, card)
+    module, side = build_module(trunk | head, card)
     # The workers' head has no dropout; it is inserted for training only.
     module.heads.insert(2, nn.Dropout(_DROPOUT))
     return module, side, trunk

@@ -15,7 +15,7 @@ from lab.data.example import Example
 from lab.train.deepphys.network import DROPOUT, DeepPhys, save
 from workers.models.deepphys_network import SIDES
 from workers.rppg.estimators.deepphys import inputs_of
-from workers.rppg.signals.filters import PULSE_BAND_HZ, pulse_wave, standardise
+from workers.rppg.signals.filters import PULSE_BAND_HZ, standardise, to_pulse_wave
 from workers.rppg.signals.spectrum import spectrum_of
 from workers.rppg.signals.traces import GRID_HZ
 
@@ -229,7 +229,7 @@ def wave_by(network: DeepPhys, crops: NDArray[np.uint8], device: str = "cpu") ->
             for start in range(0, len(motion), 128)
         ]
     derivative = torch.cat(parts).cpu().numpy()[:, 0].astype(np.float64)
-    return pulse_wave(np.cumsum(derivative), GRID_HZ)
+    return to_pulse_wave(np.cumsum(derivative), GRID_HZ)
 
 
 def validate(network: DeepPhys, paths: Sequence[Path], device: str) -> tuple[float, float]:
@@ -239,7 +239,7 @@ def validate(network: DeepPhys, paths: Sequence[Path], device: str) -> tuple[flo
         example = Example.load(path)
         if not example.bvp.any():
             continue
-        found, true = wave_by(network, example.crops, device), pulse_wave(example.bvp.astype(np.float64), GRID_HZ)
+        found, true = wave_by(network, example.crops, device), to_pulse_wave(example.bvp.astype(np.float64), GRID_HZ)
         correlations.append(float(np.mean(found * true)))
         rates = [60 * spectrum_of(wave, GRID_HZ).peak_hz() for wave in (found, true)]
         errors.append(abs(rates[0] - rates[1]))

@@ -89,7 +89,7 @@ def test_where_the_score_is_neither_high_nor_low_there_is_no_verdict() -> None:
     assert toss.status is VitalStatus.ABSTAINED
     assert toss.reason is Reason.CLIP_TOO_SHORT
     assert toss.detail is not None
-    assert "leave open" in toss.detail
+    assert "do not show whether" in toss.detail
     assert toss.diagnostics is not None
     assert toss.diagnostics.sdnn_ms == 50
 

@@ -1,7 +1,7 @@
 """Motion of the chest: vertical optical flow of the region below the chin.
 
 Gradients give the flow of each block (Lucas, Kanade 1981, IJCAI, restricted to the vertical): v = -Σ Iy·It / Σ Iy².
-Their first principal component in the band of breathing is what the blocks do together.
+Their first principal component in the band of breathing is the common motion of the blocks.
 """
 
 from typing import Final

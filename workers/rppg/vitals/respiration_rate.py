@@ -83,7 +83,7 @@ def refusal(breathing: Breathing) -> str | None:
     """Return why the rate is not reported, or None if it is."""
     gate = GATE
     if breathing.prominence < gate.min_prominence:
-        return "nothing that breathing moves has a rhythm"
+        return "no signal that breathing modulates is periodic"
     if breathing.confidence < gate.min_confidence:
         return f"the likeliest rate has {breathing.confidence:.0%} confidence"
     return None
