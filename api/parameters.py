@@ -1,6 +1,6 @@
-"""The parameters of the API, and the sentence that answers a value that is not allowed.
+"""The parameters of the API, and their error messages.
 
-Each sentence names the value, the parameter and what it takes. The same functions check query parameters, headers and
+Each message names the value, the parameter and what it takes. The same functions check query parameters, headers and
 form fields.
 """
 

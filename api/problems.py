@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from shared.jobs.broker_errors import Trouble, trouble_of
+from shared.jobs.broker_errors import FailureKind, failure_kind
 
 log = structlog.get_logger()
 
@@ -249,15 +249,15 @@ def broker_full() -> BrokerFull:
 
 
 def of_broker(error: BaseException) -> ApiProblem:
-    """Return the problem that an error of the broker's client stands for."""
-    match trouble_of(error):
-        case Trouble.FULL:
+    """Return the problem for an error of the broker's client."""
+    match failure_kind(error):
+        case FailureKind.FULL:
             return broker_full()
-        case Trouble.REFUSED:
+        case FailureKind.REFUSED:
             return BrokerRefused(
-                "Ask the operator to read the gateway's log, which has the cause.", headers={"Retry-After": "60"}
+                "The cause is in the gateway's log; contact the operator.", headers={"Retry-After": "60"}
             )
-        case Trouble.AWAY:
+        case FailureKind.AWAY:
             return BrokerAway("Try again in a few seconds.", headers={"Retry-After": "5"})
 
 
@@ -302,7 +302,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        # The types of api.parameters answer themselves, in a sentence of their own.
+        # The types of api.parameters raise problems of their own, in full sentences.
         first = error.errors()[0]
         return BadParameter(f"{first['input']!r} is not allowed for `{first['loc'][-1]}`.").response()
 
@@ -324,12 +324,12 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, _: Exception) -> Response:
-        problem = ApiProblem("The error was logged. Try again; if it persists, tell the operator.")
+        problem = ApiProblem("The error was logged. Try again; if it persists, contact the operator.")
         return answer_to(request.url.path, problem)
 
 
 def _allowed(app: FastAPI, request: Request, headers: Mapping[str, str]) -> list[str]:
-    """Return every method of the resource; the router only knows those of the first route with its path."""
+    """Return every method of the resource; the router only has those of the first route with its path."""
     path = request.url.path
     allowed = {method.strip() for method in headers.get("Allow", "").split(",") if method.strip()}
     for template, operations in app.openapi()["paths"].items():

@@ -1,4 +1,4 @@
-"""The sweep: work that must be done even if the process that should have done it died.
+"""The sweep: completes work whose process died.
 
 Every gateway sweeps every second. Each step is a compare-and-set in the record, so that several gateways can sweep at
 once. Errors are caught step by step: an unreadable message or a broker without memory stops one step, not the others.
@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Gateway
 from shared.clips.store import StoreUnavailableError, SweepRefusedError
-from shared.jobs.broker_errors import troubles
+from shared.jobs.broker_errors import failure_log
 from shared.jobs.queues import QUEUES
 from shared.jobs.waiting import idle_s
 from shared.jobs.worker_registry import worker_cards
@@ -36,7 +36,7 @@ T = TypeVar("T")
 Step = Callable[[Gateway], None]
 
 
-async def sweep_for_ever(gateway: Gateway) -> None:
+async def sweep_forever(gateway: Gateway) -> None:
     """Sweep until cancelled. If the broker or the store is away, the next round tries again."""
     next_store, unfinished = 0.0, True
     while True:
@@ -63,12 +63,12 @@ def _guarded(step: Step, gateway: Gateway) -> bool:
         log.warning("unfinished uploads are not swept; give the bucket a lifecycle rule", why=str(error))
         return False
     except (RedisError, OSError) as error:
-        troubles.warn("sweep put off", error, step=_name(step))
+        failure_log.warn("sweep put off", error, step=_name(step))
     except StoreUnavailableError as error:
-        if (more := troubles.due("sweep put off", _name(step))) is not None:
+        if (more := failure_log.due("sweep put off", _name(step))) is not None:
             log.warning("sweep put off", step=_name(step), error=str(error), **more)
     except Exception:
-        if (more := troubles.due("sweep failed", _name(step))) is not None:
+        if (more := failure_log.due("sweep failed", _name(step))) is not None:
             log.exception("sweep failed", step=_name(step), **more)
     return True
 
@@ -81,7 +81,7 @@ def _each(what: str, items: Iterable[T], do: Callable[[T], object]) -> None:
         except (RedisError, OSError, StoreUnavailableError):
             raise
         except Exception:
-            if (more := troubles.due("sweep failed", what)) is not None:
+            if (more := failure_log.due("sweep failed", what)) is not None:
                 log.exception("sweep failed", step=what, **more)
 
 
@@ -200,7 +200,7 @@ def _erase(gateway: Gateway, clip_key: str) -> bool:
         gateway.store.erase(clip_key)
     except StoreUnavailableError as error:
         # Its key stays on the list. Jobs must end while the store is away, too.
-        if (more := troubles.due("clip not erased")) is not None:
+        if (more := failure_log.due("clip not erased")) is not None:
             log.warning("clip not erased; the next sweep will", clip=clip_key, error=str(error), **more)
         return False
     gateway.records.erased(clip_key)

@@ -9,7 +9,7 @@ from typing import Final
 
 
 class Branch(StrEnum):
-    """One half of the analysis. Each runs in its own queue and fails alone."""
+    """One half of the analysis, with its own queue; a failure of one does not affect the other."""
 
     VISION = "vision"
     RPPG = "rppg"

@@ -1,4 +1,4 @@
-"""Assemble branch outcomes into the job document. Pure: no store, no broker, no clock."""
+"""Assemble branch outcomes into the job document. Pure functions: no store, no broker, no clock."""
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
@@ -52,7 +52,7 @@ def assemble(
 ) -> JobDocument:
     """Return the final document. It names every vital, with a reason where there is no value.
 
-    A job fails when its clip was rejected or when no branch succeeded; a branch that fails alone costs its vitals.
+    A job fails when its clip was rejected or when no branch succeeded; if one branch fails, its vitals are missing.
     `vitals` are the names requested; None: all.
     """
     ended = {branch: outcomes.get(branch) or _missing(branch) for branch in requested}
@@ -93,7 +93,7 @@ def _checks(outcomes: Iterable[BranchOutcome]) -> dict[str, Check]:
     for outcome in outcomes:
         for name, check in outcome.checks.items():
             if name not in checks:
-                continue  # a worker of a later release may know more checks
+                continue  # a worker of a later release may have more checks
             # Of two equal verdicts the one with a score counts.
             new, old = ((_SEVERITY[one.status], one.score is not None) for one in (check, checks[name]))
             if new >= old:

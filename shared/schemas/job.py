@@ -122,7 +122,7 @@ class Check(Schema):
 
 
 class Branches(Schema):
-    """The two halves of the analysis; each fails alone."""
+    """The two halves of the analysis; a failure of one does not affect the other."""
 
     vision: BranchReport
     rppg: BranchReport

@@ -22,7 +22,7 @@ local function emit(stream, id, event, text, stream_ttl_s, event_token)
 end
 """
 
-#: Take a branch off the lists of what waits and of what is worked on.
+#: Remove a branch from the lists of waiting branches, leases and claims.
 SETTLE: Final = """
 local function settle(waiting_list, leases_list, working_list, id, name)
   redis.call('ZREM', waiting_list, id)

@@ -80,7 +80,7 @@ def test_it_is_tried_once_only_and_the_reason_told() -> None:
 def test_samples_that_belong_together_are_not_torn_apart() -> None:
     """A clip's frames are one sample of a network over time, whatever its first axis counts."""
     session = FullSession(0, [1, 3])
-    with pytest.raises(OutOfMemory, match="all of what"):
+    with pytest.raises(OutOfMemory, match="all of its input"):
         gpu_network(session)(np.zeros((1, 3), np.float32))
     assert [count for count, _ in session.asked] == [1, 1]
 
