@@ -24,7 +24,7 @@ TRIES_VARIABLE: Final = "FACEVITALS_BENCH_TRIES"
 POISON: Final = b"POISON"
 
 
-class SleepyAnalyzer:
+class SleepingAnalyzer:
     """Replaces `workers.analyzer.Analyzer`."""
 
     def close(self) -> None:
@@ -52,6 +52,6 @@ class SleepyAnalyzer:
         return facts, BranchResult(vitals=vitals)
 
 
-substitute_analyzer(SleepyAnalyzer, "facevitals.bench.chaos_worker")
+substitute_analyzer(SleepingAnalyzer, "facevitals.bench.chaos_worker")
 
 __all__ = ["app"]

@@ -21,7 +21,7 @@ import httpx
 
 from facevitals.bench.process_usage import resident_mb
 
-#: What an attack sends: bytes, or seconds of silence.
+#: The output of an attack: bytes to send, or seconds of silence.
 Pieces = Iterator[bytes | float]
 
 _BLOCK: Final = b"a" * 65_536

@@ -1,4 +1,4 @@
-"""A worker without analysis: what a job costs besides it."""
+"""A worker that sleeps instead of analysing, to measure the other costs of a job."""
 
 import os
 import time

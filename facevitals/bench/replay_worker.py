@@ -1,4 +1,4 @@
-"""A worker that replays the recorded analysis of one clip: what a job costs besides its analysis.
+"""A worker that replays the recorded analysis of one clip, to measure the other costs of a job.
 
 Everything else is the real worker. Events, outcomes and waveforms are as many and as large as those of a real clip.
 """

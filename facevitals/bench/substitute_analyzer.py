@@ -1,4 +1,4 @@
-"""Real workers with another analyzer, for load and chaos measurements and for tests."""
+"""Real workers with a substitute for the analyzer, for load and chaos measurements and for tests."""
 
 import os
 import socket

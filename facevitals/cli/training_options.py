@@ -42,7 +42,7 @@ def learning(
     """
     caught: tuple[type[Exception], ...] = (ValueError, *reasons)
     with Progress(console=console) as progress:
-        task = progress.add_task("learning", total=total)
+        task = progress.add_task("training", total=total)
         try:
             yield (
                 lambda step, label: progress.update(task, completed=step, description=label),

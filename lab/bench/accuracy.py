@@ -42,7 +42,7 @@ def is_live(row: Row) -> bool:
 
 
 def is_indoor_still(row: Row) -> bool:
-    """Whether it does so in bright light with no more motion than sitting."""
+    """Whether the clip shows a living person in bright light with no more motion than sitting."""
     return is_live(row) and row["conditions"]["light"] >= 1.0 and row["conditions"]["motion"] <= 1.0
 
 

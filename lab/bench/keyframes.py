@@ -1,4 +1,4 @@
-"""`python -m lab.bench.keyframes CLIP`: does a periodic signal come from the heart or from the encoder?
+"""`python -m lab.bench.keyframes CLIP`: whether a periodic signal comes from the heart or from the encoder.
 
 An encoder works on the whole picture, and a keyframe is a jump: its spectral line has harmonics, in hair and clothes as
 on skin. Blood is only in the skin, and in phase everywhere. So, for a clip with regular keyframes, this measures the

@@ -21,7 +21,7 @@ from workers.rppg.vitals.respiration_rate import refusal
 
 Floats = NDArray[np.float64]
 
-#: Real clips: heart rate in /min, and the tolerance. The rate of naber.mp4 is what its skin alone shows; its
+#: Real clips: heart rate in /min, and the tolerance. naber.mp4 has no reference: the rate is that of its skin; its
 #: keyframes pulsate at 59.0 /min (docs/keyframes.md).
 REAL_CLIPS: Final = {"evm_face.mp4": (53.0, 2.0), "evm_face2.mp4": (53.5, 2.0), "naber.mp4": (75.0, 2.0)}
 
@@ -90,9 +90,9 @@ def variability(path: Path) -> Report:
     return report
 
 
-def real_clips(folder: Path, models: RppgModels) -> Report:
+def real_clips_report(folder: Path, models: RppgModels) -> Report:
     """Heart rate in /min of the clips of `REAL_CLIPS` that are in `folder`."""
-    columns = ("clip", "known, or read by other means", "reported", "interval", "status", "reason")
+    columns = ("clip", "reference, or estimate of other methods", "reported", "interval", "status", "reason")
     report = Report("accuracy-real", "Real clips, heart rate /min", columns)
     tracker = FaceTracker()
     for name, (known, _) in REAL_CLIPS.items():

@@ -40,12 +40,12 @@ UNDECIDED: Final = frozenset({"covered", "half_covered", "masked", "face_leaves"
 _REFUSED: Final = frozenset({Reason.TIMING_GAPS, Reason.MOTION})
 #: Margin of the threshold over the highest log odds of any clip without a pulse. With half as many clips it was 1.5:
 #: the maximum of twice as many is higher by about log 2, as tails of log odds fall off. It stays at 1.5 where networks
-#: can still be run: that costs only time, and with less the second harmonic of a slow pulse was reported.
+#: can still be run: a refusal then costs only time, and with 1.0 the second harmonic of a slow pulse was reported.
 MARGINS: Final = {"networks": 1.0, "alone": 1.5, "colours": 1.5}
 #: The gate's models of pulse presence, and the part of a row that each is fitted to.
 INPUTS: Final = {"presence": "networks", "presence_patches": "alone", "presence_alone": "colours"}
 
-#: Distance of the least greenness of blood from the mean of lamps, in standard deviations of lamps.
+#: Distance of the least PBV contrast of blood from the mean of lamps, in standard deviations of lamps.
 LAMP_DEVIATIONS: Final = 4.0
 
 #: Level of the interval.
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, inputs in INPUTS.items():
         held = GATE.presence_alone if inputs == "colours" and not options.refit_alone else None
         models_of[name], report[name] = fit(found, inputs, held=held)
-    pixel_interval, report["pixel_interval"] = fit_interval(found)
+    pixel_interval, report["pixel_interval"] = fit_pixel_interval(found)
     min_pbv_contrast, report["min_pbv_contrast"] = fit_pbv_contrast(found)
     if options.write:
         with renewed() as document:
@@ -132,7 +132,7 @@ def fit(
     return PresenceModel(**found_weights, min_log_odds=least), report
 
 
-def fit_interval(found: Sequence[Row]) -> tuple[PixelIntervalModel, dict[str, Any]]:
+def fit_pixel_interval(found: Sequence[Row]) -> tuple[PixelIntervalModel, dict[str, Any]]:
     """The interval of a rate estimated from pixels, and its coverage in tenfold cross-validation."""
     reported = [row for row in found if row["conditions"]["kind"] == "live" and row["vitals"]["heart_rate"]["value"]]
     x = np.array([pixel_interval_features(*_read(row)) for row in reported])
@@ -156,19 +156,19 @@ def fit_interval(found: Sequence[Row]) -> tuple[PixelIntervalModel, dict[str, An
 
 
 def fit_pbv_contrast(found: Sequence[Row]) -> tuple[float, dict[str, Any]]:
-    """Least greenness from which on few estimators are enough, and the greenness of lamps and of the living."""
+    """The gate's `min_pbv_contrast`, and a report on the PBV contrast of lamps and of living people."""
     parts = [(row["conditions"]["kind"], part) for row in found for part in row.get("networks", ())]
-    green = {
+    contrast = {
         chosen: np.array(
             [part["evidence"]["pbv_contrast"] for kind, part in parts if kind == chosen and _has_pbv_contrast(part)]
         )
         for chosen in ("flicker", "live")
     }
-    lamps = green["flicker"]
+    lamps = contrast["flicker"]
     least = float(lamps.mean() + LAMP_DEVIATIONS * lamps.std())
     report = {
         "lamps": {"count": len(lamps), "mean": round(float(lamps.mean()), 3), "max": round(float(lamps.max()), 3)},
-        "living above": [int((green["live"] >= least).sum()), len(green["live"])],
+        "living above": [int((contrast["live"] >= least).sum()), len(contrast["live"])],
         "least": round(least, 3),
     }
     return least, report

@@ -21,8 +21,8 @@ _DRAWN_SIDE: Final = 112
 _AROUND: Final = 1.35
 
 
-def held_out(index: int) -> bool:
-    """Whether the portrait of this number is kept from training: two of every four are."""
+def is_held_out(index: int) -> bool:
+    """Whether the portrait of this number is held out of training: two of every four are."""
     return index // 2 % 2 == 0
 
 

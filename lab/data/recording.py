@@ -1,4 +1,4 @@
-"""`Recording`: a clip and the pulse that a contact sensor recorded beside it, whichever dataset it is from."""
+"""`Recording`: a clip of any dataset, and the pulse that a contact sensor recorded at the same time."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Building blocks of MP4 and WebM files, to write what no encoder writes."""
+"""Building blocks of MP4 and WebM files, for files that no encoder writes."""
 
 from collections.abc import Iterable
 from typing import Final

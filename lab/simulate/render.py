@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lab.simulate.encode import TICKS, encode
 from lab.simulate.optics import Image, sensor
-from lab.simulate.physiology import Floats, observe, wander
+from lab.simulate.physiology import Floats, sample_body, wander
 from lab.simulate.scenes import KINDS, Scene, Setting
 from lab.simulate.spec import ClipSpec, codec_of
 from lab.simulate.truth import Truth, truth_of
@@ -47,7 +47,9 @@ def simulate(path: Path, spec: ClipSpec | None = None, on_progress: FrameProgres
         bitrate_bps=spec.bitrate_bps,
         duration_header=spec.duration_header,
     )
-    truth = truth_of(replace(spec, codec=codec), times, observe(scene.body, times) if scene.body else None, scene.faces)
+    truth = truth_of(
+        replace(spec, codec=codec), times, sample_body(scene.body, times) if scene.body else None, scene.faces
+    )
     path.with_suffix(".truth.json").write_text(truth.to_json() + "\n", encoding="utf-8")
     return truth
 

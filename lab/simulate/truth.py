@@ -1,4 +1,4 @@
-"""The truth of a synthetic clip, which is written beside it."""
+"""The truth of a synthetic clip, written beside the clip as JSON."""
 
 import json
 from dataclasses import asdict, dataclass, fields

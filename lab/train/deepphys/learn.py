@@ -1,4 +1,4 @@
-"""Training of DeepPhys: chunks of clips in, weights out. It can stop and resume at any step with the same result."""
+"""Training of DeepPhys on chunks of clips. It can be stopped and resumed at any step with the same result."""
 
 import csv
 import time
