@@ -29,6 +29,7 @@ from shared.schemas import NOTICE
 from shared.settings import Settings, settings
 from shared.version import VERSION
 
+#: Description of the API in the OpenAPI document.
 DESCRIPTION = f"""
 Vitals from 15 seconds of webcam video: heart rate, respiration rate, heart-rate variability, SpO2, stress, age, gender
 and BMI, each with an interval, or with the reason for its absence. {NOTICE}

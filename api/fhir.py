@@ -7,6 +7,7 @@ from typing import Any, Final
 from shared.schemas import JobDocument, Vital, VitalStatus
 from shared.vitals import BMI, HEART_RATE, OXYGEN_SATURATION, RESPIRATION_RATE, Reason
 
+#: Media type of the bundle.
 MEDIA_TYPE: Final = "application/fhir+json"
 
 _LOINC: Final = "http://loinc.org"
@@ -25,6 +26,7 @@ class Code:
     display: str
 
 
+#: LOINC codes by vital; the other vitals are not in the bundle.
 CODES: Final = {
     HEART_RATE.name: Code("8867-4", "Heart rate"),
     RESPIRATION_RATE.name: Code("9279-1", "Respiratory rate"),

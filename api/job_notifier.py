@@ -16,6 +16,7 @@ import redis.exceptions
 from shared.jobs.broker_errors import failure_log
 from shared.jobs.keys import WAKE_CHANNEL
 
+#: Longest delay of a request by a lost notification, seconds.
 RECHECK_S: Final = 5.0
 
 

@@ -33,6 +33,7 @@ LONGEST_WAIT_S: Final = 30
 RETRY_AFTER_S: Final = 2
 
 GatewayDep = Annotated[Gateway, Depends(gateway_of)]
+#: OpenAPI description of the body of an upload.
 UPLOAD_BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,

@@ -18,6 +18,7 @@ from shared.jobs.broker_errors import FailureKind, failure_kind
 
 log = structlog.get_logger()
 
+#: Media type of every error.
 MEDIA_TYPE: Final = "application/problem+json"
 #: The status that proxies log for a client that disconnected; it is never sent.
 CLIENT_LEFT: Final = 499

@@ -23,6 +23,7 @@ from shared.jobs.worker_registry import worker_cards
 from shared.schemas import ErrorCode
 from shared.vitals import Branch
 
+#: Seconds between two sweeps.
 SWEEP_EVERY_S: Final = 1.0
 #: Old clips are searched this often, or ten times in their time to live.
 STORE_EVERY_S: Final = 60.0

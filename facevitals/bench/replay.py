@@ -36,6 +36,7 @@ class BranchRecording(BaseModel):
     waveforms: Waveforms | None
 
 
+#: Parser and serialiser of the file of recordings.
 RECORDINGS: Final = TypeAdapter(dict[Branch, BranchRecording])
 
 

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog, minimize
 
+from lab.arrays import Floats
 from lab.data.labelled_portraits import OLDEST
 from workers.vision.age_gender.age import INTERVAL_LEVEL
 from workers.vision.age_gender.attribute_calibration import AgeCalibration, Line
 
-Floats = NDArray[np.float64]
-
+#: Age from which on a person counts as an adult, years.
 ADULT: Final = 20.0
 #: Ages that a picture counts as, evenly spread over its band: the true age is anywhere in it.
 _SPREAD: Final = 8

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from lab.bench.age_gender import Floats, PortraitLabels, fit_age, fit_gender, folds, years
+from lab.arrays import Floats
+from lab.bench.age_gender import PortraitLabels, fit_age, fit_gender, folds, years
 from lab.report import Report
 from workers.vision.age_gender.age import BASELINE_YEARS
 from workers.vision.age_gender.gender import MIN_PROBABILITY

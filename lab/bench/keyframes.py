@@ -16,14 +16,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.arrays import Floats
 from workers.face.skin_regions import linear
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import Frame, open_clip
 from workers.rppg.estimators import pos
 from workers.rppg.signals.filters import detrend, to_pulse_wave
 from workers.rppg.signals.keyframe_artifacts import rate_per_min, regions_without_jumps
-
-Array = NDArray[np.float64]
 
 #: Side in pixels of the cells beside the face.
 CELL: Final = 8
@@ -82,7 +81,7 @@ def _recording_cells(frames: Iterable[Frame], cells: list[NDArray[np.float32]]) 
         yield frame
 
 
-def _beside(cells: NDArray[np.float32], track: FaceTrack) -> Array:
+def _beside(cells: NDArray[np.float32], track: FaceTrack) -> Floats:
     """Mean colour (n, 3) of the cells that the face's mesh never touches, each relative to its own mean."""
     low = np.nanmin(track.landmarks, axis=(0, 1)) // CELL
     high = np.nanmax(track.landmarks, axis=(0, 1)) // CELL
@@ -90,11 +89,11 @@ def _beside(cells: NDArray[np.float32], track: FaceTrack) -> Array:
     face = (columns >= low[0]) & (columns <= high[0]) & (rows >= low[1]) & (rows <= high[1])
     mean = cells.mean(axis=0)
     lit = (mean > LIGHT[0]).all(axis=-1) & (mean < LIGHT[1]).all(axis=-1)
-    chosen: Array = (cells / np.maximum(mean, 1e-6))[:, lit & ~face].mean(axis=1, dtype=np.float64)
+    chosen: Floats = (cells / np.maximum(mean, 1e-6))[:, lit & ~face].mean(axis=1, dtype=np.float64)
     return chosen
 
 
-def _comb(colour: Array, fs: float, per_min: float) -> list[float]:
+def _comb(colour: Floats, fs: float, per_min: float) -> list[float]:
     """Amplitude of green minus red of (n, 3) at one, two and three times a rate, over the median of all rates."""
     relative = colour / colour.mean(axis=0)
     signal = detrend(relative[:, 1] - relative[:, 0], fs)
@@ -103,13 +102,13 @@ def _comb(colour: Array, fs: float, per_min: float) -> list[float]:
     return [round(float(line / np.median(amplitudes)), 1) for line in lines]
 
 
-def _transforms(n: int, fs: float, rates_per_min: Array) -> NDArray[np.complex128]:
+def _transforms(n: int, fs: float, rates_per_min: Floats) -> NDArray[np.complex128]:
     """Hann-windowed Fourier sums (k, n) at `rates_per_min` (k,)."""
     phases = 2 * np.pi * np.outer(rates_per_min / 60, np.arange(n) / fs)
     return np.asarray(np.hanning(n) * np.exp(-1j * phases))
 
 
-def _coherence(regions: Array, fs: float, per_min: float) -> dict[str, float]:
+def _coherence(regions: Floats, fs: float, per_min: float) -> dict[str, float]:
     """Rate at which POS of forehead and cheeks (n, 4, 3) is most coherent, and the coherence at the keyframes' rate.
 
     Strength is the common power over the waves' mean power at all rates. `p` is the share of surrogates, the waves
@@ -142,7 +141,7 @@ def _shifts(n: int, fs: float, rng: np.random.Generator) -> tuple[int, int, int]
     return 0, int(rng.integers(n // 6, n // 2 - slack)), int(rng.integers(n // 2 + slack, n - n // 6))
 
 
-def _common_power(waves: Sequence[Array], fs: float) -> Array:
+def _common_power(waves: Sequence[Floats], fs: float) -> Floats:
     """Power (k,) that waves share in phase at each rate, in windows, over their mean power at all rates."""
     length = round(WINDOW_S * fs)
     starts = range(0, len(waves[0]) - length + 1, round(STEP_S * fs))
@@ -150,7 +149,7 @@ def _common_power(waves: Sequence[Array], fs: float) -> Array:
     spectra = np.array([[sums @ wave[start : start + length] for start in starts] for wave in waves])
     power = (np.abs(spectra) ** 2).sum(axis=(0, 1))
     pairs = len(waves) * (len(waves) - 1)
-    shared: Array = ((np.abs(spectra.sum(axis=0)) ** 2).sum(axis=0) - power) / pairs
+    shared: Floats = ((np.abs(spectra.sum(axis=0)) ** 2).sum(axis=0) - power) / pairs
     return shared / float(power.mean() / len(waves))
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lab.arrays import Floats
 from lab.data.bidmc import at_30_hz, window_beats, windows
 from lab.report import Report
 from workers.face.tracker import FaceTracker
@@ -18,8 +18,6 @@ from workers.rppg.signals.traces import GRID_HZ
 from workers.rppg.vitals.breathing import SLOW_HZ, Breathing, fuse, modulations
 from workers.rppg.vitals.heart_rate_variability import VARIABILITY_MODEL, exceeds_noise
 from workers.rppg.vitals.respiration_rate import refusal
-
-Floats = NDArray[np.float64]
 
 #: Real clips: heart rate in /min, and the tolerance. naber.mp4 has no reference: the rate is that of its skin; its
 #: keyframes pulsate at 59.0 /min (docs/keyframes.md).

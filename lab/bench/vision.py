@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lab.bench.age_gender import Floats, PortraitLabels
+from lab.arrays import Floats
+from lab.bench.age_gender import PortraitLabels
 from lab.bench.age_gender_tables import ModelOutputs, age_table, bmi_table, gender_table
 from lab.data.labelled_portraits import age_band, load_portraits
 from lab.report import Report

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lab.arrays import Floats
 from lab.calibrate.fit import CONFORMAL_FOLDS, quantile_regression
 from lab.calibrate.table import dataset_weights, folds_by_subject
 from lab.data.bidmc import window_beats
@@ -25,8 +25,6 @@ from workers.rppg.vitals.heart_rate_variability import (
     sampling_interval,
     variability_features,
 )
-
-Array = NDArray[np.float64]
 
 #: Lengths of the patients' windows, seconds: a clip's length, twice and four times that.
 LENGTHS_S: Final = (15, 30, 60)
@@ -165,7 +163,7 @@ def _model(errors: dict[str, tuple[float, ...]]) -> VariabilityModel:
     return replace(VARIABILITY_MODEL, errors=errors)
 
 
-def _in_sense(rows: Array, target: Array, weights: Array) -> Array:
+def _in_sense(rows: Floats, target: Floats, weights: Floats) -> Floats:
     """Quantile regression (k,) without the coefficients whose sign contradicts `SENSES`.
 
     Such a sign comes from chance among few people.

@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.arrays import Floats
 from lab.calibrate.document import renewed
 from lab.calibrate.fit import quantile_regression
 from lab.data.measured_clips import Row, read_rows, rows
@@ -28,8 +29,6 @@ from workers.rppg.fusion.evidence import Evidence
 from workers.rppg.fusion.gate import GATE
 from workers.rppg.fusion.pulse_presence import PresenceModel, features
 from workers.rppg.vitals.heart_rate import MIN_ERROR_PER_MIN, PixelIntervalModel, pixel_interval_features
-
-Array = NDArray[np.float64]
 
 #: A rate is right within this many beats a minute, or this share of the truth.
 RIGHT_PER_MIN: Final = 7.5
@@ -139,7 +138,7 @@ def fit_pixel_interval(found: Sequence[Row]) -> tuple[PixelIntervalModel, dict[s
     error = np.array([abs(row["vitals"]["heart_rate"]["value"] - row["truth"]["heart_rate"]) for row in reported])
     target = np.log(error + MIN_ERROR_PER_MIN)
 
-    def fitted(chosen: NDArray[np.bool_]) -> Array:
+    def fitted(chosen: NDArray[np.bool_]) -> Floats:
         weights = np.full(chosen.sum(), 1 / chosen.sum())
         found = np.array(quantile_regression(x[chosen], target[chosen], weights, LEVEL))
         if found[1] < 0:
@@ -184,7 +183,7 @@ def _read(part: Row) -> tuple[Evidence, Agreement]:
     return Evidence(**part["evidence"]), Agreement(**agreement)
 
 
-def _examples(row: Row, inputs: str) -> Iterator[tuple[Array, bool]]:
+def _examples(row: Row, inputs: str) -> Iterator[tuple[Floats, bool]]:
     """Features of a row's clip, and whether its rate is right; none for clips that are neither right nor wrong."""
     kind, truth = row["conditions"]["kind"], row["truth"]["heart_rate"]
     if inputs not in row or kind in UNDECIDED:
@@ -207,7 +206,7 @@ def _refused_before(row: Row, evidence: Evidence, agreement: Agreement) -> bool:
     return refused or reason in _REFUSED
 
 
-def regression(x: Array, y: Array) -> Array:
+def regression(x: Floats, y: Floats) -> Floats:
     """Weights (k,) for features (n, k) and labels (n,); none is below 0 but the constant's.
 
     More of a feature never counts against a pulse; where a fit gives the opposite, it is chance.
@@ -222,7 +221,7 @@ def regression(x: Array, y: Array) -> Array:
         used[1 + int(np.argmin(weights[1:]))] = False
 
 
-def _free_regression(x: Array, y: Array) -> Array:
+def _free_regression(x: Floats, y: Floats) -> Floats:
     """Ridge logistic regression by Newton's method on standardised features; weights (k,) for the raw features."""
     middle, spread = x.mean(axis=0), x.std(axis=0)
     spread[spread == 0] = 1.0

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lab.calibrate.beat_errors import fitted_model, of_clips, of_patients
 from lab.calibrate.document import renewed
@@ -37,8 +36,6 @@ from workers.rppg.vitals.heart_rate_variability import (
     sdnn_ms,
 )
 from workers.rppg.vitals.stress import StressThresholds, stress
-
-Array = NDArray[np.float64]
 
 #: Lengths of segment for which the shortfall is fitted, and starts of the five minutes in a patient's eight, seconds.
 LENGTHS_S: Final = (10, 15, 30, 60, 120)

@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.signal import find_peaks, resample_poly
 
+from lab.arrays import Floats
 from shared.schemas import Interval
 from workers.rppg.signals.beats import Beats, beats_at, beats_of, mean_rate_per_min
 from workers.rppg.signals.filters import band_pass, to_pulse_wave
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
 from workers.rppg.signals.traces import GRID_HZ
 from workers.rppg.vitals.heart_rate_variability import MEASURES, VARIABILITY_MODEL, interval_of
-
-Floats = NDArray[np.float64]
 
 #: Sampling rate of the photoplethysmograms (PPG).
 BIDMC_HZ: Final = 125

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
+from lab.arrays import Floats
 from workers.media.clip import Frame
-
-Floats = NDArray[np.float64]
 
 
 class NoRecordings(ValueError):  # noqa: N818  (named for what happened)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
+#: First box of an MP4 file.
 FTYP: Final = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"
 
 

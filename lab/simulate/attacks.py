@@ -11,10 +11,10 @@ from typing import Final
 import cv2
 import numpy as np
 
+from lab.arrays import Floats
 from lab.simulate.flat_props import FlatProp, corners_of, hand_motion, photo_print
 from lab.simulate.optics import Image
 from lab.simulate.person import Person
-from lab.simulate.physiology import Floats
 from lab.simulate.portrait import PortraitLayers
 from lab.simulate.posture import Posture, at_rest
 

@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.arrays import Floats
 from lab.simulate.optics import Image, to_linear
-from lab.simulate.physiology import Floats, wander
+from lab.simulate.physiology import wander
 from lab.simulate.portrait import PortraitLayers
 
 #: Linear light of white paper in the room.

@@ -10,9 +10,8 @@ from the photoplethysmogram", IEEE Transactions on Biomedical Engineering 60(7):
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from lab.arrays import Floats
 
 _GRID_HZ = 250.0
 #: Seconds simulated before the first frame and after the last, so that waves have no edges in the clip.

@@ -4,7 +4,8 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from lab.simulate.physiology import Body, Floats, sample_body, wander
+from lab.arrays import Floats
+from lab.simulate.physiology import Body, sample_body, wander
 
 #: Rise of the shoulders from the end of expiration to the end of inspiration, in face heights: about 4 mm for a face
 #: of 19 cm.

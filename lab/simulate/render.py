@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.arrays import Floats
 from lab.simulate.encode import TICKS, encode
 from lab.simulate.optics import Image, sensor
-from lab.simulate.physiology import Floats, sample_body, wander
+from lab.simulate.physiology import sample_body, wander
 from lab.simulate.scenes import KINDS, Scene, Setting
 from lab.simulate.spec import ClipSpec, codec_of
 from lab.simulate.truth import Truth, truth_of

@@ -6,12 +6,13 @@ from typing import Final
 
 import numpy as np
 
+from lab.arrays import Floats
 from lab.simulate import rooms
 from lab.simulate.attacks import bent_print, on_screen
 from lab.simulate.flat_props import clipboard, corners_of, hand_motion, photo_print
 from lab.simulate.optics import Image
 from lab.simulate.person import Person
-from lab.simulate.physiology import Body, Floats, live
+from lab.simulate.physiology import Body, live
 from lab.simulate.portrait import PortraitLayers, load_portrait, masked, read_picture
 from lab.simulate.posture import Posture, at_rest, moved, sitting
 from lab.simulate.spec import ClipSpec

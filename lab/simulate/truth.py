@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from lab.simulate.physiology import Floats, PulseWave
+from lab.arrays import Floats
+from lab.simulate.physiology import PulseWave
 from lab.simulate.spec import ClipSpec
 
 

@@ -30,6 +30,7 @@ class HistogramSpec:
 #: Bounds of the histograms of durations, in seconds.
 _SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 45.0, 90.0)
 
+#: The histograms.
 WAIT: Final = HistogramSpec(
     "facevitals_queue_wait_seconds", "From a job's creation until a worker began the branch.", ("branch",), _SECONDS
 )
@@ -44,6 +45,7 @@ INTERVAL: Final = HistogramSpec(
     ("vital",),
     (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 30.0, 50.0, 100.0),
 )
+#: The histograms by name.
 HISTOGRAMS: Final = {each.name: each for each in (WAIT, STAGE, BRANCH, JOB, INTERVAL)}
 
 

@@ -10,6 +10,7 @@ from shared.schemas.base import PartialSchema, Schema
 from shared.schemas.vital_types import Vitals
 from shared.vitals import Reason
 
+#: Notice in every document.
 NOTICE: Final = "Estimates for wellness and research. Not a medical device."
 
 

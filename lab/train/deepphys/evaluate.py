@@ -6,8 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lab.arrays import Floats
 from lab.data.prepared import Prepared
 from lab.report import Report
 from workers.models.checkpoint import CheckpointUnreadable
@@ -17,8 +17,6 @@ from workers.rppg.estimators import ESTIMATORS, Estimator, whole_face_wave
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.filters import to_pulse_wave
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

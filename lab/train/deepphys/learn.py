@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lab.arrays import Floats32
 from lab.data.example import Example
 from lab.train.deepphys.network import DROPOUT, DeepPhys, save
 from workers.models.deepphys_network import SIDES
@@ -19,7 +20,6 @@ from workers.rppg.signals.filters import PULSE_BAND_HZ, standardise, to_pulse_wa
 from workers.rppg.signals.spectrum import spectrum_of
 from workers.rppg.signals.traces import GRID_HZ
 
-Floats = NDArray[np.float32]
 Loss = Literal["both", "mse", "pearson"]
 
 #: Weight of the squared error beside the correlation: it sets the scale, and a flat wave where nothing pulses.
@@ -163,7 +163,7 @@ def _step(  # noqa: PLR0917
     return float(loss.detach())
 
 
-def chunk_of(example: Example, plan: Plan, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+def chunk_of(example: Example, plan: Plan, rng: np.random.Generator) -> tuple[Floats32, Floats32, Floats32]:
     """A random chunk of a clip: motion (chunk, 3, s, s), appearances (2, 3, s, s), derivative (chunk,).
 
     Half of the chunks are mirrored.
@@ -184,7 +184,7 @@ def chunk_of(example: Example, plan: Plan, rng: np.random.Generator) -> tuple[Fl
     return np.ascontiguousarray(motion), np.ascontiguousarray(appearances), label
 
 
-def derivative_of(bvp: Floats) -> Floats:
+def derivative_of(bvp: Floats32) -> Floats32:
     """The training target (n,): differences of the blood volume in standard deviations; 0 without a pulse."""
     change = np.diff(bvp.astype(np.float64), append=float(bvp[-1]))
     return standardise(change).astype(np.float32)
@@ -209,7 +209,7 @@ def loss_of(answer: Any, label: Any, loss: Loss) -> Any:  # noqa: ANN401
     return total
 
 
-def _band(n: int) -> Floats:
+def _band(n: int) -> Floats32:
     """(n, 2k): from a derivative to the cosines and sines of its wave in the pulse's band, through a Hann window."""
     frequencies = np.arange(1, n // 2) * GRID_HZ / n
     inside = frequencies[(frequencies >= PULSE_BAND_HZ[0] * 0.9) & (frequencies <= PULSE_BAND_HZ[1] * 1.3)]

@@ -7,6 +7,7 @@ from shared.jobs.keys import WAKE_CHANNEL
 #: `now`: seconds since the epoch by the broker's clock.
 NOW: Final = "local time = redis.call('TIME'); local now = time[1] + time[2] / 1e6\n"
 
+#: Whether a state of a job is final.
 IS_FINAL: Final = """
 local function is_final(state) return state == 'succeeded' or state == 'failed' or state == 'cancelled' end
 """

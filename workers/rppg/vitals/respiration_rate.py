@@ -27,6 +27,7 @@ from workers.rppg.vitals.measurement import VitalInputs, VitalResult, method_of,
 #: The error of always reporting the mean (VitalLens technical report).
 BASELINE: Final = Baseline(value=16.0, mae=3.81, source="a constant, on VV-Medium")
 
+#: Level of the interval.
 INTERVAL_LEVEL: Final = 0.9
 
 #: Reasons without a pulse that don't exclude breathing: no pulse was found, and nothing disturbed it.
