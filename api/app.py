@@ -137,7 +137,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     @app.exception_handler(RedisError)
     async def broker_fails(_: Request, error: RedisError) -> JSONResponse:
         failure_log.warn("request refused for the broker", error)
-        return problems.of_broker(error).response()
+        return problems.broker_problem(error).response()
 
     @app.exception_handler(StoreUnavailableError)
     async def store_away(_: Request, __: StoreUnavailableError) -> JSONResponse:

@@ -18,7 +18,7 @@ from api.bodies import ANSWER_BY, ARRIVED
 from api.dependencies import Gateway, gateway_of
 from api.job_notifier import wait_for
 from api.jobs import UPLOAD_BODY, receive_clip, start
-from api.problems import OTHER_FORMS, ApiProblem, StoreAway, of_broker
+from api.problems import OTHER_FORMATS, ApiProblem, StoreAway, broker_problem
 from shared.access.api_keys import Scope
 from shared.clips.store import StoreUnavailableError
 from shared.jobs.broker_errors import failure_log
@@ -86,7 +86,7 @@ def _problem(problem: ApiProblem, document: JobDocument | None = None) -> Respon
 
 
 #: Also for requests that are refused before they reach this call.
-OTHER_FORMS["/save_video"] = _problem
+OTHER_FORMATS["/save_video"] = _problem
 
 
 @dataclass
@@ -169,7 +169,7 @@ async def _serve(request: Request, gateway: Gateway, call: _Call) -> Response:
         return _problem(problem, call.document)
     except RedisError as error:
         failure_log.warn("save_video without the broker", error, job=call.job_id)
-        broker = of_broker(error)
+        broker = broker_problem(error)
         return call.failed(503, f"{broker.title}.", broker.headers)
     except StoreUnavailableError as error:
         log.warning("save_video without a store", job=call.job_id, error=type(error).__name__)

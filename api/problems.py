@@ -233,13 +233,13 @@ KEY_PROBLEMS: Final = (KeyMissing, KeyRefused, ScopeMissing, ForeignOrigin, Wron
 BROKER_PROBLEMS: Final = (BrokerAway, BrokerFull, BrokerRefused)
 
 #: Calls that answer errors in another format, by path.
-OTHER_FORMS: Final[dict[str, Callable[[ApiProblem], Response]]] = {}
+OTHER_FORMATS: Final[dict[str, Callable[[ApiProblem], Response]]] = {}
 
 
 def answer_to(path: str, problem: ApiProblem) -> Response:
     """Return the problem as a response, in the format of this path."""
-    form = OTHER_FORMS.get(path)
-    return form(problem) if form is not None else problem.response()
+    respond = OTHER_FORMATS.get(path)
+    return respond(problem) if respond is not None else problem.response()
 
 
 def broker_full() -> BrokerFull:
@@ -249,7 +249,7 @@ def broker_full() -> BrokerFull:
     )
 
 
-def of_broker(error: BaseException) -> ApiProblem:
+def broker_problem(error: BaseException) -> ApiProblem:
     """Return the problem for an error of the broker's client."""
     match failure_kind(error):
         case FailureKind.FULL:

@@ -116,14 +116,14 @@ def _requeue_stranded(branch: Branch, gateway: Gateway) -> None:
         gateway.jobs.overdue.requeue(job_id, branch)
 
 
-def _end_overwaited(branch: Branch, gateway: Gateway) -> None:
+def _end_past_wait_limit(branch: Branch, gateway: Gateway) -> None:
     """End jobs that waited too long as `queue_timeout`, and sooner as `branch_timeout` if there is no worker at all."""
     jobs, settings = gateway.jobs, gateway.settings
-    for job_id in jobs.overdue.overwaited(branch, settings.wait_limit_s):
+    for job_id in jobs.overdue.past_wait_limit(branch, settings.wait_limit_s):
         log.warning("waited too long", job=job_id, branch=branch)
         detail = f"No {branch} worker had time for the job within {settings.wait_limit_s:.0f} s. Submit the clip again."
         jobs.outcomes.end_branch(job_id, branch, ErrorCode.QUEUE_TIMEOUT, detail, only_waiting=True)
-    unserved = jobs.overdue.overwaited(branch, settings.job_deadline_s)
+    unserved = jobs.overdue.past_wait_limit(branch, settings.job_deadline_s)
     # A worker that is replacing its process has no card for a while, so the last begin counts as well.
     if unserved and idle_s(jobs.redis, branch) > settings.job_deadline_s and not _is_served(branch, gateway):
         for job_id in unserved:
@@ -136,8 +136,8 @@ def _is_served(branch: Branch, gateway: Gateway) -> bool:
     return any(QUEUES[branch] in card.queues for card in worker_cards(gateway.jobs.redis))
 
 
-def _end_overworked(gateway: Gateway) -> None:
-    for job_id, branch in gateway.jobs.overdue.overworked():
+def _end_past_work_limit(gateway: Gateway) -> None:
+    for job_id, branch in gateway.jobs.overdue.past_work_limit():
         log.warning("worked too long", job=job_id, branch=branch)
         detail = f"The {branch} worker did not finish in the time that it has. Submit the clip again."
         gateway.jobs.outcomes.end_branch(job_id, branch, ErrorCode.BRANCH_TIMEOUT, detail)
@@ -161,8 +161,8 @@ STEPS: Final[tuple[Step, ...]] = (
     _erase_ended,
     _retry_lost,
     *(partial(_requeue_stranded, branch) for branch in Branch),
-    *(partial(_end_overwaited, branch) for branch in Branch),
-    _end_overworked,
+    *(partial(_end_past_wait_limit, branch) for branch in Branch),
+    _end_past_work_limit,
     _end_overdue,
     _assemble,
 )

@@ -234,13 +234,13 @@ async def try_once(gateway: Gateway, queue: Webhooks, sender: Sender, webhook: W
         secrets = await run_in_threadpool(_secrets, gateway, webhook.owner)
         if not secrets:
             about.info("webhook given up", why="its key is gone")
-            await run_in_threadpool(queue.over, webhook.job_id, Outcome.UNSIGNED)
+            await run_in_threadpool(queue.end, webhook.job_id, Outcome.UNSIGNED)
             return
         retry_after_s, stop, why = 0.0, None, ""
         try:
             answer = await sender.post(webhook, secrets)
             if 200 <= answer.status < 300:
-                await run_in_threadpool(queue.over, webhook.job_id, Outcome.DELIVERED)
+                await run_in_threadpool(queue.end, webhook.job_id, Outcome.DELIVERED)
                 about.info("webhook delivered", status=answer.status)
                 return
             retry_after_s, why = answer.retry_after_s, f"status {answer.status}"
@@ -254,11 +254,11 @@ async def try_once(gateway: Gateway, queue: Webhooks, sender: Sender, webhook: W
             stop = Outcome.GIVEN_UP
         if stop is not None:
             about.warning("webhook given up", why=why)
-            await run_in_threadpool(queue.over, webhook.job_id, stop)
+            await run_in_threadpool(queue.end, webhook.job_id, stop)
             return
         wait = wait_s(webhook.tries, gateway.settings.webhook_retry_s, retry_after_s)
         about.info("webhook not accepted", why=why, again_in_s=round(wait, 1))
-        await run_in_threadpool(queue.later, webhook.job_id, wait)
+        await run_in_threadpool(queue.postpone, webhook.job_id, wait)
     except (RedisError, OSError) as error:
         # The hold expires, and the webhook is due again.
         about.warning("webhook put off", error=str(error))
@@ -266,7 +266,7 @@ async def try_once(gateway: Gateway, queue: Webhooks, sender: Sender, webhook: W
         # Its record or its key is invalid: the next attempt would fail, too.
         about.exception("webhook given up")
         with contextlib.suppress(RedisError, OSError):
-            await run_in_threadpool(queue.over, webhook.job_id, Outcome.BROKEN)
+            await run_in_threadpool(queue.end, webhook.job_id, Outcome.BROKEN)
 
 
 def _secrets(gateway: Gateway, owner: str) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from facevitals.cli.training_options import console, device_of, failed, learning, torch_or_exit
+from facevitals.cli.training_options import console, device_of, failed, torch_or_exit, training_progress
 from shared.observability.logging import silence_native_stderr
 from shared.settings import settings
 
@@ -62,7 +62,7 @@ def bmi(
         device=where, bf16=where == "cuda" if bf16 is None else bf16,
     )  # fmt: skip
     card = BmiCard(side=side, attention_heads=attention_heads, crop=crop, trained_on=data.name)
-    with learning(rounds, CheckpointUnreadable) as (show, log_line):
+    with training_progress(rounds, CheckpointUnreadable) as (show, log_line):
         result = run(
             read_table(data, images), weights, out, card, plan, threads=threads,
             on_round=lambda done, mae: show(done, f"{mae:.2f} kg/m2 off"), log_line=log_line,

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 import typer
 
 from facevitals.cli.train_bmi_command import bmi
-from facevitals.cli.training_options import console, device_of, failed, learning, torch_or_exit
+from facevitals.cli.training_options import console, device_of, failed, torch_or_exit, training_progress
 from facevitals.local.isolated_settings import analysis_settings
 from shared.observability.logging import silence_native_stderr
 
@@ -74,7 +74,7 @@ def deepphys(
         bf16=where == "cuda" if bf16 is None else bf16,
     )  # fmt: skip
     count = rendered if rendered is not None else (0 if data else 420)
-    with learning(steps) as (show, log_line):
+    with training_progress(steps) as (show, log_line):
         result = run(
             plan, Sources(data or (), count, portraits, waves), out, start=start, resume=resume, threads=threads,
             processes=processes, on_step=lambda step, value: show(step, f"loss {value:.3f}"), log_line=log_line,

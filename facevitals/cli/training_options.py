@@ -33,7 +33,7 @@ def failed(error: Exception) -> typer.Exit:
 
 
 @contextmanager
-def learning(
+def training_progress(
     total: int, *reasons: type[Exception]
 ) -> Iterator[tuple[Callable[[int, str], None], Callable[[str], None]]]:
     """Show a bar of `total` steps: one function sets step and label, the other prints a line above it.

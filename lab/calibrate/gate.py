@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.arrays import Floats
-from lab.calibrate.document import renewed
+from lab.calibrate.document import renewed_document
 from lab.calibrate.fit import quantile_regression
 from lab.data.measured_clips import Row, read_rows, rows
 from lab.data.vitals_clips import CALIBRATION_SEED, PULSELESS, specs
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pixel_interval, report["pixel_interval"] = fit_pixel_interval(found)
     min_pbv_contrast, report["min_pbv_contrast"] = fit_pbv_contrast(found)
     if options.write:
-        with renewed() as document:
+        with renewed_document() as document:
             document["gate"] |= {name: _rounded(model) for name, model in models_of.items()}
             document["gate"]["min_pbv_contrast"] = round(min_pbv_contrast, 3)
             document["pixel_interval"] = {name: round(value, 4) for name, value in asdict(pixel_interval).items()}

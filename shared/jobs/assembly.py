@@ -73,7 +73,7 @@ def assemble(
         clip=_facts(ended.values()),
         branches=branch_reports(reports),
         checks=checks,
-        vitals={name: _unless_not_live(VITALS[name], vital, checks["liveness"]) for name, vital in reported.items()},
+        vitals={name: _if_live(VITALS[name], vital, checks["liveness"]) for name, vital in reported.items()},
         error=error,
         versions=versions,
     )
@@ -120,7 +120,7 @@ def _vital(
     return VITAL_TYPES[spec.name].without_value(spec.unit, VitalStatus.ABSTAINED, reason, detail)
 
 
-def _unless_not_live(spec: VitalSpec, vital: Vital, liveness: Check) -> Vital:
+def _if_live(spec: VitalSpec, vital: Vital, liveness: Check) -> Vital:
     """Return the vital; one that rests on a pulse abstains where the liveness check failed."""
     has_value = vital.status in {VitalStatus.OK, VitalStatus.EXPERIMENTAL}
     if not has_value or spec.branch is not Branch.RPPG or liveness.status is not CheckStatus.FAIL:

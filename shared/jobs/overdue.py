@@ -44,13 +44,13 @@ class OverdueJobs:
         """Return jobs whose deadline has passed."""
         return self._due(DEADLINES, broker_time(self._redis))
 
-    def overworked(self) -> Iterator[tuple[str, Branch]]:
+    def past_work_limit(self) -> Iterator[tuple[str, Branch]]:
         """Yield branches that a worker began and did not end within the time for work."""
         for member in self._due(WORKING, broker_time(self._redis)):
             if claim := parse_claim(member):
                 yield claim
 
-    def overwaited(self, branch: Branch, wait_s: float) -> list[str]:
+    def past_wait_limit(self, branch: Branch, wait_s: float) -> list[str]:
         """Return jobs whose branch no worker has begun for `wait_s` seconds."""
         limit = broker_time(self._redis) - wait_s
         job_ids = self._due(waiting_key(branch), limit)

@@ -132,7 +132,7 @@ def _measure_vitals(
 ) -> BranchResult:
     inputs = VitalInputs(measured.traces, measured.pulse, weights, (options.oxygen, options.stress))
     found = _MODULES[HEART_RATE.name].measure(inputs)
-    rate = _explained(found.vital, track)
+    rate = _with_lighting_reason(found.vital, track)
     vitals.report_if_open(HEART_RATE, rate)
     known = {HEART_RATE.name: rate}
     waves, spectra = dict(found.waves), dict(found.spectra)
@@ -180,7 +180,7 @@ def examine(track: FaceTrack, models: RppgModels, *, thorough: bool = False) -> 
     return Examined(seen, estimate_pulse(seen, models.estimators, thorough=thorough))
 
 
-def _explained(vital: Vital, track: FaceTrack) -> Vital:
+def _with_lighting_reason(vital: Vital, track: FaceTrack) -> Vital:
     """The vital, with the reason of a failed lighting check if no pulse was found: it is the more specific one."""
     if vital.status is not VitalStatus.ABSTAINED or vital.reason not in {Reason.NO_PULSE, Reason.ESTIMATORS_DISAGREE}:
         return vital

@@ -25,7 +25,7 @@ _BAND_HZ: Final = (0.08, 0.8)
 _MIN_PATCHES: Final = 24
 
 
-def rise(torso: Torso, grid_s: NDArray[np.float64]) -> NDArray[np.float64] | None:
+def chest_position(torso: Torso, grid_s: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """Return the chest's vertical position (n,), face widths, at `grid_s` (n,), up to a slow drift; None if hidden."""
     if len(torso.times_s) < _MIN_PATCHES:
         return None
