@@ -67,12 +67,12 @@ test-seed: seed-environment ## test the original system's models (DeepFace, the 
 seed-environment: ## create .venv-seed with DeepFace, TensorFlow, PyTorch and torchvision
 	@bash tools/seed.sh
 
-check: dev ## check lint, format, types, import contracts and the words of the documentation
+check: dev ## check lint, format, types, import contracts and the words of code and documentation
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
-	@$(VENV)/bin/python tools/words.py --scope docs
+	@$(VENV)/bin/python tools/words.py
 
 format: dev ## format the code
 	@$(VENV)/bin/ruff check --fix --exit-zero --quiet .

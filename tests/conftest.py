@@ -1,10 +1,10 @@
-"""Tests meet no service but their own: what this environment says about a real one is not theirs."""
+"""Settings of the environment are removed, so that tests use no service but their own."""
 
 import os
 
 from shared.settings import Settings
 
-#: Where models were built or fetched; tests would build them anew without.
+#: Folders of models that were built or fetched; without them, tests would build models again.
 _KEPT = {"models_dir", "deepface_home"}
 
 for _variable in [name for name in os.environ if name.upper().startswith("FACEVITALS_")]:

@@ -50,8 +50,8 @@ if (globalThis.process?.argv[1]?.endsWith('client.mjs')) {
   const key = process.env.FACEVITALS_API_KEY
   const { id } = await submit(gateway, await readFile(clip), key)
   console.error(`job ${id}`)
-  const report = (name, data) => console.error(name, data.stage ?? data.name ?? '')
-  const { state, error, vitals } = await follow(gateway, id, report, key)
+  const printEvent = (name, data) => console.error(name, data.stage ?? data.name ?? '')
+  const { state, error, vitals } = await follow(gateway, id, printEvent, key)
   if (error) console.error(error.detail)
   for (const [name, { value, unit, status, reason }] of Object.entries(vitals))
     console.log([name, status, reason ?? JSON.stringify(value), reason ? '' : (unit ?? '')].join('\t'))

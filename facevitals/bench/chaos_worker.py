@@ -13,7 +13,7 @@ from typing import Final
 
 from facevitals.bench.substitute_analyzer import abstentions, substitute_analyzer
 from shared.schemas import ClipFacts
-from shared.vitals import Branch, Reason
+from shared.vitals import Branch, Reason, Stage
 from workers.branch.result import BranchResult, Progress
 from workers.tasks import app
 
@@ -37,7 +37,7 @@ class SleepingAnalyzer:
         content = path.read_bytes()
         with (Path(os.environ[TRIES_VARIABLE]) / f"{path.name}.{branch}").open("ab") as tries:
             tries.write(b".")
-        progress.stage("sleeping")
+        progress.stage(Stage.ESTIMATING)
         longest = float(os.environ.get(SLEEP_VARIABLE, "1"))
         time.sleep(random.uniform(0.1 * longest, longest))
         if POISON in content:

@@ -7,7 +7,7 @@ from typing import Final
 
 from facevitals.bench.substitute_analyzer import abstentions, substitute_analyzer
 from shared.schemas import ClipFacts
-from shared.vitals import Branch, Reason
+from shared.vitals import Branch, Reason, Stage
 from workers.branch.result import BranchResult, Progress
 from workers.tasks import app
 
@@ -30,7 +30,7 @@ class IdleAnalyzer:
         facts = ClipFacts(
             duration_s=0, frames=0, fps=0, width=0, height=0, container="", codec="", bytes=size, sha256=""
         )
-        progress.stage("idling")
+        progress.stage(Stage.ESTIMATING)
         return facts, BranchResult(vitals=abstentions(branch, Reason.NOT_REQUESTED, requested))
 
 

@@ -63,9 +63,9 @@ def bmi(
     )  # fmt: skip
     card = BmiCard(side=side, attention_heads=attention_heads, crop=crop, trained_on=data.name)
     with training_progress(rounds, CheckpointUnreadable) as (show, log_line):
-        result = run(
+        report = run(
             read_table(data, images), weights, out, card, plan, threads=threads,
             on_round=lambda done, mae: show(done, f"{mae:.2f} kg/m2 off"), log_line=log_line,
         )  # fmt: skip
     console.print(f"{out}/bmi.pth and {out}/bmi.json: put them, and the backbone they name, into {models_path}")
-    print(json.dumps(result))
+    print(json.dumps(report))

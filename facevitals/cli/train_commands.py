@@ -75,14 +75,14 @@ def deepphys(
     )  # fmt: skip
     count = rendered if rendered is not None else (0 if data else 420)
     with training_progress(steps) as (show, log_line):
-        result = run(
+        report = run(
             plan, Sources(data or (), count, portraits, waves), out, start=start, resume=resume, threads=threads,
             processes=processes, on_step=lambda step, value: show(step, f"loss {value:.3f}"), log_line=log_line,
         )  # fmt: skip
     console.print(
-        f"Written to {result['network']}; workers take deepphys.pth, beside it, from {analysis_settings().models_path}"
+        f"Written to {report['network']}; workers take deepphys.pth, beside it, from {analysis_settings().models_path}"
     )
-    print(json.dumps(result))
+    print(json.dumps(report))
 
 
 def measure(

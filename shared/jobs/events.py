@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import redis
+from pydantic import ValidationError
 
 from shared.jobs.keys import events_key, record_key
 from shared.jobs.scripts.claim import AppendEvent
-from shared.schemas import VITAL_TYPES, Check, Vital
+from shared.schemas import Check, Vital, VitalEvent
 from shared.vitals import VITALS, Branch
 
 #: Events and waveforms of unfinished jobs are kept for this long at least, seconds; the longest job ends far sooner.
@@ -89,6 +90,8 @@ def _rename(name: str, data: str) -> str:
     """Return an event's data with the current names of a vital's fields, which differed in the first releases."""
     if name != "vital" or '"ingredients"' not in data:
         return data
-    event = json.loads(data)
-    vital = VITAL_TYPES[event["name"]].read(json.dumps(event["vital"]))
-    return json.dumps({**event, "vital": vital.as_json()})
+    try:
+        return VitalEvent.read(data).model_dump_json()
+    except ValidationError:
+        # It stays as it is: the end of the job reads all events, and must not fail because of one.
+        return data

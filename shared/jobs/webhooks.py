@@ -5,17 +5,18 @@ and holds the document.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 import redis
 import structlog
+from pydantic import ValidationError
 
 from shared.jobs.keys import COUNTERS, COUNTERS_TTL_S, WEBHOOKS, record_key
 from shared.jobs.scripts.webhooks import ListDueWebhooks, PostponeWebhook, PutBackWebhook, TakeWebhooks
-from shared.schemas import JobOptions
+from shared.schemas import JobDocument, JobOptions
 
 #: A gateway that took a webhook and died loses it to another one after this many seconds. Above the longest attempt.
 HOLD_S: Final = 60
@@ -105,7 +106,7 @@ class Webhooks:
             raise ValueError("the record names no webhook")
         # An older release made no id of its own: its webhooks keep theirs through an upgrade.
         message_id = f"msg_{random_id or job_id}"
-        return Webhook(job_id, url, owner, int(tries), state, finished_at, document, message_id)
+        return Webhook(job_id, url, owner, int(tries), state, finished_at, _rename(document), message_id)
 
     def waiting(self) -> int:
         """Return the number of webhooks that are neither delivered nor given up."""
@@ -132,3 +133,12 @@ class Webhooks:
         """Count a failed attempt and plan the next one in `wait_s`; a job deleted meanwhile stays deleted."""
         with self._counting(Outcome.RETRIED) as pipe:
             PostponeWebhook(webhooks=WEBHOOKS, job_id=job_id, wait_s=wait_s).eval(pipe)
+
+
+def _rename(document: str) -> str:
+    """Return a stored document with the present names of its fields: the first releases had others."""
+    if '"ingredients"' not in document:
+        return document
+    with suppress(ValidationError):
+        return JobDocument.read(document).model_dump_json()
+    return document

@@ -31,7 +31,7 @@ def test_a_stopped_chaos_run_leaves_no_process_behind_frozen_or_not(
     with (tmp_path / "output").open("w") as output:
         running = subprocess.Popen([*command, "--keep", str(tmp_path)], stdout=output, stderr=output)
     try:
-        wait_until(lambda: "T" in processes_of(tmp_path).values(), "something is frozen", 90)
+        wait_until(lambda: "T" in processes_of(tmp_path).values(), "a process is frozen", 90)
     finally:
         for number in by:
             running.send_signal(number)

@@ -10,13 +10,13 @@ import pytest
 
 from tests.service.conftest import Service, wait_until
 
-ODD = "tests.service.odd_worker"
+FAULTY_WORKER = "tests.service.faulty_worker"
 MakeService = Callable[..., Service]
 
 
 @pytest.fixture(scope="module")
 def faketime() -> str:
-    """The library that gives a process another time."""
+    """Path of the library that shifts the clock of a process."""
     if sys.platform != "linux":
         pytest.skip("libfaketime is taken from a Linux distribution")
     script = Path(__file__).parents[2] / "tools" / "faketime.sh"
@@ -24,8 +24,8 @@ def faketime() -> str:
 
 
 def shifted(faketime: str, seconds: int) -> dict[str, str]:
-    """The environment of a process whose clock is so many seconds ahead."""
-    # Waits are measured by another clock, which is left alone.
+    """Environment variables that set the clock of a process ahead by `seconds`."""
+    # Waits use the monotonic clock, which is not shifted.
     return {
         "LD_PRELOAD": faketime,
         "FAKETIME": f"{seconds:+d}s",
@@ -39,10 +39,10 @@ def test_a_worker_with_a_wrong_clock_reports_it_and_does_not_start(
 ) -> None:
     service = make_service()
     job = service.submit()
-    worker = service.start_worker("vision,rppg", ODD, False, **shifted(faketime, seconds))
+    worker = service.start_worker("vision,rppg", FAULTY_WORKER, False, **shifted(faketime, seconds))
     assert worker.process.wait(60) == 1
     assert f"clock is {abs(seconds)} s {way} the broker's" in service.whole_logs()
-    service.start_worker("vision,rppg", ODD, True, **shifted(faketime, 2))
+    service.start_worker("vision,rppg", FAULTY_WORKER, True, **shifted(faketime, 2))
     assert service.finished(job)["state"] == "succeeded"
 
 
@@ -53,10 +53,10 @@ def test_a_gateway_with_a_wrong_clock_ends_no_job_early(make_service: MakeServic
         for name, value in shifted(faketime, 3600).items():
             patch.setitem(service.env, name, value)
         service.start_gateway()
-    service.start_worker("vision,rppg", ODD, ODD_RPPG="slow")
+    service.start_worker("vision,rppg", FAULTY_WORKER, FAULT_RPPG="slow")
     document = service.finished(service.submit())
     assert document["state"] == "succeeded"
     created, ended = (dt.datetime.fromisoformat(document[name]) for name in ("created_at", "finished_at"))
-    assert abs((created - dt.datetime.now(dt.UTC)).total_seconds()) < 600, "times are the broker's"
+    assert abs((created - dt.datetime.now(dt.UTC)).total_seconds()) < 600, "times come from the broker"
     assert ended > created
     wait_until(lambda: not service.clips, "the clip is erased")

@@ -15,7 +15,7 @@ def test_many_followers_jobs_and_processes_cost_little(tmp_path: Path) -> None:
     assert summary["follower_kib"] < 200
     assert summary["enqueue_ratio"] < 2
     assert summary["waiting_kib"] < 20
-    # Of processor time, which a busy machine does not change: what a branch takes beside its analysis.
+    # Processor time that a branch takes beside its analysis; it does not depend on the load of the machine.
     assert summary["worker_scaling_branch_cpu_ms"] < 25
     cost = summary["cost"]
     assert 0 < cost["broker_s"] < 0.02

@@ -16,14 +16,14 @@ from shared.settings import Settings
 from shared.vitals import Branch
 from tests.service.conftest import Service
 
-ODD, NEXT = "tests.service.odd_worker", "tests.service.next_worker"
+FAULTY_WORKER, NEXT_RELEASE_WORKER = "tests.service.faulty_worker", "tests.service.next_release_worker"
 
 
-def test_jobs_go_on_while_workers_and_gateway_are_replaced_by_the_next_release(
+def test_no_job_is_lost_while_workers_are_upgraded_and_downgraded(
     make_service: Callable[..., Service],
 ) -> None:
     service = make_service()
-    old = service.start_worker("vision,rppg", ODD)
+    old = service.start_worker("vision,rppg", FAULTY_WORKER)
     jobs: list[str] = []
     enough = threading.Event()
 
@@ -34,13 +34,13 @@ def test_jobs_go_on_while_workers_and_gateway_are_replaced_by_the_next_release(
 
     sender = threading.Thread(target=submit)
     sender.start()
-    new = service.start_worker("vision,rppg", NEXT)
+    new = service.start_worker("vision,rppg", NEXT_RELEASE_WORKER)
     time.sleep(1)
     old.process.send_signal(signal.SIGTERM)
     assert old.process.wait(60) == 0
     time.sleep(1)
-    # Going back is an upgrade too.
-    service.start_worker("vision,rppg", ODD)
+    # A downgrade has to work as well.
+    service.start_worker("vision,rppg", FAULTY_WORKER)
     new.process.send_signal(signal.SIGTERM)
     assert new.process.wait(60) == 0
     enough.set()
@@ -49,7 +49,7 @@ def test_jobs_go_on_while_workers_and_gateway_are_replaced_by_the_next_release(
     assert len(documents) > 10
     assert {branch["status"] for document in documents for branch in document["branches"].values()} == {"ok"}
     assert "deadline passed" not in service.logs()
-    # Each branch was worked on once.
+    # Each branch ran once.
     assert (service.folder / "tries-rppg").stat().st_size == len(jobs)
 
 
@@ -78,7 +78,7 @@ def test_jobs_of_the_first_release_are_run_by_this_one(make_service: Callable[..
     for branch in Branch:
         celery.send_task(TASKS[branch], args=["01M8MMS98NWBKQ0PWN8B4CRYVX"], queue=QUEUES[branch])
     celery.close()
-    service.start_worker("vision,rppg", ODD)
+    service.start_worker("vision,rppg", FAULTY_WORKER)
     document = service.finished("01M8MMS98NWBKQ0PWN8B4CRYVX")
     assert {branch["status"] for branch in document["branches"].values()} == {"ok"}
     assert not clip.exists()

@@ -1,4 +1,4 @@
-"""What the tests of the original's models share: a face, and a ViT small enough to be made anew."""
+"""Fixtures for the original's models: portraits of a face, and a ViT small enough to be created in a test."""
 
 from itertools import pairwise
 from typing import Any
@@ -14,7 +14,7 @@ from workers.face.portraits import Portrait, portrait_from_frame
 
 @pytest.fixture(scope="session")
 def portraits() -> tuple[Portrait, ...]:
-    """Nine portraits of one woman, each a little further to the side."""
+    """Nine portraits of one woman, each shifted a few pixels further to the side."""
     astronaut = np.asarray(data.astronaut(), np.uint8)  # type: ignore[no-untyped-call]
     finder = FaceFinder()
     found = []
@@ -30,7 +30,7 @@ def portraits() -> tuple[Portrait, ...]:
 
 @pytest.fixture(scope="session")
 def small_vit() -> dict[str, Any]:
-    """The weights of a ViT of 32 pixels, two layers and width 48, with the original's head made narrow."""
+    """Weights of a ViT with 32 pixels, two layers and width 48, and a narrow version of the original's head."""
     import torch
 
     from workers.models.vit import vision_transformer

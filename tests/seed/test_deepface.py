@@ -1,4 +1,4 @@
-"""DeepFace's own clients, built by DeepFace on each of its engines, with random weights under the names it expects."""
+"""DeepFace's clients on each of its engines, with random weights under the expected file names."""
 
 import json
 import os
@@ -32,7 +32,7 @@ _CLASSES = {"age": 101, "gender": 2}
 
 
 def keras_file(path: Path, classes: int) -> Path:
-    """A file of `Model.save_weights` with VGG-Face's layers and random numbers, in the layout of DeepFace's own."""
+    """Write a file as `Model.save_weights` does, with VGG-Face's layers and random weights, in DeepFace's layout."""
     rng = np.random.default_rng(classes)
     noise = rng.standard_normal(1 << 20).astype(np.float32)
     widths = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512, 4096, 4096, classes]
@@ -40,7 +40,7 @@ def keras_file(path: Path, classes: int) -> Path:
     names = [f"conv2d_{place}" for place in range(1, 16)] + ["predictions"]
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(path, "w") as file:
-        # Layers without weights are listed as well, as Keras lists them.
+        # Keras also lists layers without weights.
         file.attrs["layer_names"] = [b"zero_padding2d_1", *(name.encode() for name in names), b"activation_1"]
         for empty in ("zero_padding2d_1", "activation_1"):
             file.create_group(empty).attrs["weight_names"] = np.zeros(0, "S8")
@@ -57,7 +57,7 @@ def keras_file(path: Path, classes: int) -> Path:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with age and gender as Keras would have saved them; two gigabytes are removed again."""
+    """A folder with age and gender weights in Keras' format: two gigabytes, removed at the end."""
     folder = tmp_path_factory.mktemp("deepface")
     for name, classes in _CLASSES.items():
         keras_file(folder / WEIGHTS / f"{name}_model_weights.h5", classes)
@@ -66,7 +66,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         path.unlink()
 
 
-#: What a process of its own does with one engine: TensorFlow, PyTorch and ONNX Runtime do not meet, as in a worker.
+#: Program that runs one engine in a process of its own, so that TensorFlow, PyTorch and ONNX Runtime stay separate.
 _ALONE = """
 import json, sys
 from pathlib import Path
@@ -82,8 +82,8 @@ print(json.dumps({"answers": answers, "loaded": loaded, **about}))
 """
 
 
-def alone(home: Path, engine: str, attribute: str, given: Path) -> dict[str, Any]:
-    """Answers of one client on one engine, in a process of its own without a network to download from."""
+def run_client(home: Path, engine: str, attribute: str, given: Path) -> dict[str, Any]:
+    """Run one client on one engine in a separate process without network access; return its outputs."""
     environment = {**os.environ, "https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
     ran = subprocess.run(
         [sys.executable, "-c", _ALONE, str(home), engine, attribute, str(given)],
@@ -105,27 +105,27 @@ def given(portraits: tuple[Portrait, ...], tmp_path_factory: pytest.TempPathFact
 
 
 def test_the_three_engines_of_deepface_give_the_same_age(home: Path, given: Path) -> None:
-    said = {engine: alone(home, engine, "Age", given) for engine in ENGINES}
-    ages = {engine: np.array(one["answers"][0])[:, 0] for engine, one in said.items()}
+    answers_by_engine = {engine: run_client(home, engine, "Age", given) for engine in ENGINES}
+    ages = {engine: np.array(one["answers"][0])[:, 0] for engine, one in answers_by_engine.items()}
     assert ages["tensorflow"].shape == (2,)
     assert np.all((ages["tensorflow"] > 0) & (ages["tensorflow"] < 100))
     for engine in ("onnx", "pytorch"):
         assert ages[engine] == pytest.approx(ages["tensorflow"], abs=1e-2)
-    for one in said.values():
-        # One portrait takes another way through DeepFace than several.
+    for one in answers_by_engine.values():
+        # DeepFace has separate code for one portrait and for several.
         assert one["answers"][1][0] == pytest.approx(one["answers"][0][0], abs=1e-3)
         assert one["place"] == "cpu"
         assert one["bytes"] > 500_000_000
-    assert "tensorflow" not in said["onnx"]["loaded"]
-    assert "torch" not in said["onnx"]["loaded"]
-    assert "tensorflow" not in said["pytorch"]["loaded"]
-    assert "torch" not in said["tensorflow"]["loaded"]
+    assert "tensorflow" not in answers_by_engine["onnx"]["loaded"]
+    assert "torch" not in answers_by_engine["onnx"]["loaded"]
+    assert "tensorflow" not in answers_by_engine["pytorch"]["loaded"]
+    assert "torch" not in answers_by_engine["tensorflow"]["loaded"]
 
 
-def test_nine_portraits_become_age_and_gender_by_way_of_the_settings(
+def test_nine_portraits_give_age_and_gender_with_deepface_in_the_settings(
     home: Path, portraits: tuple[Portrait, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a worker does it: found by the manifest, preferred to the default's models, and said to be unmeasured."""
+    """The weights are found by the manifest, preferred to the default models and reported as not measured."""
     entries = {entry.name: entry for entry in MODELS}
     for name in ("deepface.age", "deepface.gender"):
         entries[name] = replace(entries[name], sha256=sha256_of(home / entries[name].file))
@@ -152,8 +152,8 @@ def test_nine_portraits_become_age_and_gender_by_way_of_the_settings(
     assert "deepface.age" not in VisionModels.load(VisionOptions(home / "models")).networks
 
 
-def test_deepface_is_never_asked_for_weights_that_are_not_there(tmp_path: Path, given: Path) -> None:
-    """Nothing reaches DeepFace, which would download them."""
+def test_missing_weights_are_not_requested_from_deepface(tmp_path: Path, given: Path) -> None:
+    """DeepFace is not called: it would download them."""
     models = VisionModels.load(VisionOptions(tmp_path, deepface=DeepFaceOptions(tmp_path)))
     assert "deepface.age" not in models.networks
     for engine in ENGINES:
@@ -162,8 +162,8 @@ def test_deepface_is_never_asked_for_weights_that_are_not_there(tmp_path: Path, 
     assert not list(tmp_path.rglob("*_weights*"))
 
 
-def test_altered_weights_do_not_reach_deepface(home: Path, tmp_path: Path) -> None:
-    """The random file has not the published checksum."""
+def test_altered_weights_are_not_passed_to_deepface(home: Path, tmp_path: Path) -> None:
+    """The random file does not have the published checksum."""
     models = VisionModels.load(VisionOptions(tmp_path, deepface=DeepFaceOptions(home)))
     assert "deepface.age" not in models.networks
 
@@ -177,8 +177,8 @@ def test_a_keras_file_of_another_network_is_refused(tmp_path: Path) -> None:
         read_layers(tmp_path / "other.h5")
 
 
-def test_a_client_whose_engine_runs_out_of_memory_is_tried_with_less(portraits: tuple[Portrait, ...]) -> None:
-    """ONNX Runtime's own exception, from a stand-in for DeepFace's client: there is no GPU here."""
+def test_a_client_out_of_memory_is_retried_with_smaller_batches(portraits: tuple[Portrait, ...]) -> None:
+    """A substitute for DeepFace's client raises ONNX Runtime's exception, because there is no GPU."""
     from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
     from workers.models.deepface_client import DeepFaceClient
@@ -186,23 +186,23 @@ def test_a_client_whose_engine_runs_out_of_memory_is_tried_with_less(portraits: 
 
     class Client:
         def __init__(self, most: int) -> None:
-            self.most, self.asked = most, list[int]()
+            self.most, self.batches = most, list[int]()
 
         def predict(self, given: NDArray[np.float32]) -> NDArray[np.float32]:
-            self.asked.append(len(given))
+            self.batches.append(len(given))
             if len(given) > self.most:
                 raise RuntimeException("Failed to allocate memory for requested buffer of size 411041792")
             return np.full((len(given), 1), 30.0)
 
     enough = Client(5)
     assert DeepFaceClient(enough, "Age", Loaded())(network_input(portraits)).shape == (9, 1)
-    assert enough.asked == [9, 4, 5]
+    assert enough.batches == [9, 4, 5]
     with pytest.raises(OutOfMemory, match="DeepFace's Age"):
         DeepFaceClient(Client(2), "Age", Loaded())(network_input(portraits))
 
 
-def test_a_worker_beside_tensorflow_does_not_load_it() -> None:
-    """MediaPipe imports TensorFlow wherever it is installed; both branches' processes are kept from it."""
+def test_a_worker_does_not_load_an_installed_tensorflow() -> None:
+    """MediaPipe imports TensorFlow if it is installed; the workers prevent this."""
     code = (
         "import sys; from pathlib import Path; from shared.vitals import Branch;"
         "from workers.analyzer import Analyzer, AnalyzerOptions; import tempfile;"
@@ -213,8 +213,8 @@ def test_a_worker_beside_tensorflow_does_not_load_it() -> None:
     assert ran.stdout.strip().splitlines()[-1] == "[]"
 
 
-def test_a_crop_is_as_deepface_prepares_it(portraits: tuple[Portrait, ...]) -> None:
-    """The box of the mesh, its longer side the picture's, black beside it: DeepFace's own function agrees."""
+def test_crops_match_deepfaces_preprocessing(portraits: tuple[Portrait, ...]) -> None:
+    """The box of the mesh is scaled to the input size and padded with black, as in DeepFace's own function."""
     from deepface.modules.preprocessing import resize_image
 
     portrait = portraits[0]
@@ -224,7 +224,7 @@ def test_a_crop_is_as_deepface_prepares_it(portraits: tuple[Portrait, ...]) -> N
     right, bottom = np.rint(high).astype(int)
     theirs = resize_image(portrait.rgb[top:bottom, left:right, ::-1], (SIDE, SIDE))[0]
     assert ours.shape == theirs.shape == (SIDE, SIDE, 3)
-    # The head is hardly tilted; what levelling the eyes moves is small beside a face's own contrast.
+    # The head is almost upright, so that levelling the eyes changes little compared with the contrast of the face.
     assert np.abs(ours - theirs).mean() < 0.05
     assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.95
     assert len(LAYERS) == 16

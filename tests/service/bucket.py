@@ -1,4 +1,4 @@
-"""A bucket on a real S3-speaking server (moto's), looked at past our own code."""
+"""A bucket on moto's S3 server, inspected over HTTP without the project's own code."""
 
 import datetime as dt
 import re
@@ -16,14 +16,14 @@ from moto.server import ThreadedMotoServer
 
 @dataclass(frozen=True)
 class Bucket:
-    """One bucket; `env` is what a process needs to use it."""
+    """A bucket; `env` holds the environment variables that a process needs to use it."""
 
     endpoint: str
     name: str
 
     @property
     def url(self) -> str:
-        """As FACEVITALS_STORE_URL names it."""
+        """The value for FACEVITALS_STORE_URL."""
         return f"s3://{self.name}/prefix"
 
     @property
@@ -45,12 +45,12 @@ class Bucket:
         return re.findall(r"<Key>([^<]+)</Key>", httpx.get(f"{self.endpoint}/{self.name}?uploads").text)
 
     def keep_versions(self) -> None:
-        """From now on, what was deleted can still be seen."""
+        """Turn on versioning, so that deleted objects stay visible."""
         state = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
         httpx.put(f"{self.endpoint}/{self.name}?versioning", content=state).raise_for_status()
 
     def versions(self) -> list[str]:
-        """Keys of whatever was ever there."""
+        """Keys of all versions, deleted ones included."""
         return re.findall(r"<Key>([^<]+)</Key>", httpx.get(f"{self.endpoint}/{self.name}?versions").text)
 
     def read(self, key: str) -> bytes:
@@ -59,11 +59,11 @@ class Bucket:
 
 @contextmanager
 def s3_server(port: int = 0) -> Iterator[str]:
-    """The server's address, for the length of the block."""
+    """Run the server for the length of the block; yield its address."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     server.start()
     with pytest.MonkeyPatch.context() as patch:
-        _tell_true_times(patch)
+        _report_upload_times(patch)
         try:
             host, bound = server.get_host_and_port()
             yield f"http://{host}:{bound}"
@@ -71,8 +71,8 @@ def s3_server(port: int = 0) -> Iterator[str]:
             server.stop()
 
 
-def _tell_true_times(patch: pytest.MonkeyPatch) -> None:
-    """moto says of every multipart upload that it began in 2010."""
+def _report_upload_times(patch: pytest.MonkeyPatch) -> None:
+    """Correct the time at which multipart uploads began: moto reports 2010 for all of them."""
     begun: dict[str, str] = {}
     begin, answer = FakeMultipart.__init__, S3Response.list_multipart_uploads
 
@@ -80,7 +80,7 @@ def _tell_true_times(patch: pytest.MonkeyPatch) -> None:
         begin(upload, *args, **kwargs)
         begun[upload.id] = f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
 
-    def answer_truly(response: Any) -> Any:  # noqa: ANN401
+    def answer_with_begun_times(response: Any) -> Any:  # noqa: ANN401
         status, headers, body = answer(response)
         for upload, time in begun.items():
             body = re.sub(
@@ -89,11 +89,11 @@ def _tell_true_times(patch: pytest.MonkeyPatch) -> None:
         return status, headers, body
 
     patch.setattr(FakeMultipart, "__init__", begin_now)
-    patch.setattr(S3Response, "list_multipart_uploads", answer_truly)
+    patch.setattr(S3Response, "list_multipart_uploads", answer_with_begun_times)
 
 
 def make_bucket(endpoint: str, name: str, patch: pytest.MonkeyPatch) -> Bucket:
-    """A new bucket, which this process and its children may use."""
+    """Create a bucket, with access for this process and its children."""
     bucket = Bucket(endpoint, name)
     httpx.put(f"{endpoint}/{name}").raise_for_status()
     for variable, value in bucket.env.items():

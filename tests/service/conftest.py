@@ -1,4 +1,4 @@
-"""The real service for tests: embedded broker, gateway and workers as processes, on free ports, in its own folder."""
+"""The real service for tests: embedded broker, gateway and workers as processes, on free ports in a folder."""
 
 import contextlib
 import os
@@ -26,16 +26,16 @@ from shared.jobs.queues import BROKER_PREFIX, QUEUES, QUEUES_VARIABLE
 from shared.jobs.records import JobRecords
 from shared.settings import Settings
 
-#: A tiny file that looks like an MP4 to the gateway; what workers make of it is each test's own affair.
+#: A tiny file that the gateway accepts as an MP4. It contains no video.
 LOOKS_LIKE_MP4 = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + b"\x00" * 200
 
-#: Waits end when what they wait for is there; these only end the test of what never comes, on however busy a machine.
+#: Time-outs of waits. They end a test that would wait for ever, and are long enough for a busy machine.
 WORKER_READY_S = 150.0
 WAIT_S = 60.0
 
 
 def wait_until(true: Callable[[], Any], what: str, timeout_s: float = WAIT_S) -> Any:  # noqa: ANN401
-    """Poll until `true()` holds; its value."""
+    """Poll until `true()` returns a true value, and return it; fail after `timeout_s`."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         if value := true():
@@ -118,7 +118,7 @@ class Service:
         return body
 
     def finished(self, job_id: str, timeout_s: float = 120.0) -> dict[str, Any]:
-        """The final document; fails when it does not come in time."""
+        """The final document; fails if the job does not end in time."""
         final = {"succeeded", "failed", "cancelled"}
 
         def ended() -> dict[str, Any] | None:
@@ -151,14 +151,14 @@ def _answers(client: httpx.Client) -> bool:
 
 
 def assert_every_key_has_a_ttl(service: Service) -> None:
-    """Nothing of ours stays in the broker for ever; queues and their bindings are the broker's own."""
+    """Fail if a key of the service has no time to live; Celery's queues and their bindings have none."""
     client = service.redis
     forever = [key for key in client.scan_iter() if not key.startswith(BROKER_PREFIX) and client.ttl(key) == -1]
     assert not forever, f"keys without a time to live: {forever}"
 
 
 def new_service(folder: Path, **settings: object) -> Service:
-    """A broker and a gateway in `folder`; settings by their names."""
+    """Start a broker and a gateway in `folder`, with the given settings."""
     folder.mkdir()
     broker = start_broker(folder / "broker")
     env = {
@@ -173,7 +173,7 @@ def new_service(folder: Path, **settings: object) -> Service:
 
 
 def end_service(service: Service) -> None:
-    """Stop it; it must leave neither a key for ever nor a process behind."""
+    """Stop the service; fail if it leaves a key without a time to live or a process."""
     try:
         if service.broker.child.process.poll() is None:
             assert_every_key_has_a_ttl(service)
@@ -183,7 +183,7 @@ def end_service(service: Service) -> None:
 
 
 def processes_of(folder: Path) -> dict[str, str]:
-    """Processes of the service whose data lies in `folder`: the state of each ("T": frozen) by its command line."""
+    """Processes that use `folder`: their state ("T": stopped) by process id and command line."""
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -195,8 +195,8 @@ def processes_of(folder: Path) -> dict[str, str]:
     return found
 
 
-def in_this_process(settings: Settings, store: ClipStore | None = None) -> Gateway:
-    """What the gateway's loops and endpoints work with, for a test that calls them itself."""
+def gateway_in_process(settings: Settings, store: ClipStore | None = None) -> Gateway:
+    """A `Gateway` in this process, for tests that call the gateway's loops and endpoints directly."""
     jobs = JobStore.connect(settings.redis_url, 3600)
     store = store or ClipStore(settings.store)
     return Gateway(settings, jobs, store, JobNotifier(settings.redis_url), QueueLimit(jobs, settings))
@@ -204,7 +204,7 @@ def in_this_process(settings: Settings, store: ClipStore | None = None) -> Gatew
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
-    """A broker alone, for tests of what is in it."""
+    """A broker without a service."""
     broker = start_broker(tmp_path / "broker")
     yield broker
     broker.child.stop(3)
@@ -227,10 +227,10 @@ def make_service(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cal
 
 
 @pytest.fixture(scope="module")
-def odd_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """One service for the tests of a module, with a worker whose analysis is quick and finds nothing."""
-    service = new_service(tmp_path_factory.mktemp("odd") / "service", max_upload_mb=1)
-    service.start_worker("vision,rppg", "tests.service.odd_worker")
+def faulty_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One service for the tests of a module, with a worker whose analysis is quick and abstains."""
+    service = new_service(tmp_path_factory.mktemp("faulty") / "service", max_upload_mb=1)
+    service.start_worker("vision,rppg", "tests.service.faulty_worker")
     yield service
     end_service(service)
 

@@ -1,4 +1,4 @@
-"""A receiver of webhooks: a real HTTPS server on loopback, with a certificate of its own authority."""
+"""A receiver of webhooks: an HTTPS server on loopback, with a certificate from its own authority."""
 
 import datetime as dt
 import ipaddress
@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True)
 class Request:
-    """What came, and when by the monotonic clock."""
+    """A request, with its time by the monotonic clock."""
 
     at_s: float
     path: str
@@ -29,7 +29,7 @@ class Request:
 
 @dataclass
 class Receiver:
-    """What it answers (the last answer again and again), and what came."""
+    """The responses of a receiver (the last one repeats), and the requests that it received."""
 
     port: int
     answers: list[tuple[int, dict[str, str]]]
@@ -40,7 +40,7 @@ class Receiver:
 
 
 def make_certificates(folder: Path, names: Sequence[str] = ("localhost", "receiver.example")) -> tuple[Path, Path]:
-    """An authority's certificate, and a chain with its key for `names`, as files."""
+    """Write the certificate of an authority, and a certificate with its key for `names`; return both paths."""
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
     now = dt.datetime.now(dt.UTC)
@@ -81,9 +81,9 @@ def make_certificates(folder: Path, names: Sequence[str] = ("localhost", "receiv
 def receiving(
     leaf: Path, *answers: int | tuple[int, dict[str, str]], address: str = "127.0.0.1", port: int = 0
 ) -> Iterator[Receiver]:
-    """A receiver at `address` for the length of the block."""
-    told = [(answer, {}) if isinstance(answer, int) else answer for answer in answers or (204,)]
-    receiver = Receiver(port, told)
+    """Run a receiver at `address` for the length of the block."""
+    responses = [(answer, {}) if isinstance(answer, int) else answer for answer in answers or (204,)]
+    receiver = Receiver(port, responses)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -111,7 +111,7 @@ def receiving(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(leaf)
     server = Server((address, port), Handler)
-    # The handshake belongs to each connection's thread: one that stalls must not hold the others.
+    # Each connection's thread does its own handshake, so that one that stalls does not block the others.
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     receiver.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)

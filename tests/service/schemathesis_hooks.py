@@ -1,4 +1,4 @@
-"""What OpenAPI can't say: a valid clip is not any bytes, and a new request takes a new idempotency key."""
+"""Hooks for what OpenAPI can't express: valid clips, and a new idempotency key for each request."""
 
 import uuid
 from typing import Any
@@ -12,8 +12,8 @@ KEY = "schemathesis-key"
 CLIPS = st.just(LOOKS_LIKE_MP4)
 
 schemathesis.openapi.format("binary", CLIPS)
-# Webhooks to invented names should not leave this machine; this one is refused when it is sent. The coverage phase
-# makes its own from the pattern: "https://A", which leads nowhere.
+# Webhooks must not leave this machine; this one is refused when it is sent. The coverage phase generates its own
+# from the pattern: "https://A", which does not resolve.
 schemathesis.openapi.format("webhook", st.just("https://localhost:1/"))
 for media_type in ("video/mp4", "video/webm", "application/octet-stream"):
     schemathesis.openapi.media_type(media_type, CLIPS)

@@ -14,8 +14,8 @@ from tests.service.conftest import LOOKS_LIKE_MP4, Service
 
 
 @pytest.fixture
-def client(odd_service: Service) -> Iterator[facevitals.Client]:
-    with facevitals.Client(odd_service.url) as client:
+def client(faulty_service: Service) -> Iterator[facevitals.Client]:
+    with facevitals.Client(faulty_service.url) as client:
         yield client
 
 
@@ -66,17 +66,17 @@ def test_a_repeated_submission_with_one_key_is_one_job(client: facevitals.Client
     assert client.submit(clip) != first
 
 
-def test_the_options_of_a_job_reach_the_gateway(client: facevitals.Client, clip: Path, odd_service: Service) -> None:
+def test_the_options_of_a_job_reach_the_gateway(client: facevitals.Client, clip: Path, faulty_service: Service) -> None:
     client.wait(client.submit(clip))
-    before = set(odd_service.clips)
+    before = set(faulty_service.clips)
     client.wait(client.submit(clip, retain_clip=True))
-    assert len(set(odd_service.clips) - before) == 1
+    assert len(set(faulty_service.clips) - before) == 1
     # The gateway posts to public addresses only.
     with pytest.raises(ProblemError, match="webhook"):
         client.submit(clip, webhook_url="http://127.0.0.1:9/")
 
 
-def test_waiting_ends_where_the_job_does_not(make_service: Callable[..., Service], clip: Path) -> None:
+def test_waiting_times_out_if_the_job_does_not_end(make_service: Callable[..., Service], clip: Path) -> None:
     service = make_service()  # without a worker
     with facevitals.Client(service.url) as client, pytest.raises(TimeoutError, match="is not done"):
         client.wait(client.submit(clip), timeout_s=0.5)

@@ -1,4 +1,4 @@
-"""The commands, as a user types them."""
+"""The command line, as a user runs it."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def facevitals(
 
 @pytest.fixture
 def up(tmp_path: Path) -> Callable[[], tuple["subprocess.Popen[str]", str]]:
-    """Starts `facevitals up`; returns the process and the gateway's address."""
+    """Start `facevitals up`; return the process and the gateway's address."""
 
     def start() -> tuple["subprocess.Popen[str]", str]:
         port = free_port()
@@ -57,7 +57,7 @@ def test_up_answers_and_ctrl_c_leaves_no_process_behind(
     wait_until(lambda: not processes_of(tmp_path), "no process is left behind")
 
 
-def test_up_replaces_a_killed_gateway_and_dies_with_its_children_when_killed(
+def test_up_restarts_a_killed_gateway_and_its_children_end_when_it_is_killed(
     up: Callable[[], tuple["subprocess.Popen[str]", str]], tmp_path: Path
 ) -> None:
     process, url = up()
@@ -72,10 +72,10 @@ def test_up_replaces_a_killed_gateway_and_dies_with_its_children_when_killed(
     wait_until(answers, "the gateway is back")
     process.kill()
     process.wait()
-    wait_until(lambda: not processes_of(tmp_path), "its children end with it")
+    wait_until(lambda: not processes_of(tmp_path), "its child processes have ended")
 
 
-def test_a_second_service_in_the_same_place_is_refused_and_the_first_unharmed(
+def test_a_second_service_on_the_same_port_or_folder_is_refused_and_the_first_goes_on(
     up: Callable[[], tuple["subprocess.Popen[str]", str]], tmp_path: Path
 ) -> None:
     process, url = up()
@@ -90,24 +90,24 @@ def test_a_second_service_in_the_same_place_is_refused_and_the_first_unharmed(
     assert process.wait(100) == 0
 
 
-def test_submit_prints_the_document(odd_service: Service, tmp_path: Path) -> None:
+def test_submit_prints_the_document(faulty_service: Service, tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(LOOKS_LIKE_MP4)
-    shown = facevitals("submit", clip, "--url", odd_service.url)
+    shown = facevitals("submit", clip, "--url", faulty_service.url)
     assert shown.returncode == 0, shown.stderr
     assert "no_pulse" in shown.stdout
-    machine = facevitals("submit", clip, "--url", odd_service.url, "--json", "--vitals", "heart_rate")
+    machine = facevitals("submit", clip, "--url", faulty_service.url, "--json", "--vitals", "heart_rate")
     assert json.loads(machine.stdout)["vitals"]["heart_rate"]["reason"] == "no_pulse"
 
 
-def test_submit_prints_what_is_wrong(odd_service: Service, tmp_path: Path) -> None:
+def test_submit_prints_what_is_wrong(faulty_service: Service, tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(b"no clip")
-    assert "MP4 or WebM" in facevitals("submit", clip, "--url", odd_service.url).stderr
-    nobody = facevitals("submit", clip, "--url", f"http://127.0.0.1:{free_port()}")
-    assert nobody.returncode == 1
-    assert "can't be reached" in nobody.stderr
-    assert facevitals("submit", tmp_path / "none.mp4", "--url", odd_service.url).returncode == 1
+    assert "MP4 or WebM" in facevitals("submit", clip, "--url", faulty_service.url).stderr
+    unreachable = facevitals("submit", clip, "--url", f"http://127.0.0.1:{free_port()}")
+    assert unreachable.returncode == 1
+    assert "can't be reached" in unreachable.stderr
+    assert facevitals("submit", tmp_path / "none.mp4", "--url", faulty_service.url).returncode == 1
 
 
 def test_a_gateway_open_to_the_network_needs_keys_or_a_setting() -> None:

@@ -1,4 +1,4 @@
-"""The broker as docker-compose.yml starts it, on the very release, from the wheel."""
+"""The broker with the arguments of docker-compose.yml, on the same release from the wheel."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from facevitals.local.processes import start_child
 COMPOSE = Path(__file__).parents[2] / "docker-compose.yml"
 
 
-def test_the_server_takes_the_arguments_and_keeps_jobs_over_a_restart(tmp_path: Path) -> None:
+def test_the_broker_accepts_the_arguments_and_keeps_jobs_over_a_restart(tmp_path: Path) -> None:
     _, *arguments = yaml.safe_load(COMPOSE.read_text())["services"]["valkey"]["command"]
     port = free_port()
     command = [str(get_binary_path()), *arguments, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path)]

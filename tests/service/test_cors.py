@@ -1,4 +1,4 @@
-"""A gateway without keys serves its own page and programs of its machine, and no page from elsewhere."""
+"""A gateway without keys serves its own page and programs of its machine, and no pages of other origins."""
 
 from collections.abc import Callable, Iterator
 
@@ -21,7 +21,7 @@ CALLS = (
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Open to its own machine; nobody works on its jobs."""
+    """A gateway that is open to its own machine, without workers."""
     service = new_service(tmp_path_factory.mktemp("opened") / "service", cors_origins=LISTED)
     yield service
     end_service(service)
@@ -39,11 +39,11 @@ def kind(answer: httpx.Response) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Host": "evil.example:8000"}, {"Host": ""}], ids=str)
-def test_a_name_that_was_made_to_point_here_is_not_answered(opened: Service, headers: dict[str, str]) -> None:
+def test_a_foreign_host_name_that_resolves_to_this_machine_is_refused(opened: Service, headers: dict[str, str]) -> None:
     job = opened.submit()
     with opened.client() as client:
         for method, path in CALLS:
-            # As the page at that name would send it: its origin is its own host.
+            # As a page at that name would send it: its origin is its own host.
             own = {"Origin": f"http://{headers['Host']}", **headers}
             for sent in (headers, own):
                 answer = client.request(method, path.format(job=job), content=b"", headers=sent)
@@ -61,13 +61,13 @@ def test_a_name_that_was_made_to_point_here_is_not_answered(opened: Service, hea
         *("127.0.0.1/evil", "[::1].evil.example", "0x7f000001", "2130706433", "0.0.0.0", "10.0.0.1", "[::]", "a b"),
     ],
 )
-def test_what_merely_resembles_this_machine_is_not_it(opened: Service, name: str) -> None:
+def test_host_names_that_resemble_loopback_are_refused(opened: Service, name: str) -> None:
     with opened.client() as client:
         assert client.get("/v1/models", headers={"Host": name}).status_code == 421
 
 
 @pytest.mark.parametrize("name", ["localhost", "LOCALHOST", "127.0.0.1", "127.1.2.3", "[::1]"])
-def test_every_name_of_this_machine_is_answered_with_any_port_and_to_its_own_page(opened: Service, name: str) -> None:
+def test_every_loopback_name_is_served_with_any_port_and_its_own_origin(opened: Service, name: str) -> None:
     with opened.client() as client:
         for host in (name, f"{name}:8000", f"{name}:{opened.port}"):
             for headers in ({}, {"Origin": f"http://{host.lower()}"}):
@@ -92,7 +92,7 @@ def test_every_name_of_this_machine_is_answered_with_any_port_and_to_its_own_pag
     ],
     ids=str,
 )
-def test_a_page_from_elsewhere_reads_submits_and_deletes_nothing(
+def test_a_foreign_page_cannot_read_submit_or_delete(
     request: pytest.FixtureRequest, service_name: str, headers: dict[str, str]
 ) -> None:
     service: Service = request.getfixturevalue(service_name)
@@ -101,16 +101,16 @@ def test_a_page_from_elsewhere_reads_submits_and_deletes_nothing(
         for method, path in CALLS:
             answer = client.request(method, path.format(job=job), headers=headers)
             assert answer.status_code == 403, (method, path)
-        # What a form of any page may send without being asked (CORS lets it pass).
+        # Requests that a form of any page may send without a preflight.
         form = client.post("/v1/jobs", files={"clip": LOOKS_LIKE_MP4}, headers=headers)
         assert kind(form) == (403, "foreign-origin")
         assert client.get(f"/v1/jobs/{job}").status_code == 200
-        # A link to the page itself may stand anywhere.
+        # Any page may link to the gateway's page.
         assert client.get("/", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
 
 
 @pytest.mark.parametrize("service_name", ["opened", "open_to_all"])
-def test_listed_pages_and_the_own_page_and_programs_may_call(request: pytest.FixtureRequest, service_name: str) -> None:
+def test_listed_origins_the_own_page_and_programs_may_call(request: pytest.FixtureRequest, service_name: str) -> None:
     service: Service = request.getfixturevalue(service_name)
     own = f"http://127.0.0.1:{service.port}"
     with service.client() as client:
@@ -128,7 +128,7 @@ def test_listed_pages_and_the_own_page_and_programs_may_call(request: pytest.Fix
             assert client.delete(answer.headers["location"], headers=headers).status_code == 204
 
 
-def test_one_that_is_open_to_all_has_any_name_and_its_page_may_call_through_tls(open_to_all: Service) -> None:
+def test_a_gateway_open_to_all_serves_any_host_name_and_its_page_behind_tls(open_to_all: Service) -> None:
     with open_to_all.client() as client:
         for host, origin in (
             ("vitals.example", "https://vitals.example"),
@@ -142,7 +142,7 @@ def test_one_that_is_open_to_all_has_any_name_and_its_page_may_call_through_tls(
         assert client.post("/v1/jobs", content=LOOKS_LIKE_MP4, headers=headers).status_code == 403
 
 
-def test_the_names_of_an_open_gateway_can_be_set(make_service: Callable[..., Service]) -> None:
+def test_the_host_names_of_an_open_gateway_can_be_restricted(make_service: Callable[..., Service]) -> None:
     service = make_service(allow_open="true", allow_hosts="Vitals.example, 10.0.0.7")
     with service.client() as client:
         for host, status in (
@@ -152,7 +152,7 @@ def test_the_names_of_an_open_gateway_can_be_set(make_service: Callable[..., Ser
             assert client.get("/v1/models", headers={"Host": host}).status_code == status, host
 
 
-def test_where_keys_are_needed_they_decide(make_service: Callable[..., Service]) -> None:
+def test_with_keys_required_host_and_origin_are_not_checked(make_service: Callable[..., Service]) -> None:
     service = make_service(api_keys="alpha")
     with service.client() as client:
         for headers in ({"Host": "vitals.example"}, {"Origin": "https://other.example"}, {"Origin": "null"}):

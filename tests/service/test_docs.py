@@ -38,7 +38,7 @@ def document() -> dict[str, Any]:
 
 
 class _Loads(HTMLParser):
-    """What a page loads, and what of it is inline."""
+    """The files that a page loads, and its inline parts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class _Loads(HTMLParser):
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_is_served_whole_from_here_under_a_strict_policy(service: Service, path: str) -> None:
+def test_a_page_and_its_files_are_served_locally_under_a_strict_policy(service: Service, path: str) -> None:
     with service.client() as client:
         page = client.get(path)
         policy = page.headers["content-security-policy"]
@@ -73,7 +73,7 @@ def test_a_page_is_served_whole_from_here_under_a_strict_policy(service: Service
             assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_the_viewer_has_its_files(service: Service) -> None:
+def test_the_api_viewer_has_its_files(service: Service) -> None:
     with service.client() as client:
         loads = _Loads()
         loads.feed(client.get("/docs").text)
@@ -96,7 +96,7 @@ def _references(value: object) -> Iterator[str]:
             yield from _references(inner)
 
 
-def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+def test_every_reference_resolves(document: dict[str, Any]) -> None:
     references = set(_references(document))
     assert len(references) > 10
     for reference in references:
@@ -169,7 +169,7 @@ def test_every_error_names_the_types_of_problem_that_it_can_be(document: dict[st
                     assert problem.status == int(status)
                     seen.add(problem.type)
     raised = {problem.type for problem in ApiProblem.__subclasses__()}
-    # What is answered before a request reaches its call, and what the framework and the proxy answer.
+    # Problems that come before a request reaches its call, and those of the framework and the proxy.
     before = {ProblemType.BAD_REQUEST, ProblemType.HEADER_TOO_LARGE}
     assert seen == raised - before
     others = {"INTERNAL", "NOT_FOUND", "METHOD_NOT_ALLOWED", "TOO_MANY_REQUESTS", "GATEWAY_AWAY", "ABOUT_BLANK"}
@@ -188,7 +188,7 @@ def test_every_event_has_a_schema_of_its_own(document: dict[str, Any]) -> None:
         assert sent["data"]["contentSchema"] == {"$ref": f"#/components/schemas/{EVENTS[name].__name__}"}
 
 
-def test_no_answer_is_fastapis_own_validation_error(document: dict[str, Any]) -> None:
+def test_no_response_is_fastapis_own_validation_error(document: dict[str, Any]) -> None:
     text = json.dumps(document)
     assert "ValidationError" not in text
     assert "422" not in document["webhooks"]["job-ended"]["post"]["responses"]

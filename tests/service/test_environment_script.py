@@ -1,4 +1,4 @@
-"""tools/environment.sh on a small project of its own: what goes wrong on other people's machines."""
+"""tools/environment.sh on a small project: interrupted, moved, repeated and concurrent set-ups."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-#: What builds the project; the small project needs nothing else.
+#: Packages that build the project; the small project needs no others.
 BUILD = ("hatchling", "packaging", "pathspec", "pluggy", "trove-classifiers")
 
 
@@ -37,13 +37,13 @@ def checkout(tmp_path: Path) -> Path:
         "dev": (*BUILD, "six", "wcwidth"),
     }.items():
         (place / f"requirements/{lock}.lock").write_text(entries(*packages))
-    # The installer of this very environment serves the small ones too, as it does for a checkout's second.
+    # The installer of this environment is used, as for a second environment of a checkout.
     (place / ".venv").symlink_to(sys.prefix)
     return place
 
 
 def entries(*packages: str) -> str:
-    """The lines of those packages in the largest lock."""
+    """The entries of the packages in the largest lock."""
     lock = (ROOT / "requirements/dev.lock").read_text()
     found = [re.search(rf"^{name}==.*\n(?: +--hash.*\n?)+", lock, re.MULTILINE) for name in packages]
     assert all(found)
@@ -76,20 +76,20 @@ def _children_cpu_s() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def test_the_second_call_does_nothing_at_once(checkout: Path) -> None:
+def test_the_second_set_up_returns_at_once(checkout: Path) -> None:
     first = set_up(checkout)
     assert first.returncode == 0, first.stderr
     assert run_small(checkout) == "here"
     before = _children_cpu_s()
     second = set_up(checkout)
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
-    # Processor time: a busy machine takes longer.
+    # Processor time, which does not depend on the load of the machine.
     assert _children_cpu_s() - before < 1
 
 
-def test_an_interrupted_installation_is_not_taken_for_a_whole_one(checkout: Path) -> None:
+def test_an_interrupted_installation_is_completed(checkout: Path) -> None:
     set_up(checkout)
-    # What a killed installer leaves: the record missing, a package listed whose files are not all there.
+    # The state after an installer was killed: no record, and a package with missing files.
     (checkout / "env/.facevitals").unlink()
     (package,) = (checkout / "env/lib").glob("python3.*/site-packages/pluggy/__init__.py")
     package.unlink()
@@ -98,14 +98,14 @@ def test_an_interrupted_installation_is_not_taken_for_a_whole_one(checkout: Path
     assert package.exists()
 
 
-def test_a_moved_checkout_gets_an_environment_that_works(checkout: Path) -> None:
+def test_a_moved_checkout_gets_a_working_environment(checkout: Path) -> None:
     set_up(checkout)
     moved = checkout.rename(checkout.with_name("moved"))
     assert set_up(moved).returncode == 0
     assert run_small(moved) == "here"
 
 
-def test_what_a_new_lock_leaves_out_goes(checkout: Path) -> None:
+def test_packages_removed_from_the_lock_are_uninstalled(checkout: Path) -> None:
     set_up(checkout, "dev")
     assert has(checkout, "wcwidth")
     lock = checkout / "requirements/dev.lock"
@@ -115,14 +115,14 @@ def test_what_a_new_lock_leaves_out_goes(checkout: Path) -> None:
     assert run_small(checkout) == "here"
 
 
-def test_a_richer_environment_is_kept(checkout: Path) -> None:
+def test_a_larger_environment_is_kept(checkout: Path) -> None:
     set_up(checkout, "dev")
     again = set_up(checkout, "default")
     assert (again.returncode, again.stderr) == (0, "")
     assert has(checkout, "wcwidth")
 
 
-def test_two_at_once_wait_for_each_other(checkout: Path) -> None:
+def test_two_set_ups_at_once_wait_for_each_other(checkout: Path) -> None:
     command = ["bash", str(checkout / "tools/environment.sh"), "default", "env"]
     both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     outputs = [process.communicate(timeout=200)[1] for process in both]
@@ -131,7 +131,7 @@ def test_two_at_once_wait_for_each_other(checkout: Path) -> None:
     assert run_small(checkout) == "here"
 
 
-def test_a_folder_that_is_no_environment_is_left_alone(checkout: Path) -> None:
+def test_a_folder_that_is_no_environment_is_not_touched(checkout: Path) -> None:
     (checkout / "env").mkdir()
     (checkout / "env/thesis.tex").write_text("three years")
     refused = set_up(checkout)
@@ -140,14 +140,14 @@ def test_a_folder_that_is_no_environment_is_left_alone(checkout: Path) -> None:
     assert (checkout / "env/thesis.tex").read_text() == "three years"
 
 
-def test_a_python_that_does_not_serve_is_named(checkout: Path) -> None:
+def test_an_unusable_python_is_named_in_the_error(checkout: Path) -> None:
     refused = set_up(checkout, PYTHON="/bin/cat")
     assert refused.returncode == 1
     assert "PYTHON=/bin/cat" in refused.stderr
     assert set_up(checkout, "unheard-of").returncode == 1
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(checkout: Path) -> None:
+def test_an_unwritable_cache_is_not_used(checkout: Path) -> None:
     done = set_up(checkout, UV_CACHE_DIR="/proc/nowhere/uv", HOME="/proc/nowhere")
     assert done.returncode == 0, done.stderr
     assert run_small(checkout) == "here"

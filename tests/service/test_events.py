@@ -25,9 +25,9 @@ def assert_as_documented(document: dict[str, Any], events: Iterable[tuple[str, A
     return names
 
 
-def test_the_events_of_a_job_are_as_documented(odd_service: Service) -> None:
-    job_id = odd_service.submit()
-    with odd_service.client() as client:
+def test_the_events_of_a_job_are_as_documented(faulty_service: Service) -> None:
+    job_id = faulty_service.submit()
+    with faulty_service.client() as client:
         lines = client.get(f"/v1/jobs/{job_id}/events").raise_for_status().text.splitlines()
         document = client.get("/openapi.json").json()
     names = [line.removeprefix("event: ") for line in lines if line.startswith("event: ")]
@@ -48,12 +48,12 @@ def test_the_events_of_a_job_are_as_documented(odd_service: Service) -> None:
         ("vital", {"name": "glucose", "vital": {"value": 5}}, None),
     ],
 )
-def test_what_only_a_later_release_knows_is_left_out(name: str, data: object, expected: object) -> None:
+def test_fields_of_later_releases_are_left_out(name: str, data: object, expected: object) -> None:
     sent = event_data(Event("1-0", name, json.dumps(data)))
     assert (None if sent is None else json.loads(sent)) == expected
 
 
-def test_a_vital_of_the_first_release_is_sent_under_todays_names() -> None:
+def test_a_vital_of_the_first_release_is_sent_under_current_names() -> None:
     vital = {"value": 72.0, "unit": "/min", "status": "ok", "ingredients": {"estimators_asked": 6.0}}
     sent = event_data(Event("1-0", "vital", json.dumps({"name": "heart_rate", "vital": vital})))
     assert sent is not None

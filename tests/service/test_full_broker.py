@@ -1,4 +1,4 @@
-"""A broker at its `maxmemory` takes nothing new, and loses nothing that it took."""
+"""A broker at its `maxmemory` refuses new jobs and loses no accepted one."""
 
 import os
 import time
@@ -16,15 +16,15 @@ from shared.jobs.queues import make_celery
 from shared.schemas import JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
-from tests.service.conftest import LOOKS_LIKE_MP4, Service, in_this_process, wait_until
+from tests.service.conftest import LOOKS_LIKE_MP4, Service, gateway_in_process, wait_until
 
-ODD = "tests.service.odd_worker"
+FAULTY_WORKER = "tests.service.faulty_worker"
 MakeService = Callable[..., Service]
 
 
 @contextmanager
 def full(broker: Broker) -> Iterator[None]:
-    """The broker has used more than it may."""
+    """Set the limit of the broker below the memory that it uses."""
     redis = connect(broker.url)
     redis.config_set("maxmemory", "1mb")
     yield
@@ -38,14 +38,14 @@ def metric(service: Service, name: str) -> float:
     return float(next(line.rpartition(" ")[2] for line in lines if line.startswith(name)))
 
 
-def test_what_was_accepted_is_finished_and_what_comes_is_refused(make_service: MakeService) -> None:
+def test_a_full_broker_finishes_accepted_jobs_and_refuses_new_ones(make_service: MakeService) -> None:
     service = make_service()
     hold = service.folder / "hold"
     hold.touch()
-    worker = service.start_worker("vision,rppg", ODD, ODD_VISION="held")
+    worker = service.start_worker("vision,rppg", FAULTY_WORKER, FAULT_VISION="held")
     job = service.submit()
     waiting = service.submit()
-    wait_until((service.folder / "tries-vision").exists, "work began")
+    wait_until((service.folder / "tries-vision").exists, "the work has begun")
     with full(service.broker), service.client() as client:
         refused = client.post("/v1/jobs", content=LOOKS_LIKE_MP4)
         assert (refused.status_code, refused.json()["type"]) == (503, "urn:facevitals:problem:broker-full")
@@ -61,7 +61,7 @@ def test_what_was_accepted_is_finished_and_what_comes_is_refused(make_service: M
         for each in (job, waiting):
             assert service.finished(each)["branches"]["vision"]["status"] == "ok"
         wait_until(lambda: not service.clips, "clips are erased")
-        # The card of a worker lives for 15 s unless it is renewed.
+        # A worker's card expires after 15 s unless it is renewed.
         assert ready.json()["workers"] == {"vision": 1, "rppg": 1}
     assert service.finished(service.submit())["state"] == "succeeded"
     assert worker.process.poll() is None
@@ -70,14 +70,14 @@ def test_what_was_accepted_is_finished_and_what_comes_is_refused(make_service: M
     assert len(refusals) <= 1, "one line a minute"
 
 
-def test_a_worker_that_starts_beside_a_full_broker_waits_for_it(make_service: MakeService) -> None:
+def test_a_worker_started_with_a_full_broker_waits_for_it(make_service: MakeService) -> None:
     service = make_service()
     job = service.submit()
     with full(service.broker):
-        worker = service.start_worker("vision,rppg", ODD, wait=False)
+        worker = service.start_worker("vision,rppg", FAULTY_WORKER, wait=False)
         wait_until(
             lambda: "waits for the broker" in service.whole_logs() or worker.process.poll() is not None,
-            "the worker notices",
+            "the worker waits",
         )
         assert worker.process.poll() is None
     assert service.finished(job)["state"] == "succeeded"
@@ -85,7 +85,7 @@ def test_a_worker_that_starts_beside_a_full_broker_waits_for_it(make_service: Ma
 
 def test_uploads_are_refused_before_memory_is_full(make_service: MakeService) -> None:
     service = make_service()
-    # Room enough in the seven per cent that are left for what connections take.
+    # The remaining seven per cent are enough for the connections.
     service.redis.set("fv:ballast", "x" * 50_000_000, ex=600)
     used = int(service.redis.info("memory")["used_memory"])
     service.redis.config_set("maxmemory", int(used / 0.93))
@@ -100,8 +100,8 @@ def test_uploads_are_refused_before_memory_is_full(make_service: MakeService) ->
     assert len(service.clips) == 1
 
 
-def test_the_sweep_of_a_full_broker_erases_and_goes_on(broker: Broker, tmp_path: Path) -> None:
-    gateway = in_this_process(Settings(redis_url=broker.url, data_dir=tmp_path, job_deadline_s=60))
+def test_the_sweep_erases_clips_and_requeues_tries_while_the_broker_is_full(broker: Broker, tmp_path: Path) -> None:
+    gateway = gateway_in_process(Settings(redis_url=broker.url, data_dir=tmp_path, job_deadline_s=60))
     jobs, redis = gateway.jobs, gateway.jobs.redis
     (tmp_path / "clips" / "clips").mkdir(parents=True)
     clip = tmp_path / "clips" / "clips" / "ended"
@@ -118,13 +118,13 @@ def test_the_sweep_of_a_full_broker_erases_and_goes_on(broker: Broker, tmp_path:
         assert redis.llen("fvq:rppg") == 1, "the lost try is queued again"
 
 
-def test_a_worker_notes_what_is_done_without_transactions(broker: Broker) -> None:
-    # A full Redis 7.0 refuses whatever follows a MULTI, also what frees memory. Valkey doesn't.
+def test_messages_are_acknowledged_without_transactions(broker: Broker) -> None:
+    # A full Redis 7.0 refuses every command in a MULTI, also those that free memory. Valkey does not.
     redis = connect(broker.url)
     redis.lpush("fvq:rppg", message(Branch.RPPG, "one"))
     with make_celery(Settings(redis_url=broker.url)).connection_for_read() as connection:
         queue = connection.SimpleQueue("rppg")
-        # That a queue exists is new to the broker: it may refuse that.
+        # Declaring the queue is a write that the broker may refuse.
         redis.config_resetstat()
         assert connection.default_channel._size("rppg") == 1
         queue.get(timeout=5).ack()
@@ -132,11 +132,18 @@ def test_a_worker_notes_what_is_done_without_transactions(broker: Broker) -> Non
         assert "cmdstat_multi" not in redis.info("commandstats")
 
 
-def test_a_record_of_another_release_stops_none_behind_it(broker: Broker, tmp_path: Path) -> None:
-    gateway = in_this_process(Settings(redis_url=broker.url, data_dir=tmp_path))
+def test_an_unreadable_record_does_not_stop_the_sweep(broker: Broker, tmp_path: Path) -> None:
+    gateway = gateway_in_process(Settings(redis_url=broker.url, data_dir=tmp_path))
     jobs, redis = gateway.jobs, gateway.jobs.redis
-    strange = {"state": "running", "branches": "voice", "created": 1, "options": "{}", "owner": "-", "clip_key": "x"}
-    redis.hset(record_key("a"), mapping=strange)
+    later_release = {
+        "state": "running",
+        "branches": "voice",
+        "created": 1,
+        "options": "{}",
+        "owner": "-",
+        "clip_key": "x",
+    }
+    redis.hset(record_key("a"), mapping=later_release)
     for key in (DEADLINES, LEASES, READY, WORKING):
         redis.zadd(key, {"a voice" if key in {LEASES, WORKING} else "a": 0})
     for job in ("lost", "over"):
@@ -149,11 +156,11 @@ def test_a_record_of_another_release_stops_none_behind_it(broker: Broker, tmp_pa
     assert not jobs.records.is_unfinished("over")
 
 
-def test_a_step_that_fails_stops_no_other(broker: Broker, tmp_path: Path) -> None:
-    gateway = in_this_process(Settings(redis_url=broker.url, data_dir=tmp_path, job_deadline_s=60))
+def test_a_failed_step_does_not_stop_the_rest_of_the_sweep(broker: Broker, tmp_path: Path) -> None:
+    gateway = gateway_in_process(Settings(redis_url=broker.url, data_dir=tmp_path, job_deadline_s=60))
     jobs, redis = gateway.jobs, gateway.jobs.redis
     jobs.submissions.create("over", list(Branch), JobOptions(), owner="-", clip_key="clips/over", deadline_s=0)
-    # Of another type than it should be: every question about it is an error.
+    # Keys of a wrong type: every command on them is an error.
     for key in ("fv:leases", "fv:waiting:vision", "fv:ready", ERASE):
         redis.delete(key)
         redis.set(key, os.urandom(4).hex(), ex=60)

@@ -1,4 +1,4 @@
-"""The gateway lives in an environment of its own: no vision or signal package is installed beside it."""
+"""The gateway has an environment of its own, without vision and signal packages."""
 
 import os
 import shutil
@@ -14,13 +14,13 @@ from facevitals.local.broker import free_port, start_broker
 from facevitals.local.processes import start_child
 
 ROOT = Path(__file__).parents[2]
-#: Import names of what requirements/gateway.lock must not bring.
+#: Import names of packages that requirements/gateway.lock must not contain.
 ABSENT = ("numpy", "scipy", "cv2", "mediapipe", "onnxruntime", "onnx", "av", "h5py", "skimage", "PIL", "matplotlib")
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A virtual environment as `tools/environment.sh gateway` makes it, gone afterwards."""
+    """A virtual environment made by `tools/environment.sh gateway`, removed at the end."""
     venv = tmp_path_factory.mktemp("gateway") / "venv"
     subprocess.run(["bash", ROOT / "tools/environment.sh", "gateway", venv], check=True, timeout=280)
     yield venv
@@ -28,7 +28,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def python(environment: Path, code: str) -> str:
-    """What `code` prints in the gateway's environment."""
+    """Run `code` in the gateway's environment; return its output."""
     run = subprocess.run(
         [environment / "bin/python", "-c", code],
         env={name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}},
@@ -41,16 +41,16 @@ def python(environment: Path, code: str) -> str:
     return run.stdout
 
 
-def test_no_vision_or_signal_package_is_there(environment: Path) -> None:
+def test_no_vision_or_signal_package_is_installed(environment: Path) -> None:
     code = f"from importlib.util import find_spec; print([name for name in {ABSENT!r} if find_spec(name)])"
     assert python(environment, code).strip() == "[]"
 
 
-def test_the_gateway_imports_there(environment: Path) -> None:
+def test_the_gateway_can_be_imported(environment: Path) -> None:
     python(environment, "import api.app, shared.jobs.queues")
 
 
-def test_the_gateway_serves_there(environment: Path, tmp_path: Path) -> None:
+def test_the_gateway_starts_and_serves(environment: Path, tmp_path: Path) -> None:
     broker = start_broker(tmp_path / "broker")
     port = free_port()
     settings = {
@@ -73,7 +73,7 @@ def test_the_gateway_serves_there(environment: Path, tmp_path: Path) -> None:
         assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
         ready = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=30)
         assert ready.status_code == 200, ready.text
-        # Swagger UI comes with it.
+        # Swagger UI is included.
         assert httpx.get(f"http://127.0.0.1:{port}/docs/swagger-ui-bundle.js", timeout=30).status_code == 200
     finally:
         gateway.stop(10)
@@ -99,7 +99,7 @@ for call in (facevitals.analyze, facevitals.simulate):
         assert Path(lock).samefile(ROOT / "requirements/default.lock")
 
 
-def test_the_second_set_up_changes_nothing(environment: Path) -> None:
+def test_a_second_set_up_changes_nothing(environment: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (environment / "bin").iterdir()}
     command: list[str | Path] = ["bash", ROOT / "tools/environment.sh", "gateway", environment]
     again = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)

@@ -1,4 +1,4 @@
-"""What the gateway answers over real HTTP, with a real broker and a worker behind it."""
+"""The HTTP interface of the gateway, with a real broker and worker."""
 
 import json
 import socket
@@ -17,8 +17,8 @@ WEBM = b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x84webm" + b"\x00" * 200
 
 
 @pytest.fixture
-def http(odd_service: Service) -> Any:  # noqa: ANN401
-    with odd_service.client() as client:
+def http(faulty_service: Service) -> Any:  # noqa: ANN401
+    with faulty_service.client() as client:
         yield client
 
 
@@ -38,38 +38,38 @@ def problem(answer: httpx.Response, status: int, kind: str) -> str:
 
 
 @pytest.mark.parametrize("clip", [LOOKS_LIKE_MP4, WEBM], ids=["mp4", "webm"])
-def test_a_raw_body_becomes_a_job(odd_service: Service, http: httpx.Client, clip: bytes) -> None:
+def test_a_raw_body_becomes_a_job(faulty_service: Service, http: httpx.Client, clip: bytes) -> None:
     answer = http.post("/v1/jobs", content=clip, headers={"Content-Type": "video/whatever"})
     assert answer.status_code == 202
     document = answer.json()
     assert answer.headers["location"] == f"/v1/jobs/{document['id']}"
     assert int(answer.headers["retry-after"]) > 0
-    final = odd_service.finished(document["id"])
+    final = faulty_service.finished(document["id"])
     assert final["state"] == "succeeded"
     assert set(final["vitals"]) == set(VITALS)
     assert final["notice"] == "Estimates for wellness and research. Not a medical device."
 
 
-def test_a_form_becomes_a_job_with_its_options(odd_service: Service, http: httpx.Client) -> None:
+def test_a_form_becomes_a_job_with_its_options(faulty_service: Service, http: httpx.Client) -> None:
     form = {"vitals": "age, heart_rate", "retain_clip": "true"}
     answer = http.post("/v1/jobs", files={"clip": ("../../etc/passwd", LOOKS_LIKE_MP4)}, data=form)
-    document = odd_service.finished(answer.json()["id"])
+    document = faulty_service.finished(answer.json()["id"])
     assert document["vitals"]["stress"]["reason"] == "not_requested"
     assert document["vitals"]["heart_rate"]["reason"] == "no_pulse"
-    kept = odd_service.folder / "clips" / "clips" / document["id"]
+    kept = faulty_service.folder / "clips" / "clips" / document["id"]
     assert kept.read_bytes() == LOOKS_LIKE_MP4
     assert http.delete(f"/v1/jobs/{document['id']}").status_code == 204
     assert not kept.exists()
 
 
-def test_a_branch_nobody_asked_for_is_skipped(odd_service: Service) -> None:
-    document = odd_service.finished(odd_service.submit(vitals="heart_rate"))
+def test_a_branch_without_requested_vitals_is_skipped(faulty_service: Service) -> None:
+    document = faulty_service.finished(faulty_service.submit(vitals="heart_rate"))
     assert document["branches"]["vision"]["status"] == "skipped"
     assert document["vitals"]["age"]["reason"] == "not_requested"
 
 
-def test_bad_uploads_are_refused_at_once_and_leave_nothing(odd_service: Service, http: httpx.Client) -> None:
-    before = {path for path in odd_service.clips if "clips" in path.parts}
+def test_invalid_uploads_are_refused_and_leave_no_file(faulty_service: Service, http: httpx.Client) -> None:
+    before = {path for path in faulty_service.clips if "clips" in path.parts}
     big = LOOKS_LIKE_MP4 + b"\x00" * 1_000_000
     problem(http.post("/v1/jobs", content=b""), 415, "unsupported-media")
     problem(http.post("/v1/jobs", content=b"GIF89a" + b"\x00" * 100), 415, "unsupported-media")
@@ -90,32 +90,32 @@ def test_bad_uploads_are_refused_at_once_and_leave_nothing(odd_service: Service,
     cut_off = b'--x\r\nContent-Disposition: form-data; name="clip"\r\n\r\n' + LOOKS_LIKE_MP4
     header = {"Content-Type": "multipart/form-data; boundary=x"}
     problem(http.post("/v1/jobs", content=cut_off, headers=header), 422, "bad-parameter")
-    # Those of earlier tests may go meanwhile.
-    assert {path for path in odd_service.clips if "clips" in path.parts} <= before
+    # Clips of earlier tests may be erased in the meantime.
+    assert {path for path in faulty_service.clips if "clips" in path.parts} <= before
 
 
-def test_an_upload_broken_off_leaves_nothing(odd_service: Service) -> None:
-    before = len(odd_service.clips)
-    with socket.create_connection(("127.0.0.1", odd_service.port)) as wire:
+def test_an_interrupted_upload_leaves_no_file(faulty_service: Service) -> None:
+    before = len(faulty_service.clips)
+    with socket.create_connection(("127.0.0.1", faulty_service.port)) as wire:
         wire.sendall(
             b"POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900000\r\n\r\n"
             + LOOKS_LIKE_MP4
             + b"\x00" * 100_000
         )
         time.sleep(0.3)
-    wait_until(lambda: len(odd_service.clips) <= before, "the broken upload is erased")
+    wait_until(lambda: len(faulty_service.clips) <= before, "the interrupted upload is erased")
 
 
-def test_long_poll_waits_for_the_end(odd_service: Service, http: httpx.Client) -> None:
-    job = odd_service.submit()
+def test_a_long_poll_waits_for_the_end_of_the_job(faulty_service: Service, http: httpx.Client) -> None:
+    job = faulty_service.submit()
     answer = http.get(f"/v1/jobs/{job}", headers={"Prefer": "respond-async, wait=20"})
     assert answer.headers["preference-applied"] == "wait=20"
     assert answer.json()["state"] == "succeeded"
     assert "preference-applied" not in http.get(f"/v1/jobs/{job}", headers={"Prefer": "wait=soon"}).headers
 
 
-def test_events_tell_the_whole_story_and_resume(odd_service: Service, http: httpx.Client) -> None:
-    job = odd_service.submit()
+def test_events_cover_the_whole_job_and_can_be_resumed(faulty_service: Service, http: httpx.Client) -> None:
+    job = faulty_service.submit()
     everything = events_of(http.get(f"/v1/jobs/{job}/events"))
     names = [event["event"] for event in everything]
     assert names[0] == "state"
@@ -129,17 +129,17 @@ def test_events_tell_the_whole_story_and_resume(odd_service: Service, http: http
     assert events_of(http.get(f"/v1/jobs/{job}/events", headers={"Last-Event-ID": "nonsense"})) == everything
 
 
-def test_the_same_idempotency_key_makes_one_job(odd_service: Service, http: httpx.Client) -> None:
+def test_the_same_idempotency_key_makes_one_job(faulty_service: Service, http: httpx.Client) -> None:
     header = {"Idempotency-Key": "once"}
     first = http.post("/v1/jobs", content=LOOKS_LIKE_MP4, headers=header)
     again = http.post("/v1/jobs", content=LOOKS_LIKE_MP4, headers=header)
     assert first.status_code == again.status_code == 202
     assert first.json()["id"] == again.json()["id"]
     problem(http.post("/v1/jobs", content=WEBM, headers=header), 422, "idempotency-conflict")
-    odd_service.finished(first.json()["id"])
+    faulty_service.finished(first.json()["id"])
 
 
-def test_an_idempotency_key_in_use_is_a_conflict(odd_service: Service, http: httpx.Client) -> None:
+def test_an_idempotency_key_in_use_is_a_conflict(faulty_service: Service, http: httpx.Client) -> None:
     go_on = threading.Event()
 
     def slowly() -> Any:  # noqa: ANN401
@@ -151,29 +151,29 @@ def test_an_idempotency_key_in_use_is_a_conflict(odd_service: Service, http: htt
     answers: list[httpx.Response] = []
 
     def send() -> None:
-        with odd_service.client() as other:
+        with faulty_service.client() as other:
             answers.append(other.post("/v1/jobs", content=slowly(), headers=header))
 
     sender = threading.Thread(target=send)
     sender.start()
-    wait_until(lambda: list(odd_service.redis.scan_iter(match="fv:idem:*:held")), "the key is held")
+    wait_until(lambda: list(faulty_service.redis.scan_iter(match="fv:idem:*:held")), "the idempotency key is locked")
     problem(http.post("/v1/jobs", content=LOOKS_LIKE_MP4, headers=header), 409, "idempotency-in-progress")
-    hold = next(odd_service.redis.scan_iter(match="fv:idem:*:held"))
-    assert 0 < odd_service.redis.ttl(hold) <= 15, "a gateway that dies must not hold a key for long"
+    hold = next(faulty_service.redis.scan_iter(match="fv:idem:*:held"))
+    assert 0 < faulty_service.redis.ttl(hold) <= 15, "a gateway that dies must not lock a key for long"
     go_on.set()
     sender.join()
     assert answers[0].status_code == 202
 
 
-def test_a_finished_job_is_fhir_too(odd_service: Service, http: httpx.Client) -> None:
-    job = odd_service.submit()
-    odd_service.finished(job)
+def test_a_finished_job_is_available_as_fhir(faulty_service: Service, http: httpx.Client) -> None:
+    job = faulty_service.submit()
+    faulty_service.finished(job)
     answer = http.get(f"/v1/jobs/{job}/fhir")
     assert answer.headers["content-type"] == "application/fhir+json"
     assert {entry["resource"]["dataAbsentReason"]["text"] for entry in answer.json()["entry"]} == {"no_pulse"}
 
 
-def test_unknown_jobs_are_404_everywhere(http: httpx.Client) -> None:
+def test_unknown_jobs_and_paths_are_404(http: httpx.Client) -> None:
     for path in ("", "/events", "/waveforms", "/fhir"):
         problem(http.get(f"/v1/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV{path}"), 404, "unknown-job")
     problem(http.delete("/v1/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV"), 404, "unknown-job")
@@ -181,7 +181,7 @@ def test_unknown_jobs_are_404_everywhere(http: httpx.Client) -> None:
     problem(http.patch("/v1/jobs"), 405, "method-not-allowed")
 
 
-def test_save_video_always_answers_json(odd_service: Service, http: httpx.Client) -> None:
+def test_save_video_responds_with_json_on_success_and_failure(faulty_service: Service, http: httpx.Client) -> None:
     good = http.post("/save_video", files={"video": LOOKS_LIKE_MP4})
     assert good.status_code == 200
     assert good.json()["success"] is True
@@ -193,18 +193,18 @@ def test_save_video_always_answers_json(odd_service: Service, http: httpx.Client
     assert "MP4" in bad.json()["message"]
 
 
-def test_health_models_and_metrics(odd_service: Service, http: httpx.Client) -> None:
+def test_health_models_and_metrics_are_served(faulty_service: Service, http: httpx.Client) -> None:
     assert http.get("/livez").json() == {"status": "ok"}
     ready = http.get("/readyz").json()
     assert ready == {"status": "ok", "broker": "ok", "store": "ok", "workers": {"vision": 1, "rppg": 1}}
     assert http.get("/v1/models").json()["workers"][0]["queues"] == ["vision", "rppg"]
-    odd_service.finished(odd_service.submit())
+    faulty_service.finished(faulty_service.submit())
     metrics = http.get("/metrics").text
     assert 'facevitals_jobs_finished_total{state="succeeded"}' in metrics
     assert 'facevitals_vitals_total{reason="no_pulse",status="abstained",vital="heart_rate"}' in metrics
 
 
-def test_a_full_queue_pushes_back(make_service: Callable[..., Service]) -> None:
+def test_a_full_queue_refuses_new_jobs(make_service: Callable[..., Service]) -> None:
     service = make_service(max_queued=1)
     service.submit()
     with service.client() as client:
@@ -213,7 +213,7 @@ def test_a_full_queue_pushes_back(make_service: Callable[..., Service]) -> None:
     assert int(answer.headers["retry-after"]) > 0
 
 
-def test_a_broker_that_is_away_is_503_and_the_clip_is_not_kept(make_service: Callable[..., Service]) -> None:
+def test_an_unreachable_broker_is_503_and_the_clip_is_not_kept(make_service: Callable[..., Service]) -> None:
     service = make_service()
     service.broker.child.stop(3)
     with service.client() as client:
@@ -227,7 +227,7 @@ def test_a_broker_that_is_away_is_503_and_the_clip_is_not_kept(make_service: Cal
     assert not [path for path in service.clips if "clips" in path.parts]
 
 
-def test_a_key_sees_its_own_jobs_alone(make_service: Callable[..., Service]) -> None:
+def test_a_key_has_access_to_its_own_jobs_only(make_service: Callable[..., Service]) -> None:
     service = make_service(api_keys="alpha,beta")
     with service.client() as client:
         problem(client.post("/v1/jobs", content=LOOKS_LIKE_MP4), 401, "key-missing")

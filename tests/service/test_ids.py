@@ -1,4 +1,4 @@
-"""Ids are secrets: none can be guessed from others, and a job that is not yours answers as one that never was."""
+"""Ids can't be guessed from others, and another owner's job is indistinguishable from an unknown one."""
 
 import http.client
 import re
@@ -20,7 +20,7 @@ RESOURCES = (("GET", ""), ("DELETE", ""), ("GET", "/events"), ("GET", "/waveform
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A gateway with two keys; nobody works on its jobs."""
+    """A gateway with two keys, without workers."""
     service = new_service(
         tmp_path_factory.mktemp("ids") / "service", api_keys="mine,theirs", job_deadline_s=600, key_rate_per_min=0
     )
@@ -36,7 +36,7 @@ def submit(service: Service, headers: dict[str, str]) -> str:
 
 
 def answer_of(service: Service, method: str, path: str, headers: dict[str, str]) -> tuple[int, list[str], bytes]:
-    """Status, headers and body of a path that is sent as it is written here; only the clock is left out."""
+    """Send the path unchanged; return status, headers without the date, and body."""
     wire = http.client.HTTPConnection("127.0.0.1", service.port, timeout=40)
     try:
         wire.request(method, path, headers=headers)
@@ -47,7 +47,7 @@ def answer_of(service: Service, method: str, path: str, headers: dict[str, str])
         wire.close()
 
 
-def test_ids_of_one_moment_share_nothing(service: Service) -> None:
+def test_ids_created_at_the_same_time_share_no_prefix_or_suffix(service: Service) -> None:
     ids = [submit(service, MINE) for _ in range(40)]
     assert all(re.fullmatch("[0-9A-HJKMNP-TV-Z]{26}", one) for one in ids)
     # By chance, two of 40 share their first 5 characters once in 40,000 runs; ids that hold a time share 8 or more.
@@ -55,13 +55,15 @@ def test_ids_of_one_moment_share_nothing(service: Service) -> None:
 
 
 @pytest.mark.parametrize(("method", "suffix"), RESOURCES)
-def test_what_is_not_ones_own_job_answers_as_no_job(service: Service, method: str, suffix: str) -> None:
+def test_another_owners_job_is_indistinguishable_from_an_unknown_one(
+    service: Service, method: str, suffix: str
+) -> None:
     mine, theirs = submit(service, MINE), submit(service, THEIRS)
-    # A finished job has keys of every kind beside its own.
+    # A finished job has keys of its events and waves as well.
     service.redis.set(waveforms_key(theirs), "{}", ex=600)
-    never_was = answer_of(service, method, f"/v1/jobs/{UNKNOWN}{suffix}", MINE)
-    assert never_was[0] == 404
-    assert b"urn:facevitals:problem:unknown-job" in never_was[2]
+    unknown_job = answer_of(service, method, f"/v1/jobs/{UNKNOWN}{suffix}", MINE)
+    assert unknown_job[0] == 404
+    assert b"urn:facevitals:problem:unknown-job" in unknown_job[2]
     others = [
         *(theirs, f"{theirs}:events", f"{theirs}:waves", f"{theirs}%3Aevents", f"{mine}:events", f"{mine}:waves"),
         *("".join(f"%{ord(letter):02x}" for letter in theirs), theirs.lower(), mine.lower(), mine[:-1], f"{mine}0"),
@@ -69,23 +71,24 @@ def test_what_is_not_ones_own_job_answers_as_no_job(service: Service, method: st
         *(".", "..", "..%5C..", "%2e%2e", "I" * 26, "O0" * 13, "9" * 4000, "%EF%BC%90" * 26),
     ]
     answers = {other: answer_of(service, method, f"/v1/jobs/{other}{suffix}", MINE) for other in others}
-    assert {other: answer for other, answer in answers.items() if answer != never_was} == {}
-    # Nothing happened to them either.
+    assert {other: answer for other, answer in answers.items() if answer != unknown_job} == {}
+    # Both jobs are unchanged.
     assert answer_of(service, "GET", f"/v1/jobs/{theirs}", THEIRS)[0] == 200
     assert answer_of(service, "GET", f"/v1/jobs/{mine}", MINE)[0] == 200
 
 
-def test_waiting_for_anothers_job_answers_as_no_job(service: Service) -> None:
-    asked = {**MINE, "Prefer": "wait=1", "Last-Event-ID": "0-1"}
+def test_waiting_for_another_owners_job_is_indistinguishable_from_an_unknown_one(service: Service) -> None:
+    waiting = {**MINE, "Prefer": "wait=1", "Last-Event-ID": "0-1"}
     theirs = submit(service, THEIRS)
     for suffix in ("", "/events"):
-        never_was, foreign, malformed = (
-            answer_of(service, "GET", f"/v1/jobs/{job}{suffix}", asked) for job in (UNKNOWN, theirs, f"{theirs}:events")
+        unknown_job, foreign, malformed = (
+            answer_of(service, "GET", f"/v1/jobs/{job}{suffix}", waiting)
+            for job in (UNKNOWN, theirs, f"{theirs}:events")
         )
-        assert never_was == foreign == malformed
+        assert unknown_job == foreign == malformed
 
 
-def test_an_idempotency_key_is_its_owners_alone(service: Service) -> None:
+def test_idempotency_keys_of_two_owners_are_independent(service: Service) -> None:
     first, second, again = (
         submit(service, {**headers, "Idempotency-Key": "the-same"}) for headers in (MINE, THEIRS, MINE)
     )
@@ -93,7 +96,7 @@ def test_an_idempotency_key_is_its_owners_alone(service: Service) -> None:
     assert answer_of(service, "GET", f"/v1/jobs/{first}", THEIRS)[0] == 404
 
 
-def test_a_webhooks_message_id_says_nothing_of_its_job(service: Service) -> None:
+def test_the_message_id_of_a_webhook_does_not_reveal_its_job(service: Service) -> None:
     jobs = service.jobs
     for job in (UNKNOWN, UNKNOWN[::-1]):
         options = JobOptions(webhook_url="https://receiver.example/")
@@ -105,7 +108,7 @@ def test_a_webhooks_message_id_says_nothing_of_its_job(service: Service) -> None
         jobs.records.delete(job)
 
 
-def test_a_key_made_by_an_older_release_still_works(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_created_by_an_earlier_release_works(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     ring = KeyRing(service.redis)
     new = ring.create("new")
     # 16 characters of 5 bits.

@@ -1,4 +1,4 @@
-"""A service that is started for one command meets no other one, whatever the environment names."""
+"""A service that a command starts is isolated from other services named in the environment."""
 
 import json
 import os
@@ -16,8 +16,8 @@ from tests.service.conftest import WORKER_READY_S, Service, wait_until
 from tests.service.test_command_line import facevitals
 
 
-def of_the_other(other: Service) -> dict[str, str]:
-    """An environment that names the other service in every way, and much that would keep a gateway from starting."""
+def environment_of(other: Service) -> dict[str, str]:
+    """An environment with every address of the other service, and with settings that are invalid for a gateway."""
     return {
         "FACEVITALS_REDIS_URL": other.broker.url,
         "facevitals_redis_url": other.broker.url,
@@ -41,31 +41,31 @@ def of_the_other(other: Service) -> dict[str, str]:
     }
 
 
-def waiting(service: Service) -> dict[str, object]:
-    """The messages in each of its queues."""
+def queued_messages(service: Service) -> dict[str, object]:
+    """The messages in each queue of the service."""
     return {queue: service.redis.lrange(f"{BROKER_PREFIX}{queue}", 0, -1) for queue in QUEUES.values()}
 
 
 @pytest.mark.timeout(300)
-def test_run_meets_nobody(make_service: Callable[..., Service], tmp_path: Path) -> None:
-    # Without a worker: its job waits for whoever comes.
+def test_run_does_not_touch_another_service(make_service: Callable[..., Service], tmp_path: Path) -> None:
+    # Without a worker, its job waits in the queue.
     other = make_service(job_deadline_s=600)
     job = other.submit(retain_clip="true")
-    queued, stored = waiting(other), other.clips
+    queued, stored = queued_messages(other), other.clips
     assert all(queued.values())
-    done = facevitals("run", "--json", env=of_the_other(other))
+    done = facevitals("run", "--json", env=environment_of(other))
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout[done.stdout.index("{") :])
     assert document["vitals"]["heart_rate"]["status"] == "ok"
     assert document["id"] != job
     assert other.document(job)["state"] == "queued"
-    assert waiting(other) == queued
+    assert queued_messages(other) == queued
     assert other.clips == stored
     assert not list(other.redis.scan_iter(match="fv:worker:*"))
 
 
 @pytest.mark.parametrize("host", ["::1", "0.0.0.0", "::"])
-def test_every_part_of_a_stack_has_the_settings_it_was_made_with(
+def test_every_process_of_a_stack_gets_the_stacks_settings(
     host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FACEVITALS_HOST", "127.0.0.9")
@@ -93,6 +93,6 @@ def test_every_part_of_a_stack_has_the_settings_it_was_made_with(
 
 
 def variables(pid: int) -> dict[str, str]:
-    """A process's environment as it was started with."""
+    """The environment with which a process was started."""
     entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     return dict(os.fsdecode(entry).split("=", 1) for entry in entries if b"=" in entry)

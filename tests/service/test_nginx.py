@@ -1,4 +1,4 @@
-"""deploy/nginx/facevitals.conf on a real nginx, before a real gateway: TLS, large bodies, streams not held back."""
+"""deploy/nginx/facevitals.conf on a real nginx and gateway: TLS, large bodies, unbuffered streams."""
 
 import http.client
 import json
@@ -42,7 +42,7 @@ class Site:
 
 
 def fitted(folder: Path, gateway_port: int, plain_port: int, tls_port: int) -> str:
-    """The configuration as it is shipped, on free ports and with its files in `folder`."""
+    """The shipped configuration, adapted to free ports and with its files in `folder`."""
     text = CONFIGURATION.read_text()
     for shipped, here in {
         "server 127.0.0.1:8000;": f"server 127.0.0.1:{gateway_port};",
@@ -60,13 +60,13 @@ def fitted(folder: Path, gateway_port: int, plain_port: int, tls_port: int) -> s
     temporary += "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in ("uwsgi", "scgi"))
     user = "user root;" if os.geteuid() == 0 else ""
     head = f"{user} daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log warn; events {{}}\n"
-    # An nginx that is not installed has no folder for the log that it would write by default.
+    # An nginx that is not installed has no folder for its default log.
     return f"{head}http {{\naccess_log off;\n{temporary}{text}}}\n"
 
 
 @contextmanager
 def serving(folder: Path, shipped: str = "", here: str = "", **more: str) -> Iterator[Site]:
-    """Broker, gateway with `more` settings and nginx, stopped afterwards; `shipped` in its configuration as `here`."""
+    """Run broker, gateway with `more` settings and nginx; replace `shipped` by `here` in the configuration."""
     assert NGINX
     certificate = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"]
     name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
@@ -76,7 +76,7 @@ def serving(folder: Path, shipped: str = "", here: str = "", **more: str) -> Ite
     text = fitted(folder, gateway_port, plain_port, tls_port)
     assert shipped in text
     (folder / "nginx.conf").write_text(text.replace(shipped, here) if shipped else text)
-    # nginx itself reads a variable of this name: the sockets that it inherits.
+    # nginx reads inherited sockets from a variable of this name.
     command = [
         "env",
         "-u",
@@ -137,17 +137,17 @@ def site_of_its_own(tmp_path: Path) -> Iterator[Site]:
 
 
 def webm(size: int) -> bytes:
-    """Bytes that begin as a WebM does."""
+    """Bytes with the signature of a WebM."""
     return b"\x1a\x45\xdf\xa3\x01\x00\x00\x00\x00\x00\x00\x1f\x42\x82\x84webm".ljust(size, b"\0")
 
 
-def test_plain_http_is_sent_to_tls_with_its_method(site: Site) -> None:
+def test_plain_http_is_redirected_to_tls_with_its_method(site: Site) -> None:
     answer = httpx.post(f"{site.plain_url}/v1/jobs?vitals=age", content=b"")
     assert answer.status_code == 308
     assert answer.headers["location"] == "https://localhost/v1/jobs?vitals=age"
 
 
-def test_tls_is_new_and_stays(site: Site) -> None:
+def test_old_tls_is_refused_and_hsts_is_set(site: Site) -> None:
     assert "max-age=" in site.client.get("/livez").headers["strict-transport-security"]
     old = ssl.create_default_context(cafile=str(site.folder / "fullchain.pem"))
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
@@ -156,7 +156,7 @@ def test_tls_is_new_and_stays(site: Site) -> None:
         httpx.get(f"{site.url}/livez", verify=old)
 
 
-def test_a_clip_of_the_largest_size_passes_and_leaves_nothing_with_nginx(site: Site) -> None:
+def test_a_clip_of_the_maximum_size_passes_and_nginx_buffers_nothing(site: Site) -> None:
     answer = site.client.post("/v1/jobs", content=webm(50_000_000))
     assert answer.status_code == 202, answer.text
     assert sum(path.stat().st_size for path in (site.folder / "client_body").rglob("*") if path.is_file()) == 0
@@ -164,15 +164,15 @@ def test_a_clip_of_the_largest_size_passes_and_leaves_nothing_with_nginx(site: S
 
 
 @pytest.mark.parametrize("size", [50_000_001, 60_000_000])
-def test_too_large_a_clip_is_refused_as_a_problem(site: Site, size: int) -> None:
+def test_a_clip_above_the_maximum_size_is_refused_with_a_problem(site: Site, size: int) -> None:
     answer = site.client.post("/v1/jobs", content=webm(size))
     assert answer.status_code == 413
     assert answer.headers["content-type"].startswith("application/problem+json")
     assert answer.json()["type"] == "urn:facevitals:problem:upload-too-large"
 
 
-def of_save_video(answer: httpx.Response, status: int) -> dict[str, Any]:
-    """The body of a refusal, as the older front end reads it."""
+def refused_save_video(answer: httpx.Response, status: int) -> dict[str, Any]:
+    """The body of a refusal in the format of `/save_video`."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"].startswith("application/json")
     assert "max-age=" in answer.headers["strict-transport-security"]
@@ -184,12 +184,12 @@ def of_save_video(answer: httpx.Response, status: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("size", [50_000_001, 60_000_000])
-def test_save_video_is_refused_too_large_a_clip_in_its_own_words(site: Site, size: int) -> None:
-    of_save_video(site.client.post("/save_video", content=webm(size)), 413)
+def test_a_clip_too_large_for_save_video_is_refused_in_its_own_format(site: Site, size: int) -> None:
+    refused_save_video(site.client.post("/save_video", content=webm(size)), 413)
 
 
-def test_the_page_behind_nginx_may_call_an_open_gateway_and_others_may_not(site: Site) -> None:
-    # The port is part of both: nginx has to pass `Host` on as it came.
+def test_only_the_page_behind_nginx_may_call_an_open_gateway(site: Site) -> None:
+    # Both contain the port: nginx has to forward `Host` unchanged.
     own = site.client.post("/v1/jobs", content=webm(2000), headers={"Origin": site.url})
     assert own.status_code == 202
     assert site.client.delete(own.headers["location"], headers={"Origin": site.url}).status_code == 204
@@ -197,7 +197,7 @@ def test_the_page_behind_nginx_may_call_an_open_gateway_and_others_may_not(site:
         assert site.client.post("/v1/jobs", content=webm(2000), headers={"Origin": origin}).status_code == 403
 
 
-def test_large_headers_are_refused_as_a_problem_before_the_gateway_does(site: Site) -> None:
+def test_nginx_refuses_large_headers_with_a_problem(site: Site) -> None:
     assert site.client.get("/livez", headers={"X-Long": "a" * 7_000, "X-Longer": "a" * 7_000}).status_code == 200
     for size in (9_000, 40_000):
         answer = site.client.get("/livez", headers={"X-Long": "a" * size})
@@ -205,20 +205,20 @@ def test_large_headers_are_refused_as_a_problem_before_the_gateway_does(site: Si
         assert answer.json()["type"] == "urn:facevitals:problem:header-too-large"
 
 
-def test_events_arrive_as_they_happen(site: Site) -> None:
+def test_events_are_not_buffered(site: Site) -> None:
     location = site.client.post("/v1/jobs", content=webm(2000)).headers["location"]
     begun = time.monotonic()
     with site.client.stream("GET", f"{location}/events") as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         first = next(line for line in stream.iter_lines() if line.startswith("event:"))
-    # No worker runs: what has come by now was not held back until the stream's end.
+    # Without workers the stream has not ended, so that the event was not buffered.
     assert first
-    # Nor until its job ended, by its deadline.
+    # The job has not ended by its deadline either.
     assert time.monotonic() - begun < 60
 
 
-def test_figures_are_for_this_network_alone(site: Site) -> None:
-    # The tests come from loopback; the rule that lets them in is followed by one that lets nobody else.
+def test_metrics_are_served_to_the_local_network_only(site: Site) -> None:
+    # The tests run on loopback; the rule that allows it is followed by one that denies all others.
     assert site.client.get("/metrics").status_code == 200
     text = CONFIGURATION.read_text()
     rules = text[text.index("location = /metrics") :].split("}")[0]
@@ -230,13 +230,13 @@ def _with(path: Path, line: str) -> str:
     return text if line in text else ""
 
 
-def test_the_log_holds_no_query(site: Site) -> None:
+def test_the_log_contains_no_query(site: Site) -> None:
     site.client.get("/livez?secret=1")
     log = wait_until(lambda: _with(site.folder / "facevitals.log", '"GET /livez"'), "the request is logged")
     assert "secret" not in log
 
 
-def test_hasty_uploads_are_slowed_and_reading_is_not(site_of_its_own: Site) -> None:
+def test_uploads_are_rate_limited_and_reads_are_not(site_of_its_own: Site) -> None:
     client = site_of_its_own.client
     answers = [client.post("/v1/jobs", content=b"no video") for _ in range(50)]
     refused = [answer for answer in answers if answer.status_code == 429]
@@ -247,26 +247,30 @@ def test_hasty_uploads_are_slowed_and_reading_is_not(site_of_its_own: Site) -> N
     assert all(client.get("/livez").status_code == 200 for _ in range(50))
 
 
-def test_save_video_is_refused_by_nginx_in_its_own_words(tmp_path: Path) -> None:
-    # 1 s in place of 300: a gateway that stands still.
+def test_nginx_refuses_save_video_in_its_own_format(tmp_path: Path) -> None:
+    # 1 s instead of 300, for a gateway that does not respond.
     with serving(tmp_path, "proxy_read_timeout 300s", "proxy_read_timeout 1s") as site:
         answers = [site.client.post("/save_video", content=b"no video") for _ in range(50)]
         refused = [answer for answer in answers if answer.status_code == 429]
         assert {answer.status_code for answer in answers} == {415, 429}
-        of_save_video(refused[0], 429)
+        refused_save_video(refused[0], 429)
         assert refused[0].headers["retry-after"]
         wait_until(
-            lambda: site.client.post("/save_video", content=b"no").status_code == 415, "uploads are let in again"
+            lambda: site.client.post("/save_video", content=b"no").status_code == 415, "uploads are accepted again"
         )
         os.kill(site.gateway.process.pid, signal.SIGSTOP)
         try:
-            late = wait_until(lambda: _unless(site.client.post("/save_video", content=b"no video"), 429), "let in")
+            late = wait_until(
+                lambda: _unless(site.client.post("/save_video", content=b"no video"), 429), "an upload is accepted"
+            )
         finally:
             os.kill(site.gateway.process.pid, signal.SIGCONT)
-        of_save_video(late, 504)
+        refused_save_video(late, 504)
         site.gateway.stop(10)
-        away = wait_until(lambda: _unless(site.client.post("/save_video", content=b"no video"), 429), "let in")
-        of_save_video(away, 503)
+        away = wait_until(
+            lambda: _unless(site.client.post("/save_video", content=b"no video"), 429), "an upload is accepted"
+        )
+        refused_save_video(away, 503)
         assert away.headers["retry-after"]
 
 
@@ -274,7 +278,7 @@ def _unless(answer: httpx.Response, status: int) -> httpx.Response | None:
     return None if answer.status_code == status else answer
 
 
-def test_an_upload_that_stalls_gets_the_gateways_answer(tmp_path: Path) -> None:
+def test_a_stalled_upload_gets_the_response_of_the_gateway(tmp_path: Path) -> None:
     with serving(tmp_path, FACEVITALS_SAVE_VIDEO_LIMIT_S="2") as site:
         trust = ssl.create_default_context(cafile=str(site.folder / "fullchain.pem"))
         wire = http.client.HTTPSConnection(site.url.removeprefix("https://"), timeout=20, context=trust)
@@ -287,7 +291,7 @@ def test_an_upload_that_stalls_gets_the_gateways_answer(tmp_path: Path) -> None:
         wire.close()
 
 
-def test_nginx_waits_longer_than_save_video_takes() -> None:
+def test_the_timeouts_of_nginx_exceed_the_limit_of_save_video() -> None:
     text = CONFIGURATION.read_text()
     longest = Settings.model_fields["save_video_limit_s"].metadata
     (limit,) = (float(bound.le) for bound in longest if hasattr(bound, "le"))
@@ -296,13 +300,13 @@ def test_nginx_waits_longer_than_save_video_takes() -> None:
     for name in ("proxy_read_timeout", "proxy_send_timeout", "send_timeout"):
         assert f"    {name} 300s;" in text
     assert limit < 290
-    # In Kubernetes the same.
+    # The same in Kubernetes.
     ingress = (CONFIGURATION.parents[1] / "kubernetes/base/gateway.yaml").read_text()
     for name in ("proxy-read-timeout", "proxy-send-timeout"):
         assert f'nginx.ingress.kubernetes.io/{name}: "300"' in ingress
 
 
-def test_a_gateway_that_is_away_is_said_to_be(site_of_its_own: Site) -> None:
+def test_an_unreachable_gateway_is_503_with_a_problem(site_of_its_own: Site) -> None:
     site_of_its_own.gateway.stop(10)
     away = site_of_its_own.client.get("/livez")
     assert away.status_code == 503

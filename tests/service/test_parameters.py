@@ -122,7 +122,7 @@ def test_every_place_of_a_parameter_is_tried() -> None:
     assert names >= {"job_id", "vitals", "retain_clip", "webhook_url", "idempotency-key", "prefer", "last-event-id"}
 
 
-def test_a_mistake_is_answered_with_parameter_value_and_what_is_allowed(service: Service) -> None:
+def test_an_invalid_parameter_is_reported_with_its_value_and_the_allowed_ones(service: Service) -> None:
     job_id = service.submit()
     with service.client() as client:
         assert client.delete(f"/v1/jobs/{job_id}").status_code == 204

@@ -46,7 +46,7 @@ pytestmark = pytest.mark.skipif(not ENVIRONMENT.exists(), reason="the generator 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
     service = new_service(tmp_path / "service")
-    service.start_worker("vision,rppg", "tests.service.odd_worker")
+    service.start_worker("vision,rppg", "tests.service.faulty_worker")
     yield service
     end_service(service)
 

@@ -1,4 +1,4 @@
-"""A job and its messages reach the broker together, and the messages are what Celery itself would send."""
+"""A job and its messages are written together, and the messages equal those that Celery sends."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ def create(jobs: JobStore, job_id: str, max_active: int | None = None) -> bool:
     return made is not None
 
 
-def test_a_message_is_what_celery_sends(broker: Broker, jobs: JobStore, tmp_path: Path) -> None:
+def test_messages_equal_those_that_celery_sends(broker: Broker, jobs: JobStore, tmp_path: Path) -> None:
     celery = make_celery(Settings(redis_url=broker.url, data_dir=tmp_path))
     for branch in Branch:
         celery.send_task(TASKS[branch], args=["job"], queue=QUEUES[branch], task_id=f"job.{branch}")
@@ -46,24 +46,26 @@ def test_a_message_is_what_celery_sends(broker: Broker, jobs: JobStore, tmp_path
         assert ours.keys() == theirs.keys()
         for part in ("body", "content-encoding", "content-type"):
             assert ours[part] == theirs[part]
-        # What Celery adds says who sent it, or is empty.
+        # Additional headers of Celery name the sender or are empty.
         extra = {"shadow", "group_index", "origin", "replaced_task_nesting", "stamped_headers", "stamps"}
         assert ours["headers"].keys() == theirs["headers"].keys() - extra
-        told = {name: value for name, value in theirs["headers"].items() if name not in {*extra, "ignore_result"}}
-        assert {**ours["headers"], **told} == ours["headers"]
+        shared_headers = {
+            name: value for name, value in theirs["headers"].items() if name not in {*extra, "ignore_result"}
+        }
+        assert {**ours["headers"], **shared_headers} == ours["headers"]
         assert ours["properties"].keys() == theirs["properties"].keys() - {"expiration"}
         for part in ("delivery_mode", "delivery_info", "priority", "body_encoding", "correlation_id"):
             assert ours["properties"][part] == theirs["properties"][part]
     celery.close()
 
 
-def test_a_job_is_queued_as_it_is_made(jobs: JobStore) -> None:
+def test_creating_a_job_queues_its_messages(jobs: JobStore) -> None:
     assert create(jobs, "one")
     for branch in Branch:
         assert jobs.redis.llen(queue_key(branch)) == 1
 
 
-def test_no_more_jobs_than_may_wait_are_made(jobs: JobStore) -> None:
+def test_no_job_is_created_beyond_the_limit_of_active_jobs(jobs: JobStore) -> None:
     assert create(jobs, "one", max_active=2)
     assert create(jobs, "two", max_active=2)
     assert not create(jobs, "three", max_active=2)
@@ -74,7 +76,7 @@ def test_no_more_jobs_than_may_wait_are_made(jobs: JobStore) -> None:
 
 
 def take(jobs: JobStore, branch: Branch) -> None:
-    """What a worker does that dies before it begins."""
+    """Take a message as a worker does that dies before it begins."""
     assert jobs.redis.rpop(queue_key(branch))
 
 
@@ -88,16 +90,16 @@ def stranded(jobs: JobStore) -> list[tuple[str, Branch]]:
     return [(job_id, branch) for branch in Branch for job_id in jobs.overdue.stranded(branch)]
 
 
-def test_a_message_that_went_down_with_its_worker_is_missed(jobs: JobStore) -> None:
+def test_a_message_lost_with_its_worker_is_found_once(jobs: JobStore) -> None:
     create(jobs, "01")
     take(jobs, Branch.RPPG)
-    assert stranded(jobs) == [], "it may be about to begin"
+    assert stranded(jobs) == [], "a worker may be about to begin"
     grow_old(jobs, "01")
     assert stranded(jobs) == [("01", Branch.RPPG)]
-    assert stranded(jobs) == [], "another sweep has sent it again"
+    assert stranded(jobs) == [], "it was sent again by the first call"
 
 
-def test_messages_that_wait_or_that_were_begun_are_not_missed(jobs: JobStore) -> None:
+def test_waiting_and_begun_messages_are_not_reported_as_lost(jobs: JobStore) -> None:
     for job_id in ("01", "02"):
         create(jobs, job_id)
     grow_old(jobs, "01", "02")
@@ -107,11 +109,11 @@ def test_messages_that_wait_or_that_were_begun_are_not_missed(jobs: JobStore) ->
     create(jobs, "03")
     for _ in range(2):
         take(jobs, Branch.RPPG)
-    # What waits now is younger than what was taken.
+    # The messages that wait now are younger than those that were taken.
     assert stranded(jobs) == [("01", Branch.RPPG), ("02", Branch.RPPG)]
 
 
-def test_a_message_of_celery_tells_its_job_too(broker: Broker, jobs: JobStore, tmp_path: Path) -> None:
+def test_the_job_of_a_message_is_read_from_celerys_messages_too(broker: Broker, jobs: JobStore, tmp_path: Path) -> None:
     celery = make_celery(Settings(redis_url=broker.url, data_dir=tmp_path))
     celery.send_task(TASKS[Branch.RPPG], args=["01J"], queue=QUEUES[Branch.RPPG])
     celery.close()

@@ -1,4 +1,4 @@
-"""`/save_video` answers its JSON in time, whatever it was doing: receiving, storing, waiting, or none of them."""
+"""`/save_video` responds with its JSON within its limit while it receives, stores or waits."""
 
 import contextlib
 import http.client
@@ -21,20 +21,20 @@ from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, new_ser
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A gateway that gives this call 5 seconds in place of 285; nobody works on its jobs, which may wait for long."""
+    """A gateway with a limit of 5 seconds for this call instead of 285, without workers."""
     service = new_service(tmp_path_factory.mktemp("old") / "service", job_deadline_s=900, save_video_limit_s=5)
     yield service
     end_service(service)
 
 
 def save_video(service: Service, clip: bytes = LOOKS_LIKE_MP4) -> httpx.Response:
-    """The whole call. The client waits longer than the limit, and shorter than anything else that ends the call."""
+    """Call `/save_video`. The client's time-out is longer than the limit, and shorter than any other one."""
     with httpx.Client(base_url=service.url, timeout=20) as client:
         return client.post("/save_video", files={"video": clip})
 
 
 def failed(answer: httpx.Response, status: int) -> dict[str, Any]:
-    """The body of a failure, which has the older front end's fields."""
+    """Check a failure of the call; return its body."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/json"
     body: dict[str, Any] = answer.json()
@@ -46,7 +46,7 @@ def failed(answer: httpx.Response, status: int) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def frozen(service: Service) -> Iterator[None]:
-    """A broker whose connections stand and answer nothing."""
+    """Freeze the broker: its connections stay open without responses."""
     os.kill(service.broker.child.process.pid, signal.SIGSTOP)
     try:
         yield
@@ -58,7 +58,7 @@ def waiting_jobs(service: Service) -> list[str]:
     return [str(job) for job in service.redis.zrange("fv:deadlines", 0, -1)]
 
 
-def test_a_job_that_waits_for_long_goes_on_and_the_answer_names_it(service: Service) -> None:
+def test_a_response_at_the_limit_names_the_job_and_the_job_goes_on(service: Service) -> None:
     answer = save_video(service)
     body = failed(answer, 504)
     job = body["job"]["id"]
@@ -68,7 +68,7 @@ def test_a_job_that_waits_for_long_goes_on_and_the_answer_names_it(service: Serv
     assert service.document(job)["state"] == "queued"
 
 
-def test_a_body_that_stalls_is_answered_and_leaves_nothing(service: Service) -> None:
+def test_a_stalled_body_gets_a_response_and_leaves_no_file(service: Service) -> None:
     before = waiting_jobs(service), service.clips
     wire = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
     wire.putrequest("POST", "/save_video")
@@ -80,16 +80,16 @@ def test_a_body_that_stalls_is_answered_and_leaves_nothing(service: Service) -> 
     wire.close()
     assert body["success"] is False
     assert body["job"] is None
-    wait_until(lambda: (waiting_jobs(service), service.clips) == before, "nothing stays")
+    wait_until(lambda: (waiting_jobs(service), service.clips) == before, "no job and no clip is left")
 
 
 class SlowUpload:
-    """A clip that comes by 5 kB ten times a second, so that no limit of a body ends it."""
+    """An upload of 5 kB ten times a second, which no limit of a body ends."""
 
     def __init__(self, service: Service, path: str, size: int = 10_000_000) -> None:
         self.wire = http.client.HTTPConnection("127.0.0.1", service.port, timeout=40)
         self.wire.connect()
-        # Else the first piece after the end would open another connection.
+        # Otherwise the first piece after the end would open another connection.
         self.wire.auto_open = 0
         self.wire.putrequest("POST", path)
         self.wire.putheader("Content-Length", str(len(LOOKS_LIKE_MP4) + size))
@@ -108,61 +108,61 @@ class SlowUpload:
         self._sending.join()
 
 
-def test_a_body_that_goes_on_does_not_hold_the_answer_up(service: Service) -> None:
+def test_a_slow_body_does_not_delay_the_response(service: Service) -> None:
     begun = time.monotonic()
     with contextlib.closing(SlowUpload(service, "/save_video")) as upload:
         answer = upload.wire.getresponse()
         assert answer.status == 504
         assert json.loads(answer.read())["success"] is False
-        # The limit and the rest that is taken in, with room for a busy machine; the rest alone once took 20 s.
+        # The limit and the time for the rest of the body, with a margin for a busy machine.
         assert time.monotonic() - begun < 5 + 3 + 10
 
 
-def test_waiting_for_a_place_counts(make_service: Callable[..., Service]) -> None:
+def test_waiting_for_an_upload_place_counts_towards_the_limit(make_service: Callable[..., Service]) -> None:
     service = make_service(max_uploads=1, client_timeout_s=5, job_deadline_s=900, save_video_limit_s=6)
-    # Takes the only place for about 5 s; the call's own 6 s began before.
+    # This upload takes the only place for about 5 s, while the 6 s of the call are running.
     with contextlib.closing(SlowUpload(service, "/v1/jobs", size=250_000)):
-        wait_until(lambda: service.clips, "the other upload has its place")
+        wait_until(lambda: service.clips, "the other upload has begun")
         begun = time.monotonic()
         failed(save_video(service), 504)
         assert time.monotonic() - begun < 5 + 6 - 0.5
 
 
-def test_a_frozen_broker_does_not_hold_the_answer_up(service: Service) -> None:
+def test_a_frozen_broker_does_not_delay_the_response(service: Service) -> None:
     with frozen(service):
         assert failed(save_video(service), 504)["job"] is None
 
 
-def test_a_broker_that_freezes_while_the_job_waits_does_not_either(service: Service) -> None:
+def test_a_broker_that_freezes_while_the_job_waits_does_not_delay_the_response(service: Service) -> None:
     before, answers = waiting_jobs(service), list[httpx.Response]()
     caller = threading.Thread(target=lambda: answers.append(save_video(service)))
     caller.start()
-    wait_until(lambda: waiting_jobs(service) != before, "the job is made")
+    wait_until(lambda: waiting_jobs(service) != before, "the job is created")
     with frozen(service):
         caller.join()
     (job,) = set(waiting_jobs(service)) - set(before)
-    # The document as it was last seen.
+    # The document as it was last read.
     assert failed(answers[0], 504)["job"]["id"] == job
 
 
-def test_a_full_broker_is_said_to_be_away(service: Service) -> None:
+def test_a_full_broker_is_503(service: Service) -> None:
     before = service.clips
     service.redis.config_set("maxmemory", "1")
     try:
         failed(save_video(service), 503)
     finally:
         service.redis.config_set("maxmemory", "0")
-        # The refusal is remembered for so long.
+        # The gateway refuses uploads for this long.
         time.sleep(REFUSAL_S)
     assert service.clips == before
 
 
-def test_what_nobody_foresaw_is_answered_and_logged(service: Service) -> None:
+def test_an_unexpected_error_is_503_and_logged(service: Service) -> None:
     before, answers = waiting_jobs(service), list[httpx.Response]()
     caller = threading.Thread(target=lambda: answers.append(save_video(service)))
     caller.start()
-    (job,) = wait_until(lambda: set(waiting_jobs(service)) - set(before), "the job is made")
-    # As another release might write it.
+    (job,) = wait_until(lambda: set(waiting_jobs(service)) - set(before), "the job is created")
+    # As a record of another release might be.
     service.redis.hset(record_key(job), "created", "yesterday")
     service.redis.publish("fv:wake", job)
     caller.join()
@@ -171,11 +171,11 @@ def test_what_nobody_foresaw_is_answered_and_logged(service: Service) -> None:
     assert "ValueError" in service.whole_logs()
 
 
-def test_a_broker_that_dies_while_the_job_waits_is_said_to_be_away(make_service: Callable[..., Service]) -> None:
+def test_a_broker_that_dies_while_the_job_waits_is_503(make_service: Callable[..., Service]) -> None:
     service, answers = make_service(job_deadline_s=900, save_video_limit_s=60), list[httpx.Response]()
     caller = threading.Thread(target=lambda: answers.append(save_video(service)))
     caller.start()
-    (job,) = wait_until(lambda: waiting_jobs(service), "the job is made")
+    (job,) = wait_until(lambda: waiting_jobs(service), "the job is created")
     crash(service.broker)
     caller.join()
     body = failed(answers[0], 503)

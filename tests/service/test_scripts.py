@@ -48,7 +48,7 @@ def create(jobs: JobStore, job_id: str, **options: Any) -> None:  # noqa: ANN401
 
 @dataclass(frozen=True, kw_only=True)
 class Echo(Script[list[Any]]):
-    """Returns what it received."""
+    """Return the arguments."""
 
     source: ClassVar[str] = """
 return {record, tostring(number + 1), tostring(ratio * 2), text, flag and 'yes' or 'no', absent or 'nil',
@@ -142,7 +142,7 @@ def test_scripts_touch_no_key_that_they_do_not_declare(
     broker: Broker, jobs: JobStore, guarded: set[type[Script[Any]]], tmp_path: Path
 ) -> None:
     client = jobs.redis
-    # A job that is done by its workers, and deleted.
+    # A job that its workers finish, and that is deleted.
     create(jobs, "one", webhook_url="https://receiver.example/")
     for branch in Branch:
         lease = jobs.leases.of("one", branch)
@@ -158,7 +158,7 @@ def test_scripts_touch_no_key_that_they_do_not_declare(
     assert client.zscore(WEBHOOKS, "one")
     assert client.exists(waveforms_key("one"))
     assert jobs.records.delete("one")
-    # One whose worker is lost, twice; and one whose message is.
+    # A job whose worker is lost twice, and one whose message is lost.
     create(jobs, "two")
     for again in (True, False):
         jobs.leases.of("two", Branch.RPPG).begin(60)
@@ -172,7 +172,7 @@ def test_scripts_touch_no_key_that_they_do_not_declare(
     assert not list(jobs.overdue.lost_tries())
     assert client.zscore(READY, "two") is None
     assert client.zcard(LEASES) == 0
-    # What is not about one job.
+    # Scripts that are not about one job.
     put_card(client, WorkerCard(id="host:1", queues=["rppg"], device="cpu", models=[]))
     assert Quotas(client).acquire("key:me", "place", rate_per_min=9, max_active=9).admission == "admitted"
     client.set("fv:idem:me:1:held", "token", ex=60)
@@ -183,7 +183,7 @@ def test_scripts_touch_no_key_that_they_do_not_declare(
     assert guarded == product_scripts()
 
 
-def test_a_job_that_became_anothers_between_two_steps_is_read_again(jobs: JobStore) -> None:
+def test_a_job_that_changed_owner_between_two_steps_is_read_again(jobs: JobStore) -> None:
     create(jobs, "one")
     before = jobs.redis.hgetall(record_key("one"))
     own: dict[str, Any] = {

@@ -13,7 +13,12 @@ from typing import Any
 
 import pytest
 
-from shared.jobs.keys import DEADLINES, active_key
+from facevitals.local.broker import Broker
+from shared.jobs.job_store import JobStore
+from shared.jobs.keys import DEADLINES, WEBHOOKS, active_key, record_key
+from shared.jobs.webhooks import Webhooks
+from shared.schemas import BranchOutcome, BranchStatus, JobOptions, JobState
+from shared.vitals import Branch
 from tests.service.conftest import LOOKS_LIKE_MP4, Service, wait_until
 
 RECORDS = Path(__file__).parent / "records"
@@ -52,7 +57,7 @@ def release(request: pytest.FixtureRequest, make_service: Callable[..., Service]
         clip = service.folder / "clips" / "clips" / jobs[name]
         clip.parent.mkdir(parents=True, exist_ok=True)
         clip.write_bytes(LOOKS_LIKE_MP4)
-        # The jobs are as old as the file: their time would be over.
+        # The deadlines in the file have passed, so the jobs get new ones.
         for key in (DEADLINES, active_key("-")):
             scores = dict(stored["keys"][key]["value"])
             stored["keys"][key]["value"] = list({**scores, jobs[name]: time.time() + 90}.items())
@@ -85,7 +90,7 @@ def test_an_earlier_releases_jobs_are_served_and_finished(release: tuple[Service
     assert running["branches"]["vision"]["status"] == "pending"
     assert queued["state"] == "queued"
 
-    service.start_worker("vision,rppg", "tests.service.odd_worker")
+    service.start_worker("vision,rppg", "tests.service.faulty_worker")
     finished = {name: service.finished(jobs[name]) for name in ("half_finished", "queued")}
     for name, each in finished.items():
         assert each["state"] == "succeeded", name
@@ -99,3 +104,39 @@ def test_an_earlier_releases_jobs_are_served_and_finished(release: tuple[Service
     assert text.count('"name": "heart_rate"') + text.count('"name":"heart_rate"') == 1, "nothing is corrected"
     wait_until(lambda: not service.clips, "the clips are erased")
     assert service.redis.zcard(DEADLINES) == service.redis.zcard(active_key("-")) == 0
+
+
+def test_a_webhook_of_an_earlier_releases_job_posts_the_document_that_is_served(broker: Broker) -> None:
+    stored = json.loads((RECORDS / "8112ff5.json").read_text())
+    job_id = stored["jobs"]["finished"]
+    key = record_key(job_id)
+    jobs = JobStore.connect(broker.url, 600)
+    load(jobs.redis, {key: stored["keys"][key]})
+    jobs.redis.hset(key, "options", JobOptions(webhook_url="https://receiver.example/").model_dump_json())
+    jobs.redis.zadd(WEBHOOKS, {job_id: 0})
+    (webhook,) = Webhooks(jobs.redis).take(1)
+    document = jobs.records.document(job_id)
+    assert document is not None
+    assert json.loads(webhook.body)["data"] == document.as_json()
+    # A document that can't be read is posted as it is.
+    jobs.redis.hset(key, "document", '{"ingredients":1}')
+    jobs.redis.zadd(WEBHOOKS, {job_id: 0})
+    (webhook,) = Webhooks(jobs.redis).take(1)
+    assert webhook.document == '{"ingredients":1}'
+    jobs.close()
+
+
+@pytest.mark.parametrize("name", ["heart_rate", "glucose"])
+def test_a_vital_event_that_cannot_be_read_does_not_keep_its_job_from_ending(broker: Broker, name: str) -> None:
+    jobs = JobStore.connect(broker.url, 600)
+    jobs.submissions.create("one", [Branch.RPPG], JobOptions(), owner="-", clip_key="clips/one", deadline_s=60)
+    stream = jobs.events.of("one")
+    vital = {"value": 72.0, "unit": "/min", "status": "ok", "interval": [None, 80.0], "ingredients": {"snr_db": 6.0}}
+    assert stream.emit("vital", {"name": name, "vital": vital}, branch=Branch.RPPG)
+    assert [json.loads(event.data)["vital"] for event in stream.after() if event.name == "vital"] == [vital]
+    outcome = BranchOutcome(status=BranchStatus.OK, elapsed_ms=1)
+    assert jobs.outcomes.complete("one", Branch.RPPG, outcome) == "clips/one"
+    document = jobs.records.document("one")
+    assert document is not None
+    assert document.state is JobState.SUCCEEDED
+    jobs.close()

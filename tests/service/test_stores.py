@@ -26,9 +26,9 @@ from shared.schemas import JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
 from tests.service.bucket import Bucket, make_bucket, s3_server
-from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, in_this_process, new_service, wait_until
+from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, gateway_in_process, new_service, wait_until
 
-MARK = b"a face that nobody else may see"
+MARK = b"a face that no one else may see"
 CLIP = LOOKS_LIKE_MP4 + MARK * 9000
 
 
@@ -46,14 +46,14 @@ def bucket(endpoint: str, request: pytest.FixtureRequest, monkeypatch: pytest.Mo
 
 @dataclass
 class Stored:
-    """A service, and how to look into its store past our own code."""
+    """A service, with access to its store without the project's own code."""
 
     service: Service
     bucket: Bucket | None
 
     @contextlib.contextmanager
     def holding(self) -> Iterator[None]:
-        """Jobs that are submitted in the block do not end in it by themselves."""
+        """Hold the rppg branch of jobs that are submitted in the block."""
         hold = self.service.folder / "hold"
         hold.touch()
         try:
@@ -66,22 +66,22 @@ class Stored:
             return {key: self.bucket.read(key) for key in self.bucket.all_keys()}
         folder, found = self.service.folder / "clips", {}
         for path in folder.rglob("*"):
-            # It may be erased between the look at the folder and the look at the file.
+            # The file may be erased after the folder was listed.
             with contextlib.suppress(FileNotFoundError, IsADirectoryError):
                 found[str(path.relative_to(folder))] = path.read_bytes()
         return found
 
 
-def sealing_service(folder: Path, **settings: object) -> Service:
+def encrypting_service(folder: Path, **settings: object) -> Service:
     """A service that encrypts its clips and logs at the debug level, with a worker that can be held at one branch."""
     service = new_service(folder, encrypt_clips=True, log_level="debug", **settings)
-    service.start_worker("vision,rppg", "tests.service.odd_worker", ODD_RPPG="held", ODD_KEEP="1")
+    service.start_worker("vision,rppg", "tests.service.faulty_worker", FAULT_RPPG="held", FAULT_KEEP="1")
     return service
 
 
 @pytest.fixture(scope="module")
 def in_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
-    service = sealing_service(tmp_path_factory.mktemp("file") / "service")
+    service = encrypting_service(tmp_path_factory.mktemp("file") / "service")
     yield Stored(service, None)
     end_service(service)
 
@@ -90,14 +90,14 @@ def in_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
 def in_bucket(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
     with pytest.MonkeyPatch.context() as patch:
         bucket = make_bucket(endpoint, "clips", patch)
-        service = sealing_service(tmp_path_factory.mktemp("s3") / "service", store_url=bucket.url)
+        service = encrypting_service(tmp_path_factory.mktemp("s3") / "service", store_url=bucket.url)
         yield Stored(service, bucket)
         end_service(service)
 
 
 @pytest.fixture(params=["in_folder", "in_bucket"])
 def stored(request: pytest.FixtureRequest) -> Stored:
-    """Each of the two services; not as a module's parameter, which random order would start again and again."""
+    """Each of the two services. A parametrised module fixture would be restarted in random order."""
     service: Stored = request.getfixturevalue(request.param)
     return service
 
@@ -120,7 +120,7 @@ def test_an_encrypted_clip_is_read_by_its_worker_and_erased_at_the_end(stored: S
     assert "ftypmp42" not in logs
 
 
-def test_a_retained_clip_goes_by_delete_and_its_key_with_it(stored: Stored) -> None:
+def test_deleting_a_job_erases_its_retained_clip_and_the_key(stored: Stored) -> None:
     job = stored.service.submit(CLIP, retain_clip="true")
     stored.service.finished(job)
     assert [key for key in stored.contents() if job in key]
@@ -131,7 +131,7 @@ def test_a_retained_clip_goes_by_delete_and_its_key_with_it(stored: Stored) -> N
     assert not list(stored.service.redis.scan_iter(match=f"*{job}*"))
 
 
-def test_a_job_deleted_at_work_leaves_nothing(stored: Stored) -> None:
+def test_a_job_deleted_while_it_runs_leaves_no_clip(stored: Stored) -> None:
     with stored.holding(), stored.service.client() as client:
         job = stored.service.submit(CLIP)
         wait_until(lambda: stored.service.document(job)["state"] == "running", "it runs")
@@ -139,19 +139,19 @@ def test_a_job_deleted_at_work_leaves_nothing(stored: Stored) -> None:
     assert not [key for key in stored.contents() if job in key]
 
 
-def test_what_an_eraser_left_when_it_died_the_sweep_erases(stored: Stored) -> None:
+def test_the_sweep_erases_the_clip_if_the_worker_died_before_erasing(stored: Stored) -> None:
     with stored.holding():
         job = stored.service.submit(CLIP, vitals="heart_rate")
-        # The assembler dies after the job's end was written, before it erases: its key is gone at once all the same.
+        # As if the worker died after the end of the job was written and before it erased the clip; the key is gone.
         stored.service.jobs.outcomes.time_out(job)
     assert not stored.service.redis.hexists(f"fv:job:{job}", "seal")
     wait_until(lambda: not [key for key in stored.contents() if job in key], "the sweep erases it")
 
 
-def test_a_clip_whose_gateway_died_before_its_job_was_made_goes_by_its_age(stored: Stored) -> None:
+def test_a_clip_without_a_job_is_erased_by_its_age(stored: Stored) -> None:
     store = ClipStore(stored.bucket.url if stored.bucket else (stored.service.folder / "clips").as_uri())
     asyncio.run(write(store, store.key("orphan"), CLIP))
-    gateway = in_this_process(Settings(redis_url=stored.service.broker.url, data_dir=stored.service.folder), store)
+    gateway = gateway_in_process(Settings(redis_url=stored.service.broker.url, data_dir=stored.service.folder), store)
     sweep_store(gateway)
     assert [key for key in stored.contents() if "orphan" in key]
     time.sleep(1.2)
@@ -160,7 +160,7 @@ def test_a_clip_whose_gateway_died_before_its_job_was_made_goes_by_its_age(store
     assert not [key for key in stored.contents() if "orphan" in key]
 
 
-def test_an_upload_that_breaks_off_leaves_nothing(stored: Stored) -> None:
+def test_an_aborted_upload_leaves_no_clip_and_no_part(stored: Stored) -> None:
     before = set(stored.contents())
     with socket.create_connection(("127.0.0.1", stored.service.port)) as wire:
         head = b"POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 20000000\r\n\r\n"
@@ -168,25 +168,25 @@ def test_an_upload_that_breaks_off_leaves_nothing(stored: Stored) -> None:
         time.sleep(0.5)
 
     def erased() -> bool:
-        # Both at once: the gateway may not have noticed the end yet, and parts in a bucket are no contents.
+        # Both are needed: the gateway may not have noticed the disconnect yet, and parts are not listed as objects.
         return set(stored.contents()) <= before and not (stored.bucket and stored.bucket.unfinished())
 
-    wait_until(erased, "what came of it is erased")
+    wait_until(erased, "the upload is erased")
 
 
-def test_a_large_clip_goes_through_in_parts(stored: Stored) -> None:
+def test_a_large_clip_is_stored_in_parts(stored: Stored) -> None:
     clip = LOOKS_LIKE_MP4 + os.urandom(12_000_000)
     stored.service.finished(stored.service.submit(clip, vitals="heart_rate"))
     assert (stored.service.folder / "seen-rppg").read_bytes() == clip
     wait_until(lambda: not stored.contents(), "it is erased")
 
 
-def test_a_store_that_is_away_keeps_no_job_from_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_store_does_not_keep_jobs_from_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in Bucket("http://127.0.0.1:1", "away").env.items():
         monkeypatch.setenv(name, value)
     broker = start_broker(tmp_path / "broker")
     try:
-        gateway = in_this_process(Settings(redis_url=broker.url, data_dir=tmp_path), ClipStore("s3://away"))
+        gateway = gateway_in_process(Settings(redis_url=broker.url, data_dir=tmp_path), ClipStore("s3://away"))
         jobs = ["01A", "01B", "01C"]
         for job in jobs:
             gateway.jobs.submissions.create(
@@ -215,7 +215,7 @@ async def write(
 
 @pytest.mark.parametrize("encrypted", [False, True])
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 6_000_000])
-def test_s3_gives_back_what_it_was_given(bucket: Bucket, encrypted: bool, size: int) -> None:
+def test_a_clip_is_read_back_from_s3_unchanged_and_erased(bucket: Bucket, encrypted: bool, size: int) -> None:
     store, clip, encryption_key = ClipStore(bucket.url), os.urandom(size), ClipKey.new() if encrypted else None
     key = store.key("01J")
     asyncio.run(write(store, key, clip, encryption_key))
@@ -232,7 +232,7 @@ def test_s3_gives_back_what_it_was_given(bucket: Bucket, encrypted: bool, size: 
 
 
 @pytest.mark.parametrize("size", [100_000, 5_300_000, 11_000_000])
-def test_a_write_to_s3_that_fails_leaves_nothing_and_was_never_seen(bucket: Bucket, size: int) -> None:
+def test_a_failed_write_to_s3_leaves_no_object_version_or_part(bucket: Bucket, size: int) -> None:
     store = ClipStore(bucket.url)
     bucket.keep_versions()
     with pytest.raises(RuntimeError):
@@ -241,12 +241,12 @@ def test_a_write_to_s3_that_fails_leaves_nothing_and_was_never_seen(bucket: Buck
     assert not bucket.unfinished()
 
 
-def test_a_bucket_that_goes_away_in_the_middle_of_a_clip_is_told(bucket: Bucket) -> None:
+def test_a_bucket_removed_during_a_write_is_an_error(bucket: Bucket) -> None:
     async def cut_short() -> None:
         store = ClipStore(bucket.url)
         async with store.writing(store.key("01J")) as out:
             await out.write([bytes(6_000_000)])
-            # The bucket, not the server: nobody waits for a connection.
+            # Only the bucket is removed, so that no connection times out.
             await asyncio.to_thread(httpx.delete, f"{bucket.endpoint}/{bucket.name}")
             while True:
                 await out.write([bytes(6_000_000)])
@@ -255,7 +255,7 @@ def test_a_bucket_that_goes_away_in_the_middle_of_a_clip_is_told(bucket: Bucket)
         asyncio.run(asyncio.wait_for(cut_short(), 100))
 
 
-def test_an_upload_whose_gateway_was_killed_is_aborted_when_it_is_old_and_no_other(bucket: Bucket) -> None:
+def test_only_old_multipart_uploads_below_the_clips_prefix_are_aborted(bucket: Bucket) -> None:
     code = (
         "import asyncio, sys; from shared.clips.store import ClipStore\n"
         "async def write():\n"
@@ -266,19 +266,19 @@ def test_an_upload_whose_gateway_was_killed_is_aborted_when_it_is_old_and_no_oth
     with subprocess.Popen([sys.executable, "-c", code, bucket.url], stdout=subprocess.PIPE, text=True) as gateway:
         assert gateway.stdout is not None
         assert gateway.stdout.readline() == "begun\n"
-        wait_until(bucket.unfinished, "its first part is there")
+        wait_until(bucket.unfinished, "its first part is stored")
         gateway.kill()
-    httpx.post(f"{bucket.endpoint}/{bucket.name}/prefix/somebody-elses?uploads").raise_for_status()
+    httpx.post(f"{bucket.endpoint}/{bucket.name}/prefix/other-upload?uploads").raise_for_status()
     store = ClipStore(bucket.url)
     assert not bucket.all_keys()
     assert store.abort_incomplete(3600) == []
-    assert sorted(bucket.unfinished()) == ["prefix/clips/01J", "prefix/somebody-elses"]
+    assert sorted(bucket.unfinished()) == ["prefix/clips/01J", "prefix/other-upload"]
     assert store.abort_incomplete(-1) == ["prefix/clips/01J"]
-    assert bucket.unfinished() == ["prefix/somebody-elses"]
+    assert bucket.unfinished() == ["prefix/other-upload"]
     assert store.abort_incomplete(-1) == []
 
 
-def test_the_bucket_takes_the_rules_that_the_documentation_gives_it(bucket: Bucket) -> None:
+def test_the_bucket_accepts_the_documented_lifecycle_rules(bucket: Bucket) -> None:
     documented = (Path(__file__).parents[2] / "docs" / "keys-webhooks-stores.md").read_text()
     rules = json.loads(re.findall(r"--lifecycle-configuration '(.*?)'\n", documented, re.DOTALL)[0])
     client = boto3.client("s3", endpoint_url=bucket.endpoint)
@@ -291,7 +291,7 @@ def test_the_bucket_takes_the_rules_that_the_documentation_gives_it(bucket: Buck
     assert {rule["Filter"]["Prefix"] for rule in taken} == {f"{CLIPS}/"}
 
 
-def test_where_unfinished_uploads_can_not_be_asked_for_it_is_said(
+def test_aborting_uploads_without_credentials_is_an_error(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ClipStore(tmp_path.as_uri()).abort_incomplete(0) == []
@@ -301,7 +301,7 @@ def test_where_unfinished_uploads_can_not_be_asked_for_it_is_said(
         ClipStore(bucket.url).abort_incomplete(0)
 
 
-def test_a_bucket_that_is_away_is_503_at_once_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_bucket_is_503_until_it_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with s3_server() as address:
         port = int(address.rsplit(":", 1)[1])
         bucket = make_bucket(address, "away", monkeypatch)
@@ -326,7 +326,7 @@ def test_a_bucket_that_is_away_is_503_at_once_and_comes_back(tmp_path: Path, mon
         end_service(service)
 
 
-def test_a_worker_killed_with_a_clip_in_hand_leaves_no_copy_of_it(bucket: Bucket, tmp_path: Path) -> None:
+def test_a_worker_killed_while_it_reads_a_clip_leaves_no_copy(bucket: Bucket, tmp_path: Path) -> None:
     store, encryption_key = ClipStore(bucket.url), ClipKey.new()
     asyncio.run(write(store, store.key("01J"), CLIP, encryption_key))
     code = (
@@ -384,6 +384,6 @@ def test_another_key_or_another_store_key_does_not_decrypt_it(tmp_path: Path) ->
     assert encryptor.encrypt([b"x" * 10]) == []
 
 
-def test_a_store_that_does_not_exist_says_so(bucket: Bucket) -> None:
+def test_a_store_that_does_not_exist_is_an_error(bucket: Bucket) -> None:
     with pytest.raises(StoreUnavailableError):
         ClipStore("s3://no-such-bucket/x").check()

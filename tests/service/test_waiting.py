@@ -1,4 +1,4 @@
-"""Waiting and working have clocks of their own, and an upload whose job would wait too long is refused in time."""
+"""Waiting and running have separate time limits, and an upload whose job would wait too long is refused."""
 
 import asyncio
 import concurrent.futures
@@ -21,9 +21,9 @@ from shared.jobs.worker_registry import WorkerCard, put_card
 from shared.schemas import BranchOutcome, BranchStatus, ErrorCode, JobDocument, JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
-from tests.service.conftest import LOOKS_LIKE_MP4, Service, in_this_process
+from tests.service.conftest import LOOKS_LIKE_MP4, Service, gateway_in_process
 
-ODD = "tests.service.odd_worker"
+FAULTY_WORKER = "tests.service.faulty_worker"
 BOTH = {Branch.VISION: 2.0, Branch.RPPG: 3.0}
 
 
@@ -31,17 +31,17 @@ def card(*queues: str, name: str = "one") -> WorkerCard:
     return WorkerCard(id=name, queues=list(queues), device="cpu", models=[])
 
 
-def test_what_a_message_adds_to_the_wait() -> None:
+def test_the_time_per_message_depends_on_the_workers_of_its_queue() -> None:
     assert seconds_each(Branch.RPPG, BOTH, [card("rppg")]) == 3
     assert seconds_each(Branch.RPPG, BOTH, [card("rppg"), card("rppg"), card("vision")]) == 1.5
-    # A process that serves both works through both.
+    # A process that serves both queues works through both.
     assert seconds_each(Branch.RPPG, BOTH, [card("vision", "rppg")]) == pytest.approx(5)
     assert seconds_each(Branch.VISION, BOTH, [card("vision", "rppg")]) == pytest.approx(5)
-    # Uploads wait for a worker that is still to come.
+    # Without a card, one worker is assumed.
     assert seconds_each(Branch.RPPG, BOTH, []) == 3
 
 
-def test_how_many_may_wait() -> None:
+def test_the_limit_of_waiting_jobs_follows_from_the_maximum_wait() -> None:
     assert QueueLoad(0, 3).max_waiting(300) == 100
     assert QueueLoad(0, 400).max_waiting(300) == 1
     assert QueueLoad(7, 3).expected_wait_s == 21
@@ -49,7 +49,7 @@ def test_how_many_may_wait() -> None:
 
 @pytest.fixture
 def gateway(broker: Broker, tmp_path: Path) -> Gateway:
-    return in_this_process(
+    return gateway_in_process(
         Settings(redis_url=broker.url, data_dir=tmp_path, max_wait_s=300, job_deadline_s=90, clip_ttl_s=3600)
     )
 
@@ -80,7 +80,7 @@ def errors(found: JobDocument) -> dict[str, str | None]:
     }
 
 
-def test_a_job_waits_on_while_there_are_workers(gateway: Gateway) -> None:
+def test_a_job_waits_up_to_the_maximum_wait_while_workers_exist(gateway: Gateway) -> None:
     job = made(gateway, "one")
     put_card(gateway.jobs.redis, card("vision", "rppg"))
     grow_older(gateway, job, 500)
@@ -95,7 +95,7 @@ def test_a_job_waits_on_while_there_are_workers(gateway: Gateway) -> None:
     assert not ended.error.code.rejects_clip
 
 
-def test_a_job_that_was_begun_meanwhile_has_not_waited_too_long(gateway: Gateway) -> None:
+def test_a_job_that_has_begun_does_not_end_by_queue_timeout(gateway: Gateway) -> None:
     jobs, job = gateway.jobs, made(gateway, "one")
     assert jobs.leases.of(job, Branch.RPPG).begin(90) == "go"
     jobs.outcomes.end_branch(job, Branch.RPPG, ErrorCode.QUEUE_TIMEOUT, "Too late.", only_waiting=True)
@@ -103,7 +103,7 @@ def test_a_job_that_was_begun_meanwhile_has_not_waited_too_long(gateway: Gateway
     assert jobs.outcomes.write(job, Branch.RPPG, BranchOutcome(status=BranchStatus.OK, elapsed_ms=1))[0]
 
 
-def test_a_missing_worker_is_noticed_sooner_and_called_so(gateway: Gateway) -> None:
+def test_a_branch_without_workers_ends_earlier_and_names_the_missing_worker(gateway: Gateway) -> None:
     job = made(gateway, "one")
     put_card(gateway.jobs.redis, card("rppg"))
     grow_older(gateway, job, 91)
@@ -115,7 +115,7 @@ def test_a_missing_worker_is_noticed_sooner_and_called_so(gateway: Gateway) -> N
     assert ended.state == "queued"
 
 
-def test_a_worker_that_renews_its_process_is_not_taken_for_missing(gateway: Gateway) -> None:
+def test_a_worker_without_a_card_that_holds_a_lease_counts_as_present(gateway: Gateway) -> None:
     first, second = made(gateway, "one"), made(gateway, "two")
     for branch in Branch:
         gateway.jobs.leases.of(first, branch).begin(90)
@@ -124,7 +124,7 @@ def test_a_worker_that_renews_its_process_is_not_taken_for_missing(gateway: Gate
     assert document(gateway, second).state == "queued"
 
 
-def test_work_has_its_own_clock(gateway: Gateway) -> None:
+def test_the_deadline_of_the_work_starts_when_it_begins(gateway: Gateway) -> None:
     job = made(gateway, "one")
     grow_older(gateway, job, 500)
     for branch in Branch:
@@ -135,11 +135,11 @@ def test_work_has_its_own_clock(gateway: Gateway) -> None:
     redis.zadd(WORKING, {f"{job} rppg": 0})
     sweep_jobs(gateway)
     assert errors(document(gateway, job)) == {"vision": None, "rppg": "branch_timeout"}
-    # The vision branch still has its time.
+    # The vision branch has not reached its limit.
     assert document(gateway, job).branches.vision.status is BranchStatus.RUNNING
 
 
-def test_a_lost_try_waits_at_the_head_of_its_queue_and_with_a_new_clock(gateway: Gateway) -> None:
+def test_a_lost_try_is_queued_first_with_a_new_waiting_time(gateway: Gateway) -> None:
     jobs = gateway.jobs
     job = made(gateway, "one")
     made(gateway, "two")
@@ -158,7 +158,7 @@ def test_a_lost_try_waits_at_the_head_of_its_queue_and_with_a_new_clock(gateway:
     assert jobs.leases.of(job, Branch.RPPG).begin(90) == "go"
 
 
-def test_lost_messages_are_queued_again_by_age_and_once(gateway: Gateway) -> None:
+def test_lost_messages_are_queued_again_once_in_order_of_age(gateway: Gateway) -> None:
     redis = gateway.jobs.redis
     jobs = [made(gateway, str(number)) for number in range(5)]
     for number, job in enumerate(jobs):
@@ -166,18 +166,18 @@ def test_lost_messages_are_queued_again_by_age_and_once(gateway: Gateway) -> Non
     redis.delete("fvq:rppg")
     sweep_jobs(gateway)
     assert [job_of(text) for text in reversed(redis.lrange("fvq:rppg", 0, -1))] == jobs
-    # As after ten seconds without a worker.
+    # Simulates ten seconds without a worker.
     for job in jobs:
         redis.hincrbyfloat(record_key(job), "again:rppg", -STRANDED_S - 1)
     sweep_jobs(gateway)
     assert redis.llen("fvq:rppg") == len(jobs)
 
 
-def test_what_is_left_of_a_job_that_is_gone_is_swept_once(gateway: Gateway) -> None:
+def test_the_sweep_removes_entries_of_jobs_that_are_gone(gateway: Gateway) -> None:
     redis, job = gateway.jobs.redis, made(gateway, "ended")
     for branch in Branch:
         gateway.jobs.leases.of(job, branch).begin(90)
-    # As an older release ends a job.
+    # As an earlier release ends a job.
     redis.hset(record_key(job), "state", "cancelled")
     redis.zadd(WORKING, {f"{job} rppg": 0, "gone rppg": 0})
     redis.zadd(waiting_key(Branch.VISION), {"gone": 0})
@@ -187,7 +187,7 @@ def test_what_is_left_of_a_job_that_is_gone_is_swept_once(gateway: Gateway) -> N
     assert redis.zscore(waiting_key(Branch.VISION), "gone") is None
 
 
-def test_the_rate_is_measured_and_a_queue_that_stands_still_is_seen(gateway: Gateway) -> None:
+def test_the_rate_of_work_is_measured_and_a_stalled_queue_raises_the_wait(gateway: Gateway) -> None:
     jobs = gateway.jobs
     put_card(jobs.redis, card("rppg"))
     assert queue_loads(jobs.redis)[Branch.RPPG].seconds_each == ASSUMED_WORK_S
@@ -199,7 +199,7 @@ def test_the_rate_is_measured_and_a_queue_that_stands_still_is_seen(gateway: Gat
     assert queue_loads(jobs.redis)[Branch.RPPG].seconds_each >= 100
 
 
-def test_a_queue_that_stands_still_is_over_by_the_end_of_its_wait(gateway: Gateway) -> None:
+def test_a_stalled_queue_refuses_uploads_with_a_retry_after_within_the_wait(gateway: Gateway) -> None:
     for number in range(60):
         grow_older(gateway, made(gateway, str(number)), 60)
     with pytest.raises(QueueFull) as refused:
@@ -207,7 +207,7 @@ def test_a_queue_that_stands_still_is_over_by_the_end_of_its_wait(gateway: Gatew
     assert 1 <= int(refused.value.headers["Retry-After"]) <= gateway.settings.wait_limit_s
 
 
-def test_no_more_jobs_are_made_than_may_wait(gateway: Gateway) -> None:
+def test_no_job_is_created_beyond_the_limit_of_waiting_jobs(gateway: Gateway) -> None:
     for number in range(3):
         made(gateway, str(number))
     jobs, few = gateway.jobs, {Branch.RPPG: 3}
@@ -223,11 +223,11 @@ def test_no_more_jobs_are_made_than_may_wait(gateway: Gateway) -> None:
     assert create(Branch.VISION) is not None
 
 
-def test_of_a_burst_each_clip_is_analysed_or_refused_with_a_time_that_is_true(
+def test_each_clip_of_a_burst_is_analysed_or_refused_with_a_valid_retry_after(
     make_service: Callable[..., Service],
 ) -> None:
     service = make_service(max_wait_s=20, job_deadline_s=20, clip_ttl_s=600)
-    service.start_worker("vision,rppg", ODD, ODD_VISION="brief", ODD_RPPG="brief")
+    service.start_worker("vision,rppg", FAULTY_WORKER, FAULT_VISION="brief", FAULT_RPPG="brief")
     for _ in range(3):
         service.finished(service.submit())
 
@@ -243,7 +243,7 @@ def test_of_a_burst_each_clip_is_analysed_or_refused_with_a_time_that_is_true(
     assert len(accepted) >= 5
     assert refused
     assert {answer.json()["type"] for answer in refused} == {"urn:facevitals:problem:queue-full"}
-    # Each has a moment of its own.
+    # Their times differ.
     waits = sorted(int(answer.headers["retry-after"]) for answer in refused)
     assert waits[0] >= 1
     assert waits[-1] <= 60

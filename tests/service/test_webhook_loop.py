@@ -1,4 +1,4 @@
-"""The loop that sends webhooks outlives what it meets: one bad record costs its own webhook and nobody else's."""
+"""The loop that sends webhooks survives errors: an invalid record affects only its own webhook."""
 
 import asyncio
 import time
@@ -17,10 +17,10 @@ from shared.jobs.webhooks import Outcome, Webhook, Webhooks
 from shared.schemas import JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
-from tests.service.conftest import in_this_process
+from tests.service.conftest import gateway_in_process
 from tests.service.receiver import make_certificates, receiving
 
-#: What can be wrong with a finished job's record: fields that are changed, and fields that are lost.
+#: Invalid records of finished jobs: fields that are changed, and fields that are missing (None).
 BAD: dict[str, dict[str, str | None]] = {
     "half an option": {"options": '{"webhook_url": "https://'},
     "options of another release": {"options": '{"webhook_url": {"to": "https://receiver.example/"}}'},
@@ -49,7 +49,7 @@ def gateway(certificates: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest
         webhook_secret=new_webhook_secret(),
         webhook_allow="127.0.0.0/8, ::1/128",
     )
-    gateway = in_this_process(settings)
+    gateway = gateway_in_process(settings)
     yield gateway
     gateway.records.redis.close()
     broker.child.stop(3)
@@ -62,14 +62,14 @@ def finished_job(gateway: Gateway, job: str, url: str) -> None:
 
 
 def run_until(gateway: Gateway, true: Callable[[], object]) -> None:
-    """The loop, until something holds; it must not have ended by itself."""
+    """Run the loop until `true()` holds; fail if the loop ends by itself."""
 
     async def run() -> None:
         loop = asyncio.create_task(send_forever(gateway))
         end = time.monotonic() + 30
         while not await asyncio.to_thread(true):
             assert not loop.done(), "the loop ended"
-            assert time.monotonic() < end, "it never came"
+            assert time.monotonic() < end, "timed out"
             await asyncio.sleep(0.05)
         loop.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -78,7 +78,7 @@ def run_until(gateway: Gateway, true: Callable[[], object]) -> None:
     asyncio.run(run())
 
 
-def test_bad_records_are_dropped_and_counted_and_the_next_webhook_goes_out(
+def test_invalid_records_are_dropped_and_counted_and_the_next_webhook_is_sent(
     gateway: Gateway, certificates: tuple[Path, Path]
 ) -> None:
     redis = gateway.records.redis
@@ -92,7 +92,7 @@ def test_bad_records_are_dropped_and_counted_and_the_next_webhook_goes_out(
                     redis.hset(record_key(job), name, value)
         finished_job(gateway, "no record", receiver.url())
         redis.set(record_key("no record"), "a text", ex=60)
-        # They are due before the good one, and more of them than are taken at once.
+        # They are due before the valid one, and there are more of them than are taken at once.
         redis.zadd(WEBHOOKS, dict.fromkeys((*BAD, "no record"), 0.0))
         finished_job(gateway, "good", receiver.url())
         run_until(gateway, lambda: not Webhooks(redis).waiting())
@@ -102,7 +102,7 @@ def test_bad_records_are_dropped_and_counted_and_the_next_webhook_goes_out(
     assert counters[f"webhooks:{Outcome.DELIVERED}"] == 1
 
 
-def test_what_nobody_foresaw_does_not_end_it(
+def test_an_unexpected_error_does_not_end_the_loop(
     gateway: Gateway, certificates: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     take, monkeys = Webhooks.take, iter([RuntimeError("unforeseen"), TypeError("so is this")])
@@ -120,7 +120,7 @@ def test_what_nobody_foresaw_does_not_end_it(
         assert len(receiver.requests) == 1
 
 
-def test_it_waits_for_certificates_that_are_not_there_yet(
+def test_the_loop_waits_for_missing_certificates(
     gateway: Gateway, certificates: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     late = tmp_path / "late.pem"

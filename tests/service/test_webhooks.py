@@ -1,4 +1,4 @@
-"""Webhooks from a real gateway to a real HTTPS receiver: signed, tried again across restarts, stopped by 410."""
+"""Webhooks from a real gateway to a real HTTPS receiver: signed, retried across restarts, stopped by 410."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ from shared.jobs.webhooks import HOLD_S, Outcome, Webhooks
 from shared.schemas import BranchOutcome, BranchStatus, JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
-from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, in_this_process, new_service, wait_until
+from tests.service.conftest import LOOKS_LIKE_MP4, Service, end_service, gateway_in_process, new_service, wait_until
 from tests.service.receiver import Receiver, make_certificates, receiving
 
 SECRET = new_webhook_secret()
@@ -39,7 +39,7 @@ Receive = Callable[..., AbstractContextManager[Receiver]]
 def leaf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     authority, leaf = make_certificates(tmp_path_factory.mktemp("certificates"))
     with pytest.MonkeyPatch.context() as patch:
-        # Gateways that the module starts take the authority from here, as an operator would give them theirs.
+        # Gateways of this module read the authority from this variable, as in a deployment.
         patch.setenv("SSL_CERT_FILE", str(authority))
         yield leaf
 
@@ -62,7 +62,7 @@ def service(leaf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 
 
 def counted(service: Service) -> dict[str, int]:
-    """What came of tries so far, as Prometheus is told."""
+    """The counters of outcomes in the metrics."""
     with service.client() as client:
         families = {family.name: family for family in text_string_to_metric_families(client.get("/metrics").text)}
     samples = families["facevitals_webhooks"].samples
@@ -71,7 +71,7 @@ def counted(service: Service) -> dict[str, int]:
 
 @contextmanager
 def counting(service: Service, **more: int) -> Iterator[None]:
-    """The block adds so many to these outcomes, at least: other tests' webhooks may be under way."""
+    """Check that the block adds at least these counts to the outcomes; webhooks of other tests may add more."""
     before = counted(service)
     assert before.keys() == set(Outcome)
     yield
@@ -81,7 +81,7 @@ def counting(service: Service, **more: int) -> Iterator[None]:
 
 
 def submit(service: Service, url: str, key: str | None = None) -> str:
-    """Submit a clip and end its job as its last worker would: no test here is about the work itself."""
+    """Submit a clip and end its job as its last worker would; the analysis is not needed here."""
     headers = {"X-API-Key": key} if key else {}
     with service.client() as client:
         answer = client.post("/v1/jobs", content=LOOKS_LIKE_MP4, params={"webhook_url": url}, headers=headers)
@@ -94,29 +94,29 @@ def submit(service: Service, url: str, key: str | None = None) -> str:
 
 
 def settled(service: Service, job: str) -> None:
-    wait_until(lambda: service.redis.zscore(WEBHOOKS, job) is None, "the webhook is over")
+    wait_until(lambda: service.redis.zscore(WEBHOOKS, job) is None, "the webhook is done")
 
 
 def put_off(service: Service, job: str) -> bool:
-    """Whether its try is over and the next one planned; while it is tried, it is held for a minute."""
+    """Whether a try has ended and the next one is scheduled; during a try the webhook is held for a minute."""
     return service.redis.hget(f"fv:job:{job}", "webhook_tries") is not None and (
         (service.redis.zscore(WEBHOOKS, job) or 0) < time.time() + HOLD_S - TRY_S
     )
 
 
-def test_a_finished_job_is_posted_once_signed_as_the_standard_says(service: Service, receive: Receive) -> None:
+def test_a_finished_job_is_posted_once_with_a_standard_signature(service: Service, receive: Receive) -> None:
     with counting(service, delivered=1), receive(204) as receiver:
         job = submit(service, receiver.url("/hook/7?token=t0ken"))
-        wait_until(lambda: receiver.requests, "the webhook comes")
+        wait_until(lambda: receiver.requests, "the webhook is received")
         settled(service, job)
         time.sleep(1)
         (request,) = receiver.requests
     assert request.path == "/hook/7?token=t0ken"
     assert request.headers["host"] == f"localhost:{receiver.port}"
-    # A third party may log it: it does not give the job away.
+    # A third party may log the message id, so it must not contain the job's id.
     assert re.fullmatch("msg_[0-9A-HJKMNP-TV-Z]{26}", request.headers["webhook-id"])
     assert job not in request.headers["webhook-id"]
-    # Judged by the standard's own library; it also refuses a time stamp more than five minutes off.
+    # Verified with the standard's library, which also refuses a timestamp that is off by more than five minutes.
     body = standardwebhooks.Webhook(SECRET).verify(request.body, request.headers)
     assert body["type"] == "job.succeeded"
     assert body["data"] == service.document(job)
@@ -125,17 +125,17 @@ def test_a_finished_job_is_posted_once_signed_as_the_standard_says(service: Serv
     assert "t0ken" not in service.logs()
 
 
-def test_a_form_may_ask_for_a_webhook_too(service: Service, receive: Receive) -> None:
+def test_a_form_can_request_a_webhook(service: Service, receive: Receive) -> None:
     with receive(200) as receiver, service.client() as client:
         form = {"webhook_url": receiver.url()}
         job = client.post("/v1/jobs", files={"clip": LOOKS_LIKE_MP4}, data=form).json()["id"]
-        # A job that fails is told of as well.
+        # A failed job is reported as well.
         service.jobs.outcomes.time_out(job)
-        wait_until(lambda: receiver.requests, "the webhook comes")
+        wait_until(lambda: receiver.requests, "the webhook is received")
         assert json.loads(receiver.requests[0].body)["type"] == "job.failed"
 
 
-def test_a_receiver_that_fails_is_tried_again_with_the_same_message(service: Service, receive: Receive) -> None:
+def test_a_failed_delivery_is_retried_with_the_same_message(service: Service, receive: Receive) -> None:
     with counting(service, retried=2, delivered=1), receive(500, (503, {"Retry-After": "2"}), 200) as receiver:
         job = submit(service, receiver.url())
         settled(service, job)
@@ -147,10 +147,10 @@ def test_a_receiver_that_fails_is_tried_again_with_the_same_message(service: Ser
         standardwebhooks.Webhook(SECRET).verify(request.body, request.headers)
 
 
-def test_410_stops_it(service: Service, receive: Receive) -> None:
+def test_a_410_stops_the_deliveries(service: Service, receive: Receive) -> None:
     with counting(service, gone=1), receive(410) as receiver:
         job = submit(service, receiver.url())
-        wait_until(lambda: receiver.requests, "the webhook comes")
+        wait_until(lambda: receiver.requests, "the webhook is received")
         settled(service, job)
         time.sleep(1.5)
         assert len(receiver.requests) == 1
@@ -159,14 +159,14 @@ def test_410_stops_it(service: Service, receive: Receive) -> None:
 def test_a_redirect_is_not_followed(service: Service, receive: Receive) -> None:
     with receive(200) as inside, receive((307, {"Location": inside.url("/secret")}), 200) as receiver:
         submit(service, receiver.url())
-        wait_until(lambda: len(receiver.requests) == 2, "it is tried again where it was asked for")
+        wait_until(lambda: len(receiver.requests) == 2, "it is retried at the original address")
         assert not inside.requests
 
 
-def test_tries_end(leaf: Path, tmp_path: Path) -> None:
+def test_retries_end_after_the_last_delay(leaf: Path, tmp_path: Path) -> None:
     broker = start_broker(tmp_path / "broker")
     settings = Settings(redis_url=broker.url, data_dir=tmp_path, webhook_secret=SECRET, webhook_allow="127.0.0.0/8")
-    gateway = in_this_process(settings)
+    gateway = gateway_in_process(settings)
     queue, jobs = Webhooks(gateway.jobs.redis), gateway.jobs
 
     async def try_until_it_is_over() -> list[float]:
@@ -176,7 +176,7 @@ def test_tries_end(leaf: Path, tmp_path: Path) -> None:
             score = jobs.redis.zscore(WEBHOOKS, "01J")
             if score is not None:
                 waits.append(score - time.time())
-                # The waits grow to hours: bring each forward, as its time comes.
+                # The delays grow to hours, so each retry is made due at once.
                 jobs.redis.zadd(WEBHOOKS, {"01J": 0})
         await sender.close()
         return waits
@@ -198,8 +198,8 @@ def test_tries_end(leaf: Path, tmp_path: Path) -> None:
 
 
 def test_a_certificate_for_another_name_is_not_trusted(service: Service, tmp_path: Path) -> None:
-    _, stranger = make_certificates(tmp_path, names=("receiver.example",))
-    with receiving(stranger, 200) as receiver:
+    _, other_leaf = make_certificates(tmp_path, names=("receiver.example",))
+    with receiving(other_leaf, 200) as receiver:
         job = submit(service, receiver.url())
         wait_until(lambda: service.redis.hget(f"fv:job:{job}", "webhook_tries") not in {None, "1"}, "two tries")
         assert not receiver.requests
@@ -218,7 +218,7 @@ def test_deleting_the_job_ends_its_webhook(service: Service, receive: Receive) -
 
 @pytest.fixture(scope="module")
 def keyed(leaf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service without a secret of its own: its keys have theirs."""
+    """A service without a webhook secret; each of its keys has one."""
     given = {"webhook_secret": "", "webhook_retry_s": 1, "require_keys": True}
     service = webhook_service(tmp_path_factory.mktemp("keyed") / "service", **given)
     yield service
@@ -235,14 +235,16 @@ def test_without_a_secret_a_webhook_is_refused() -> None:
 
 
 @pytest.mark.parametrize("secret", ["whsec_c2hvcnQ=", "whsec_???", "secret", "whsec_"])
-def test_a_secret_that_is_none_is_refused_at_the_start(secret: str) -> None:
+def test_an_invalid_secret_is_refused_at_start(secret: str) -> None:
     with pytest.raises(ValueError, match="WEBHOOK_SECRET"):
         check_settings(Settings(webhook_secret=secret))
     with pytest.raises(ValueError, match="WEBHOOK_ALLOW"):
         check_settings(Settings(webhook_allow="10.0.0.0/8, everything"))
 
 
-def test_a_webhook_outlives_the_gateway_and_the_broker_and_each_key_signs_its_own(keyed: Service, leaf: Path) -> None:
+def test_a_webhook_survives_restarts_of_gateway_and_broker_and_is_signed_with_its_keys_secrets(
+    keyed: Service, leaf: Path
+) -> None:
     ring = KeyRing(keyed.redis)
     made = ring.create("hooked")
     newer = ring.rotate_webhook_secret(made.stored.id, grace_s=600)
@@ -259,23 +261,23 @@ def test_a_webhook_outlives_the_gateway_and_the_broker_and_each_key_signs_its_ow
         settled(keyed, job)
     _, again = receiver.requests
     assert json.loads(again.body)["data"]["id"] == job
-    # After a rotation both secrets sign for a while.
+    # After a rotation both secrets sign until the grace period ends.
     for secret in (made.webhook_secret, newer):
         standardwebhooks.Webhook(secret).verify(again.body, again.headers)
     with pytest.raises(standardwebhooks.WebhookVerificationError):
-        standardwebhooks.Webhook(ring.create("stranger").webhook_secret).verify(again.body, again.headers)
+        standardwebhooks.Webhook(ring.create("another").webhook_secret).verify(again.body, again.headers)
 
 
-def test_receivers_that_stall_do_not_hold_up_another_keys_webhooks(keyed: Service, leaf: Path) -> None:
+def test_stalled_receivers_do_not_delay_the_webhooks_of_another_key(keyed: Service, leaf: Path) -> None:
     ring = KeyRing(keyed.redis)
     stalling, prompt = (ring.create(name).key for name in ("stalling", "prompt"))
     with stalling_server() as stalled, receiving(leaf, 204) as receiver:
-        # More than a gateway tries at once.
+        # More than a gateway sends at once.
         jobs = [submit(keyed, f"https://localhost:{stalled.port}/", stalling) for _ in range(40)]
-        wait_until(lambda: stalled.most_open >= 8, "the first stall")
+        wait_until(lambda: stalled.most_open >= 8, "the first ones have stalled")
         submit(keyed, receiver.url(), prompt)
-        wait_until(lambda: receiver.requests, "the other's comes")
-        # Eight at once, and those whose end is noticed late; without a bound it would be all that a gateway tries.
+        wait_until(lambda: receiver.requests, "the other key's webhook is received")
+        # Eight at once, and some whose end is noticed late; without a limit it would reach AT_ONCE.
         assert stalled.most_open < AT_ONCE / 2
         with keyed.client() as client:
             for job in jobs:
@@ -284,7 +286,7 @@ def test_receivers_that_stall_do_not_hold_up_another_keys_webhooks(keyed: Servic
 
 @dataclass
 class Stalled:
-    """Connections that were taken and are answered nothing."""
+    """Counts of accepted connections that get no response."""
 
     port: int
     open: int = 0
@@ -293,7 +295,7 @@ class Stalled:
 
 @contextmanager
 def stalling_server() -> Iterator[Stalled]:
-    """A server that says nothing until its caller gives up."""
+    """A server that accepts connections and does not respond."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
         stalled, counting = Stalled(server.getsockname()[1]), threading.Lock()
 
@@ -314,18 +316,18 @@ def stalling_server() -> Iterator[Stalled]:
 
         threading.Thread(target=accept, daemon=True).start()
         yield stalled
-        # Closing alone does not wake whoever waits in `accept`.
+        # Closing alone does not wake a thread that waits in `accept`.
         server.shutdown(socket.SHUT_RDWR)
 
 
-def test_a_key_that_was_revoked_sends_no_more(keyed: Service, leaf: Path) -> None:
+def test_a_revoked_key_sends_no_webhooks(keyed: Service, leaf: Path) -> None:
     ring = KeyRing(keyed.redis)
     made = ring.create("revoked")
     with receiving(leaf, (500, {"Retry-After": "20"})) as receiver:
         job = submit(keyed, receiver.url(), made.key)
         wait_until(lambda: put_off(keyed, job), "the first try is over")
         ring.revoke(made.stored.id)
-        # As if that time had passed.
+        # Simulates that this time has passed.
         keyed.redis.zadd(WEBHOOKS, {job: 0}, xx=True)
         settled(keyed, job)
         assert len(receiver.requests) == 1
@@ -353,7 +355,7 @@ def test_a_key_that_was_revoked_sends_no_more(keyed: Service, leaf: Path) -> Non
         "https://receiver.example/" + "x" * 1100,
     ],
 )
-def test_what_is_no_https_name_is_refused_at_once_and_leaves_nothing(service: Service, url: str) -> None:
+def test_an_invalid_webhook_url_is_refused_and_leaves_no_clip(service: Service, url: str) -> None:
     def clips() -> set[Path]:
         return {path for path in service.clips if "clips" in path.parts and path.parent.name == "clips"}
 

@@ -1,4 +1,4 @@
-"""What was refused is not served: waves go with their vital, and an event that is withdrawn is followed by that."""
+"""Withheld results are not served: waves are removed with their vital, and a withdrawn vital gets a new event."""
 
 import json
 import subprocess
@@ -73,7 +73,7 @@ def served(service: Service, job: str) -> dict[str, list[str]]:
 
 
 def events(service: Service, job: str) -> list[tuple[str, dict[str, Any]]]:
-    """As a client reads them, from the first on."""
+    """All events of a job, as a client reads them."""
     with service.client() as client:
         lines = client.get(f"/v1/jobs/{job}/events").raise_for_status().text.splitlines()
     names = [line.removeprefix("event: ") for line in lines if line.startswith("event: ")]
@@ -82,7 +82,7 @@ def events(service: Service, job: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def work(jobs: JobStore, job: str, vitals: dict[str, Vital]) -> None:
-    """What an rppg worker does until its outcome."""
+    """Begin a branch and emit its events, as an rppg worker does before its outcome."""
     assert jobs.leases.of(job, Branch.RPPG).begin(60) is Begin.GO
     jobs.events.of(job).emit("check", {"name": "liveness", "check": LIVE.as_json()})
     for name, vital in vitals.items():
@@ -100,13 +100,13 @@ def work(jobs: JobStore, job: str, vitals: dict[str, Vital]) -> None:
     ],
     ids=["living", "picture", "no pulse", "breathing alone", "failed after its events"],
 )
-def test_waves_and_events_are_those_of_the_document(
+def test_waves_and_events_match_the_document(
     service: Service, rppg: BranchOutcome, liveness: Check, expected: dict[str, list[str]]
 ) -> None:
     jobs, job = service.jobs, service.submit()
     work(jobs, job, rppg.vitals.by_name() or GIVEN)
     assert jobs.outcomes.write(job, Branch.RPPG, rppg, WAVES) == (True, False)
-    # Whether anybody is alive is not known yet.
+    # Liveness is not known yet.
     assert served(service, job) == NONE
     assert jobs.outcomes.write(job, Branch.VISION, outcome({}, liveness=liveness)) == (True, True)
     jobs.completion.finish(job)
@@ -120,14 +120,14 @@ def test_waves_and_events_are_those_of_the_document(
     assert vitals == {name: document["vitals"][name] for name in GIVEN}
     checks = {data["name"]: data["check"] for name, data in followed if name == "check"}
     assert checks == {"liveness": document["checks"]["liveness"]}
-    # What was right is not repeated.
+    # Events that stay valid are not repeated.
     withdrawn = sum(
         document["vitals"][name] != vital.as_json() for name, vital in (rppg.vitals.by_name() or GIVEN).items()
     )
     assert sum(name == "vital" for name, _ in followed) == len(GIVEN) + withdrawn
 
 
-def test_the_broker_keeps_no_wave_that_is_not_served(service: Service) -> None:
+def test_withheld_waves_are_not_stored(service: Service) -> None:
     jobs, job = service.jobs, service.submit()
     work(jobs, job, GIVEN)
     jobs.outcomes.write(job, Branch.RPPG, outcome(GIVEN), WAVES)
@@ -137,7 +137,7 @@ def test_the_broker_keeps_no_wave_that_is_not_served(service: Service) -> None:
     assert jobs.redis.ttl(waveforms_key(job)) > 0
 
 
-def test_waves_are_of_vitals_that_were_requested(service: Service) -> None:
+def test_waves_belong_to_requested_vitals(service: Service) -> None:
     jobs, job = service.jobs, service.submit(vitals="respiration_rate")
     work(jobs, job, {})
     jobs.outcomes.write(job, Branch.RPPG, outcome({"respiration_rate": GIVEN["respiration_rate"]}), WAVES)
@@ -145,7 +145,7 @@ def test_waves_are_of_vitals_that_were_requested(service: Service) -> None:
     assert served(service, job) == BREATHING
 
 
-def test_a_deleted_job_s_waves_do_not_come_back(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waves_of_a_deleted_job_do_not_come_back(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs, job = service.jobs, service.submit()
     work(jobs, job, GIVEN)
     jobs.outcomes.write(job, Branch.RPPG, outcome(GIVEN), WAVES)
@@ -160,7 +160,7 @@ def test_a_deleted_job_s_waves_do_not_come_back(service: Service, monkeypatch: p
     assert not list(jobs.redis.scan_iter(match=f"*{job}*"))
 
 
-def test_submit_shows_the_withdrawal(service: Service, tmp_path: Path) -> None:
+def test_submit_prints_a_withdrawn_vital(service: Service, tmp_path: Path) -> None:
     jobs, before = service.jobs, set(service.redis.scan_iter(match="fv:job:*"))
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(LOOKS_LIKE_MP4)
@@ -171,7 +171,7 @@ def test_submit_shows_the_withdrawal(service: Service, tmp_path: Path) -> None:
             new: set[str] = set(service.redis.scan_iter(match="fv:job:*")) - before
             return {key for key in new if key.count(":") == 2}
 
-        (key,) = wait_until(made, "the job is made")
+        (key,) = wait_until(made, "the job is created")
         job = key.rpartition(":")[2]
         work(jobs, job, GIVEN)
         jobs.outcomes.write(job, Branch.RPPG, outcome(GIVEN), WAVES)

@@ -15,21 +15,21 @@ from workers.alive import health_problem
 MakeService = Callable[..., Service]
 
 
-def test_a_worker_is_alive_when_it_consumes_and_not_when_it_merely_exists(make_service: MakeService) -> None:
+def test_a_worker_is_healthy_while_it_consumes_messages(make_service: MakeService) -> None:
     service = make_service()
     config, host = Settings(redis_url=service.broker.url), socket.gethostname()
     assert "models" in (health_problem(config, host) or "")
 
-    worker = service.start_worker("vision,rppg", "tests.service.odd_worker")
+    worker = service.start_worker("vision,rppg", "tests.service.faulty_worker")
     command = [sys.executable, "-m", "workers.alive"]
-    # Its processes are up before it consumes, and a busy machine answers late.
-    wait_until(lambda: health_problem(config, host) is None, "the worker is well")
+    # Its processes start before it consumes messages.
+    wait_until(lambda: health_problem(config, host) is None, "the worker is healthy")
 
     def check() -> tuple[int, str]:
         done = subprocess.run(command, env={**os.environ, **service.env}, capture_output=True, text=True, check=False)
         return done.returncode, done.stderr
 
-    wait_until(lambda: check() == (0, ""), "the command says so")
+    wait_until(lambda: check() == (0, ""), "the command reports it")
     assert health_problem(config, "another-host") is not None
 
     os.kill(worker.process.pid, signal.SIGSTOP)
@@ -39,7 +39,7 @@ def test_a_worker_is_alive_when_it_consumes_and_not_when_it_merely_exists(make_s
         os.kill(worker.process.pid, signal.SIGCONT)
 
 
-def test_without_a_broker_it_says_so() -> None:
+def test_a_missing_broker_is_unhealthy() -> None:
     away = Settings(redis_url=f"redis://127.0.0.1:{free_port()}/0")
     assert "broker" in (health_problem(away, "here") or "")
     assert "broker" in (health_problem(Settings(redis_url=""), "here") or "")

@@ -132,7 +132,7 @@ def test_an_error_in_a_table_names_its_line(tmp_path: Path, row: dict[str, str],
         read_table(tmp_path / "t.csv", tmp_path)
 
 
-def test_a_person_is_in_one_part_and_each_part_has_its_share() -> None:
+def test_a_person_is_in_one_split_and_splits_have_their_shares() -> None:
     people = [Face(Path(f"{number}.png"), 25.0, f"p{number % 2000}") for number in range(4000)]
     assert len({(face.person, face.part) for face in people}) == 2000
     shares = {part: sum(face.part == part for face in people) / 4000 for part in ("train", "validation", "test")}
@@ -168,7 +168,7 @@ def test_figures_are_exact_and_the_interval_holds_on_others() -> None:
     assert 0.86 < float(np.mean(inside)) < 0.97
 
 
-def test_weights_measured_on_a_handful_stay_experimental(table: Path, backbone: Path, tmp_path: Path) -> None:
+def test_weights_measured_on_few_people_stay_experimental(table: Path, backbone: Path, tmp_path: Path) -> None:
     trained(table, backbone, tmp_path, "--rounds", "1", "--copies", "1")
     network = VisionModels.load(VisionOptions(tmp_path)).networks["bmi.vit"]
     card = network.card  # type: ignore[attr-defined]

@@ -33,7 +33,7 @@ def facevitals(*arguments: str | float | Path) -> subprocess.CompletedProcess[st
     )  # fmt: skip
 
 
-def test_two_subjects_become_a_network_that_workers_load(tmp_path: Path, astronaut: NDArray[np.uint8]) -> None:
+def test_a_network_trained_on_two_subjects_is_loaded_by_workers(tmp_path: Path, astronaut: NDArray[np.uint8]) -> None:
     for subject, rate in ((1, 72.0), (2, 90.0)):
         write_ubfc(tmp_path / "data", subject, astronaut, rate, duration_s=3.0)
     result = facevitals(
@@ -46,14 +46,14 @@ def test_two_subjects_become_a_network_that_workers_load(tmp_path: Path, astrona
     assert (tmp_path / "out" / "deepphys.onnx").stat().st_size < 3_000_000
 
 
-def test_a_single_subject_is_too_few(tmp_path: Path, astronaut: NDArray[np.uint8]) -> None:
+def test_training_needs_two_subjects(tmp_path: Path, astronaut: NDArray[np.uint8]) -> None:
     write_ubfc(tmp_path / "data", 1, astronaut, 72.0, duration_s=1.0)
     result = facevitals("train", "deepphys", "--data", tmp_path / "data", "--out", tmp_path / "out")
     assert result.returncode == 1
     assert "two people" in result.stderr
 
 
-def test_the_command_measures_a_folder_of_ubfc(
+def test_the_test_command_measures_a_folder_of_ubfc(
     tmp_path: Path, astronaut: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = write_ubfc(tmp_path / "data", 1, astronaut, 72.0, duration_s=4.0)

@@ -106,17 +106,17 @@ def test_the_exported_network_equals_the_trained_one_on_faces_and_halves(tmp_pat
     assert answers.std(axis=0).min() > 1e-3, "the answers do not differ, so that any network would agree"
 
 
-def test_one_appearance_serves_the_motions_that_follow_it() -> None:
+def test_one_appearance_is_used_for_the_motions_that_follow_it() -> None:
     torch.manual_seed(1)
     network = DeepPhys(36).eval()
-    motion, looks = torch.randn(6, 3, 36, 36), torch.randn(2, 3, 36, 36)
+    motion, appearance_crops = torch.randn(6, 3, 36, 36), torch.randn(2, 3, 36, 36)
     with torch.no_grad():
-        together = network(motion, looks)
-        apart = torch.cat([network(motion[:3], looks[:1]), network(motion[3:], looks[1:])])
+        together = network(motion, appearance_crops)
+        apart = torch.cat([network(motion[:3], appearance_crops[:1]), network(motion[3:], appearance_crops[1:])])
     assert torch.allclose(together, apart, atol=1e-6)
 
 
-def test_training_lowers_its_loss_and_finds_the_pulse(tmp_path: Path, examples: list[Path]) -> None:
+def test_training_lowers_the_loss_and_finds_the_pulse(tmp_path: Path, examples: list[Path]) -> None:
     plan = Plan(steps=12, batch=2, chunk=46, rate=3e-3, dropout=(0.0, 0.0), every=6, seed=3)
     losses: list[float] = []
     result = train(plan, examples[:5], examples[5:], tmp_path, on_step=lambda _, loss: losses.append(loss))
@@ -129,7 +129,7 @@ def test_training_lowers_its_loss_and_finds_the_pulse(tmp_path: Path, examples: 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(
     not torch.cuda.is_available(), reason="no CUDA here"))])  # fmt: skip
-def test_mixed_precision_learns_as_well(tmp_path: Path, examples: list[Path], device: str) -> None:
+def test_mixed_precision_trains(tmp_path: Path, examples: list[Path], device: str) -> None:
     plan = Plan(steps=8, batch=2, chunk=60, rate=1e-3, dropout=(0.0, 0.0), every=8, seed=3, bf16=True, device=device)
     losses: list[float] = []
     train(plan, examples[:5], examples[5:], tmp_path, on_step=lambda _, loss: losses.append(loss))
@@ -191,9 +191,9 @@ def test_the_loss_depends_on_the_pulse_and_not_on_hum_beyond_its_band() -> None:
 
 
 def test_labels_match_the_pictures_of_a_chunk() -> None:
-    motion, looks, label = chunk_of(pulsing(1), QUICK, np.random.default_rng(0))
+    motion, appearance_crops, label = chunk_of(pulsing(1), QUICK, np.random.default_rng(0))
     assert motion.shape == (60, 3, 36, 36)
-    assert looks.shape == (2, 3, 36, 36)
+    assert appearance_crops.shape == (2, 3, 36, 36)
     green: NDArray[np.float32] = motion[:, 1, 12:24, 12:24].mean(axis=(1, 2))
     assert np.corrcoef(-green[:-1], label[:-1])[0, 1] > 0.8
 

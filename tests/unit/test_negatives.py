@@ -1,4 +1,4 @@
-"""What is no living face in good light gets a reason, never a vital: real encoded clips through the whole analysis."""
+"""Clips without a living face in good light get a reason and no vital: encoded clips through the whole analysis."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,12 +34,12 @@ def analyzer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Analyzer]:
     loaded.close()
 
 
-#: Part of the skin is free, and does pulse: reading it right is as good as abstaining.
+#: Part of the skin is visible and pulsates: the true rate is as good as abstaining.
 PARTLY_FREE = {"half_covered", "masked"}
 
 
 @pytest.mark.parametrize("kind", sorted(PARTLY_FREE))
-def test_a_partly_covered_face_is_read_right_or_not_at_all(kind: str, analyzer: Analyzer, tmp_path: Path) -> None:
+def test_a_partly_covered_face_has_the_true_rate_or_none(kind: str, analyzer: Analyzer, tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
     spec = ClipSpec(kind=kind, duration_s=DURATION_S, seed=21)
     simulate(clip, spec)
@@ -48,7 +48,7 @@ def test_a_partly_covered_face_is_read_right_or_not_at_all(kind: str, analyzer: 
 
 
 def _spec(kind: str) -> ClipSpec:
-    """A few of the seeded negatives of `facevitals bench accuracy`, shorter; of the other kinds one in good light."""
+    """A negative of `facevitals bench accuracy`, shortened; for other kinds one in good light."""
     if kind not in NEGATIVES:
         return ClipSpec(kind=kind, duration_s=DURATION_S, seed=21)
     seed = next(seed for seed in range(900_000, 900_000 + len(NEGATIVES)) if NEGATIVES[seed % len(NEGATIVES)] == kind)

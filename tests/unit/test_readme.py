@@ -1,4 +1,4 @@
-"""The README names what there is."""
+"""The README names settings, targets and reasons that exist."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text()
 MAKEFILE = (Path(__file__).parents[2] / "Makefile").read_text()
 
 
-def test_every_setting_stands_in_the_readme_with_its_default() -> None:
+def test_every_setting_is_in_the_readme_with_its_default() -> None:
     for name, field in Settings.model_fields.items():
         row = re.search(rf"^\| `{name.upper()}` \| (.*?) \| (.*?) \|$", README, re.MULTILINE)
         assert row, name

@@ -1,4 +1,4 @@
-"""The page and the service speak of the same things."""
+"""The page's TypeScript contract and fixtures match the service."""
 
 import importlib.util
 import json
@@ -23,18 +23,18 @@ def _tool() -> ModuleType:
     return module
 
 
-def test_the_page_knows_every_vital_reason_and_status() -> None:
+def test_the_typescript_contract_is_current() -> None:
     tool = _tool()
     assert tool.TARGET.read_text() == tool.contract(), "run: .venv/bin/python tools/web_contract.py"
 
 
 @pytest.mark.parametrize("name", ["succeeded", "failed"])
-def test_the_pages_tests_use_documents_that_the_gateway_could_give(name: str) -> None:
+def test_the_documents_of_the_pages_tests_are_valid(name: str) -> None:
     text = (FIXTURES / f"{name}.json").read_text()
     document = JobDocument.model_validate_json(text)
     assert set(document.vitals.by_name()) == set(VITALS)
     assert document.as_json() == json.loads(text)
 
 
-def test_the_pages_tests_use_waveforms_that_the_gateway_could_give() -> None:
+def test_the_waveforms_of_the_pages_tests_are_valid() -> None:
     assert Waveforms.model_validate_json((FIXTURES / "waveforms.json").read_text()).waves

@@ -59,8 +59,8 @@ def write(folder: Path, name: str, text: str) -> None:
     (folder / name).write_text(text)
 
 
-def test_the_documentation_has_no_word_of_the_list() -> None:
-    done = run("--scope", "docs")
+def test_the_project_has_no_word_of_the_list() -> None:
+    done = run()
     assert done.returncode == 0, f"write the words on the right instead (tools/words.toml):\n{done.stdout}{done.stderr}"
 
 

@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 
 def pulse_at(times_s: Floats, rate_per_min: float) -> Floats:
-    """Blood volume, up is more."""
+    """Blood volume (n,), higher with more blood."""
     return np.asarray(np.sin(2 * np.pi * times_s * rate_per_min / 60), np.float64)
 
 

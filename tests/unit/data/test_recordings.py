@@ -26,7 +26,7 @@ WRITERS: dict[str, Callable[..., Path]] = {
 
 
 @pytest.mark.parametrize("layout", WRITERS)
-def test_frames_and_pulse_share_a_clock(tmp_path: Path, astronaut: Picture, layout: str) -> None:
+def test_frames_and_reference_pulse_share_a_clock(tmp_path: Path, astronaut: Picture, layout: str) -> None:
     (recording,) = recordings_in(WRITERS[layout](tmp_path, astronaut, 84.0))
     frames = list(recording.frames())
     assert [frame.time_s for frame in frames] == pytest.approx([index / 30 for index in range(len(frames))], abs=1e-3)
@@ -51,7 +51,7 @@ def test_subjects_are_named_by_their_recordings(tmp_path: Path, astronaut: Pictu
     assert {recording.subject for recording in chosen} == {"01"}
     assert {recording.subject for recording in kept_out} == {"02"}
     assert subjects(found, 5) == subjects(found, 2), "of fewer than five the last"
-    assert subjects(found[:2], 5) == (found[:2], []), "a single one is learnt from"
+    assert subjects(found[:2], 5) == (found[:2], []), "a single one is used for training"
 
 
 def test_an_error_names_the_truth_file_with_another_layout(tmp_path: Path, astronaut: Picture) -> None:

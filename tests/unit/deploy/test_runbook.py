@@ -1,4 +1,4 @@
-"""docs for operators name commands, log lines, figures, settings and files that exist."""
+"""Pages for operators name commands, log lines, metrics, settings and files that exist."""
 
 import os
 import re
@@ -19,7 +19,7 @@ SOURCE = "".join(path.read_text() for room in ("api", "shared", "workers") for p
 
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
-def test_what_a_page_names_is_there(page: Path) -> None:
+def test_commands_settings_metrics_log_lines_and_files_of_a_page_exist(page: Path) -> None:
     text = page.read_text()
     commands = typer.main.get_command(app)
     known = set(getattr(commands, "commands", {}))
@@ -34,18 +34,18 @@ def test_what_a_page_names_is_there(page: Path) -> None:
         assert (ROOT / path).exists(), path
 
 
-def test_the_brokers_command_line_is_given_an_address_it_understands() -> None:
+def test_the_documented_broker_command_gets_a_valid_address() -> None:
     (line,) = re.findall(r'^ +B=(".*?")', (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
     for url, wanted in {
         "redis://:secret@broker:6379/0": "redis://default:secret@broker:6379/0",
         "redis://me:secret@broker:6379/0": "redis://me:secret@broker:6379/0",
         "redis://127.0.0.1:6379/0": "redis://127.0.0.1:6379/0",
     }.items():
-        told = subprocess.run(
+        echoed = subprocess.run(
             ["bash", "-c", f"echo {line}"],
             env={**os.environ, "FACEVITALS_REDIS_URL": url},
             capture_output=True,
             text=True,
             check=True,
         )
-        assert told.stdout == f"valkey-cli -u {wanted}\n"
+        assert echoed.stdout == f"valkey-cli -u {wanted}\n"

@@ -1,4 +1,4 @@
-"""The workflows and .ci/run call what people call."""
+"""The workflows and .ci/run call the same make targets as developers."""
 
 import re
 import subprocess
@@ -29,7 +29,7 @@ def targets() -> set[str]:
 
 
 def targets_of_ci_run() -> set[str]:
-    """What .ci/run makes when it is called without arguments."""
+    """The make targets that .ci/run calls without arguments."""
     script = (ROOT / ".ci/run").read_text()
     lists = re.findall(r"targets\+?=\(([a-z -]+)\)", script) + re.findall(r"for target in ([a-z -]+); do", script)
     return {target for names in lists for target in names.split()}
@@ -67,7 +67,7 @@ def test_workflows_may_only_read_unless_a_job_publishes(name: str) -> None:
         if "write" in job.get("permissions", {}).values() or "secrets." in str(job):
             assert job_name.startswith("publish-")
         if job_name.startswith("publish-"):
-            # Off until a maintainer sets a variable of the repository.
+            # Disabled until a maintainer sets a variable of the repository.
             assert re.match(r"\$\{\{ vars\.PUBLISH_[A-Z]+ ", job["if"])
 
 
@@ -96,7 +96,7 @@ def test_ci_runs_on_every_supported_python() -> None:
 
 def test_ci_calls_make_where_the_only_python_is_another_one() -> None:
     job = jobs("ci.yml")["other-python"]
-    # An image, because a runner's own has every Python. Debian 13 has Python 3.13.
+    # A container, because the runner has every Python. Debian 13 has Python 3.13.
     assert job["container"] == "debian:13"
     called = [match[1] for line in commands(job) if (match := re.match(r"make (\S+)", line))]
     assert called == ["run", "test"]
@@ -125,7 +125,7 @@ def test_the_notes_of_a_release_are_its_section_of_the_changelog(tmp_path: Path)
     assert (tmp_path / "notes.md").read_text() == "## [0.1.0] - y\n\nold\n"
 
 
-def test_ci_runs_everything_and_fails_if_anything_does(tmp_path: Path) -> None:
+def test_ci_runs_every_target_and_fails_if_one_fails(tmp_path: Path) -> None:
     (tmp_path / ".ci").mkdir()
     (tmp_path / ".ci/run").write_text((ROOT / ".ci/run").read_text())
     recipes = {
@@ -153,5 +153,5 @@ def test_ci_runs_everything_and_fails_if_anything_does(tmp_path: Path) -> None:
     assert subprocess.run(["bash", tmp_path / ".ci/run"], capture_output=True, check=False).returncode == 0
 
 
-def test_the_targets_of_ci_exist() -> None:
+def test_the_make_targets_of_ci_exist() -> None:
     assert {"check", "run", "test", "default", "dev"} <= targets()

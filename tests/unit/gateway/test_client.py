@@ -15,7 +15,7 @@ from facevitals.client import RESUMES, Client, ClientError, ServerEvent
 
 DONE = json.loads((Path(__file__).parents[3] / "web/src/fixtures/succeeded.json").read_text())
 PAGE = "<!doctype html><title>Sign in</title>"
-ODD = [PAGE, "", "null", "[]", '"ok"', "{}", json.dumps({"id": 7}), json.dumps(DONE)[:300], "[" * 100_000]
+INVALID_BODIES = [PAGE, "", "null", "[]", '"ok"', "{}", json.dumps({"id": 7}), json.dumps(DONE)[:300], "[" * 100_000]
 Answer = Callable[[str, str], tuple[int, str]]
 
 
@@ -58,39 +58,39 @@ def clip(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("body", [*ODD, json.dumps({"id": "../\n"})], ids=lambda body: body[:20])
-def test_an_upload_that_something_else_took_fails_with_a_reason(
+@pytest.mark.parametrize("body", [*INVALID_BODIES, json.dumps({"id": "../\n"})], ids=lambda body: body[:20])
+def test_a_response_that_is_not_a_gateways_fails_the_submission_with_a_reason(
     serve: Callable[[Answer], str], clip: Path, body: str
 ) -> None:
     url = serve(lambda *_: (202, body))
     with pytest.raises(ClientError, match="not as a gateway"):
         Client(url).submit(clip)
-    # The command ends in one sentence, not in a traceback.
+    # The command ends with one sentence and without a traceback.
     result = CliRunner().invoke(app.app, ["submit", str(clip), "--url", url])
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)
 
 
-@pytest.mark.parametrize("body", ODD)
-def test_a_few_odd_answers_in_between_are_retried(serve: Callable[[Answer], str], body: str) -> None:
-    odd = iter([body] * (RESUMES - 1))
+@pytest.mark.parametrize("body", INVALID_BODIES)
+def test_a_few_invalid_responses_are_retried(serve: Callable[[Answer], str], body: str) -> None:
+    invalid = iter([body] * (RESUMES - 1))
 
     def answer(_: str, path: str) -> tuple[int, str]:
-        return (200, body) if path.endswith("/events") else (200, next(odd, json.dumps(DONE)))
+        return (200, body) if path.endswith("/events") else (200, next(invalid, json.dumps(DONE)))
 
     events: list[ServerEvent] = []
     assert Client(serve(answer)).follow("x", events.append).state == "succeeded"
     assert events == []
 
 
-@pytest.mark.parametrize("body", ODD)
-def test_odd_answers_for_good_end_with_a_reason(serve: Callable[[Answer], str], body: str) -> None:
+@pytest.mark.parametrize("body", INVALID_BODIES)
+def test_persistent_invalid_responses_fail_with_a_reason(serve: Callable[[Answer], str], body: str) -> None:
     with pytest.raises(ClientError, match="not as a gateway"):
         Client(serve(lambda *_: (200, body))).follow("x", lambda _: None)
 
 
 @pytest.mark.parametrize("data", ["null", "[]", "7", "<p>", '{"name":'])
-def test_what_is_no_event_is_passed_over(serve: Callable[[Answer], str], data: str) -> None:
+def test_invalid_events_are_ignored(serve: Callable[[Answer], str], data: str) -> None:
     stream = f'event: vital\ndata: {data}\n\nevent: state\ndata: {{"state":"running"}}\n\nevent: done\ndata: {{}}\n\n'
     url = serve(lambda _, path: (200, stream if path.endswith("/events") else json.dumps(DONE)))
     events: list[ServerEvent] = []
@@ -98,13 +98,13 @@ def test_what_is_no_event_is_passed_over(serve: Callable[[Answer], str], data: s
     assert [event.name for event in events] == ["state", "done"]
 
 
-def test_an_event_without_its_fields_ends_no_command(serve: Callable[[Answer], str], clip: Path) -> None:
-    odd = "".join(
+def test_an_event_with_missing_fields_does_not_end_the_command(serve: Callable[[Answer], str], clip: Path) -> None:
+    invalid = "".join(
         f"event: {name}\ndata: {data}\n\n"
         for name in ("stage", "vital")
         for data in ("{}", '{"vital": null}', '{"name": "age", "vital": {"value": {}}}', '{"branch": 1, "stage": 2}')
     )
-    stream = odd + "event: done\ndata: {}\n\n"
+    stream = invalid + "event: done\ndata: {}\n\n"
     url = serve(
         lambda method, path: (
             (202, json.dumps(DONE))
@@ -117,7 +117,7 @@ def test_an_event_without_its_fields_ends_no_command(serve: Callable[[Answer], s
 
 
 @pytest.mark.parametrize("body", ["null", "[]", '"no"', PAGE, '{"title": 7}'])
-def test_a_refusal_that_explains_nothing_is_named_by_its_status(
+def test_a_refusal_without_a_detail_is_reported_by_its_status(
     serve: Callable[[Answer], str], clip: Path, body: str
 ) -> None:
     with pytest.raises(ClientError, match="503"):
@@ -138,7 +138,7 @@ def test_events_that_repeat_without_progress_come_to_an_end(serve: Callable[[Ans
 
 
 @pytest.mark.parametrize("name", ["[bold]clip.mp4", "[/x] clip.mp4"])
-def test_a_name_is_shown_as_it_is(name: str) -> None:
+def test_a_file_name_is_printed_without_markup(name: str) -> None:
     result = CliRunner().invoke(app.app, ["submit", name, "--url", "http://127.0.0.1:1"])
     assert isinstance(result.exception, SystemExit), result.exception
     assert name in result.output

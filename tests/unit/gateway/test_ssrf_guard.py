@@ -1,4 +1,4 @@
-"""Names that lead inside are not called, and an address that was checked is the one that is called."""
+"""Names that resolve to private addresses are refused, and the checked address is the one that is used."""
 
 import asyncio
 import ipaddress
@@ -25,24 +25,24 @@ from tests.service.receiver import make_certificates, receiving
         *("2002:7f00:1::", "3fff::1", "5f00::1", "4000::1"),
     ],
 )
-def test_an_address_that_is_not_the_internets_is_not_public(address: str) -> None:
+def test_private_and_special_addresses_are_not_public(address: str) -> None:
     assert not is_public(ipaddress.ip_address(address))
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "172.32.0.1", "2606:4700:4700::1111", "2a00:1450::1"])
-def test_an_address_of_the_internet_is_public(address: str) -> None:
+def test_internet_addresses_are_public(address: str) -> None:
     assert is_public(ipaddress.ip_address(address))
 
 
 def resolver(*answers: Sequence[str]) -> tuple[list[str], Resolver]:
-    """A resolver that changes its mind at every question, and what it was asked."""
-    asked: list[str] = []
+    """A resolver that returns the next answer at each call (the last one repeats), and the names that it resolved."""
+    resolved: list[str] = []
 
     async def resolve(host: str, port: int) -> Sequence[str]:
-        asked.append(host)
-        return answers[min(len(asked), len(answers)) - 1]
+        resolved.append(host)
+        return answers[min(len(resolved), len(answers)) - 1]
 
-    return asked, resolve
+    return resolved, resolve
 
 
 @pytest.mark.parametrize(
@@ -56,17 +56,17 @@ def resolver(*answers: Sequence[str]) -> tuple[list[str], Resolver]:
         ["8.8.8.8", "::1"],
     ],
 )
-def test_a_name_with_one_address_inside_is_refused_whole(addresses: list[str]) -> None:
+def test_a_name_with_one_private_address_is_refused(addresses: list[str]) -> None:
     with pytest.raises(AddressRefusedError):
         asyncio.run(checked_address("receiver.example", 443, (), resolver(addresses)[1]))
 
 
-def test_a_public_name_goes_to_its_first_address() -> None:
+def test_a_public_name_resolves_to_its_first_address() -> None:
     addresses = ["2606:4700:4700::1111", "1.1.1.1"]
     assert asyncio.run(checked_address("receiver.example", 443, (), resolver(addresses)[1])) == addresses[0]
 
 
-def test_a_listed_network_may_be_called_but_not_through_a_mapped_address() -> None:
+def test_a_listed_network_is_allowed_but_not_by_a_mapped_address() -> None:
     allowed = parse_networks(["10.1.0.0/16"])
     assert asyncio.run(checked_address("inside.example", 443, allowed, resolver(["10.1.2.3"])[1])) == "10.1.2.3"
     for other in ("10.2.0.1", "::ffff:10.1.2.3"):
@@ -75,7 +75,7 @@ def test_a_listed_network_may_be_called_but_not_through_a_mapped_address() -> No
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.1", "2130706433", "0x7f.0.0.1", "0", "::ffff:127.0.0.1"])
-def test_every_way_to_write_loopback_ends_at_the_system_resolver(name: str) -> None:
+def test_every_spelling_of_loopback_is_refused(name: str) -> None:
     with pytest.raises(AddressRefusedError):
         asyncio.run(checked_address(name, 443, (), system_resolver))
 
@@ -84,19 +84,19 @@ def webhook(url: str) -> Webhook:
     return Webhook("01J", url, "-", 1, "succeeded", "2026-01-01T00:00:00Z", "{}", "msg_1")
 
 
-def test_a_name_that_changes_between_check_and_call_gains_nothing(
+def test_a_name_that_resolves_differently_the_second_time_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority, leaf = make_certificates(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority))
-    # The name leads to a permitted address when it is asked first, and inside when it is asked again.
-    asked, resolve = resolver(["127.0.0.2"], ["127.0.0.1"])
+    # The name resolves to a permitted address first, and to a private one at the second call.
+    resolved, resolve = resolver(["127.0.0.2"], ["127.0.0.1"])
 
     async def twice(url: str) -> Answer:
         sender = Sender(parse_networks(["127.0.0.2/32"]), resolve)
         try:
             answer = await sender.post(webhook(url), [new_webhook_secret()])
-            assert asked == ["receiver.example"]
+            assert resolved == ["receiver.example"]
             with pytest.raises(AddressRefusedError):
                 await sender.post(webhook(url), [new_webhook_secret()])
         finally:
@@ -113,7 +113,7 @@ def test_a_name_that_changes_between_check_and_call_gains_nothing(
         assert not inside.requests
 
 
-def test_a_proxy_from_the_environment_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_variables_of_the_environment_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority, leaf = make_certificates(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority))
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
@@ -129,14 +129,12 @@ def test_a_proxy_from_the_environment_is_not_asked(tmp_path: Path, monkeypatch: 
         assert asyncio.run(send(receiver.url(host="receiver.example"))).status == 204
 
 
-def test_a_name_in_another_script_is_asked_for_as_it_was_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The second is no valid IDNA: whoever decodes it fails, and a webhook that fails so must end like any other.
+def test_a_punycode_name_is_resolved_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The second is no valid IDNA: decoding it would raise.
     names = ("xn--mnchen-3ya.example", "xn--a.example")
     authority, leaf = make_certificates(tmp_path, names)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority))
-    asked, resolve = resolver(["127.0.0.1"])
+    resolved, resolve = resolver(["127.0.0.1"])
 
     async def send(url: str) -> Answer:
         sender = Sender(parse_networks(["127.0.0.1/32"]), resolve)
@@ -148,10 +146,10 @@ def test_a_name_in_another_script_is_asked_for_as_it_was_written(
     with receiving(leaf, 204) as receiver:
         for name in names:
             assert asyncio.run(send(receiver.url(host=name))).status == 204
-        assert asked == list(names)
+        assert resolved == list(names)
 
 
-def test_waits_grow_over_hours_and_scatter() -> None:
+def test_retry_delays_grow_over_hours_with_jitter() -> None:
     waits = [[wait_s(tries, 5) for _ in range(200)] for tries in range(1, TRIES)]
     for tries, drawn in enumerate(waits, start=1):
         planned = 5 * GROWTH ** (tries - 1)

@@ -1,4 +1,4 @@
-"""Branch outcomes become one honest document."""
+"""The outcomes of the branches are assembled into the job document."""
 
 import datetime as dt
 
@@ -57,14 +57,14 @@ def put_together(outcomes: dict[Branch, BranchOutcome], wanted: list[str] | None
     )
 
 
-def test_every_vital_and_check_is_named_whatever_happened() -> None:
+def test_every_vital_and_check_is_in_every_document() -> None:
     for outcomes in ({}, {Branch.VISION: good(Branch.VISION)}, {branch: good(branch) for branch in Branch}):
         document = put_together(outcomes)
         assert set(document.vitals.by_name()) == set(VITALS)
         assert set(document.checks.by_name()) == set(CHECKS)
 
 
-def test_one_failing_branch_costs_its_own_vitals() -> None:
+def test_one_failing_branch_loses_its_own_vitals() -> None:
     failed = bad(BranchStatus.ERROR, ErrorCode.BRANCH_FAILED)
     document = put_together({Branch.VISION: failed, Branch.RPPG: good(Branch.RPPG)})
     assert document.state is JobState.SUCCEEDED
@@ -79,7 +79,7 @@ def test_a_missing_branch_is_a_timeout() -> None:
     assert document.vitals.bmi.reason is Reason.BRANCH_TIMEOUT
 
 
-def test_a_rejected_clip_fails_the_job_even_if_one_branch_had_an_accident() -> None:
+def test_a_rejected_clip_fails_the_job_even_if_the_other_branch_timed_out() -> None:
     rejected = bad(BranchStatus.ERROR, ErrorCode.CLIP_TOO_SHORT)
     document = put_together({Branch.VISION: bad(BranchStatus.TIMEOUT, ErrorCode.BRANCH_TIMEOUT), Branch.RPPG: rejected})
     assert document.state is JobState.FAILED
@@ -88,7 +88,7 @@ def test_a_rejected_clip_fails_the_job_even_if_one_branch_had_an_accident() -> N
     assert document.vitals.heart_rate.reason is Reason.CLIP_TOO_SHORT
 
 
-def test_what_was_not_asked_for_is_said_to_be() -> None:
+def test_vitals_that_were_not_requested_have_that_reason() -> None:
     document = put_together({Branch.RPPG: good(Branch.RPPG)}, ["heart_rate"])
     assert document.branches.vision.status is BranchStatus.SKIPPED
     assert document.vitals.age.reason is Reason.NOT_REQUESTED
@@ -96,7 +96,7 @@ def test_what_was_not_asked_for_is_said_to_be() -> None:
     assert document.state is JobState.SUCCEEDED
 
 
-def test_of_two_verdicts_the_worse_counts_and_knowing_nothing_least() -> None:
+def test_the_worse_of_two_checks_counts_and_unknown_counts_least() -> None:
     fine, unknown = Check(status=CheckStatus.PASS), Check(status=CheckStatus.UNKNOWN)
     fail = Check(status=CheckStatus.FAIL, reason=Reason.MOTION)
     document = put_together(
@@ -111,7 +111,7 @@ def test_of_two_verdicts_the_worse_counts_and_knowing_nothing_least() -> None:
 
 
 @pytest.mark.parametrize("kind", [Vital, Measure])
-def test_a_number_without_a_status_or_silence_without_a_reason_cannot_be_written(
+def test_a_value_needs_a_status_and_an_absent_value_a_reason(
     kind: type[Vital] | type[Measure],
 ) -> None:
     with pytest.raises(ValidationError):
@@ -122,7 +122,7 @@ def test_a_number_without_a_status_or_silence_without_a_reason_cannot_be_written
         kind(value=None, unit="/min", status=VitalStatus.ABSTAINED)
 
 
-def test_a_picture_of_a_person_is_told_no_pulse_but_keeps_its_looks() -> None:
+def test_a_picture_of_a_person_has_no_heart_rate_but_an_age() -> None:
     fails = Check(status=CheckStatus.FAIL, reason=Reason.NOT_LIVE, detail="This looks like a picture.")
     rate = HeartRate(value=72.0, unit="/min", status=VitalStatus.OK)
     age = Age(value=40.0, unit="years", status=VitalStatus.OK)
@@ -130,8 +130,12 @@ def test_a_picture_of_a_person_is_told_no_pulse_but_keeps_its_looks() -> None:
     vision = vision.model_copy(update={"vitals": Vitals(**{**vision.vitals.by_name(), "age": age})})
     rppg = rppg.model_copy(update={"vitals": Vitals(**{**rppg.vitals.by_name(), "heart_rate": rate})})
     document = put_together({Branch.VISION: vision, Branch.RPPG: rppg})
-    told = document.vitals.heart_rate
-    assert (told.value, told.status, told.reason) == (None, VitalStatus.ABSTAINED, Reason.NOT_LIVE)
+    reported_rate = document.vitals.heart_rate
+    assert (reported_rate.value, reported_rate.status, reported_rate.reason) == (
+        None,
+        VitalStatus.ABSTAINED,
+        Reason.NOT_LIVE,
+    )
     assert document.vitals.stress.reason is Reason.NO_PULSE
     assert document.vitals.age == age
     warns = fails.model_copy(update={"status": CheckStatus.WARN})

@@ -1,4 +1,4 @@
-"""The broker's troubles are told apart, and logged at their size."""
+"""Errors of the broker are classified, and logged once per interval."""
 
 import pytest
 import redis
@@ -22,11 +22,11 @@ from shared.jobs.broker_errors import FailureKind, FailureLog, failure_kind
         (redis.exceptions.NoPermissionError("NOPERM"), FailureKind.REFUSED),
     ],
 )
-def test_kinds_are_told_apart(error: Exception, kind: FailureKind) -> None:
+def test_kinds_of_broker_errors_are_distinguished(error: Exception, kind: FailureKind) -> None:
     assert failure_kind(error) is kind
 
 
-def test_each_kind_is_logged_once_in_a_while_and_counted_between() -> None:
+def test_each_kind_of_error_is_logged_once_per_interval() -> None:
     failure_log = FailureLog(every_s=3600)
     with structlog.testing.capture_logs() as lines:
         for _ in range(5):

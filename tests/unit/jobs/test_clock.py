@@ -1,4 +1,4 @@
-"""A worker's clock beside the broker's, where the broker takes its time to answer."""
+"""A worker's clock is compared with the broker's, also if the broker responds slowly."""
 
 import time
 from typing import cast
@@ -10,7 +10,7 @@ from workers.job_runner import clock
 
 
 class SlowBroker:
-    """Answers `TIME` after a while with its time at the end of it; this machine's clock is ahead by `ahead_s`."""
+    """A broker that returns its time after `takes_s`; this machine's clock is ahead by `ahead_s`."""
 
     def __init__(self, ahead_s: float, takes_s: float) -> None:
         self.time_s, self._ahead_s, self._takes_s = 1e9, ahead_s, takes_s
@@ -24,14 +24,14 @@ class SlowBroker:
 
 
 @pytest.mark.parametrize("takes_s", [0.0, 1.0, 20.0])
-def test_an_answer_that_takes_long_is_no_wrong_clock(monkeypatch: pytest.MonkeyPatch, takes_s: float) -> None:
+def test_a_slow_response_is_not_a_wrong_clock(monkeypatch: pytest.MonkeyPatch, takes_s: float) -> None:
     broker = SlowBroker(0, takes_s)
     monkeypatch.setattr(time, "time", broker.here)
     clock.check_clock(cast("JobStore", broker))
 
 
 @pytest.mark.parametrize(("ahead_s", "way"), [(60, "60 s ahead of"), (-60, "60 s behind")])
-def test_a_wrong_clock_is_told(monkeypatch: pytest.MonkeyPatch, ahead_s: float, way: str) -> None:
+def test_a_wrong_clock_is_reported(monkeypatch: pytest.MonkeyPatch, ahead_s: float, way: str) -> None:
     broker = SlowBroker(ahead_s, 0)
     monkeypatch.setattr(time, "time", broker.here)
     with pytest.raises(clock.ClockSkewError, match=way):

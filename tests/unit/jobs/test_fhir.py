@@ -1,4 +1,4 @@
-"""A finished job as FHIR, checked by the models of a FHIR package."""
+"""A finished job as a FHIR bundle, validated with the models of a FHIR package."""
 
 import datetime as dt
 
@@ -12,7 +12,7 @@ from shared.vitals import VITALS, Branch, Reason
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
-def test_values_have_units_and_silence_has_a_reason() -> None:
+def test_values_have_units_and_absent_values_a_reason() -> None:
     vitals = {
         spec.name: VITAL_TYPES[spec.name].without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE)
         for spec in VITALS.values()

@@ -1,4 +1,4 @@
-"""The clip store, on a folder."""
+"""The clip store in a folder."""
 
 import asyncio
 import os

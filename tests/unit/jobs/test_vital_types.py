@@ -56,7 +56,7 @@ def test_a_value_has_the_type_of_its_vital() -> None:
         Gender(value="stress", unit=None, status=VitalStatus.OK)
 
 
-def test_an_unfinished_job_has_no_vitals_and_says_so() -> None:
+def test_an_unfinished_job_has_no_vitals_and_naming_one_is_an_error() -> None:
     document = JobDocument.model_validate(
         {
             "id": "x",
@@ -82,7 +82,7 @@ def test_absent_diagnostics_stay_absent_and_null_ones_null() -> None:
     assert bmi.diagnostics.lowest is None
 
 
-def test_a_document_of_the_first_release_is_served_under_todays_names() -> None:
+def test_a_document_of_the_first_release_is_served_under_current_names() -> None:
     stored = json.loads(FIXTURE.read_text())
     for vital in stored["vitals"].values():
         vital["ingredients"] = vital.pop("diagnostics")

@@ -84,7 +84,7 @@ def test_two_people_fail_and_a_passer_by_warns(scene: Scene, tracker: FaceTracke
     assert verdict(tracker.track(once), "face") == (CheckStatus.WARN, Reason.MULTIPLE_FACES)
 
 
-def test_a_face_far_away_is_too_small(scene: Scene, tracker: FaceTracker, astronaut: Picture) -> None:
+def test_a_distant_face_is_too_small(scene: Scene, tracker: FaceTracker, astronaut: Picture) -> None:
     track = tracker.track(scene(1.5, scale=0.5))
     assert verdict(track, "face") == (CheckStatus.FAIL, Reason.FACE_TOO_SMALL)
     room = [Frame(index, index / 30, filmed(astronaut, (330, 260), 0.55, size=(640, 480))) for index in range(40)]

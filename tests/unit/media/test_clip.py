@@ -80,7 +80,7 @@ def test_facts_of_a_webm_without_a_duration_are_measured(encode: Encode) -> None
     assert facts.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_frames_that_share_a_time_are_dropped(encode: Encode) -> None:
+def test_frames_with_equal_times_are_dropped(encode: Encode) -> None:
     times_s = np.sort(np.concatenate([np.arange(45) / 30, np.arange(0, 45, 5) / 30 + 0.0002]))
     times_s[1:] += 1e-4 * (np.diff(times_s) < 1e-4)
     frames = read(encode("clip.webm", "libvpx", times_s))

@@ -91,7 +91,7 @@ def test_no_state_is_kept_between_clips(scene: Scene, tracker: FaceTracker) -> N
     assert same(tracker.track(small), expected)
 
 
-def test_regions_are_the_skin_s_linear_light(scene: Scene, tracker: FaceTracker) -> None:
+def test_regions_are_proportional_to_linear_light(scene: Scene, tracker: FaceTracker) -> None:
     def downsample(_: float, picture: Picture) -> Picture:
         return np.asarray(np.rint(np.interp(LINEAR_LIGHT[picture] / 2, LINEAR_LIGHT, np.arange(256))), np.uint8)
 

@@ -1,4 +1,4 @@
-"""Traces with a known pulse, made by arithmetic: no picture, no face, no encoder."""
+"""Synthetic traces with a known pulse, without pictures, faces or encoders."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ MakeTraces = Callable[..., Traces]
 
 
 def pulse_at(times_s: NDArray[np.float64], rate_per_min: float) -> NDArray[np.float64]:
-    """Blood volume: a fundamental and a second harmonic, as photoplethysmograms have it."""
+    """Blood volume (n,): a fundamental and a second harmonic, as in a photoplethysmogram."""
     phase = 2 * np.pi * times_s * rate_per_min / 60
     return np.asarray(np.sin(phase) + 0.35 * np.sin(2 * phase - 0.8))
 
@@ -37,7 +37,7 @@ def make_track(  # noqa: PLR0917  (each has a default and is given by name)
     lost_s: tuple[float, float] | None = None,
     seed: int = 0,
 ) -> FaceTrack:
-    """A face that holds still, its skin pulsating by `strength`; noise is relative and independent between regions."""
+    """A still face whose skin pulsates by `strength`; noise is relative and independent between regions."""
     rng = np.random.default_rng(seed)
     n = round(duration_s * fps)
     times = np.arange(n) / fps
@@ -86,12 +86,12 @@ def _make_traces() -> MakeTraces:
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> RppgModels:
-    """Every estimator that is installed, networks built into a folder of the session's own."""
+    """Every installed estimator, with networks built into a temporary folder."""
     return RppgModels.load(tmp_path_factory.mktemp("models"), threads=1)
 
 
 @pytest.fixture(scope="session")
 def quick_models(tmp_path_factory: pytest.TempPathFactory) -> RppgModels:
-    """The estimators that need no network: a hundred times quicker, and enough where the picture has no face anyway."""
+    """The estimators without a network: a hundred times faster, and sufficient for synthetic traces."""
     signal = frozenset(spec.name for spec in ESTIMATORS if spec.default and not spec.neural)
     return RppgModels.load(tmp_path_factory.mktemp("models"), threads=1, only=signal)

@@ -1,4 +1,4 @@
-"""Estimators vote; those known to be right more often, and those that agree, decide."""
+"""Estimators vote on the rate, weighted by their reliability."""
 
 import numpy as np
 import pytest
@@ -32,27 +32,27 @@ def test_more_votes_make_more_confidence() -> None:
     assert confidence[-1] > 0.98
 
 
-def test_leakage_at_the_low_end_counts_for_less_than_a_clear_rate() -> None:
+def test_agreement_at_the_low_end_gives_less_confidence() -> None:
     low = agree(_estimates(44, 43, 42, 88, 88.5), FUSION)
     high = agree(_estimates(88, 88.5, 88.2, 43, 42), FUSION)
     assert high.confidence > low.confidence
 
 
-def test_belief_is_a_distribution() -> None:
+def test_belief_sums_to_one() -> None:
     probability = belief(_estimates(60, 61, 62, 140, 45), FUSION)
     assert probability.shape == RATES_PER_MIN.shape
     assert probability.sum() == pytest.approx(1)
     assert (probability >= 0).all()
 
 
-def test_order_does_not_matter() -> None:
+def test_the_order_of_estimates_does_not_matter() -> None:
     estimates = _estimates(60, 63, 64.5, 90, 91)
     shuffled = [estimates[index] for index in np.random.default_rng(1).permutation(5)]
     assert np.allclose(belief(shuffled, FUSION), belief(estimates, FUSION))
     assert agree(shuffled, FUSION).members == agree(estimates, FUSION).members
 
 
-def test_the_interval_widens_with_doubt_spread_and_shortness() -> None:
+def test_the_interval_widens_with_disagreement_motion_and_short_clips() -> None:
     sure, unsure = agree(_estimates(72, 72, 72, 72, 72), FUSION), agree(_estimates(72, 74, 73, 48, 71), FUSION)
     width = INTERVAL.half_width_per_min
     assert width(sure, 15, 1) < width(unsure, 15, 1)
@@ -77,12 +77,12 @@ def test_entropy_is_the_logarithm_of_the_number_of_likely_rates() -> None:
 def test_an_estimate_of_a_part_of_the_face_votes_and_does_not_count_as_an_estimator() -> None:
     plain = [Estimate("pos", 72, 0.0), Estimate("green", 110, 0.0), Estimate("deepphys", 80, 0.0, neural=True)]
     halves = [Estimate("deepphys", rate, 0.0, neural=True, part=part) for rate, part in ((79, "left"), (80.4, "right"))]
-    without, heard = agree(plain, FUSION), agree([*plain, *halves], FUSION)
-    assert heard.confidence > without.confidence
-    assert heard.members == ("deepphys",)
-    assert heard.rate_per_min == 80
-    assert (without.parts, heard.parts) == (0, 2)
-    assert heard.near_per_min == pytest.approx((0 + 8 + 30) / 3)
+    without, with_halves = agree(plain, FUSION), agree([*plain, *halves], FUSION)
+    assert with_halves.confidence > without.confidence
+    assert with_halves.members == ("deepphys",)
+    assert with_halves.rate_per_min == 80
+    assert (without.parts, with_halves.parts) == (0, 2)
+    assert with_halves.near_per_min == pytest.approx((0 + 8 + 30) / 3)
 
 
 def test_a_network_consistent_across_halves_outweighs_estimators_that_fail_together() -> None:

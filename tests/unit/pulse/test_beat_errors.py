@@ -20,7 +20,7 @@ from workers.rppg.vitals.heart_rate_variability import (
 
 
 def _table(people: int, seed: int, windows: int = 6) -> list[MeasureError]:
-    """SDNN off by more in a slower heart, in more noise and in a longer stretch, and by more in some people."""
+    """Errors of SDNN that grow with slower rates, noise and longer windows, and differ between people."""
     rng = np.random.default_rng(seed)
     found = []
     for person in range(people):
@@ -52,15 +52,15 @@ def test_errors_fitted_to_few_people_hold_on_others() -> None:
 
 def test_figures_are_of_people_who_were_held_out() -> None:
     found = _table(20, seed=1)
-    odd = [replace(part, subject="odd", dataset="odd", value_ms=part.truth_ms + 150) for part in found[:8]]
-    model = _with(fit_errors([*found, *odd]))
-    seen = np.mean([part.beside_sampling_ms <= part.error_ms(model) for part in odd])
-    figures = held_out([*found, *odd])
-    assert figures.keys() == {"15 s", "30 s", "odd"}
+    outlier = [replace(part, subject="outlier", dataset="outlier", value_ms=part.truth_ms + 150) for part in found[:8]]
+    model = _with(fit_errors([*found, *outlier]))
+    covered = np.mean([part.beside_sampling_ms <= part.error_ms(model) for part in outlier])
+    figures = held_out([*found, *outlier])
+    assert figures.keys() == {"15 s", "30 s", "outlier"}
     assert [of_set["people"] for of_set in figures.values()] == [20, 20, 1]
     # An outlier's interval holds by a model that was fitted to them, and not by one that was not.
-    assert seen > 0.5
-    assert figures["odd"]["interval_coverage"] == 0
+    assert covered > 0.5
+    assert figures["outlier"]["interval_coverage"] == 0
 
 
 def test_noise_slowness_and_length_never_narrow_an_interval_whatever_the_data() -> None:
@@ -88,7 +88,7 @@ def _even(count: int) -> Beats:
     return beats_at(np.cumsum(np.full(count, 0.8) + 0.03 * np.sin(np.arange(count))))
 
 
-def test_the_fit_counts_as_the_interval_does() -> None:
+def test_the_fit_uses_the_interval_of_the_vital() -> None:
     for count in (18, 40, 90):
         beats = _even(count)
         value, kept = sdnn_ms(beats), int(beats.kept.sum())
@@ -104,7 +104,7 @@ def test_a_longer_window_is_reported_as_a_short_one_is() -> None:
     assert [exceeds_noise("sdnn_ms", _even(count), 4.0) for count in (18, 80)] == [True, True]
 
 
-def test_clips_without_beats_and_negatives_are_left_out() -> None:
+def test_clips_without_beats_and_negatives_are_excluded() -> None:
     row: dict[str, Any] = {
         "seed": 7,
         "conditions": {"kind": "live"},

@@ -1,4 +1,4 @@
-"""Beats are where the phase has gone round; variability is theirs."""
+"""Beats are found by the phase of the wave; variability is computed from their intervals."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def _beats(rate_per_min: float, duration_s: float, sdnn: float, seed: int = 0) -
 
 
 @pytest.mark.parametrize("rate", [45.0, 50.0, 55.0, 60.0, 90.0, 140.0])
-def test_no_rate_is_counted_twice_whatever_its_second_harmonic(rate: float) -> None:
+def test_beats_are_not_doubled_by_a_second_harmonic(rate: float) -> None:
     times = _beats(rate, 20, 0.02)
     beats = beats_of(_wave(times, 20, noise=0.2), 30, rate)
     inside = ((times > 1) & (times < 19)).sum()
@@ -44,18 +44,18 @@ def test_no_rate_is_counted_twice_whatever_its_second_harmonic(rate: float) -> N
     assert beats.kept_share > 0.9
 
 
-def test_beats_fall_where_they_were_put() -> None:
+def test_beats_are_found_where_they_are() -> None:
     times = _beats(70, 30, 0.04)
     beats = beats_of(_wave(times, 30), 30, 70)
     nearest = np.abs(beats.times_s[:, None] - times).min(axis=1)
-    # A constant shift is the phase of the template; what matters is that it is constant.
+    # A constant shift is the phase of the template; only its variation matters.
     shift = beats.times_s - times[np.abs(beats.times_s[:, None] - times).argmin(axis=1)]
     assert nearest.max() < 0.25
     assert np.std(shift[2:-2]) < 0.02
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_variability_is_that_of_the_beats(seed: int) -> None:
+def test_variability_of_a_noisy_wave_is_close_to_the_true_one(seed: int) -> None:
     times = _beats(66, 60, 0.045, seed)
     inside = times[(times > 0) & (times < 60)]
     truth, beats = beats_at(inside), beats_of(_wave(times, 60, noise=0.15), 30, 66)
@@ -64,27 +64,27 @@ def test_variability_is_that_of_the_beats(seed: int) -> None:
     assert mean_ibi_ms(beats) == pytest.approx(mean_ibi_ms(truth), abs=5)
 
 
-def test_the_mean_rate_is_counted_not_read_off_a_peak() -> None:
+def test_the_mean_rate_is_counted_from_beats() -> None:
     times = _beats(72, 15, 0.05, 3)
     inside = times[(times > 0) & (times < 15)]
     truth = 60 / np.diff(inside).mean()
     assert mean_rate_per_min(_wave(times, 15, noise=0.3), 30, truth + 1.5) == pytest.approx(truth, abs=0.8)
 
 
-def test_a_rate_that_counting_cannot_confirm_is_left_alone() -> None:
+def test_a_rate_without_countable_beats_hardly_changes() -> None:
     noise = np.random.default_rng(0).normal(size=450)
     counted = mean_rate_per_min(noise, 30, 120)
     assert abs(counted - 120) <= 10
 
 
-def test_an_interval_that_cannot_be_a_beat_is_not_kept() -> None:
+def test_implausible_intervals_are_excluded() -> None:
     intervals = np.array([0.8, 0.82, 0.79, 1.6, 0.81, 0.8, 0.4, 0.4, 0.81, 0.8])
     beats = beats_at(np.concatenate(([0.0], np.cumsum(intervals))))
     assert not beats.kept[3]
     assert beats.kept[[0, 1, 2, 4, 9]].all()
 
 
-def test_measures_are_as_defined() -> None:
+def test_variability_measures_have_their_definitions() -> None:
     beats = beats_at(np.cumsum([0.0, 0.8, 0.86, 0.8, 0.86, 0.8, 0.86, 0.8, 0.86]))
     assert mean_ibi_ms(beats) == pytest.approx(830)
     assert rmssd_ms(beats) == pytest.approx(60)
@@ -111,15 +111,15 @@ def test_beats_of_a_noisy_slow_heart_do_not_exceed_its_noise() -> None:
     assert exceeds_noise("mean_ibi_ms", trembling, 3.0)
 
 
-def test_five_minutes_are_believed_to_vary_more_than_a_clip_does() -> None:
+def test_short_clips_underestimate_five_minute_variability() -> None:
     shortfalls = [VARIABILITY_MODEL.shortfall_of(duration_s)[0] for duration_s in (10, 15, 60, 120, 300)]
     assert shortfalls == sorted(shortfalls, reverse=True)
-    # 50 ms of five minutes are known to be about 35 in 15 s.
+    # An SDNN of 50 ms over five minutes corresponds to about 35 ms in 15 s.
     assert 50 * np.exp(-shortfalls[1]) < 40
     assert shortfalls[-1] == 0
 
 
-def test_the_interval_of_variability_reaches_as_far_as_noise_does() -> None:
+def test_the_interval_of_variability_covers_the_error_of_noise() -> None:
     inside = []
     for seed in range(12):
         times = _beats(80, 15, 0.03, seed)

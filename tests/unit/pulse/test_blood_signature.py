@@ -1,4 +1,4 @@
-"""Light is grey, blood is green: the colours of a beat in the patches of a face distinguish them."""
+"""The colours of a beat in patches of the face distinguish blood from a change of the light."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ def _believed(traces: Traces, rate_per_min: float = RATE_PER_MIN) -> bool:
 
 
 @pytest.mark.parametrize("strength", [0.002, 0.02])
-def test_blood_is_green(make_traces: MakeTraces, strength: float) -> None:
+def test_a_pulse_of_blood_has_its_colour_contrast(make_traces: MakeTraces, strength: float) -> None:
     seen = color_signature(_traces(make_traces, PULSATILE, strength), RATE_PER_MIN / 60)
     assert seen is not None
     assert seen.pbv_contrast == pytest.approx(0.38, abs=0.1)
@@ -42,17 +42,17 @@ def test_blood_is_green(make_traces: MakeTraces, strength: float) -> None:
 
 
 @pytest.mark.parametrize("strength", [0.002, 0.02])
-def test_light_of_any_level_is_not(make_traces: MakeTraces, strength: float) -> None:
+def test_a_change_of_light_has_no_colour_contrast(make_traces: MakeTraces, strength: float) -> None:
     seen = color_signature(_traces(make_traces, GREY, strength), RATE_PER_MIN / 60)
     assert seen is not None
     assert seen.pbv_contrast == pytest.approx(0, abs=0.08)
 
 
-def test_what_an_encoder_does_to_brightness_alone_is_not(make_traces: MakeTraces) -> None:
+def test_a_change_of_brightness_by_the_encoder_is_not_accepted(make_traces: MakeTraces) -> None:
     assert not _believed(_traces(make_traces, SKIN.mean() / SKIN, 0.01))
 
 
-def test_noise_is_too_uncertain(make_traces: MakeTraces) -> None:
+def test_noise_has_a_large_error(make_traces: MakeTraces) -> None:
     traces = _traces(make_traces, PULSATILE, strength=0.0)
     believed = [_believed(traces, rate_per_min) for rate_per_min in range(50, 180, 5)]
     assert np.mean(believed) < 0.3
@@ -73,7 +73,7 @@ def test_halves_that_do_not_correlate_have_no_contrast(make_traces: MakeTraces) 
     assert (seen.pbv_contrast, seen.error) == (0.0, 1.0)
 
 
-def test_without_skin_in_both_halves_there_is_none(make_traces: MakeTraces) -> None:
+def test_without_skin_in_both_halves_there_is_no_contrast(make_traces: MakeTraces) -> None:
     traces = make_traces()
     assert color_signature(replace(traces, crops=np.zeros_like(traces.crops)), 1.2) is None
     half = _traces(make_traces, PULSATILE).crops.copy()

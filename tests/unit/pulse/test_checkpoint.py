@@ -1,4 +1,4 @@
-"""Checkpoints of PyTorch's are read without it, and nothing in them is run."""
+"""PyTorch checkpoints are read without PyTorch, and no code in them is run."""
 
 import io
 import pickle
@@ -24,7 +24,7 @@ FASNET = Path(__file__).parents[4] / "shared" / "data" / "models" / "minifasnet"
 
 
 class FloatStorage:
-    """Stands for torch.FloatStorage while a checkpoint is written."""
+    """A substitute for torch.FloatStorage while a checkpoint is written."""
 
 
 def _rebuild_tensor_v2(*_: object) -> None:
@@ -51,7 +51,7 @@ class _Writer(pickle.Pickler):
 
 
 def write_checkpoint(path: Path, state: dict[str, NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A `.pth` file as torch.save writes it, byte layout and all, by names that only look like PyTorch's."""
+    """Write a `.pth` file in the layout of torch.save, with substitutes under PyTorch's names."""
     torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
     torch.FloatStorage, utils._rebuild_tensor_v2 = FloatStorage, _rebuild_tensor_v2  # type: ignore[attr-defined]
     with monkeypatch.context() as names:
@@ -86,7 +86,7 @@ def deepphys_weights(side: int) -> dict[str, NDArray[np.float32]]:
     return state
 
 
-def test_tensors_come_back_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensors_are_read_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = {"module.a.weight": np.arange(12, dtype=np.float32).reshape(3, 4), "b": np.ones(2, np.float32)}
     write_checkpoint(tmp_path / "weights.pth", state, monkeypatch)
     found = read_checkpoint(tmp_path / "weights.pth")
@@ -94,19 +94,19 @@ def test_tensors_come_back_as_they_were(tmp_path: Path, monkeypatch: pytest.Monk
     assert np.array_equal(found["a.weight"], state["module.a.weight"])
 
 
-def test_a_checkpoint_that_names_anything_else_is_refused_unrun(tmp_path: Path) -> None:
-    class Sly:
+def test_a_checkpoint_with_other_objects_is_refused_without_running_them(tmp_path: Path) -> None:
+    class Executing:
         def __reduce__(self) -> tuple[Any, ...]:
             return exec, ("raise SystemExit('was run')",)
 
-    with zipfile.ZipFile(tmp_path / "sly.pth", "w") as archive:
-        archive.writestr("archive/data.pkl", pickle.dumps({"a": Sly()}))
+    with zipfile.ZipFile(tmp_path / "executing.pth", "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps({"a": Executing()}))
     with pytest.raises(CheckpointUnreadable, match="exec"):
-        read_checkpoint(tmp_path / "sly.pth")
+        read_checkpoint(tmp_path / "executing.pth")
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive"])
-def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "weights.pth").write_bytes(content)
     with pytest.raises(CheckpointUnreadable):
         read_checkpoint(tmp_path / "weights.pth")
@@ -114,14 +114,14 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
 
 def test_a_real_checkpoint_is_read() -> None:
     if not FASNET.is_file():
-        pytest.skip(f"{FASNET} is not here: development data lies beside the checkout, and nowhere else")
+        pytest.skip(f"{FASNET} is not here: development data is stored beside the checkout")
     found = read_checkpoint(FASNET)
     assert len(found) > 100
     assert all(np.isfinite(value).all() for value in found.values())
 
 
 @pytest.mark.parametrize("side", [36, 72])
-def test_weights_of_your_own_become_an_estimator(
+def test_weights_in_the_models_folder_become_an_estimator(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_traces: MakeTraces, side: int
 ) -> None:
     write_checkpoint(tmp_path / "deepphys.pth", deepphys_weights(side), monkeypatch)
@@ -134,7 +134,7 @@ def test_weights_of_your_own_become_an_estimator(
     assert np.isfinite(waves).all()
 
 
-def test_other_weights_under_its_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_with_other_shapes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_checkpoint(tmp_path / "deepphys.pth", {"final_dense_1.weight": np.ones((2, 3), np.float32)}, monkeypatch)
     with pytest.raises(ModelNotInstalled, match="36 nor 72"):
         model_file("deepphys", tmp_path)

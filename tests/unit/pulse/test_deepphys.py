@@ -1,4 +1,4 @@
-"""The DeepPhys that comes with the project: there without an installation, asked in doubt, second to your own."""
+"""The bundled DeepPhys: available without an installation, and replaced by weights in the models folder."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def test_its_weights_are_in_the_repository_whole_and_small(tmp_path: Path) -> No
     assert found.path.stat().st_size == OURS.bytes <= 3_000_000
 
 
-def test_it_is_there_where_open_licences_alone_may_be(tmp_path: Path) -> None:
+def test_the_bundled_deepphys_loads_with_open_models_only(tmp_path: Path) -> None:
     models = RppgModels.load(tmp_path, open_only=True)
     assert models.weights == {"deepphys": "deepphys.rendered"}
     assert "deepphys" not in models.left_out
@@ -41,13 +41,13 @@ def test_it_is_the_first_network_to_run() -> None:
     assert list(neural.values()).count(neural["deepphys"]) == 1
 
 
-def test_weights_of_your_own_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_in_the_models_folder_are_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_checkpoint(tmp_path / "deepphys.pth", deepphys_weights(36), monkeypatch)
     assert RppgModels.load(tmp_path, only=NAMED).weights == {"deepphys": "deepphys"}
     assert RppgModels.load(tmp_path).weights["deepphys"] == "deepphys"
 
 
-def test_it_reads_the_pulse_of_faces_it_never_saw(tmp_path: Path) -> None:
+def test_the_bundled_deepphys_finds_the_pulse_of_unseen_faces(tmp_path: Path) -> None:
     network = open_network(model_file(OURS.name, tmp_path), threads=1)
     agreement = []
     for seed in range(100_001, 100_005):

@@ -1,4 +1,4 @@
-"""Each estimator finds a pulse of known rate, in the right direction, whatever the light does slowly."""
+"""Each estimator finds a pulse of known rate with the right sign, despite slow changes of the light."""
 
 import numpy as np
 import pytest
@@ -39,6 +39,6 @@ def test_a_wave_is_standardised_and_as_long_as_the_traces(
 
 
 @pytest.mark.parametrize("name", ["pos", "chrom", "lgi", "omit", "pbv"])
-def test_light_that_flickers_is_projected_away(make_traces: MakeTraces, name: str) -> None:
+def test_projections_remove_flicker_of_the_light(make_traces: MakeTraces, name: str) -> None:
     traces = make_traces(rate_per_min=66, strength=0.01, flicker=0.01, flicker_per_min=100)
     assert 60 * spectrum_of(SPECS[name].bind()(traces), traces.fs).peak_hz() == pytest.approx(66, abs=1)

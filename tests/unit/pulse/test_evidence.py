@@ -1,4 +1,4 @@
-"""What speaks for a pulse apart from the estimators' rates: above all, that parts of the face are in step."""
+"""Evidence of a pulse other than the rates of the estimators, such as coherence between parts of the face."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def test_without_an_estimator_of_halves_they_are_unknown(make_traces: MakeTraces
     assert evidence.patches_snr_db is None
 
 
-def test_the_clearest_network_speaks_for_all(make_traces: MakeTraces) -> None:
+def test_the_snr_of_networks_is_that_of_the_clearest(make_traces: MakeTraces) -> None:
     traces = make_traces()
     beat = to_pulse_wave(pulse_at(traces.times_s, 60 * RATE_HZ), traces.fs)
     lost = noise(3, len(beat))

@@ -1,4 +1,4 @@
-"""The gate knows no vital, is fitted to clips of known pulse, and never weighs evidence of a pulse against one."""
+"""The gate depends on no vital, is fitted to clips of known pulse, and has no negative weight."""
 
 from dataclasses import astuple, fields, replace
 from importlib import import_module
@@ -35,13 +35,13 @@ def test_the_gates_range_of_rates_is_that_of_the_heart_rate() -> None:
     assert HEART_RATE.plausible == RATE_RANGE_PER_MIN
 
 
-def test_a_regression_finds_what_speaks_for_a_pulse() -> None:
+def test_the_regression_weights_evidence_of_a_pulse() -> None:
     rng = np.random.default_rng(0)
     x = np.column_stack([np.ones(400), rng.normal(size=(400, 2))])
     y = (x[:, 1] + 0.5 * rng.normal(size=400) > 0).astype(np.float64)
-    constant, told, nothing = regression(x, y)
+    constant, informative, nothing = regression(x, y)
     assert abs(constant) < 0.5
-    assert told > 2
+    assert informative > 2
     assert nothing < 0.5
 
 
@@ -49,19 +49,19 @@ def test_no_weight_is_negative() -> None:
     rng = np.random.default_rng(1)
     x = np.column_stack([np.ones(400), rng.normal(size=(400, 2))])
     y = (x[:, 1] - x[:, 2] > 0).astype(np.float64)
-    _, told, against = regression(x, y)
-    assert told > 0
+    _, informative, against = regression(x, y)
+    assert informative > 0
     assert against == 0
 
 
-def test_the_gate_of_networks_weighs_nothing_against_a_pulse() -> None:
+def test_the_fitted_gate_has_no_negative_weight() -> None:
     model = GATE.presence
     assert min(astuple(model)[1:-1]) >= 0
     assert min(model.region_coherence, model.halves_correlation, model.halves_agreeing, model.log_rate) > 0
     assert min(model.patches_snr_db, model.patches_coherence) > 0
 
 
-def test_each_kind_of_evidence_has_the_gate_that_was_fitted_to_it(make_traces: MakeTraces) -> None:
+def test_each_kind_of_evidence_uses_the_gate_fitted_to_it(make_traces: MakeTraces) -> None:
     gate, traces = GATE, make_traces()
     wave = to_pulse_wave(-relative(traces.face[1]), traces.fs)
     halves = {"left": wave, "right": wave}

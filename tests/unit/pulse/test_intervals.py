@@ -1,4 +1,4 @@
-"""An interval that claims 90 % holds 90 %, on people to whom it was not fitted."""
+"""A 90 % interval has a coverage of 90 % on people to whom it was not fitted."""
 
 from pathlib import Path
 
@@ -15,20 +15,20 @@ from workers.rppg.vitals.heart_rate import INTERVAL, IntervalModel, interval_fea
 TABLE = Path(__file__).parents[4] / "shared" / "data" / "hr_estimator_agreement.csv"
 
 
-def test_quantile_regression_leaves_that_share_below() -> None:
+def test_quantile_regression_keeps_the_requested_share_below() -> None:
     rng = np.random.default_rng(0)
     x = rng.uniform(0, 1, 2000)
     target = 1 + 2 * x + (0.5 + x) * rng.exponential(size=2000)
     rows = np.column_stack((np.ones(2000), x))
     level, slope = quantile_regression(rows, target, np.full(2000, 1 / 2000), 0.9)
     assert (target <= level + slope * x).mean() == pytest.approx(0.9, abs=0.002)
-    # The true quantile of an exponential is log 10 of its scale.
+    # The true 90 % quantile of an exponential is log(10) times its scale.
     assert level == pytest.approx(1 + 0.5 * np.log(10), abs=0.25)
     assert slope == pytest.approx(2 + np.log(10), abs=0.5)
 
 
 def _clips(people: int, seed: int) -> list[RealClip]:
-    """Three clips a person, whose estimates are off by the same amount in each: people differ more than clips."""
+    """Three clips per person with the same error in each, because people differ more than clips."""
     rng = np.random.default_rng(seed)
     clips = []
     for person in range(people):
@@ -73,7 +73,7 @@ def test_an_interval_fitted_to_few_people_holds_on_others() -> None:
     assert np.mean(conformal) > np.mean(plain) + 0.02
 
 
-def test_a_share_among_few_people_is_known_less_well_than_among_many() -> None:
+def test_the_interval_of_a_share_is_wider_for_few_people() -> None:
     rng = np.random.default_rng(1)
 
     def width(people: int) -> float:

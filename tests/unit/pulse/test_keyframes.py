@@ -1,4 +1,4 @@
-"""An encoder's keyframes beat like a heart, and are not one."""
+"""An encoder's keyframes are periodic like a pulse and must not be reported as one."""
 
 import json
 from dataclasses import replace
@@ -20,27 +20,27 @@ from workers.rppg.signals.keyframe_artifacts import group_length, without_jumps,
 
 from .conftest import MakeTrack
 
-#: Bits that leave a small picture with a keyframe a second what they left a real webcam's: skin that jumps as much as
-#: the heart moves it.
+#: A bitrate at which the keyframes of a small picture change the skin as much as in a clip of a real webcam:
+#: about as much as the pulse does.
 FEW_BITS = ClipSpec(width=320, height=240, seed=5, heart_rate=76.0, bitrate_bps=200_000)
 
 
 def _coded(track: FaceTrack, length: int, depth: float, *, known: bool = True) -> FaceTrack:
-    """The track as an encoder with a keyframe every `length` frames leaves it: colours drift, and jump back."""
+    """The track after an encoder with a keyframe every `length` frames: colours drift and jump back."""
     since = np.arange(len(track.times_s)) % length
     drift = depth * np.array([0.3, 1.0, -0.6]) * (since / length - 0.5)[:, None]
     regions = (track.regions * (1 + drift[:, None])).astype(np.float32)
-    # Crops are sRGB: about half of what linear light does.
+    # Crops are sRGB, where relative changes are about half of those in linear light.
     crops = np.clip(np.rint(track.crops * (1 + drift / 2.2)[:, None, None]), 0, 255).astype(np.uint8)
     return replace(track, regions=regions, crops=crops, is_keyframe=(since == 0) if known else None)
 
 
 @pytest.mark.parametrize("rate", [52.0, 75.0, 97.0])
-def test_keyframes_once_a_second_are_not_a_heart_of_sixty(
+def test_keyframes_once_a_second_are_not_a_rate_of_sixty(
     make_track: MakeTrack, quick_models: RppgModels, rate: float
 ) -> None:
     track = make_track(rate_per_min=rate, strength=0.006, noise=0.001)
-    # Patches of the crops see through colours that no blood has.
+    # Estimators of crops reject colours other than those of blood.
     by_colour = replace(quick_models, estimators=dict(BY_COLOUR))
     misled = measure_rppg(_coded(track, 30, 0.03, known=False), by_colour).vitals["heart_rate"]
     assert misled.value is None or misled.value == pytest.approx(60, abs=1)
@@ -48,26 +48,26 @@ def test_keyframes_once_a_second_are_not_a_heart_of_sixty(
     assert vital.value == pytest.approx(rate, abs=1)
 
 
-def test_keyframes_without_a_pulse_are_not_one(make_track: MakeTrack, quick_models: RppgModels) -> None:
+def test_keyframes_without_a_pulse_give_no_rate(make_track: MakeTrack, quick_models: RppgModels) -> None:
     track = _coded(make_track(strength=0), 30, 0.03)
     assert measure_rppg(track, quick_models).vitals["heart_rate"].value is None
 
 
-def test_a_weak_pulse_that_may_have_gone_with_the_keyframes_is_not_replaced_by_another(
+def test_a_weak_pulse_at_the_rate_of_the_keyframes_is_not_replaced_by_another_rate(
     make_track: MakeTrack, quick_models: RppgModels
 ) -> None:
     track = _coded(make_track(rate_per_min=60, strength=0.002, noise=0.004), 30, 0.03)
     assert measure_rppg(track, quick_models).vitals["heart_rate"].value is None
 
 
-def _film(folder: Path, spec: ClipSpec) -> Path:
+def _render(folder: Path, spec: ClipSpec) -> Path:
     path = folder / f"{spec.kind}.mp4"
     simulate(path, replace(spec, bitrate_bps=4_000_000))
     return path
 
 
 def _coded_anew(path: Path, spec: ClipSpec, keyframe_s: float) -> FaceTrack:
-    """The track of a clip after an encoder with few bits and a keyframe that often."""
+    """The track of a clip encoded again with a low bitrate and a keyframe every `keyframe_s` seconds."""
     coded = path.with_name("coded.mp4")
     with open_clip(path) as clip:
         pictures = ((frame.time_s, frame.rgb) for frame in clip.frames())
@@ -79,14 +79,14 @@ def _coded_anew(path: Path, spec: ClipSpec, keyframe_s: float) -> FaceTrack:
 def test_an_encoded_pulse_is_reported_despite_stronger_keyframes_and_never_another_rate(
     tmp_path: Path, models: RppgModels, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    film = _film(tmp_path, FEW_BITS)
-    beside = examine(_coded_anew(film, FEW_BITS, keyframe_s=0.9), models)
+    rendered = _render(tmp_path, FEW_BITS)
+    beside = examine(_coded_anew(rendered, FEW_BITS, keyframe_s=0.9), models)
     assert isinstance(beside, Examined)
     pulse = beside.pulse
     assert pulse.evidence.keyframe_modulation > GATE.keyframe_share * pulse.evidence.modulation
     assert refusal(pulse) is None
     assert pulse.rate_per_min == pytest.approx(FEW_BITS.heart_rate, abs=1.5)
-    # Where nothing else confirms it, the same pulse leaves a doubt.
+    # Without a confirmation between the keyframes, the same pulse is refused.
     doubted = refusal(replace(pulse, between_keyframes=None))
     assert doubted is not None
     assert "keyframe" in doubted[1]
@@ -97,13 +97,13 @@ def test_an_encoded_pulse_is_reported_despite_stronger_keyframes_and_never_anoth
     assert seen["keyframes_per_min"] == pytest.approx(60 / 0.9, abs=0.1)
     assert seen["coherence"]["between keyframes"]["rate"] == pytest.approx(FEW_BITS.heart_rate, abs=2)
 
-    with_the_heart = measure_rppg(_coded_anew(film, FEW_BITS, keyframe_s=0.8), models).vitals["heart_rate"]
+    with_the_heart = measure_rppg(_coded_anew(rendered, FEW_BITS, keyframe_s=0.8), models).vitals["heart_rate"]
     assert with_the_heart.value is None or with_the_heart.value == pytest.approx(FEW_BITS.heart_rate, abs=1.5)
 
 
 def test_an_encoded_photo_with_a_keyframe_a_second_has_no_pulse(tmp_path: Path, models: RppgModels) -> None:
     still = replace(FEW_BITS, kind="still")
-    vital = measure_rppg(_coded_anew(_film(tmp_path, still), still, keyframe_s=1.0), models).vitals["heart_rate"]
+    vital = measure_rppg(_coded_anew(_render(tmp_path, still), still, keyframe_s=1.0), models).vitals["heart_rate"]
     assert vital.value is None
 
 
@@ -120,7 +120,7 @@ def test_a_pulse_of_another_rate_between_the_keyframes_is_not_reported(
     assert refusal(replace(examined.pulse, between_keyframes=sure)) is not None
 
 
-def test_at_the_keyframes_own_rate_nothing_confirms_a_pulse(make_track: MakeTrack, quick_models: RppgModels) -> None:
+def test_a_pulse_at_the_rate_of_the_keyframes_is_not_confirmed(make_track: MakeTrack, quick_models: RppgModels) -> None:
     for rate in (61.0, 119.0):
         examined = examine(_coded(make_track(rate_per_min=rate, strength=0.01), 30, 0.001), quick_models)
         assert isinstance(examined, Examined)
@@ -128,7 +128,7 @@ def test_at_the_keyframes_own_rate_nothing_confirms_a_pulse(make_track: MakeTrac
         assert examined.pulse.between_keyframes is None
 
 
-def test_without_jumps_a_pulse_at_the_keyframes_rate_stays() -> None:
+def test_removing_jumps_keeps_a_pulse_at_the_rate_of_the_keyframes() -> None:
     keys = np.arange(450) % 30 == 0
     pulse = np.sin(2 * np.pi * np.arange(450) / 30)[:, None].astype(np.float32)
     drift = (5 * (np.arange(450) % 30) / 30)[:, None].astype(np.float32)
@@ -152,7 +152,7 @@ def test_a_pattern_needs_enough_regular_groups() -> None:
     assert group_length(np.ones(450, dtype=np.bool_)) is None
 
 
-def test_what_groups_repeat_goes_and_the_rest_stays() -> None:
+def test_the_repeated_pattern_is_removed_and_the_signal_kept() -> None:
     rng = np.random.default_rng(0)
     keys = np.arange(450) % 30 == 0
     signal = np.sin(2 * np.pi * 1.27 * np.arange(450) / 30)[:, None].astype(np.float32)
@@ -161,7 +161,7 @@ def test_what_groups_repeat_goes_and_the_rest_stays() -> None:
     assert np.corrcoef(cleaned[:, 0], signal[:, 0])[0, 1] > 0.97
 
 
-def test_frames_without_a_face_stay_unmeasured() -> None:
+def test_frames_without_a_face_stay_nan() -> None:
     keys = np.arange(450) % 30 == 0
     values = np.ones((450, 2), dtype=np.float32)
     values[100:200] = np.nan

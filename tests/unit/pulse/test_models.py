@@ -51,8 +51,8 @@ def test_an_entry_with_an_unknown_field_is_refused() -> None:
         read_manifest('[[models]]\nname = "new"\nlicens = "MIT"\n')
 
 
-def test_what_ships_with_the_default_is_listed_and_whole(folder: Path) -> None:
-    """The set-up's models are all in the list that an operator reads, each by its file."""
+def test_the_models_of_the_default_installation_are_listed_and_installed(folder: Path) -> None:
+    """All models of the set-up are listed for the operator."""
     states = {model.entry.name: model for model in installed_models(folder)}
     for name in ("obstruction", "mediapipe.mesh", "mediapipe.near", "mediapipe.far", "age.dlib", "tscan.rlap"):
         assert states[name].state is ModelState.INSTALLED, name
@@ -61,7 +61,7 @@ def test_what_ships_with_the_default_is_listed_and_whole(folder: Path) -> None:
     assert shipped == listed
 
 
-def test_a_second_preparation_writes_nothing(folder: Path) -> None:
+def test_a_second_preparation_writes_no_file(folder: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     prepare_models(folder)
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
@@ -79,20 +79,20 @@ def test_altered_weights_are_not_used(tmp_path: Path) -> None:
     assert look_up(altered, tmp_path).command == PHYSNET.command
 
 
-def test_what_is_missing_comes_with_the_command_that_gets_it(tmp_path: Path) -> None:
+def test_a_missing_model_names_the_command_that_gets_it(tmp_path: Path) -> None:
     missing = look_up(replace(PHYSNET, module="no_such_package"), tmp_path)
     assert missing.state is ModelState.MISSING
     assert missing.command == PHYSNET.command
 
 
-def test_open_models_only_leaves_the_others_out(tmp_path: Path) -> None:
+def test_open_models_only_excludes_the_others(tmp_path: Path) -> None:
     states = {model.entry.name: model.state for model in installed_models(tmp_path, open_only=True)}
     assert states[PHYSNET.name] is ModelState.EXCLUDED
     with pytest.raises(ModelNotInstalled, match="licence"):
         model_file(PHYSNET.name, tmp_path, open_only=True)
 
 
-def test_physnet_cut_into_chunks_answers_as_in_one_piece(folder: Path) -> None:
+def test_physnet_in_chunks_equals_physnet_in_one_piece(folder: Path) -> None:
     from workers.rppg.estimators.physnet import CHUNK, HALO
 
     network = open_network(model_file(PHYSNET.name, folder), threads=1)
@@ -103,7 +103,7 @@ def test_physnet_cut_into_chunks_answers_as_in_one_piece(folder: Path) -> None:
     assert np.allclose(np.concatenate((first, second)), whole, atol=1e-4)
 
 
-def test_physnet_follows_a_pulse_in_skin(folder: Path) -> None:
+def test_physnet_finds_a_pulse_in_skin(folder: Path) -> None:
     network = open_network(model_file(PHYSNET.name, folder), threads=1)
     times = np.arange(256) / 30
     frames = np.random.default_rng(0).normal(size=(1, 3, 256, 32, 32)).astype(np.float32)
@@ -112,7 +112,7 @@ def test_physnet_follows_a_pulse_in_skin(folder: Path) -> None:
     assert np.corrcoef(wave[30:-30], np.sin(2 * np.pi * 1.2 * times)[30:-30])[0, 1] > 0.5
 
 
-def test_tscan_answers_each_frame(folder: Path) -> None:
+def test_tscan_outputs_one_value_per_frame(folder: Path) -> None:
     network = open_network(model_file("tscan.rlap", folder), threads=1)
     times = np.arange(160) / 30
     rng = np.random.default_rng(0)

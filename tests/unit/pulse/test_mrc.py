@@ -1,4 +1,4 @@
-"""Patches of skin are weighted by how quiet they are, and by nothing that a rate could be imagined from."""
+"""Patches of skin are weighted by their noise, independently of any rate."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ def _with_crops(traces: Traces, crops: NDArray[np.float64]) -> Traces:
 
 @pytest.fixture(name="face")
 def _face(make_traces: MakeTraces) -> tuple[Traces, NDArray[np.float64]]:
-    """Traces, and crops (n, 72, 72, 3) of skin that pulses hardly, in a little noise."""
+    """Traces, and crops (n, 72, 72, 3) of skin with a weak pulse and little noise."""
     traces = make_traces()
     beat = 1 - 0.002 * pulse_at(traces.times_s, RATE_PER_MIN)[:, None] * PULSATILE
     skin = np.array([120.0, 80.0, 60.0]) * beat
@@ -34,7 +34,7 @@ def _snr_db(wave: NDArray[np.float64], traces: Traces) -> float:
     return snr_db(spectrum_of(wave, traces.fs), RATE_PER_MIN / 60)
 
 
-def test_a_loud_patch_drowns_the_mean_and_not_the_pulse(face: tuple[Traces, NDArray[np.float64]]) -> None:
+def test_a_noisy_patch_spoils_the_mean_but_not_the_combination(face: tuple[Traces, NDArray[np.float64]]) -> None:
     traces, crops = face
     rng = np.random.default_rng(6)
     crops[:, 40:52, 24:48] += 12 * rng.normal(size=(len(crops), 1, 1, 1))
@@ -52,7 +52,7 @@ def test_patches_without_the_skins_colour_have_almost_no_weight(face: tuple[Trac
     assert 60 * spectrum_of(wave, traces.fs).peak_hz() == pytest.approx(RATE_PER_MIN, abs=1)
 
 
-def test_what_an_encoder_does_not_renew_is_no_quiet_skin(face: tuple[Traces, NDArray[np.float64]]) -> None:
+def test_patches_frozen_by_the_encoder_have_little_weight(face: tuple[Traces, NDArray[np.float64]]) -> None:
     traces, crops = face
     crops[:, :30] = crops[:1, :30]
     assert _snr_db(mrc.estimate(_with_crops(traces, crops))[0], traces) > 0
@@ -63,7 +63,7 @@ def test_halves_share_no_pixel(face: tuple[Traces, NDArray[np.float64]]) -> None
     before = mrc.estimate(_with_crops(traces, crops))
     crops[:, :, 37:] += 8 * np.sin(2 * np.pi * 2.1 * traces.times_s)[:, None, None, None]
     after = mrc.estimate(_with_crops(traces, crops))
-    # What noise is usual is asked of the whole face.
+    # The usual noise is estimated from the whole face.
     assert np.corrcoef(before[1], after[1])[0, 1] > 0.998
     assert 60 * spectrum_of(after[2], traces.fs).peak_hz() == pytest.approx(126, abs=1)
 

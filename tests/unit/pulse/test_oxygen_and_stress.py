@@ -1,4 +1,4 @@
-"""Two experimental vitals: each says what it rests on, and how far it may be off."""
+"""Oxygen saturation and stress: experimental vitals with diagnostics and intervals."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,9 @@ from workers.rppg.vitals.stress import StressThresholds, stress
 from .conftest import MakeTrack
 
 
-def test_oxygen_comes_from_red_over_blue_and_is_experimental(make_track: MakeTrack, quick_models: RppgModels) -> None:
+def test_oxygen_saturation_comes_from_red_over_blue_and_is_experimental(
+    make_track: MakeTrack, quick_models: RppgModels
+) -> None:
     vital = measure_rppg(make_track(strength=0.012, noise=0.001), quick_models).vitals["oxygen_saturation"]
     assert vital.status is VitalStatus.EXPERIMENTAL
     assert isinstance(vital, OxygenSaturation)
@@ -26,7 +28,7 @@ def test_oxygen_comes_from_red_over_blue_and_is_experimental(make_track: MakeTra
     assert vital.baseline is not None
 
 
-def test_a_value_out_of_range_is_not_clamped_but_silent(make_track: MakeTrack, quick_models: RppgModels) -> None:
+def test_a_value_out_of_range_is_not_clamped_but_absent(make_track: MakeTrack, quick_models: RppgModels) -> None:
     options = RppgOptions(oxygen=OxygenCalibration(a=125.0))
     vital = measure_rppg(make_track(noise=0.001), quick_models, options=options).vitals["oxygen_saturation"]
     assert vital.value is None
@@ -36,7 +38,9 @@ def test_a_value_out_of_range_is_not_clamped_but_silent(make_track: MakeTrack, q
     assert "calibration" in vital.detail
 
 
-def test_without_a_pulse_there_is_neither(make_track: MakeTrack, quick_models: RppgModels) -> None:
+def test_without_a_pulse_there_is_no_oxygen_saturation_and_no_stress(
+    make_track: MakeTrack, quick_models: RppgModels
+) -> None:
     vitals = measure_rppg(make_track(strength=0), quick_models).vitals
     assert vitals["oxygen_saturation"].reason is vitals["heart_rate"].reason
     assert vitals["stress"].status is VitalStatus.ABSTAINED
@@ -70,7 +74,7 @@ def _stress(vital: HeartRateVariability, duration_s: float = 300.0) -> Stress:
     return stress(vital, StressThresholds(), [], 450, duration_s)
 
 
-def test_stress_is_as_sure_as_its_sdnn() -> None:
+def test_the_score_of_stress_follows_the_uncertainty_of_sdnn() -> None:
     low, toss, high = (_stress(_variability(*sdnn)) for sdnn in ((20, 15, 28), (50, 35, 71), (110, 75, 145)))
     assert (low.value, high.value) == ("stress", "no_stress")
     assert low.score is not None
@@ -83,7 +87,7 @@ def test_stress_is_as_sure_as_its_sdnn() -> None:
     assert toss.interval == (0.0, 1.0)
 
 
-def test_where_the_score_is_neither_high_nor_low_there_is_no_verdict() -> None:
+def test_an_undecided_score_has_no_verdict() -> None:
     toss = _stress(_variability(50, 35, 71))
     assert toss.value is None
     assert toss.status is VitalStatus.ABSTAINED
@@ -94,7 +98,7 @@ def test_where_the_score_is_neither_high_nor_low_there_is_no_verdict() -> None:
     assert toss.diagnostics.sdnn_ms == 50
 
 
-def test_a_short_clip_shows_less_variability_than_five_minutes_and_is_not_called_stress_for_it() -> None:
+def test_low_variability_of_a_short_clip_is_not_stress_by_itself() -> None:
     of_clip = _variability(28, 20, 36)
     assert _stress(of_clip, 300).value == "stress"
     short = _stress(of_clip, 15)
@@ -114,7 +118,7 @@ def test_a_value_far_from_the_threshold_has_a_verdict_in_a_short_clip_too() -> N
     assert _stress(_variability(110, 90, 135), 15).value == "no_stress"
 
 
-def test_the_ratio_of_bands_takes_part_where_there_is_one() -> None:
+def test_the_ratio_of_bands_changes_the_score() -> None:
     calm = _stress(_variability(50, 40, 62, lf_hf=0.5))
     tense = _stress(_variability(50, 40, 62, lf_hf=6.0))
     assert calm.score is not None

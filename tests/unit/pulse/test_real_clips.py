@@ -1,4 +1,4 @@
-"""Real clips, where they lie beside the checkout: what is known of them is what is told."""
+"""Real clips with known rates, if they are stored beside the checkout."""
 
 from pathlib import Path
 
@@ -18,14 +18,14 @@ CLIPS = Path(__file__).parents[4] / "shared" / "data" / "clips"
     [
         ("evm_face.mp4", 53.0),
         ("evm_face2.mp4", 53.5),
-        # Its keyframes beat at 59.0 /min, in its hair as on its skin: docs/keyframes.md.
+        # Its keyframes have a rate of 59.0 /min, in the hair as on the skin: docs/keyframes.md.
         ("naber.mp4", 75.0),
     ],
 )
-def test_a_real_clip_reads_what_is_known_of_it_or_nothing(name: str, rate: float, models: RppgModels) -> None:
+def test_a_real_clip_gives_its_reference_rate_or_abstains(name: str, rate: float, models: RppgModels) -> None:
     path = CLIPS / name
     if not path.is_file():
-        pytest.skip(f"{path} is not here: development data lies beside the checkout, and nowhere else")
+        pytest.skip(f"{path} is not here: development data is stored beside the checkout")
     with open_clip(path) as clip:
         track = FaceTracker().track(clip.frames())
     vital = measure_rppg(track, models).vitals["heart_rate"]

@@ -1,4 +1,4 @@
-"""Breathing is found where something moves with it, and nowhere else."""
+"""Respiration is estimated from signals that move with it, and not from noise."""
 
 import numpy as np
 import pytest
@@ -34,26 +34,26 @@ def test_signals_that_agree_outvote_one_that_does_not() -> None:
 
 
 @pytest.mark.parametrize("kind", ["white", "walk"])
-def test_noise_hardly_ever_breathes(kind: str) -> None:
+def test_noise_rarely_gives_a_respiration_rate(kind: str) -> None:
     rng = np.random.default_rng(0)
-    told = 0
+    reported = 0
     for _ in range(60):
         noise = rng.normal(size=(4, len(TIMES)))
         noise = noise.cumsum(axis=-1) if kind == "walk" else noise
         signals = {
             name: (wave, FS) for name, wave in zip(("chest", "head", "baseline", "frequency"), noise, strict=True)
         }
-        told += refusal(fuse(signals)) is None
-    assert told <= 4
+        reported += refusal(fuse(signals)) is None
+    assert reported <= 4
 
 
-def test_nothing_to_see_has_no_spectrum_of_its_own() -> None:
+def test_a_constant_signal_has_no_spectrum() -> None:
     assert (explained_share(np.zeros(100), FS) == 0).all()
     with pytest.raises(ValueError, match="no signal"):
         fuse({})
 
 
-def test_the_pulse_carries_breathing_in_baseline_amplitude_and_frequency() -> None:
+def test_breathing_modulates_the_pulses_baseline_amplitude_and_frequency() -> None:
     times = np.arange(30 * 32) / 30
     breath = 2 * np.pi * 0.25 * times
     phase = 2 * np.pi * 1.2 * times - 0.4 * np.cos(breath)
@@ -64,7 +64,7 @@ def test_the_pulse_carries_breathing_in_baseline_amplitude_and_frequency() -> No
 
 
 def _torso(rise_pixels: NDArray[np.float64]) -> Torso:
-    """Stripes and noise (m, 40, 80) that move down by so many pixels."""
+    """Patches (m, 40, 80) of stripes and noise that move down by `rise_pixels`."""
     rng = np.random.default_rng(0)
     rows = np.arange(40)[:, None]
     patches = [
@@ -74,7 +74,7 @@ def _torso(rise_pixels: NDArray[np.float64]) -> Torso:
     return Torso(TIMES, np.clip(patches, 0, 255).astype(np.uint8), 40.0)
 
 
-def test_flow_follows_what_moves_by_a_part_of_a_pixel() -> None:
+def test_block_flow_follows_subpixel_motion() -> None:
     shift = 0.6 * np.sin(2 * np.pi * 0.25 * TIMES)
     followed = np.cumsum(block_flow(_torso(shift).patches), axis=0).mean(axis=1)
     assert np.corrcoef(followed, shift)[0, 1] > 0.98
@@ -87,13 +87,13 @@ def test_a_chest_that_rises_and_falls_gives_its_rate() -> None:
     assert RATES_PER_MIN[np.argmax(explained_share(position, FS))] == pytest.approx(18, abs=0.7)
 
 
-def test_no_torso_has_no_chest() -> None:
+def test_without_a_torso_there_is_no_chest_motion() -> None:
     assert chest_position(EMPTY_TORSO, TIMES) is None
     blank = Torso(TIMES, np.full((len(TIMES), 40, 80), 90, np.uint8), 40.0)
     assert chest_position(blank, TIMES) is None
 
 
-def test_a_chest_is_read_without_a_pulse_but_not_a_pictures() -> None:
+def test_chest_motion_alone_gives_a_rate_but_not_for_a_picture() -> None:
     times = np.arange(450) / 30
     breath = np.sin(2 * np.pi * 0.25 * times)
     rng = np.random.default_rng(0)
@@ -102,9 +102,9 @@ def test_a_chest_is_read_without_a_pulse_but_not_a_pictures() -> None:
     breathing = breathing_of_chest(chest, head, 30.0)
     assert breathing is not None
     assert breathing.rate_per_min == pytest.approx(15, abs=0.5)
-    assert breathing_of_chest(0.05 * chest, 0.05 * head, 30.0) is None, "a picture's chest hardly moves"
-    assert breathing_of_chest(50 * chest, 50 * head, 30.0) is None, "a waved one's moves too far"
+    assert breathing_of_chest(0.05 * chest, 0.05 * head, 30.0) is None, "the chest of a picture hardly moves"
+    assert breathing_of_chest(50 * chest, 50 * head, 30.0) is None, "the chest of a waved picture moves too far"
     assert breathing_of_chest(chest, chest + 0.0005 * rng.normal(size=450), 30.0) is None, (
-        "a held one's moves with its head"
+        "the chest of a hand-held picture moves with its head"
     )
-    assert breathing_of_chest(0.011 * rng.normal(size=450), head, 30.0) is None, "trembling is no breathing"
+    assert breathing_of_chest(0.011 * rng.normal(size=450), head, 30.0) is None, "trembling is not respiration"

@@ -1,4 +1,4 @@
-"""A long clip tells how its rate went."""
+"""Heart rate over the time of a long clip."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from workers.rppg.vitals.rolling import rolling_rates
 from .conftest import MakeTrack
 
 
-def test_a_rate_that_rises_is_seen_to_rise() -> None:
+def test_a_rising_rate_is_followed() -> None:
     times = np.arange(60 * 30) / 30
     rate_hz = (66 + 12 * times / 60) / 60
     wave = np.sin(2 * np.pi * np.cumsum(rate_hz) / 30)
@@ -24,7 +24,7 @@ def test_noise_has_no_rate_at_any_time() -> None:
     assert len(rates) <= 3
 
 
-def test_short_clips_have_none_and_long_ones_do(make_track: MakeTrack, quick_models: RppgModels) -> None:
+def test_only_long_clips_have_rates_over_time(make_track: MakeTrack, quick_models: RppgModels) -> None:
     for duration_s, there in ((15.0, False), (30.0, True)):
         waveforms = measure_rppg(make_track(duration_s=duration_s), quick_models).waveforms
         assert waveforms is not None

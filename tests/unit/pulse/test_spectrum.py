@@ -1,4 +1,4 @@
-"""The rate of a wave is read between the bins."""
+"""The rate of a wave is interpolated between the bins of its spectrum."""
 
 import numpy as np
 import pytest
@@ -11,13 +11,13 @@ from workers.rppg.signals.spectrum import snr_db, spectrum_of
 
 @settings(max_examples=40, deadline=None)
 @given(rate=st.floats(45, 200), phase=st.floats(0, 6.28), duration_s=st.sampled_from([8, 15, 60]))
-def test_a_sine_reads_as_its_rate(rate: float, phase: float, duration_s: int) -> None:
+def test_the_peak_of_a_sine_is_at_its_rate(rate: float, phase: float, duration_s: int) -> None:
     times = np.arange(30 * duration_s) / 30
     wave = np.sin(2 * np.pi * rate / 60 * times + phase)
     assert 60 * spectrum_of(wave, 30).peak_hz() == pytest.approx(rate, abs=0.3)
 
 
-def test_noise_has_no_rate_that_stands_out() -> None:
+def test_noise_has_no_clear_peak() -> None:
     noise = np.random.default_rng(0).normal(size=450)
     times = np.arange(450) / 30
     sine = np.sin(2 * np.pi * 1.2 * times)
@@ -28,7 +28,7 @@ def test_noise_has_no_rate_that_stands_out() -> None:
 
 
 @pytest.mark.parametrize("fs", [15.0, 30.0, 120.0])
-def test_detrending_keeps_a_slow_pulse_and_takes_a_drift(fs: float) -> None:
+def test_detrending_keeps_a_slow_pulse_and_removes_a_drift(fs: float) -> None:
     times = np.arange(round(20 * fs)) / fs
     pulse = np.sin(2 * np.pi * 40 / 60 * times)
     inner = slice(round(3 * fs), -round(3 * fs))

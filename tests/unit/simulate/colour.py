@@ -48,7 +48,7 @@ def cheeks(frames: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
 
 
 def pos(colours: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
-    """The pulse by POS (Wang et al. 2017), written out so that the product's own code is no judge here."""
+    """The pulse by POS (Wang et al. 2017), implemented here to be independent of the product's own code."""
     wave, length = np.zeros(len(colours)), round(1.6 * fs)
     for start in range(len(colours) - length + 1):
         window = colours[start : start + length]

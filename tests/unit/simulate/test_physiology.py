@@ -57,7 +57,7 @@ def test_variability_is_as_requested_over_long_times() -> None:
         assert intervals.std() == pytest.approx(sdnn_ms, abs=0.25 * sdnn_ms + 1)
 
 
-def test_breaths_begin_where_the_lungs_are_empty() -> None:
+def test_breaths_begin_at_the_minimum_of_lung_volume() -> None:
     wave = pulse_wave(72, 12, 60, 50, seed=6)
     assert len(wave.breath_times_s) == pytest.approx(12, abs=1)
     assert np.interp(wave.breath_times_s, wave.times_s, wave.lung_volume) == pytest.approx(-1, abs=0.05)

@@ -44,14 +44,14 @@ def test_a_frozen_stream_repeats_one_frame(tmp_path: Path) -> None:
     assert max(steps[8:]) < 0.5
 
 
-def test_a_face_that_leaves_is_gone(tmp_path: Path) -> None:
+def test_a_face_that_leaves_is_absent_at_the_end(tmp_path: Path) -> None:
     simulate(tmp_path / "clip.mp4", replace(SHORT, kind="face_leaves", duration_s=5))
     found = faces_in(decoded(tmp_path / "clip.mp4")[1], stride=5)
     assert found[0] == 1
     assert found[-1] == 0
 
 
-def test_too_short_and_low_fps_are_alive(tmp_path: Path) -> None:
+def test_the_kinds_too_short_and_low_fps_are_living(tmp_path: Path) -> None:
     tiny = ClipSpec(width=160, height=120)
     short = simulate(tmp_path / "a.mp4", replace(tiny, kind="too_short"))
     assert short.alive
@@ -66,7 +66,7 @@ def test_an_unknown_kind_is_refused_by_name(tmp_path: Path) -> None:
         simulate(tmp_path / "clip.mp4", replace(SHORT, kind="ghost"))
 
 
-def test_another_portrait_can_sit_for_the_clip(tmp_path: Path) -> None:
+def test_a_clip_can_be_rendered_from_another_portrait(tmp_path: Path) -> None:
     # A tight crop: the simulator adds the shoulders that the picture lacks.
     face = np.ascontiguousarray(read_picture(None)[10:210, 120:330])
     simulate(tmp_path / "clip.mp4", replace(SHORT, portrait=face, duration_s=0.5))

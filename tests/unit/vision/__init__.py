@@ -1,1 +1,1 @@
-"""Age and gender: what the models say, and when nothing is said."""
+"""Age, gender, BMI and liveness."""

@@ -59,5 +59,5 @@ def test_a_turned_or_tilted_head_abstains_with_advice(mesh: Mesh) -> None:
     turned[1] += (turned[454] - turned[234]) * 0.25
     vital = body_mass_index(np.stack([turned] * 10))
     assert (vital.status, vital.reason) == (VitalStatus.ABSTAINED, Reason.FACE_LOST)
-    nobody = np.full((10, 478, 2), np.nan, np.float32)
-    assert body_mass_index(nobody).status is VitalStatus.ABSTAINED
+    no_face = np.full((10, 478, 2), np.nan, np.float32)
+    assert body_mass_index(no_face).status is VitalStatus.ABSTAINED

@@ -31,27 +31,27 @@ def archive() -> bytes:
     return buffer.getvalue()
 
 
-class Shelf(ThreadingHTTPServer):
-    """Serves `files` with ranges, breaks off after `break_after` bytes of a body, and remembers what was asked."""
+class FileServer(ThreadingHTTPServer):
+    """Serve `files` with ranges, break off after `break_after` bytes of a body, and record the requested ranges."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Clerk)
+        super().__init__(("127.0.0.1", 0), FileHandler)
         self.files: dict[str, bytes] = {}
         self.break_after: int | None = None
-        self.asked: list[str | None] = []
+        self.requested_ranges: list[str | None] = []
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
 
-class Clerk(BaseHTTPRequestHandler):
-    server: Shelf
+class FileHandler(BaseHTTPRequestHandler):
+    server: FileServer
 
     def do_GET(self) -> None:
         data = self.server.files.get(self.path)
         span = self.headers.get("Range")
-        self.server.asked.append(span)
+        self.server.requested_ranges.append(span)
         if data is None:
             self.send_error(404)
             return
@@ -67,8 +67,8 @@ class Clerk(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def shelf() -> Iterator[Shelf]:
-    server = Shelf()
+def file_server() -> Iterator[FileServer]:
+    server = FileServer()
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server
@@ -84,62 +84,64 @@ def entry_of(url: str, data: bytes) -> ModelEntry:
     return replace(plain, download=Download(url, len(data), digest))
 
 
-def test_a_download_is_checked_and_kept(shelf: Shelf, tmp_path: Path) -> None:
-    shelf.files["/w.bin"] = WEIGHTS
-    entry = entry_of(f"{shelf.url}/w.bin", WEIGHTS)
+def test_a_download_is_checked_and_kept(file_server: FileServer, tmp_path: Path) -> None:
+    file_server.files["/w.bin"] = WEIGHTS
+    entry = entry_of(f"{file_server.url}/w.bin", WEIGHTS)
     assert look_up(entry, tmp_path).state is ModelState.MISSING
-    heard: list[tuple[int, int]] = []
-    path = fetch(entry, tmp_path, lambda have, all_: heard.append((have, all_)))
+    progress: list[tuple[int, int]] = []
+    path = fetch(entry, tmp_path, lambda have, all_: progress.append((have, all_)))
     assert path.read_bytes() == WEIGHTS
-    assert heard[-1] == (len(WEIGHTS), len(WEIGHTS))
+    assert progress[-1] == (len(WEIGHTS), len(WEIGHTS))
     assert look_up(entry, tmp_path).state is ModelState.INSTALLED
     assert fetch(entry, tmp_path) == path
-    assert len(shelf.asked) == 1
+    assert len(file_server.requested_ranges) == 1
 
 
-def test_a_download_that_broke_off_goes_on_where_it_stopped(shelf: Shelf, tmp_path: Path) -> None:
-    shelf.files["/w.bin"] = WEIGHTS
-    shelf.break_after = 300_000
-    entry = entry_of(f"{shelf.url}/w.bin", WEIGHTS)
+def test_an_interrupted_download_is_resumed(file_server: FileServer, tmp_path: Path) -> None:
+    file_server.files["/w.bin"] = WEIGHTS
+    file_server.break_after = 300_000
+    entry = entry_of(f"{file_server.url}/w.bin", WEIGHTS)
     with pytest.raises(FetchFailed, match="where it stopped"):
         fetch(entry, tmp_path)
     assert look_up(entry, tmp_path).state is ModelState.MISSING
-    shelf.break_after = None
+    file_server.break_after = None
     assert fetch(entry, tmp_path).read_bytes() == WEIGHTS
-    assert shelf.asked[0] is None
-    assert shelf.asked[1] is not None
-    assert int(shelf.asked[1].removeprefix("bytes=").removesuffix("-")) > 0
+    assert file_server.requested_ranges[0] is None
+    assert file_server.requested_ranges[1] is not None
+    assert int(file_server.requested_ranges[1].removeprefix("bytes=").removesuffix("-")) > 0
 
 
 @pytest.mark.parametrize("served", [WEIGHTS[::-1], WEIGHTS + b"more"])
-def test_another_file_than_the_known_one_is_not_put_in_place(shelf: Shelf, tmp_path: Path, served: bytes) -> None:
-    shelf.files["/w.bin"] = served
-    entry = entry_of(f"{shelf.url}/w.bin", WEIGHTS)
+def test_a_download_with_another_checksum_is_not_installed(
+    file_server: FileServer, tmp_path: Path, served: bytes
+) -> None:
+    file_server.files["/w.bin"] = served
+    entry = entry_of(f"{file_server.url}/w.bin", WEIGHTS)
     with pytest.raises(FetchFailed):
         fetch(entry, tmp_path)
     assert not (tmp_path / "test.bin").exists()
 
 
-def test_a_size_that_is_known_about_leaves_the_judgement_to_the_checksum(shelf: Shelf, tmp_path: Path) -> None:
-    shelf.files["/w.bin"] = WEIGHTS
-    exact = entry_of(f"{shelf.url}/w.bin", WEIGHTS)
+def test_an_approximate_size_is_checked_by_the_checksum(file_server: FileServer, tmp_path: Path) -> None:
+    file_server.files["/w.bin"] = WEIGHTS
+    exact = entry_of(f"{file_server.url}/w.bin", WEIGHTS)
     assert exact.download is not None
     entry = replace(exact, download=replace(exact.download, bytes=len(WEIGHTS) - 1000, about=True))
-    shelf.break_after = 300_000
+    file_server.break_after = 300_000
     with pytest.raises(FetchFailed, match="where it stopped"):
         fetch(entry, tmp_path)
-    shelf.break_after = None
+    file_server.break_after = None
     assert fetch(entry, tmp_path).read_bytes() == WEIGHTS
-    shelf.files["/w.bin"] = WEIGHTS + WEIGHTS[: len(WEIGHTS) // 50]
+    file_server.files["/w.bin"] = WEIGHTS + WEIGHTS[: len(WEIGHTS) // 50]
     with pytest.raises(FetchFailed, match="more than"):
         fetch(entry, tmp_path / "again")
 
 
-def packed(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> ModelEntry:
+def packed(file_server: FileServer, monkeypatch: pytest.MonkeyPatch) -> ModelEntry:
     """A model in an archive, with a file beside its weights."""
     data = archive()
-    shelf.files["/@scope/w.tgz"] = data
-    monkeypatch.setenv("npm_config_registry", f"{shelf.url}/")
+    file_server.files["/@scope/w.tgz"] = data
+    monkeypatch.setenv("npm_config_registry", f"{file_server.url}/")
     plain = entry_of("npm:@scope/w.tgz", data)
     assert plain.download is not None
     return replace(
@@ -154,9 +156,9 @@ def packed(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> ModelEntry:
 
 
 def test_only_named_members_of_an_archive_are_taken(
-    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    file_server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry = packed(shelf, monkeypatch)
+    entry = packed(file_server, monkeypatch)
     assert fetch(entry, tmp_path).read_bytes() == WEIGHTS
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["list.json", "test.bin"]
     assert look_up(entry, tmp_path).state is ModelState.INSTALLED
@@ -165,31 +167,35 @@ def test_only_named_members_of_an_archive_are_taken(
 
 
 @pytest.mark.parametrize("name", ["test.bin", "list.json"])
-@pytest.mark.parametrize("harm", [lambda path: path.write_bytes(b"[1]"), lambda path: path.unlink()])
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"[1]"), lambda path: path.unlink()])
 def test_an_altered_or_missing_file_is_fetched_again(
-    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, harm: Callable[[Path], object]
+    file_server: FileServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    damage: Callable[[Path], object],
 ) -> None:
-    entry = packed(shelf, monkeypatch)
+    entry = packed(file_server, monkeypatch)
     fetch(entry, tmp_path)
-    harm(tmp_path / "w" / name)
+    damage(tmp_path / "w" / name)
     assert look_up(entry, tmp_path).state is not ModelState.INSTALLED
     fetch(entry, tmp_path)
     assert look_up(entry, tmp_path).state is ModelState.INSTALLED
-    assert len(shelf.asked) == 2
+    assert len(file_server.requested_ranges) == 2
     fetch(entry, tmp_path)
-    assert len(shelf.asked) == 2
+    assert len(file_server.requested_ranges) == 2
 
 
-def test_an_archive_without_the_file_beside_is_no_model(
-    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_archive_with_another_companion_file_is_refused(
+    file_server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry = packed(shelf, monkeypatch)
+    entry = packed(file_server, monkeypatch)
     other = replace(entry, beside=(("list.json", hashlib.sha256(b"another").hexdigest()),))
     with pytest.raises(FetchFailed, match=r"list\.json"):
         fetch(other, tmp_path)
 
 
-def test_a_model_that_is_refused_names_the_file_that_was_altered(tmp_path: Path) -> None:
+def test_the_error_names_the_altered_file_of_a_model(tmp_path: Path) -> None:
     entry = next(entry for entry in MODELS if entry.name == "agegender")
     source = entry.file_in(environment_folder())
     if source is None:
@@ -202,18 +208,18 @@ def test_a_model_that_is_refused_names_the_file_that_was_altered(tmp_path: Path)
         model_file("agegender", tmp_path)
 
 
-def test_what_is_not_there_or_can_t_be_had_says_so(shelf: Shelf, tmp_path: Path) -> None:
+def test_a_failed_download_has_its_reason(file_server: FileServer, tmp_path: Path) -> None:
     with pytest.raises(FetchFailed, match="404"):
-        fetch(entry_of(f"{shelf.url}/none", WEIGHTS), tmp_path)
+        fetch(entry_of(f"{file_server.url}/none", WEIGHTS), tmp_path)
     own = next(entry for entry in MODELS if entry.name == "deepphys")
     with pytest.raises(FetchFailed, match="models folder"):
         fetch(own, tmp_path)
-    shelf.server_close()
+    file_server.server_close()
     with pytest.raises(FetchFailed, match="can't be read"):
-        fetch(entry_of(f"{shelf.url}/w.bin", WEIGHTS), tmp_path)
+        fetch(entry_of(f"{file_server.url}/w.bin", WEIGHTS), tmp_path)
 
 
-def test_a_list_of_tensors_that_is_another_s_is_refused(tmp_path: Path) -> None:
+def test_a_list_of_tensors_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     weights = tmp_path / "w.bin"
     weights.write_bytes(b"\0" * 8)
     with pytest.raises(CheckpointUnreadable, match="can't be read"):

@@ -128,7 +128,7 @@ def test_a_person_blinks_moves_and_has_a_pulse(alive: FaceTrack) -> None:
     assert check_liveness(alive, {}).status is CheckStatus.UNKNOWN
 
 
-def test_a_photograph_on_a_stand_is_no_person(photograph: FaceTrack) -> None:
+def test_a_photograph_on_a_stand_fails(photograph: FaceTrack) -> None:
     cues = extract_cues(photograph, {})
     assert cues.blinks == 0
     assert cues.self_motion is not None
@@ -147,10 +147,10 @@ def test_a_screen_has_a_rolling_band(screen: FaceTrack, alive: FaceTrack) -> Non
     assert shown > live + 5
 
 
-def test_a_frozen_stream_and_a_wall_have_no_flicker(alive: FaceTrack) -> None:
+def test_a_frozen_stream_and_a_wall_have_no_rolling_band(alive: FaceTrack) -> None:
     frozen = np.repeat(alive.crops[:1], len(alive.crops), axis=0)
     assert measure_rolling_band(alive.times_s, frozen) == 0
-    nobody = replace(
+    no_face = replace(
         alive,
         faces=np.zeros_like(alive.faces),
         regions=np.full_like(alive.regions, np.nan),
@@ -159,8 +159,8 @@ def test_a_frozen_stream_and_a_wall_have_no_flicker(alive: FaceTrack) -> None:
         eyes=EMPTY_EYES,
         thumbnails=EMPTY_THUMBNAILS,
     )
-    assert extract_cues(nobody, {}) == UNKNOWN_CUES
-    assert check_liveness(nobody, {}).status is CheckStatus.UNKNOWN
+    assert extract_cues(no_face, {}) == UNKNOWN_CUES
+    assert check_liveness(no_face, {}).status is CheckStatus.UNKNOWN
 
 
 def test_a_person_passes_only_with_texture() -> None:

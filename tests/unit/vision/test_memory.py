@@ -1,7 +1,7 @@
-"""A device's memory: asked before a model is loaded, and survived where it runs out.
+"""The memory of a device is checked before a model is loaded, and running out of it is handled.
 
-There is no GPU here. What ONNX Runtime raises where one is full is raised by stand-ins for its sessions, at the place
-and of the type where it raises it; `make test-seed` does the same with PyTorch's.
+There is no GPU here. Substitutes for ONNX Runtime's sessions raise the exceptions of a full GPU, at the same place
+and with the same types; `make test-seed` does the same with PyTorch's.
 """
 
 from dataclasses import replace
@@ -38,11 +38,11 @@ class _Place:
 
 
 class FullSession:
-    """Stands for a session of ONNX Runtime on a GPU that holds `most` samples; doubles what it is given."""
+    """A substitute for ONNX Runtime's session on a GPU that holds `most` samples; it doubles its input."""
 
     def __init__(self, most: int, shape: list[int | str], error: BaseException = FULL[0]) -> None:
         self.most, self.shape, self.error = most, shape, error
-        self.asked: list[tuple[int, bool]] = []
+        self.batches: list[tuple[int, bool]] = []
 
     def get_inputs(self) -> list[_Place]:
         return [_Place("x", self.shape)]
@@ -51,7 +51,7 @@ class FullSession:
         return [_Place("y", self.shape)]
 
     def run(self, _: None, fed: dict[str, NDArray[np.float32]], options: object) -> list[NDArray[np.float32]]:
-        self.asked.append((len(fed["x"]), options is not None))
+        self.batches.append((len(fed["x"]), options is not None))
         if len(fed["x"]) > self.most:
             raise self.error
         return [2 * fed["x"]]
@@ -62,39 +62,39 @@ def gpu_network(session: FullSession) -> Network:
 
 
 @pytest.mark.parametrize("error", FULL, ids=lambda error: type(error).__name__)
-def test_a_batch_that_is_too_large_is_halved_once_and_the_cache_given_back(error: BaseException) -> None:
+def test_a_batch_too_large_is_halved_once_and_the_arena_released(error: BaseException) -> None:
     session = FullSession(5, ["n", 3], error)
     given = np.arange(27, dtype=np.float32).reshape(9, 3)
     assert np.array_equal(gpu_network(session)(given), 2 * given)
-    # The second try runs with the options that give back what ONNX Runtime's arena holds.
-    assert session.asked == [(9, False), (4, True), (5, True)]
+    # The second try runs with the options that release ONNX Runtime's arena.
+    assert session.batches == [(9, False), (4, True), (5, True)]
 
 
-def test_it_is_tried_once_only_and_the_reason_told() -> None:
+def test_a_second_failure_is_raised_with_its_reason() -> None:
     session = FullSession(2, ["n", 3])
     with pytest.raises(OutOfMemory, match=r"net ran out .* half"):
         gpu_network(session)(np.zeros((9, 3), np.float32))
-    assert [count for count, _ in session.asked] == [9, 4]
+    assert [count for count, _ in session.batches] == [9, 4]
 
 
-def test_samples_that_belong_together_are_not_torn_apart() -> None:
-    """A clip's frames are one sample of a network over time, whatever its first axis counts."""
+def test_samples_with_a_fixed_batch_size_are_not_split() -> None:
+    """All frames of a clip are one sample of a network over time, whatever its first axis is."""
     session = FullSession(0, [1, 3])
     with pytest.raises(OutOfMemory, match="all of its input"):
         gpu_network(session)(np.zeros((1, 3), np.float32))
-    assert [count for count, _ in session.asked] == [1, 1]
+    assert [count for count, _ in session.batches] == [1, 1]
 
 
-def test_another_error_is_not_mistaken_for_a_full_memory() -> None:
+def test_other_errors_are_not_treated_as_out_of_memory() -> None:
     session = FullSession(0, ["n", 3], InvalidArgument("Got invalid dimensions for input: x"))
     with pytest.raises(InvalidArgument):
         gpu_network(session)(np.zeros((9, 3), np.float32))
-    assert len(session.asked) == 1
+    assert len(session.batches) == 1
     assert not ran_out(ValueError("a clip"))
     assert not ran_out(KeyboardInterrupt("out of memory"))
 
 
-def test_a_model_that_does_not_fit_is_refused_with_both_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_does_not_fit_is_refused_with_needed_and_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     card = GpuMemory(used_bytes=7 << 30, total_bytes=8 << 30)
     monkeypatch.setattr("workers.models.memory.gpu_memory", lambda: card)
     assert free_bytes("cuda") == 1 << 30
@@ -105,9 +105,7 @@ def test_a_model_that_does_not_fit_is_refused_with_both_figures(monkeypatch: pyt
     require_room("bmi", 1 << 40, "cuda")
 
 
-def test_this_machine_s_memory_is_known_and_a_container_s_bound_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_free_memory_respects_the_limit_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (free_bytes("cpu") or 0) > 1 << 20
     (tmp_path / "max").write_text("1000000\n")
     (tmp_path / "current").write_text("400000\n")
@@ -117,8 +115,8 @@ def test_this_machine_s_memory_is_known_and_a_container_s_bound_counts(
     assert (free_bytes("cpu") or 0) > 1 << 20
 
 
-def test_models_that_do_not_fit_leave_the_branches_standing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Loading goes on without them, and the worker's card says which and why."""
+def test_models_that_do_not_fit_are_left_out_and_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading goes on without them, and the worker's card lists them with the reason."""
     monkeypatch.setattr("workers.models.memory.free_bytes", lambda _: 1_000_000)
     analyzer = Analyzer.load(AnalyzerOptions(tmp_path, device="cpu"))
     loaded = {model.name: model for model in analyzer.loaded_models}
@@ -130,7 +128,7 @@ def test_models_that_do_not_fit_leave_the_branches_standing(tmp_path: Path, monk
     analyzer.close()
 
 
-def test_a_network_that_runs_out_costs_its_own_vitals_alone(portrait: Portrait, tmp_path: Path) -> None:
+def test_a_network_out_of_memory_loses_only_its_own_vitals(portrait: Portrait, tmp_path: Path) -> None:
     models = VisionModels.load(VisionOptions(tmp_path))
     networks = dict(models.networks) | {"gender.dlib": gpu_network(FullSession(0, ["n", 3, 32, 32]))}
     broken = replace(models, networks=networks, weights=models.weights | {"gender": ("gender.dlib",)})
@@ -140,7 +138,7 @@ def test_a_network_that_runs_out_costs_its_own_vitals_alone(portrait: Portrait, 
     assert vitals["age"].status is VitalStatus.OK
 
 
-def test_the_weights_of_a_network_are_weighed_and_its_loading_timed() -> None:
+def test_a_network_knows_the_size_of_its_weights_and_its_loading_time() -> None:
     network = open_network(WEIGHTS, 1)
     assert network.loaded.weights_bytes == WEIGHTS.stat().st_size
     assert network.loaded.load_ms >= 0

@@ -73,16 +73,16 @@ def test_age_and_gender_of_a_known_portrait_are_right(portrait: Portrait, models
 
 
 def test_progress_receives_each_vital(portrait: Portrait, models: VisionModels) -> None:
-    heard: dict[str, Vital] = {}
+    received: dict[str, Vital] = {}
 
-    class Listener(Progress):
+    class RecordingProgress(Progress):
         def vital(self, name: str, vital: Vital) -> None:
-            heard[name] = vital
+            received[name] = vital
 
-    result = measure_vision(track_of(portrait), models, frozenset({"age"}), Listener())
-    assert heard == result.vitals
-    assert heard["gender"].reason is Reason.NOT_REQUESTED
-    assert heard["age"].status is VitalStatus.OK
+    result = measure_vision(track_of(portrait), models, frozenset({"age"}), RecordingProgress())
+    assert received == result.vitals
+    assert received["gender"].reason is Reason.NOT_REQUESTED
+    assert received["age"].status is VitalStatus.OK
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_missing_model_is_unavailable_with_an_instruction(portrait: Portrait) 
     assert "get it with" in (vitals["age"].detail or "")
 
 
-def test_the_package_of_the_weights_is_not_run(models: VisionModels) -> None:
+def test_the_python_package_of_the_weights_is_not_imported(models: VisionModels) -> None:
     import sys
 
     assert "gender.dlib" in models.networks
@@ -217,7 +217,7 @@ def test_a_similarity_transform_is_recovered() -> None:
     assert points @ found[:, :2].T + found[:, 2] == pytest.approx(turned)
 
 
-def test_a_face_turned_away_is_less_frontal(portrait: Portrait) -> None:
+def test_a_turned_face_is_less_frontal(portrait: Portrait) -> None:
     nose = portrait.landmarks.copy()
     nose[1] += (nose[454] - nose[234]) * 0.2
     assert measure_frontality(nose) < 0.6 * measure_frontality(portrait.landmarks)

@@ -1,8 +1,8 @@
-"""tools/environment.sh on machines whose only Python is another one, or that have none: Debian 13, Homebrew, bare ones.
+"""tools/environment.sh on machines with an unsupported Python or with none: Debian 13, Homebrew, bare machines.
 
-Such a machine is a PATH of a few commands and a home folder. Its Python is a real 3.13 or later where one is installed
-here, or a stub that reports such a version. What uv fetches comes from a list and an archive of this test's own, whose
-hash uv checks as it does for its own list.
+A machine is a PATH of a few commands and a home folder. Its Python is a real 3.13 or later if one is installed
+here, or a stub that reports such a version. uv fetches a Python from a list and an archive made by this test, and
+checks the hash as for its own list.
 """
 
 import hashlib
@@ -25,11 +25,11 @@ from tests.service.test_environment_script import checkout, run_small
 
 __all__ = ["checkout"]
 
-#: What the set-up uses beside bash, a Python and uv.
+#: Commands that the set-up uses beside bash, a Python and uv.
 COMMANDS = ("bash", "cat", "cksum", "dirname", "env", "flock", "head", "ls", "mkdir", "mktemp", "rm", "sed", "sh")
-#: The interpreter behind this environment, under no other name.
+#: The interpreter of this environment, with links resolved.
 REAL = str(Path(sys.executable).resolve())
-#: `-c` programs see another version; everything else is the real thing, `-m venv` above all.
+#: `-c` programs see another version; everything else runs on the real interpreter, `-m venv` for example.
 STUB = """\
 import sys
 sys.version_info = (*{version}, 0, "final", 0)
@@ -37,7 +37,7 @@ program, sys.argv = sys.argv[1], ["-c", *sys.argv[2:]]
 exec(program)
 """
 
-#: uv adapts this module to where it unpacks, and knows it by its first line.
+#: uv adapts this module to the folder into which it unpacks; it recognises it by its first line.
 SYSCONFIG = "# system configuration generated and used by the sysconfig module\nbuild_time_vars = {}\n"
 
 
@@ -55,7 +55,7 @@ class Machine:
         for name in COMMANDS:
             if found := shutil.which(name):
                 (self.bin / name).symlink_to(found)
-        # The registry and the caches of this machine, not its interpreters.
+        # Keeps the registry and the caches of this machine, but not its interpreters.
         kept = {
             name: value for name, value in os.environ.items() if name not in {"PYTHON", "PYTHONPATH", "VIRTUAL_ENV"}
         }
@@ -67,7 +67,7 @@ class Machine:
             "XDG_DATA_HOME": str(self.home / "data"),
             "HOME": str(self.home),
             "PATH": str(self.bin),
-            # Nothing is fetched from elsewhere, and what can't be reached is given up at once.
+            # Downloads from other places fail at once.
             "UV_PYTHON_INSTALL_MIRROR": f"http://127.0.0.1:{free_port()}",
             "UV_HTTP_RETRIES": "0",
         }
@@ -85,7 +85,7 @@ class Machine:
 
     def set_up(self, checkout: Path, **env: str) -> "subprocess.CompletedProcess[str]":
         command = [str(self.bin / "bash"), str(checkout / "tools/environment.sh"), "gateway", "env"]
-        # An empty one is none: uv takes no mirror beside a list.
+        # Empty variables are removed: uv uses no mirror together with a list.
         variables = {name: value for name, value in {**self.env, **env}.items() if value}
         return subprocess.run(command, cwd="/", env=variables, capture_output=True, text=True, check=False, timeout=250)
 
@@ -97,7 +97,7 @@ def machine(tmp_path: Path) -> Machine:
 
 @pytest.fixture
 def published(tmp_path: Path) -> dict[str, str]:
-    """Settings by which uv fetches an archive of ours: a Python that hands over to the one of this environment."""
+    """Settings that let uv fetch an archive of this test: a Python that runs the one of this environment."""
     folder = tmp_path / "published"
     major, minor, patch = sys.version_info[:3]
     root = folder / "python"
@@ -133,7 +133,7 @@ def published(tmp_path: Path) -> dict[str, str]:
     return {"UV_PYTHON_DOWNLOADS_JSON_URL": str(index), "UV_PYTHON_INSTALL_MIRROR": ""}
 
 
-def fits(checkout: Path) -> bool:
+def is_supported(checkout: Path) -> bool:
     program = "import sys; print(*sys.version_info[:2])"
     done = subprocess.run([checkout / "env/bin/python", "-c", program], capture_output=True, text=True, check=True)
     return done.stdout.split() in (["3", "11"], ["3", "12"])
@@ -153,10 +153,10 @@ def newer_python() -> str | None:
     return None
 
 
-def test_a_machine_whose_only_python_is_too_new_gets_in(
+def test_a_machine_whose_only_python_is_too_new_is_set_up(
     checkout: Path, machine: Machine, published: dict[str, str]
 ) -> None:
-    # A first set-up: no environment of this checkout whose uv would serve.
+    # A first set-up has no environment with uv.
     (checkout / ".venv").unlink()
     if newer := newer_python():
         machine.command("python3", f'exec {shlex.quote(newer)} "$@"\n')
@@ -166,13 +166,13 @@ def test_a_machine_whose_only_python_is_too_new_gets_in(
     assert done.returncode == 0, done.stderr
     assert "Fetching a Python" in done.stderr
     assert run_small(checkout) == "here"
-    assert fits(checkout)
+    assert is_supported(checkout)
     assert not left_behind(checkout)
     again = machine.set_up(checkout, **published)
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
 
 
-def test_a_machine_with_uv_and_no_python_gets_in(checkout: Path, machine: Machine, published: dict[str, str]) -> None:
+def test_a_machine_with_uv_and_no_python_is_set_up(checkout: Path, machine: Machine, published: dict[str, str]) -> None:
     (machine.bin / "uv").symlink_to(Path(sys.prefix) / "bin/uv")
     (checkout / ".venv").unlink()
     done = machine.set_up(checkout, **published)
@@ -181,7 +181,7 @@ def test_a_machine_with_uv_and_no_python_gets_in(checkout: Path, machine: Machin
 
 
 @pytest.mark.parametrize("place", [".pyenv/versions/3.{}.99", "data/uv/python/cpython-3.{}.99-linux", "brew"])
-def test_a_fitting_python_that_is_not_on_path_is_found(checkout: Path, machine: Machine, place: str) -> None:
+def test_a_supported_python_outside_of_path_is_found(checkout: Path, machine: Machine, place: str) -> None:
     machine.stub((3, 13))
     minor = sys.version_info[1]
     if place == "brew":
@@ -198,7 +198,7 @@ def test_a_fitting_python_that_is_not_on_path_is_found(checkout: Path, machine: 
         check=False,
     )
     assert (found.returncode, found.stderr) == (0, "")
-    # On macOS a Homebrew may really be there, and is as good.
+    # On macOS a real Homebrew may be found instead.
     assert found.stdout.strip() == str(folder / f"python3.{minor}") or sys.platform == "darwin"
 
 
@@ -210,7 +210,7 @@ def test_a_fitting_python_that_is_not_on_path_is_found(checkout: Path, machine: 
         ({"PIP_CERT": "/ours.pem", "SSL_CERT_FILE": "/uvs.pem"}, "/uvs.pem"),
     ],
 )
-def test_an_authority_that_pip_trusts_is_trusted_by_uv(
+def test_a_certificate_authority_set_for_pip_is_used_by_uv(
     checkout: Path, machine: Machine, env: dict[str, str], seen: str
 ) -> None:
     (checkout / ".venv").unlink()
@@ -262,7 +262,7 @@ def test_the_message_names_what_a_bare_machine_lacks(checkout: Path, machine: Ma
     assert "neither a Python nor uv" in sentence(machine.set_up(checkout))
 
 
-def test_two_at_once_wait_for_each_other_without_flock(checkout: Path, machine: Machine) -> None:
+def test_two_set_ups_at_once_wait_for_each_other_without_flock(checkout: Path, machine: Machine) -> None:
     (machine.bin / "flock").unlink(missing_ok=True)
     (machine.bin / "python3").symlink_to(REAL)
     command = [str(machine.bin / "bash"), str(checkout / "tools/environment.sh"), "gateway", "env"]

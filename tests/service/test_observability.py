@@ -1,4 +1,4 @@
-"""What an operator sees of one job: log lines, figures and a trace from gateway to worker, and none of its secrets."""
+"""Log lines, metrics and a trace of a job across gateway and worker, without secrets."""
 
 import json
 import re
@@ -21,7 +21,7 @@ from tests.service.conftest import LOOKS_LIKE_MP4, Service, wait_until
 ROOT = Path(__file__).parents[2]
 SECRET = "a-name-of-a-person"
 STAGE = "decoding and tracking"
-#: What is to be seen of the one job.
+#: Samples that the job adds to the metrics.
 SAMPLES = (
     'facevitals_stage_seconds_count{branch="rppg",stage="decoding and tracking"} 1.0',
     'facevitals_branch_seconds_count{branch="vision",status="error"} 1.0',
@@ -33,7 +33,7 @@ SAMPLES = (
 
 
 class Collector(HTTPServer):
-    """Takes OTLP over HTTP as a real collector does."""
+    """A collector that receives OTLP over HTTP."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Receiver)
@@ -84,7 +84,7 @@ def log_lines(service: Service, name: str) -> list[dict[str, Any]]:
 
 
 def metric_names(text: str) -> set[str]:
-    """Every name that a query can ask for, those without a sample yet included."""
+    """Every name that a query can use, those without a sample yet included."""
     names = set()
     for family in text_string_to_metric_families(text):
         endings = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(family.type, [""])
@@ -92,13 +92,13 @@ def metric_names(text: str) -> set[str]:
     return names
 
 
-def test_a_job_is_seen_whole_and_says_nothing_of_its_clip(
+def test_logs_metrics_and_trace_cover_a_job_and_contain_no_secret(
     make_service: Callable[..., Service], collector: Collector
 ) -> None:
-    service = make_service(log_format="json", otlp_endpoint=collector.url, api_keys="key-of-somebody")
-    service.start_worker("vision,rppg", "tests.service.odd_worker", ODD_VISION="raise")
+    service = make_service(log_format="json", otlp_endpoint=collector.url, api_keys="key-of-a-client")
+    service.start_worker("vision,rppg", "tests.service.faulty_worker", FAULT_VISION="raise")
     form = {"clip": (f"{SECRET}.mp4", LOOKS_LIKE_MP4, "video/mp4")}
-    headers = {"Authorization": "Bearer key-of-somebody"}
+    headers = {"Authorization": "Bearer key-of-a-client"}
     with httpx.Client(base_url=service.url, headers=headers, timeout=40) as client:
         job = client.post("/v1/jobs", files=form, params={"retain_clip": "false"}).json()["id"]
         done = client.get(f"/v1/jobs/{job}", headers={"Prefer": "wait=30"}).json()
@@ -108,29 +108,29 @@ def test_a_job_is_seen_whole_and_says_nothing_of_its_clip(
             WorkerCard(id="gpu:1", queues=[], device="cuda", models=[], gpu=GpuMemory(used_bytes=1, total_bytes=2)),
         )
 
-        def all_told() -> str:
+        def all_samples() -> str:
             text = client.get("/metrics").text
             return text if all(sample in text for sample in SAMPLES) else ""
 
-        # Whoever ended the job adds its figures a moment after the end is announced.
-        metrics = wait_until(all_told, f"the figures of the job: {SAMPLES}")
+        # The worker that ended the job counts it a moment after the end is announced.
+        metrics = wait_until(all_samples, f"the samples of the job: {SAMPLES}")
 
-    # Logs: the job's id on both sides of the queue.
+    # Logs have the job's id in gateway and worker.
     assert {"job accepted"} <= {line["event"] for line in log_lines(service, "gateway") if line.get("job") == job}
     worked = {line["event"] for line in log_lines(service, "worker-vision,rppg") if line.get("job") == job}
     assert {"branch ended", "branch failed"} <= worked
 
-    # Dashboard and alerts ask for what is served.
+    # Dashboard and alerts use metrics that exist.
     dashboard = (ROOT / "deploy" / "grafana" / "facevitals.json").read_text()
     alerts = (ROOT / "deploy" / "prometheus" / "alerts.yml").read_text()
-    asked = set(re.findall(r"facevitals_[a-z_]+", dashboard + json.dumps(yaml.safe_load(alerts))))
-    assert len(asked) > 12
-    assert asked <= metric_names(metrics)
+    named = set(re.findall(r"facevitals_[a-z_]+", dashboard + json.dumps(yaml.safe_load(alerts))))
+    assert len(named) > 12
+    assert named <= metric_names(metrics)
 
-    # Trace: one, from the request to the stages of both branches.
+    # One trace covers the request and the stages of both branches.
     def traced() -> bool:
         names = [span["name"] for span in collector.spans]
-        # Gateway and worker send theirs apart.
+        # Gateway and worker export their spans separately.
         return {"vision branch", "rppg branch", "POST /v1/jobs"} <= set(names) and names.count(STAGE) == 2
 
     wait_until(traced, "the spans arrive")
@@ -144,15 +144,15 @@ def test_a_job_is_seen_whole_and_says_nothing_of_its_clip(
     stages = [span for span in mine if span["name"] == STAGE]
     assert {span["parentSpanId"] for span in stages} == {span["spanId"] for span in branches.values()}
 
-    # None of it tells what is nobody's business; logs say where it was raised, and what.
-    told = json.dumps(collector.spans) + metrics + service.whole_logs()
-    assert "ZeroDivisionError" in told
-    for secret in (SECRET, "key-of-somebody", "a secret of the clip"):
-        assert secret not in told
+    # No secret is in any of them; logs contain the type of an exception and where it was raised.
+    exported = json.dumps(collector.spans) + metrics + service.whole_logs()
+    assert "ZeroDivisionError" in exported
+    for secret in (SECRET, "key-of-a-client", "a secret of the clip"):
+        assert secret not in exported
 
 
-def test_without_a_collector_nothing_of_opentelemetry_is_loaded() -> None:
-    # redis-py itself loads what it finds of OpenTelemetry's metrics.
+def test_without_a_collector_opentelemetry_is_not_loaded() -> None:
+    # redis-py loads OpenTelemetry's metrics if they are installed.
     ours = "[name for name in sys.modules if name.startswith(('opentelemetry.sdk.trace', 'opentelemetry.exporter'))]"
     done = subprocess.run(
         [sys.executable, "-c", f"import sys, api.app, workers.job_runner.process; print({ours})"],

@@ -1,4 +1,4 @@
-"""API keys and their limits, over real HTTP: in force, rotated and revoked without a restart."""
+"""API keys and their limits over HTTP: created, rotated and revoked without a restart."""
 
 import json
 import socket
@@ -23,7 +23,7 @@ MakeService = Callable[..., Service]
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A gateway that asks for keys; nobody works on its jobs."""
+    """A gateway that requires keys, without workers."""
     service = new_service(
         tmp_path_factory.mktemp("guarded") / "service",
         require_keys=True,
@@ -43,7 +43,7 @@ def kind(answer: httpx.Response) -> tuple[int, str]:
 
 @pytest.fixture
 def facevitals(guarded: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
-    """The command line's own code, in this process: a process each would cost the suite half a minute."""
+    """The command line in this process: separate processes would take half a minute."""
     for name, value in guarded.env.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
@@ -62,7 +62,9 @@ def submit(service: Service, key: str) -> httpx.Response:
         return client.post("/v1/jobs", content=LOOKS_LIKE_MP4, headers={"X-API-Key": key})
 
 
-def test_the_life_of_a_key_from_the_command_line(guarded: Service, facevitals: Callable[..., str]) -> None:
+def test_a_key_is_created_rotated_and_revoked_from_the_command_line(
+    guarded: Service, facevitals: Callable[..., str]
+) -> None:
     with guarded.client() as client:
         assert kind(client.post("/v1/jobs", content=LOOKS_LIKE_MP4)) == (401, "key-missing")
     made = json.loads(facevitals("keys", "create", "clinic", "--json"))
@@ -88,7 +90,7 @@ def test_the_life_of_a_key_from_the_command_line(guarded: Service, facevitals: C
     assert "revoked" in facevitals("keys", "list")
 
 
-def test_the_broker_holds_no_key_only_its_hash(guarded: Service) -> None:
+def test_the_broker_stores_only_the_hash_of_a_key(guarded: Service) -> None:
     made = KeyRing(guarded.redis).create("hashed")
     assert submit(guarded, made.key).status_code == 202
     secret = made.key.rsplit("_", 1)[1]
@@ -100,18 +102,18 @@ def test_the_broker_holds_no_key_only_its_hash(guarded: Service) -> None:
     assert not [value for value in values if secret in value]
 
 
-def test_an_old_secret_works_through_its_grace_and_no_longer(guarded: Service) -> None:
+def test_a_rotated_secret_works_until_its_grace_period_ends(guarded: Service) -> None:
     ring = KeyRing(guarded.redis)
     made = ring.create("graceful")
     new = ring.rotate(made.stored.id, grace_s=600)
     assert submit(guarded, made.key).status_code == submit(guarded, new.key).status_code == 202
-    # As if that time had passed.
+    # Simulates that this time has passed.
     guarded.redis.hincrbyfloat(ring.key(made.stored.id), "previous_until", -600)
     assert kind(submit(guarded, made.key)) == (403, "key-refused")
     assert submit(guarded, new.key).status_code == 202
 
 
-def test_a_key_does_what_its_scopes_say_and_sees_its_own_jobs_alone(guarded: Service) -> None:
+def test_a_key_is_limited_to_its_scopes_and_its_own_jobs(guarded: Service) -> None:
     ring = KeyRing(guarded.redis)
     writer = {"X-API-Key": ring.create("writer", scopes=frozenset({Scope.SUBMIT})).key}
     reader = {"X-API-Key": ring.create("reader", scopes=frozenset({Scope.READ})).key}
@@ -128,23 +130,23 @@ def test_a_key_does_what_its_scopes_say_and_sees_its_own_jobs_alone(guarded: Ser
         assert client.delete(f"/v1/jobs/{job}", headers=whole).status_code == 204
 
 
-def test_a_key_that_submits_too_fast_is_told_when_to_come_back(guarded: Service) -> None:
+def test_a_key_over_its_rate_gets_a_retry_after(guarded: Service) -> None:
     made = KeyRing(guarded.redis).create("fast", rate_per_min=2)
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: submit(guarded, made.key), range(8)))
     refused = [answer for answer in answers if answer.status_code != 202]
-    # A minute's worth at once; one more falls due every thirty seconds.
+    # A burst may use the rate of a minute; one more submission is allowed every thirty seconds.
     assert 5 <= len(refused) <= 6
     assert {kind(answer) for answer in refused} == {(429, "rate-exceeded")}
     wait_s = int(refused[0].headers["retry-after"])
     assert 1 <= wait_s <= 30
     assert kind(submit(guarded, made.key)) == (429, "rate-exceeded")
-    # As if that time had passed.
+    # Simulates that this time has passed.
     guarded.redis.incrbyfloat(f"fv:rate:{made.stored.owner}", -wait_s)
     assert submit(guarded, made.key).status_code == 202
 
 
-def test_a_key_has_a_bounded_number_of_jobs_under_way(guarded: Service) -> None:
+def test_a_key_has_a_limit_of_active_jobs(guarded: Service) -> None:
     key = KeyRing(guarded.redis).create("few", rate_per_min=0, max_active=2).key
     first, second = (submit(guarded, key) for _ in range(2))
     refused = submit(guarded, key)
@@ -157,13 +159,13 @@ def test_a_key_has_a_bounded_number_of_jobs_under_way(guarded: Service) -> None:
         bad = client.post("/v1/jobs", content=b"GIF89a", headers={"X-API-Key": key})
         assert bad.status_code == 415
     assert submit(guarded, key).status_code == 202
-    # A job that ends by itself gives its place back as well.
+    # A job that ends releases its place as well.
     guarded.jobs.outcomes.time_out(second.json()["id"])
     assert submit(guarded, key).status_code == 202
     assert kind(submit(guarded, key)) == (429, "too-many-active")
 
 
-def test_an_open_gateway_is_open_to_its_machine_alone_and_closes_with_the_first_key_for_good(
+def test_an_open_gateway_serves_only_its_machine_and_needs_a_key_once_one_exists(
     make_service: MakeService,
 ) -> None:
     service = make_service()
@@ -177,7 +179,7 @@ def test_an_open_gateway_is_open_to_its_machine_alone_and_closes_with_the_first_
     ring = KeyRing(service.redis)
     made = ring.create("first")
     with service.client() as client:
-        wait_until(lambda: client.get(f"/v1/jobs/{job}").status_code == 401, "the gateway asks for a key")
+        wait_until(lambda: client.get(f"/v1/jobs/{job}").status_code == 401, "the gateway requires a key")
         ring.revoke(made.stored.id)
         time.sleep(1.2)
         assert client.get(f"/v1/jobs/{job}").status_code == 401
@@ -187,31 +189,31 @@ def test_an_open_gateway_is_open_to_its_machine_alone_and_closes_with_the_first_
         assert client.get("/livez").status_code == 200
 
 
-def test_a_webhook_to_this_machine_is_never_sent(guarded: Service) -> None:
+def test_a_webhook_to_a_loopback_address_is_not_sent(guarded: Service) -> None:
     key = KeyRing(guarded.redis).create("hooked").key
     with socket.create_server(("127.0.0.1", 0)) as inside, guarded.client() as client:
         inside.settimeout(2)
         url = f"https://localhost:{inside.getsockname()[1]}/"
-        asked = {"webhook_url": url, "retain_clip": "true"}
-        answer = client.post("/v1/jobs", content=LOOKS_LIKE_MP4, params=asked, headers={"X-API-Key": key})
+        query = {"webhook_url": url, "retain_clip": "true"}
+        answer = client.post("/v1/jobs", content=LOOKS_LIKE_MP4, params=query, headers={"X-API-Key": key})
         job = answer.json()["id"]
         guarded.jobs.outcomes.time_out(job)
-        wait_until(lambda: guarded.redis.zscore(WEBHOOKS, job) is None, "it is given up")
+        wait_until(lambda: guarded.redis.zscore(WEBHOOKS, job) is None, "the webhook is given up")
         given_up = next(line for line in guarded.whole_logs().splitlines() if job in line and "given up" in line)
         assert "the address is not public" in given_up
         with pytest.raises(TimeoutError):
             inside.accept()
 
 
-def test_no_key_no_password_no_token_and_no_byte_of_a_clip_is_in_the_logs(guarded: Service) -> None:
+def test_logs_contain_no_key_password_token_or_clip(guarded: Service) -> None:
     made = KeyRing(guarded.redis).create("logged")
     rejected = ("fv_aaaaaaaaaaaa_" + "0" * 64, "guessed-k3y")
-    mark = "a face that nobody else may see"
-    asked = {"webhook_url": "https://localhost:1/hook?token=webhook-t0ken"}
+    mark = "a face that no one else may see"
+    query = {"webhook_url": "https://localhost:1/hook?token=webhook-t0ken"}
     with guarded.client() as client:
         for sent in (made.key, SETTINGS_KEY, *rejected):
             headers = {"Authorization": f"Bearer {sent}"}
-            answer = client.post("/v1/jobs", content=LOOKS_LIKE_MP4 + mark.encode(), params=asked, headers=headers)
+            answer = client.post("/v1/jobs", content=LOOKS_LIKE_MP4 + mark.encode(), params=query, headers=headers)
             assert (answer.status_code == 202) is (sent not in rejected)
             if answer.status_code == 202:
                 job = answer.json()["id"]
@@ -226,10 +228,13 @@ def test_no_key_no_password_no_token_and_no_byte_of_a_clip_is_in_the_logs(guarde
     assert not [secret for secret in (*secrets, *rejected, "webhook-t0ken", mark, "ftypmp42") if secret in logs]
 
 
-def test_only_listed_origins_may_call(guarded: Service) -> None:
-    asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+def test_only_listed_origins_are_allowed(guarded: Service) -> None:
+    preflight_headers = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type",
+    }
     with guarded.client() as client:
-        listed = client.options("/v1/jobs", headers={"Origin": "https://app.example", **asks})
+        listed = client.options("/v1/jobs", headers={"Origin": "https://app.example", **preflight_headers})
         assert listed.status_code == 200
         assert listed.headers["access-control-allow-origin"] == "https://app.example"
         assert "access-control-allow-credentials" not in listed.headers
@@ -237,13 +242,13 @@ def test_only_listed_origins_may_call(guarded: Service) -> None:
         assert answer.status_code == 401
         assert answer.headers["access-control-allow-origin"] == "https://other.example:8443"
         for origin in ("https://evil.example", "https://app.example.evil.example", "null", "http://app.example"):
-            stranger = client.options("/v1/jobs", headers={"Origin": origin, **asks})
-            assert stranger.status_code == 400
-            assert "access-control-allow-origin" not in stranger.headers
+            unlisted = client.options("/v1/jobs", headers={"Origin": origin, **preflight_headers})
+            assert unlisted.status_code == 400
+            assert "access-control-allow-origin" not in unlisted.headers
             assert "access-control-allow-origin" not in client.get("/livez", headers={"Origin": origin}).headers
 
 
-def test_every_answer_carries_the_security_headers(guarded: Service) -> None:
+def test_every_response_has_the_security_headers(guarded: Service) -> None:
     with guarded.client() as client:
         preflight = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
         for answer in (
@@ -265,7 +270,7 @@ def test_every_answer_carries_the_security_headers(guarded: Service) -> None:
 
 
 @pytest.mark.parametrize("origins", ["*", "https://app.example/path", "app.example", "https://app.example,*"])
-def test_an_origin_list_that_is_none_is_refused_at_the_start(origins: str) -> None:
+def test_an_invalid_list_of_origins_is_refused_at_start(origins: str) -> None:
     from api.app import create_app
     from shared.settings import Settings
 
@@ -274,7 +279,7 @@ def test_an_origin_list_that_is_none_is_refused_at_the_start(origins: str) -> No
 
 
 @pytest.mark.parametrize(("require_keys", "api_keys"), [(True, ""), (False, "k")])
-def test_off_loopback_a_gateway_starts_with_keys_or_not_at_all(require_keys: bool, api_keys: str) -> None:
+def test_a_gateway_beyond_loopback_starts_only_with_keys(require_keys: bool, api_keys: str) -> None:
     from api.app import create_app
     from shared.settings import Settings
 

@@ -1,4 +1,4 @@
-"""Messages of others, old ones and broken ones in a queue: counted and dropped, and everything else goes on."""
+"""Foreign, outdated and malformed messages in a queue are counted and dropped; jobs are not affected."""
 
 import base64
 import json
@@ -10,11 +10,11 @@ from shared.jobs.queues import NOOP_TASK, TASKS
 from shared.vitals import Branch
 from tests.service.conftest import Service, wait_until
 
-ODD = "tests.service.odd_worker"
+FAULTY_WORKER = "tests.service.faulty_worker"
 
 
 def altered(**changes: Any) -> str:  # noqa: ANN401
-    """A message of ours with parts of its envelope changed; a part that is None is left out."""
+    """A message of the service with parts of its envelope changed; a part that is None is removed."""
     envelope = json.loads(message(Branch.RPPG, "01J"))
     for name, value in changes.items():
         where: dict[str, Any] = envelope
@@ -55,12 +55,12 @@ MALFORMED: dict[str, str | bytes] = {
     "an id that is a key": altered(body=body("01J:events")),
     "another queue's": altered(headers__task=TASKS[Branch.VISION]),
 }
-#: What does nothing is done, whatever it lacks.
+#: A no-op message is acknowledged even if parts are missing.
 EMPTY = json.dumps({"headers": {"task": NOOP_TASK}, "properties": {"delivery_tag": "1"}})
 FOREIGN = {"another's task": altered(headers__task="billing.send_invoice")}
 
 
-def test_each_is_known_for_what_it_is() -> None:
+def test_malformed_and_foreign_messages_are_distinguished() -> None:
     for name, text in {**MALFORMED, **FOREIGN}.items():
         try:
             envelope = json.loads(text)
@@ -69,7 +69,7 @@ def test_each_is_known_for_what_it_is() -> None:
         assert canonical(envelope, "rppg") == (Dropped.FOREIGN if name in FOREIGN else Dropped.MALFORMED), name
 
 
-def test_an_expiry_of_another_clock_is_not_heeded() -> None:
+def test_expiry_and_eta_of_a_message_are_ignored() -> None:
     text = altered(headers__expires="2001-01-01T00:00:00+00:00", headers__eta="2101-01-01T00:00:00+00:00")
     own = canonical(json.loads(text), "rppg")
     assert isinstance(own, dict)
@@ -77,7 +77,9 @@ def test_an_expiry_of_another_clock_is_not_heeded() -> None:
     assert own["headers"]["expires"] is own["headers"]["eta"] is None
 
 
-def test_strangers_are_counted_and_dropped_and_everything_else_goes_on(make_service: Callable[..., Service]) -> None:
+def test_malformed_and_foreign_messages_are_counted_and_dropped_and_jobs_go_on(
+    make_service: Callable[..., Service],
+) -> None:
     service = make_service()
     redis = service.redis
     for text in (*MALFORMED.values(), *FOREIGN.values()):
@@ -87,8 +89,8 @@ def test_strangers_are_counted_and_dropped_and_everything_else_goes_on(make_serv
         waits = client.get("/metrics")
         assert waits.status_code == 200
         assert "facevitals_queue_waiting" in waits.text
-    worker = service.start_worker("vision,rppg", ODD)
-    # One of ours with what else a queue may hold before it and after it.
+    worker = service.start_worker("vision,rppg", FAULTY_WORKER)
+    # A job between other messages.
     job = service.submit()
     redis.lpush("fvq:rppg", *FOREIGN.values())
     assert service.finished(job)["state"] == "succeeded"
@@ -113,11 +115,11 @@ def test_strangers_are_counted_and_dropped_and_everything_else_goes_on(make_serv
         text = client.get("/metrics").text
     assert f'facevitals_messages_dropped_total{{queue="rppg",why="malformed"}} {len(MALFORMED)}.0' in text
     assert worker.process.poll() is None
-    assert not redis.hlen("fvq:unacked"), "none of them keeps a worker's place"
+    assert not redis.hlen("fvq:unacked"), "no message stays unacknowledged"
     logs = service.whole_logs()
     assert "Traceback" not in logs
     assert "sweep failed" not in logs
 
 
-def test_a_task_knows_its_branch() -> None:
+def test_every_branch_has_its_task() -> None:
     assert {json.loads(message(branch, "01J"))["headers"]["task"] for branch in Branch} == set(TASKS.values())

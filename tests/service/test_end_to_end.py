@@ -17,7 +17,7 @@ EVM_FACE = Path(__file__).parents[3] / "shared" / "data" / "clips" / "evm_face.m
 
 
 @pytest.mark.timeout(300)
-def test_a_webcam_clip_becomes_trustworthy_vitals(make_service: Callable[..., Service], tmp_path: Path) -> None:
+def test_a_webcam_clip_gives_the_true_heart_rate(make_service: Callable[..., Service], tmp_path: Path) -> None:
     # As a browser records: WebM of variable rate, without a duration.
     clip = tmp_path / "clip.webm"
     simulate(clip, ClipSpec(heart_rate=66, seed=11, jitter=0.1, duration_header=False))
@@ -55,12 +55,12 @@ def test_a_webcam_clip_becomes_trustworthy_vitals(make_service: Callable[..., Se
             cards = http.get("/v1/models").json()["workers"]
             return {model["name"]: model for card in cards for model in card["models"]} if len(cards) == 2 else {}
 
-        models = wait_until(loaded, "both workers show what they have loaded")
+        models = wait_until(loaded, "both workers list their models")
     assert {"obstruction", "gender.dlib", "tscan.rlap"} <= set(models)
     assert all(model["memory_bytes"] and model["device"] == "cpu" for model in models.values())
     assert len(waves["waves"]["heart_rate"]["values"]) == len(waves["waves"]["heart_rate"]["times_s"]) > 400
     _is_seen_by_prometheus(service)
-    # Erased by whoever ended the job, a moment after it is announced.
+    # The worker that ended the job erases the clip a moment after the end is announced.
     wait_until(lambda: not service.clips, "the clip is erased")
 
 
@@ -68,7 +68,7 @@ def _is_seen_by_prometheus(service: Service) -> None:
     def scraped() -> str:
         with service.client() as http:
             text = http.get("/metrics").text
-        # Whoever ended the job adds its figures a moment after the end is announced.
+        # The worker that ended the job counts it a moment after the end is announced.
         return text if 'facevitals_interval_width_count{vital="heart_rate"} 1.0' in text else ""
 
     figures: str = wait_until(scraped, "the widths of intervals are counted")
@@ -80,13 +80,13 @@ def _is_seen_by_prometheus(service: Service) -> None:
         'facevitals_model_load_seconds{model="agegender",worker="',
     ):
         assert sample in figures, figures
-    # Without a card there is nothing to tell of one: no series, not a zero.
+    # Without a GPU there is no series, instead of a zero.
     assert "\nfacevitals_gpu_memory_used_bytes{" not in figures
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not EVM_FACE.exists(), reason="the real clips are not on this machine")
-def test_a_real_face_reads_right(make_service: Callable[..., Service]) -> None:
+def test_a_real_clip_gives_the_reference_heart_rate(make_service: Callable[..., Service]) -> None:
     service = make_service()
     service.start_worker("vision,rppg")
     client = Client(service.url)

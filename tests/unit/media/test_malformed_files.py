@@ -41,7 +41,7 @@ def _clip() -> bytes:
     return encoded("mp4", "libx264", encoding={"preset": "ultrafast"})
 
 
-def assert_well(name: str, outcome: DecodeOutcome) -> None:
+def assert_ends_within_limits(name: str, outcome: DecodeOutcome) -> None:
     assert outcome.is_clean, f"{name}: {outcome}"
     assert outcome.cpu_s <= MAX_CPU_S, f"{name}: {outcome}"
     assert outcome.peak_mb <= MAX_MB, f"{name}: {outcome}"
@@ -52,7 +52,7 @@ def test_mutated_clips_end_with_a_reason(decode: Decode, clip: bytes) -> None:
     outcomes = {}
     for name, content in islice(mutations({"h264.mp4": clip, "vp8.webm": webms}, seed=7), 200):
         outcomes[name] = decode(content)
-        assert_well(name, outcomes[name])
+        assert_ends_within_limits(name, outcomes[name])
     assert len({outcome.how for outcome in outcomes.values()}) >= 4
 
 
@@ -60,7 +60,7 @@ def test_bombs_in_metadata_and_packets_end_with_a_reason(decode: Decode) -> None
     for name, content in chain(table_bombs(), mp4_bombs(), webm_bombs(), packet_bombs()):
         # Bounded by the budget of decoding time alone; the whole corpus has them.
         if not name.startswith(("300000-packets", "blocks-packed-by-zlib")):
-            assert_well(name, decode(content))
+            assert_ends_within_limits(name, decode(content))
 
 
 def test_a_bomb_of_8192_pixels_square_takes_neither_a_second_nor_150_megabytes(decode: Decode) -> None:
@@ -91,7 +91,7 @@ def test_samples_hidden_in_an_unknown_box_of_a_wrong_size_are_found(tmp_path: Pa
         check_index(path)
 
 
-def test_samples_behind_a_size_of_64_bits_are_found(tmp_path: Path) -> None:
+def test_samples_after_a_64_bit_size_are_found(tmp_path: Path) -> None:
     """Two of 217,000 mutated files reached 536 and 1304 MB so."""
     path = tmp_path / "clip"
     run = box(b"trun", u32(0, 40), u32(0, 30_000_000), size=1)
@@ -132,7 +132,7 @@ def test_packets_of_which_no_picture_comes_stop_at_the_budget(tmp_path: Path) ->
     assert time.process_time() - begun < 2.0
 
 
-def test_packets_kept_while_a_clip_is_opened_are_bounded(decode: Decode) -> None:
+def test_packets_buffered_while_a_clip_is_opened_are_limited(decode: Decode) -> None:
     """4 MB of packets of one byte took 144 MB before the first was decoded."""
     assert decode(webm(cluster(0, [(0, b"\x00")] * 60_000))).peak_mb < 60
 

@@ -1,4 +1,4 @@
-"""What happens every day is answered, or logged in one line: HEAD, and clients that hang up."""
+"""HEAD requests, and clients that disconnect."""
 
 import socket
 import time
@@ -11,7 +11,7 @@ from tests.service.conftest import LOOKS_LIKE_MP4, WAIT_S, Service, wait_until
 
 EVERYWHERE = ("/", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json", "/v1/models", "/nowhere")
 OF_A_JOB = ("", "/waveforms", "/fhir", "/events")
-#: They differ from one answer to the next.
+#: Headers that differ between two responses.
 VARYING = {"date", "content-length"}
 
 
@@ -19,11 +19,11 @@ def headers_of(answer: httpx.Response) -> dict[str, str]:
     return {name: value for name, value in answer.headers.items() if name not in VARYING}
 
 
-def test_head_is_answered_as_get_is_without_a_body(odd_service: Service) -> None:
-    finished, running = odd_service.submit(), "01ARZ3NDEKTSV4RRFFQ69G5FAV"
-    odd_service.finished(finished)
+def test_head_has_the_headers_of_get_and_no_body(faulty_service: Service) -> None:
+    finished, running = faulty_service.submit(), "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+    faulty_service.finished(finished)
     jobs = [f"/v1/jobs/{job}{part}" for job in (finished, running) for part in OF_A_JOB]
-    with odd_service.client() as client:
+    with faulty_service.client() as client:
         for path in (*EVERYWHERE, *jobs):
             head, get = client.head(path), client.get(path)
             assert head.status_code == get.status_code, path
@@ -33,10 +33,10 @@ def test_head_is_answered_as_get_is_without_a_body(odd_service: Service) -> None
             assert head.headers.get("content-type") == get.headers.get("content-type"), path
 
 
-def test_head_of_an_event_stream_ends_at_once_and_the_connection_goes_on(make_service: Callable[..., Service]) -> None:
+def test_head_of_an_event_stream_returns_at_once_and_keeps_the_connection(make_service: Callable[..., Service]) -> None:
     service = make_service()
     job = service.submit()
-    # Nobody works on it: its stream stays open for as long as the job's deadline allows.
+    # Without workers, the stream stays open until the deadline of the job.
     with socket.create_connection(("127.0.0.1", service.port)) as wire:
         wire.settimeout(30)
         host = b"HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -48,12 +48,12 @@ def test_head_of_an_event_stream_ends_at_once_and_the_connection_goes_on(make_se
         wire.sendall(b"GET /livez %bConnection: close\r\n\r\n" % host)
         assert wire.recv(65_536).startswith(b"HTTP/1.1 200")
     with service.client() as client:
-        wait_until(lambda: "facevitals_waiting_clients 0.0" in client.get("/metrics").text, "the stream is let go")
+        wait_until(lambda: "facevitals_waiting_clients 0.0" in client.get("/metrics").text, "the stream is closed")
     assert "Traceback" not in service.whole_logs()
 
 
-def test_what_a_resource_allows_names_head_beside_get(odd_service: Service) -> None:
-    with odd_service.client() as client:
+def test_the_allow_header_lists_head_beside_get(faulty_service: Service) -> None:
+    with faulty_service.client() as client:
         for path, allowed in {
             "/v1/jobs/x": "DELETE, GET, HEAD",
             "/v1/jobs": "POST",
@@ -65,7 +65,7 @@ def test_what_a_resource_allows_names_head_beside_get(odd_service: Service) -> N
         assert client.head("/v1/jobs").status_code == 405
 
 
-def test_a_listed_page_may_send_head(make_service: Callable[..., Service]) -> None:
+def test_a_listed_origin_may_send_head(make_service: Callable[..., Service]) -> None:
     service = make_service(cors_origins="https://app.example")
     preflight = {"Origin": "https://app.example", "Access-Control-Request-Method": "HEAD"}
     with service.client() as client:
@@ -86,7 +86,7 @@ ONCE = b"Idempotency-Key: hung-up\r\n" + RAW
 
 
 @pytest.mark.parametrize("settings", [{}, {"encrypt_clips": True, "log_level": "debug"}], ids=["plain", "sealed"])
-def test_a_client_that_hangs_up_is_one_line_at_info(
+def test_a_client_disconnect_is_one_log_line_at_info(
     make_service: Callable[..., Service], settings: dict[str, object]
 ) -> None:
     service = make_service(**settings)
@@ -104,7 +104,7 @@ def test_a_client_that_hangs_up_is_one_line_at_info(
         while service.whole_logs().count("client disconnected") == logged:
             assert time.monotonic() < end
             time.sleep(0.02)
-    # Nothing was half received here: not worth a line.
+    # No upload was interrupted here, so there is no line.
     for request in (
         b"GET /livez HTT",
         b"GET /v1/jobs/%b/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % job.encode(),
@@ -117,7 +117,7 @@ def test_a_client_that_hangs_up_is_one_line_at_info(
     whole = b"POST /save_video HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(LOOKS_LIKE_MP4)
     with socket.create_connection(("127.0.0.1", service.port)) as wire:
         wire.sendall(whole + LOOKS_LIKE_MP4)
-        wait_until(lambda: service.whole_logs().count("job accepted") == 2, "its job is made")
+        wait_until(lambda: service.whole_logs().count("job accepted") == 2, "its job is created")
     with service.client() as client:
         assert client.get("/livez").status_code == 200
     assert service.whole_logs().count("client disconnected") == len(hung_up)
@@ -128,4 +128,4 @@ def test_a_client_that_hangs_up_is_one_line_at_info(
     assert "Traceback" not in logs
     assert "[error" not in logs
     assert "[warning" not in logs
-    assert len(service.clips) == 2, "nothing stays of what was broken off"
+    assert len(service.clips) == 2, "interrupted uploads leave no file"

@@ -1,4 +1,4 @@
-"""A job that could not be made leaves nothing; one that may have been made keeps its clip."""
+"""A job that was not created leaves no clip; one that may have been created keeps it."""
 
 import asyncio
 from pathlib import Path
@@ -14,7 +14,7 @@ from shared.schemas import JobOptions
 
 
 class Records:
-    """A broker that fails as it is told."""
+    """Records of a broker that is reachable or `away`."""
 
     def __init__(self, away: bool) -> None:
         self._away = away
@@ -29,17 +29,17 @@ class Records:
 
 
 class Failing:
-    """As much of a gateway as withdrawing takes."""
+    """The parts of a gateway that erasing the clip needs."""
 
     def __init__(self, store: ClipStore, away: bool) -> None:
         self.store, self.records = store, Records(away)
 
     def accept(self, *_: Any) -> None:  # noqa: ANN401
-        raise redis.TimeoutError("no answer: made or not?")
+        raise redis.TimeoutError("no response: created or not?")
 
 
 @pytest.mark.parametrize("away", [True, False])
-def test_a_clip_is_erased_only_when_its_job_is_surely_not_there(tmp_path: Path, away: bool) -> None:
+def test_a_clip_is_erased_only_if_its_job_was_certainly_not_created(tmp_path: Path, away: bool) -> None:
     store = ClipStore(tmp_path.as_uri())
     clip = tmp_path / store.key("01J")
     clip.parent.mkdir()

@@ -1,4 +1,4 @@
-"""A worker of a release to come: what it writes has fields, events and checks that this release does not know."""
+"""A worker of a later release: it writes fields, events and checks that this release does not know."""
 
 import dataclasses
 import json
@@ -10,7 +10,7 @@ from shared.jobs.outcomes import BranchOutcomes, Written
 from shared.jobs.scripts.completion import WriteOutcome
 from shared.schemas import BranchOutcome, Waveforms
 from shared.vitals import Branch
-from tests.service import odd_worker
+from tests.service import faulty_worker
 from workers.tasks import app
 
 _run, _write = Script.run, BranchOutcomes.write
@@ -44,6 +44,6 @@ def _emit_and_write(
 
 Script.run = _run_as_the_next_release  # type: ignore[method-assign, assignment]
 BranchOutcomes.write = _emit_and_write  # type: ignore[method-assign]
-app.conf.imports = ("tests.service.next_worker",)
+app.conf.imports = ("tests.service.next_release_worker",)
 
-__all__ = ["app", "odd_worker"]
+__all__ = ["app", "faulty_worker"]

@@ -1,4 +1,4 @@
-"""A command that is sent again, because its answer was lost, has its answer again and no second effect."""
+"""A command that is repeated because its response was lost returns the same result and has no second effect."""
 
 from typing import Any
 
@@ -35,14 +35,14 @@ def queued(jobs: JobStore) -> list[int]:
     return [jobs.redis.llen(f"fvq:{branch}") for branch in Branch]
 
 
-def test_a_job_is_made_once(jobs: JobStore) -> None:
+def test_a_repeated_creation_returns_the_same_job(jobs: JobStore) -> None:
     first = create(jobs)
     assert create(jobs) == first
     assert queued(jobs) == [1, 1]
     assert events(jobs) == ["state"]
 
 
-def test_a_job_that_ended_meanwhile_stays_ended(jobs: JobStore) -> None:
+def test_a_repeated_creation_does_not_reopen_an_ended_job(jobs: JobStore) -> None:
     create(jobs)
     for branch in Branch:
         jobs.leases.of("one", branch, "token").begin(60)
@@ -55,7 +55,7 @@ def test_a_job_that_ended_meanwhile_stays_ended(jobs: JobStore) -> None:
     assert jobs.records.active() == 0
 
 
-def test_a_worker_that_begins_twice_has_begun_once(jobs: JobStore) -> None:
+def test_a_repeated_begin_counts_as_one_try(jobs: JobStore) -> None:
     create(jobs)
     assert jobs.leases.of("one", Branch.RPPG, "mine").begin(60) is Begin.GO
     assert jobs.leases.of("one", Branch.RPPG, "mine").begin(60) is Begin.GO
@@ -64,7 +64,7 @@ def test_a_worker_that_begins_twice_has_begun_once(jobs: JobStore) -> None:
     assert events(jobs) == ["state", "state", "branch"]
 
 
-def test_an_outcome_is_written_once_and_its_writer_finishes_the_job(jobs: JobStore) -> None:
+def test_an_outcome_is_written_once_and_the_last_writer_finishes_the_job(jobs: JobStore) -> None:
     create(jobs)
     assert jobs.outcomes.write("one", Branch.RPPG, DONE) == (True, False)
     assert jobs.outcomes.write("one", Branch.RPPG, DONE) == (True, False)
@@ -87,7 +87,7 @@ def test_a_job_is_counted_and_erased_once(jobs: JobStore, monkeypatch: pytest.Mo
         return answers[-1]
 
     monkeypatch.setattr(Script, "run", twice)
-    assert jobs.completion.finish("one") == "clips/one", "whoever ended it erases the clip"
+    assert jobs.completion.finish("one") == "clips/one", "the caller that ended it erases the clip"
     assert answers == [1, 1]
     assert jobs.completion.finish("one") is None
     assert jobs.counters.read()["jobs:succeeded"] == 1
@@ -100,7 +100,7 @@ def test_a_lost_try_is_queued_again_once(jobs: JobStore) -> None:
     jobs.leases.of("one", Branch.RPPG, "token").begin(60)
     jobs.leases.of("one", Branch.RPPG).expire()
     assert [lost.again for lost in jobs.overdue.lost_tries()] == [True]
-    # What a second call of the same script finds.
+    # The state that a repeated call of the script finds.
     jobs.redis.zadd(LEASES, {"other rppg": 0})
     assert list(jobs.overdue.lost_tries()) == []
     assert queued(jobs) == [1, 1]
@@ -114,7 +114,7 @@ def test_an_event_is_added_once(jobs: JobStore, monkeypatch: pytest.MonkeyPatch)
         return [run(script, client) for _ in range(2)][-1]
 
     monkeypatch.setattr(Script, "run", twice)
-    # What was said before may be said again.
+    # An earlier verdict may be emitted again.
     for verdict in ("fail", "pass", "fail"):
         assert jobs.events.of("one").emit("check", {"name": "lighting", "check": verdict})
     assert events(jobs).count("check") == 3

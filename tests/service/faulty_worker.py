@@ -1,8 +1,8 @@
-"""A worker whose analysis misbehaves as a test asks: everything else about it is the real worker.
+"""A worker with a faulty analysis that a test selects; everything else is the real worker.
 
-`ODD_VISION` and `ODD_RPPG` say what a branch does: `ok`, `raise`, `hang`, `hang_deaf`, `die`, `die_once`,
-`segfault`, `slow`, `brief`, `held` (while there is a file `hold`).
-With `ODD_KEEP`, it keeps what it was given to read in `seen-BRANCH`.
+`FAULT_VISION` and `FAULT_RPPG` select what a branch does: `ok`, `raise`, `hang`, `hang_ignoring_signals`, `die`,
+`die_once`, `segfault`, `slow`, `brief`, `held` (until the file `hold` is removed).
+With `FAULT_KEEP`, it copies the clip that it was given to `seen-BRANCH`.
 """
 
 import ctypes
@@ -24,11 +24,11 @@ FACTS = ClipFacts(
 
 PAUSES_S = {"slow": 3.0, "brief": 0.3}
 
-#: What an error may quote. A traceback shows the line that raised, so it does not stand there.
+#: Message of the error. A constant, because a traceback shows the source line that raised.
 QUOTED = "a secret of the clip"
 
 
-class OddAnalyzer:
+class FaultyAnalyzer:
     """Takes the place of `Analyzer`."""
 
     def close(self) -> None:
@@ -37,25 +37,25 @@ class OddAnalyzer:
     def branch(
         self, branch: Branch, path: Path, wanted: frozenset[str], progress: Progress
     ) -> tuple[ClipFacts, BranchResult]:
-        behaviour = os.environ.get(f"ODD_{branch.upper()}", "ok")
+        behaviour = os.environ.get(f"FAULT_{branch.upper()}", "ok")
         progress.stage("decoding and tracking")
         tries = Path(os.environ["FACEVITALS_DATA_DIR"]) / f"tries-{branch}"
         with tries.open("a") as file:
             file.write(".")
-        if "ODD_KEEP" in os.environ:
+        if "FAULT_KEEP" in os.environ:
             Path(os.environ["FACEVITALS_DATA_DIR"], f"seen-{branch}").write_bytes(path.read_bytes())
         if behaviour == "raise":
             raise ZeroDivisionError(QUOTED)
         if behaviour == "hang":
             time.sleep(3600)
-        if behaviour == "hang_deaf":
+        if behaviour == "hang_ignoring_signals":
             signal.signal(signal.SIGUSR1, signal.SIG_IGN)
             while True:
                 time.sleep(1)
         if behaviour == "die" or (behaviour == "die_once" and tries.stat().st_size == 1):
             os.kill(os.getpid(), signal.SIGKILL)
         if behaviour == "segfault":
-            # As a decoder would: in native code, in a thread of its own.
+            # As in a decoder: in native code, in a separate thread.
             thread = threading.Thread(target=ctypes.string_at, args=(0,))
             thread.start()
             thread.join()
@@ -67,6 +67,6 @@ class OddAnalyzer:
         return FACTS, BranchResult(vitals=abstentions(branch, Reason.NO_PULSE))
 
 
-substitute_analyzer(OddAnalyzer, "tests.service.odd_worker")
+substitute_analyzer(FaultyAnalyzer, "tests.service.faulty_worker")
 
 __all__ = ["app"]

@@ -1,4 +1,4 @@
-"""A track in, every vital of the branch out, each true to its status."""
+"""The rppg branch: from a track to all of its vitals."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ from .conftest import MakeTrack
 RPPG = {name for name, spec in VITALS.items() if spec.branch is Branch.RPPG}
 
 
-def test_networks_take_part_where_they_are_installed(make_track: MakeTrack, models: RppgModels) -> None:
+def test_installed_networks_take_part(make_track: MakeTrack, models: RppgModels) -> None:
     if not models.weights:
         pytest.skip("no network is installed")
     track = make_track(duration_s=8)
@@ -39,7 +39,7 @@ def test_no_network_runs_for_a_clear_pulse(make_track: MakeTrack, models: RppgMo
 
 
 @pytest.mark.parametrize("rate", [48.0, 72.0, 130.0])
-def test_a_pulse_is_found_with_an_interval_around_it(
+def test_a_pulse_is_reported_with_an_interval_that_contains_it(
     make_track: MakeTrack, quick_models: RppgModels, rate: float
 ) -> None:
     vital = measure_rppg(make_track(rate_per_min=rate), quick_models).vitals["heart_rate"]
@@ -79,12 +79,12 @@ def test_noise_has_no_pulse(make_track: MakeTrack, quick_models: RppgModels, see
 
 
 @pytest.mark.parametrize("beat", [55.0, 80.0, 140.0])
-def test_a_lamp_that_beats_is_not_a_pulse(make_track: MakeTrack, quick_models: RppgModels, beat: float) -> None:
+def test_a_flickering_lamp_is_not_a_pulse(make_track: MakeTrack, quick_models: RppgModels, beat: float) -> None:
     vital = measure_rppg(make_track(strength=0, flicker=0.01, flicker_per_min=beat), quick_models).vitals["heart_rate"]
     assert vital.status is VitalStatus.ABSTAINED
 
 
-def test_every_vital_of_the_branch_is_named_and_true_to_itself(make_track: MakeTrack, quick_models: RppgModels) -> None:
+def test_every_vital_of_the_branch_is_in_the_result(make_track: MakeTrack, quick_models: RppgModels) -> None:
     for track in (make_track(), make_track(strength=0), make_track(duration_s=3), make_track(lost_s=(0, 99))):
         assert set(measure_rppg(track, quick_models).vitals) == RPPG
 
@@ -96,18 +96,16 @@ def test_a_clip_too_short_has_that_reason(make_track: MakeTrack, quick_models: R
 
 
 @pytest.mark.parametrize(("name", "reason"), [("face", Reason.MULTIPLE_FACES), ("motion", Reason.MOTION)])
-def test_a_failed_check_is_the_reason(
+def test_a_failed_check_is_the_vitals_reason(
     make_track: MakeTrack, quick_models: RppgModels, name: str, reason: Reason
 ) -> None:
-    """However clear a pulse there seems to be: what is moved about that fast is lit anew, all of it in step."""
+    """A failed check counts even with a clear pulse: fast motion changes the light on all regions coherently."""
     check = Check(status=CheckStatus.FAIL, reason=reason, detail="why")
     vitals = measure_rppg(replace(make_track(), checks={name: check}), quick_models).vitals
     assert {vital.reason for vital in vitals.values()} == {reason}
 
 
-def test_a_face_that_left_is_measured_while_it_was_there_or_not_at_all(
-    make_track: MakeTrack, quick_models: RppgModels
-) -> None:
+def test_a_face_that_left_abstains_with_that_reason(make_track: MakeTrack, quick_models: RppgModels) -> None:
     assert measure_rppg(make_track(lost_s=(4, 12)), quick_models).vitals["heart_rate"].reason is Reason.FACE_LOST
     assert measure_rppg(make_track(lost_s=(0, 99)), quick_models).vitals["heart_rate"].reason is Reason.NO_FACE
 
@@ -120,11 +118,11 @@ def test_a_vital_that_was_not_requested_is_not_computed(make_track: MakeTrack, q
 def test_progress_gets_each_vital_once(make_track: MakeTrack, quick_models: RppgModels) -> None:
     reported: list[str] = []
 
-    class Listener(Progress):
+    class RecordingProgress(Progress):
         def vital(self, name: str, vital: Vital) -> None:
             reported.append(name)
 
-    result = measure_rppg(make_track(), quick_models, progress=Listener())
+    result = measure_rppg(make_track(), quick_models, progress=RecordingProgress())
     assert sorted(reported) == sorted(result.vitals)
 
 
@@ -140,11 +138,11 @@ def test_waves_come_with_their_times(make_track: MakeTrack, quick_models: RppgMo
 def test_vitals_are_reported_in_the_order_of_the_table(make_track: MakeTrack, quick_models: RppgModels) -> None:
     reported: list[str] = []
 
-    class Listener(Progress):
+    class RecordingProgress(Progress):
         def vital(self, name: str, vital: Vital) -> None:
             reported.append(name)
 
-    measure_rppg(make_track(), quick_models, progress=Listener())
+    measure_rppg(make_track(), quick_models, progress=RecordingProgress())
     assert reported == [name for name in VITALS if name in RPPG]
 
 

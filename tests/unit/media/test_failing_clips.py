@@ -146,8 +146,8 @@ def test_unreadable_files_fail_their_own_document_only(encode: Encode, tmp_path:
 
 def test_any_document_renders_as_json_and_as_a_table(analyzer: Faulty, encode: Encode) -> None:
     document = analyzer.analyze(encode()).document
-    odd = Stress(value="stress", unit=None, status=VitalStatus.OK, score=float("nan"), detail="[/dim] [bold")
-    document = document.model_copy(update={"vitals": Vitals(stress=odd)})
+    unprintable = Stress(value="stress", unit=None, status=VitalStatus.OK, score=float("nan"), detail="[/dim] [bold")
+    document = document.model_copy(update={"vitals": Vitals(stress=unprintable)})
     assert json.loads(json.dumps(document.as_json(), allow_nan=False))["vitals"]["stress"]["score"] is None
     console = Console(width=200)
     with console.capture() as shown:
