@@ -1,1 +1,1 @@
-"""The gateway. HTTP in, job documents out. Knows no vision package."""
+"""The gateway: receives clips over HTTP and serves job documents. It imports no vision package."""

@@ -12,16 +12,16 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import cors, docs, jobs, legacy, openapi, operations, page, problems, webhooks
+from api.authentication import Authenticator
 from api.bodies import BodyLimits
 from api.dependencies import Gateway
 from api.head import HeadAsGet
 from api.job_notifier import JobNotifier
-from api.keys import Gatekeeper
 from api.queue_limit import QueueLimit
-from api.sweep import sweep_for_ever
+from api.sweep import sweep_forever
 from api.tracing import RequestSpans
 from shared.clips.store import ClipStore, StoreUnavailableError
-from shared.jobs.broker_errors import troubles
+from shared.jobs.broker_errors import failure_log
 from shared.jobs.job_store import JobStore
 from shared.observability.logging import configure_logging
 from shared.observability.tracing import configure_tracing, shutdown_tracing
@@ -29,6 +29,7 @@ from shared.schemas import NOTICE
 from shared.settings import Settings, settings
 from shared.version import VERSION
 
+#: Description of the API in the OpenAPI document.
 DESCRIPTION = f"""
 Vitals from 15 seconds of webcam video: heart rate, respiration rate, heart-rate variability, SpO2, stress, age, gender
 and BMI, each with an interval, or with the reason for its absence. {NOTICE}
@@ -95,8 +96,8 @@ def create_app(config: Settings | None = None) -> FastAPI:
         app.state.gateway = gateway
         await notifier.start()
         loops = [
-            asyncio.create_task(sweep_for_ever(gateway), name="sweep"),
-            asyncio.create_task(webhooks.send_for_ever(gateway), name="webhooks"),
+            asyncio.create_task(sweep_forever(gateway), name="sweep"),
+            asyncio.create_task(webhooks.send_forever(gateway), name="webhooks"),
         ]
         try:
             yield
@@ -118,7 +119,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.gatekeeper = Gatekeeper(config)
+    app.state.authenticator = Authenticator(config)
     app.add_middleware(HeadAsGet)
     # The last one added is the outermost: a refused body too is answered with CORS and security headers.
     app.add_middleware(
@@ -135,8 +136,8 @@ def create_app(config: Settings | None = None) -> FastAPI:
 
     @app.exception_handler(RedisError)
     async def broker_fails(_: Request, error: RedisError) -> JSONResponse:
-        troubles.warn("request refused for the broker", error)
-        return problems.of_broker(error).response()
+        failure_log.warn("request refused for the broker", error)
+        return problems.broker_problem(error).response()
 
     @app.exception_handler(StoreUnavailableError)
     async def store_away(_: Request, __: StoreUnavailableError) -> JSONResponse:

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import ApiProblem, BodyTooSlow, TooManyUploads, UploadTooLarge, answer_to
 
-#: What a form may add to its clip: other fields, headers of parts, boundaries, and what lies before and after them.
+#: What a form may add to its clip: other fields, headers of parts, boundaries, preamble and epilogue.
 FORM_BYTES: Final = 64_000
 #: Lowest average rate of a body that takes longer than the setting allows. 1 Mbit/s, a slow phone, is twelve times it.
 MIN_BYTES_PER_S: Final = 10_000

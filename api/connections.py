@@ -16,8 +16,8 @@ FRAMING_BYTES: Final = 65_536
 FRAMING_SHARE: Final = 0.125
 #: Requests of one connection that may wait for the answer to an earlier one. No browser sends any.
 PIPELINED: Final = 8
-#: After a refusal the client's data is thrown away for so long, and so much of it: a connection closed with data
-#: unread is reset, and the client would not see why.
+#: After a refusal the client's data is thrown away for so long, and so much of it: a connection closed with unread
+#: data is reset, and the client would not receive the response.
 LINGER_S: Final = 2.0
 LINGER_BYTES: Final = 4_000_000
 
@@ -43,7 +43,7 @@ class HeaderTooLarge(ApiProblem):
 class BoundedConnection(HttpToolsProtocol):
     """uvicorn's connection, with limits; its `timeout_keep_alive` also bounds the time that a header takes.
 
-    A connection that sends nothing is closed after that time without a word.
+    A connection that sends nothing is closed after that time without a response.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -87,7 +87,7 @@ class BoundedConnection(HttpToolsProtocol):
                 self._time_the_head()
             at += len(piece)
         if was_in_head and not (self._in_head or self._refused or self.transport.is_closing()):
-            # Who waits for a place to send a body shall not fill memory with it: the application's first read goes on.
+            # A client that waits for its turn must not fill memory with its body; the application's first read resumes.
             self.flow.pause_reading()
         if self._refused:
             self._thrown_away += len(data) - at
@@ -95,7 +95,7 @@ class BoundedConnection(HttpToolsProtocol):
                 self.transport.abort()
 
     def on_headers_complete(self) -> None:
-        """A header is whole: what follows is its body."""
+        """Handle the end of a header; the body follows."""
         self._stop_head_timer()
         self._in_head = False
         self._head_bytes = self._framing_bytes = self._body_bytes = 0
@@ -104,12 +104,12 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """A piece of the body without its framing."""
+        """Count a piece of the body, without its framing."""
         self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """What follows is the next header."""
+        """Handle the end of a request; the next header follows."""
         self._in_head = True
         self._head_bytes = 0
         super().on_message_complete()
@@ -123,7 +123,7 @@ class BoundedConnection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Nothing: `curl --http2` offers an upgrade with every request, and is answered without one."""
+        """Log nothing: `curl --http2` offers an upgrade with every request, and is answered without one."""
 
     def _check_framing(self) -> None:
         framing = self._framing_bytes - self._body_bytes

@@ -20,6 +20,7 @@ _HOST: Final = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[^\s:/@?#\[\]]+)(?::(?P<
 #: Ports that a browser omits in `Host` and `Origin`.
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 
+#: Methods, request headers and response headers that pages of the listed origins may use.
 METHODS: Final = ("GET", "HEAD", "POST", "DELETE")
 REQUEST_HEADERS: Final = (
     *("Authorization", "X-API-Key", "Content-Type"),

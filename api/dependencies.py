@@ -1,4 +1,4 @@
-"""What endpoints depend on: the jobs, store, queue limit and notifier of this gateway process."""
+"""Dependencies of the endpoints: the jobs, store, queue limit and notifier of this gateway process."""
 
 from dataclasses import dataclass
 
@@ -52,7 +52,7 @@ class Gateway:
             clip_key=self.store.key(job_id),
             deadline_s=self.settings.longest_job_s,
             max_active=self.settings.max_queued,
-            max_waiting=self.queue_limit.most_waiting(),
+            max_waiting=self.queue_limit.max_waiting(),
             encryption_key=encryption_key,
             traceparent=tracing.traceparent(),
         )

@@ -32,7 +32,7 @@ def resume_point(last_event_id: str | None) -> str:
 
 
 def event_data(event: Event) -> str | None:
-    """Return the data of an event as JSON of its schema; None for an event that only another release knows."""
+    """Return the data of an event as JSON of its schema; None for an unknown event of another release."""
     schema = EVENTS.get(event.name)
     try:
         return schema.read(event.data).model_dump_json() if schema else None

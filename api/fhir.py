@@ -7,13 +7,14 @@ from typing import Any, Final
 from shared.schemas import JobDocument, Vital, VitalStatus
 from shared.vitals import BMI, HEART_RATE, OXYGEN_SATURATION, RESPIRATION_RATE, Reason
 
+#: Media type of the bundle.
 MEDIA_TYPE: Final = "application/fhir+json"
 
 _LOINC: Final = "http://loinc.org"
 _UCUM: Final = "http://unitsofmeasure.org"
 _CATEGORY: Final = "http://terminology.hl7.org/CodeSystem/observation-category"
 _ABSENT: Final = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
-#: Makes the ids of a job's Observations the same each time they are asked for.
+#: Makes the ids of a job's Observations the same in every response.
 _NAMESPACE: Final = uuid.UUID("6f1f6f0e-6f0b-5c57-9a0c-1b6f4b3c7c55")
 
 
@@ -25,6 +26,7 @@ class Code:
     display: str
 
 
+#: LOINC codes by vital; the other vitals are not in the bundle.
 CODES: Final = {
     HEART_RATE.name: Code("8867-4", "Heart rate"),
     RESPIRATION_RATE.name: Code("9279-1", "Respiratory rate"),
@@ -61,7 +63,7 @@ def _observation(document: JobDocument, code: Code, vital: Vital, number: str) -
     resource: dict[str, Any] = {
         "resourceType": "Observation",
         "id": number,
-        # What has no accepted validity is not handed on as final.
+        # A value without accepted validity is not reported as final.
         "status": "final" if vital.status is VitalStatus.OK else "preliminary",
         "category": [{"coding": [{"system": _CATEGORY, "code": "vital-signs", "display": "Vital Signs"}]}],
         "code": {

@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadAsGet:
-    """Serves a HEAD by the resource's GET, up to the headers: an event stream would else go on while its job does."""
+    """Serves a HEAD by the resource's GET, up to the headers: an event stream would run as long as its job."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -37,7 +37,7 @@ class HeadAsGet:
             headers.cancel()
             if not serving.done():
                 serving.cancel()
-            # Whatever goes wrong after the headers concerns a body that nobody gets.
+            # Errors after the headers concern the body, which is not sent.
             failed = (await asyncio.gather(serving, return_exceptions=True))[0]
         if isinstance(failed, Exception) and not answered.is_set():
             raise failed

@@ -46,7 +46,7 @@ class RenewHold(Script[int]):
 
 
 @dataclass
-class Claim:
+class Hold:
     """A key that this request holds, and the job it made before."""
 
     name: str
@@ -75,36 +75,36 @@ class Claim:
 
 
 @asynccontextmanager
-async def claim(gateway: Gateway, owner: str, key: str) -> AsyncIterator[Claim]:
+async def hold(gateway: Gateway, owner: str, key: str) -> AsyncIterator[Hold]:
     """Hold `key` while its request is served.
 
     Raises:
         IdempotencyInProgress: another request holds it.
     """
     name = f"{PREFIX}idem:{owner}:{hashlib.sha256(key.encode()).hexdigest()}"
-    redis, hold, token = gateway.records.redis, Key(f"{name}:held"), uuid.uuid4().hex
-    claimed = await run_in_threadpool(redis.set, hold, token, nx=True, ex=HELD_S)
+    redis, hold_key, token = gateway.records.redis, Key(f"{name}:held"), uuid.uuid4().hex
+    acquired = await run_in_threadpool(redis.set, hold_key, token, nx=True, ex=HELD_S)
     # redis-py repeats a command whose answer was lost; the second one finds this request's own token.
-    if not claimed and await run_in_threadpool(redis.get, hold) != token:
+    if not acquired and await run_in_threadpool(redis.get, hold_key) != token:
         raise IdempotencyInProgress("Wait for its response, then request that job.", headers={"Retry-After": "2"})
-    renewing = asyncio.create_task(_renew(redis, hold, token))
+    renewing = asyncio.create_task(_renew(redis, hold_key, token))
     try:
-        held = Claim(name, gateway)
+        held = Hold(name, gateway)
         if known := await run_in_threadpool(redis.get, name):
             first_job, first_content = known.split()
             # A job that expired, was deleted or was never created frees its key.
             if await run_in_threadpool(gateway.records.document, first_job, owner=owner):
-                held = Claim(name, gateway, first_job, first_content)
+                held = Hold(name, gateway, first_job, first_content)
         yield held
     finally:
         renewing.cancel()
         # If the broker is away, the hold expires.
         with contextlib.suppress(RedisError):
-            await run_in_threadpool(ReleaseHold(hold=hold, token=token).run, redis)
+            await run_in_threadpool(ReleaseHold(hold=hold_key, token=token).run, redis)
 
 
-async def _renew(redis: Any, hold: Key, token: str) -> None:  # noqa: ANN401  (redis-py's types)
+async def _renew(redis: Any, hold_key: Key, token: str) -> None:  # noqa: ANN401  (redis-py's types)
     while True:
         await asyncio.sleep(HELD_S / 3)
         with contextlib.suppress(RedisError):
-            await run_in_threadpool(RenewHold(hold=hold, token=token, ttl_s=HELD_S).run, redis)
+            await run_in_threadpool(RenewHold(hold=hold_key, token=token, ttl_s=HELD_S).run, redis)

@@ -13,9 +13,10 @@ from typing import Final
 import redis.asyncio
 import redis.exceptions
 
-from shared.jobs.broker_errors import troubles
+from shared.jobs.broker_errors import failure_log
 from shared.jobs.keys import WAKE_CHANNEL
 
+#: Longest delay of a request by a lost notification, seconds.
 RECHECK_S: Final = 5.0
 
 
@@ -83,7 +84,7 @@ class JobNotifier:
                             for event in self._waiters.get(message["data"], ()):
                                 event.set()
             except (redis.exceptions.RedisError, OSError) as error:
-                troubles.warn("job notifier lost the broker", error)
+                failure_log.warn("job notifier lost the broker", error)
                 away_s = min(away_s + 0.2, 2.0)
                 await asyncio.sleep(away_s)
 

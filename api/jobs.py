@@ -14,10 +14,10 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
 from api import fhir, idempotency, key_quota, parameters, problems, webhooks
+from api.authentication import Caller, Eraser, Owner, Submitter
 from api.dependencies import Gateway, gateway_of
 from api.events import follow, resume_point
 from api.job_notifier import wait_for
-from api.keys import Caller, Eraser, Owner, Submitter
 from api.openapi import event_stream
 from api.uploads import receive
 from shared.clips.encryption import ClipKey
@@ -33,6 +33,7 @@ LONGEST_WAIT_S: Final = 30
 RETRY_AFTER_S: Final = 2
 
 GatewayDep = Annotated[Gateway, Depends(gateway_of)]
+#: OpenAPI description of the body of an upload.
 UPLOAD_BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -222,15 +223,15 @@ async def create_job(
         if idempotency_key is None:
             received = await receive_clip(request, gateway, caller, vitals, retain_clip)
             return _accepted(await start(gateway, received, owner))
-        async with idempotency.claim(gateway, owner, idempotency_key) as claim:
+        async with idempotency.hold(gateway, owner, idempotency_key) as hold:
             received = await receive_clip(request, gateway, caller, vitals, retain_clip, hashed=True)
             try:
-                job_id = claim.repeated(received.content)
+                job_id = hold.repeated(received.content)
             except problems.IdempotencyConflict:
                 await run_in_threadpool(gateway.store.erase, gateway.store.key(received.job_id))
                 raise
             if job_id is None:
-                await claim.keep(received.job_id, received.content)
+                await hold.keep(received.job_id, received.content)
                 return _accepted(await start(gateway, received, owner))
             await run_in_threadpool(gateway.store.erase, gateway.store.key(received.job_id))
     return _accepted(await _document(gateway, job_id, owner))

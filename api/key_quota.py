@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager, suppress
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
+from api.authentication import Caller
 from api.dependencies import Gateway
-from api.keys import Caller
 from api.problems import RateExceeded, TooManyActive
 from shared.access.quotas import Admission, Quotas
 from shared.ids import new_id

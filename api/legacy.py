@@ -13,15 +13,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from api import key_quota
+from api.authentication import caller_of
 from api.bodies import ANSWER_BY, ARRIVED
 from api.dependencies import Gateway, gateway_of
 from api.job_notifier import wait_for
 from api.jobs import UPLOAD_BODY, receive_clip, start
-from api.keys import caller_of
-from api.problems import OTHER_FORMS, ApiProblem, StoreAway, of_broker
+from api.problems import OTHER_FORMATS, ApiProblem, StoreAway, broker_problem
 from shared.access.api_keys import Scope
 from shared.clips.store import StoreUnavailableError
-from shared.jobs.broker_errors import troubles
+from shared.jobs.broker_errors import failure_log
 from shared.schemas import JobDocument, VariabilityMeasures
 
 router = APIRouter(tags=["older front end"])
@@ -86,12 +86,12 @@ def _problem(problem: ApiProblem, document: JobDocument | None = None) -> Respon
 
 
 #: Also for requests that are refused before they reach this call.
-OTHER_FORMS["/save_video"] = _problem
+OTHER_FORMATS["/save_video"] = _problem
 
 
 @dataclass
 class _Call:
-    """How far a call has come, for a response before the job's end."""
+    """Progress of a call, for a response before the job's end."""
 
     #: Known before the job is created: if the broker's answer was lost, the job may exist.
     job_id: str | None = None
@@ -108,18 +108,18 @@ class _Call:
 
 
 #: Tasks that outlive the response to their call; the event loop keeps no reference to them.
-_going_on: set[asyncio.Task[Any]] = set()
+_background_tasks: set[asyncio.Task[Any]] = set()
 
 
-def _let_go_on(task: asyncio.Task[Any]) -> None:
-    _going_on.add(task)
+def _keep_in_background(task: asyncio.Task[Any]) -> None:
+    _background_tasks.add(task)
     task.add_done_callback(_ended)
 
 
 def _ended(task: asyncio.Task[Any]) -> None:
-    _going_on.discard(task)
+    _background_tasks.discard(task)
     if not task.cancelled() and (error := task.exception()) is not None:
-        log.warning("save_video failed after its answer", error=type(error).__name__)
+        log.warning("save_video failed after its response", error=type(error).__name__)
 
 
 #: The call reads the key itself, because all of its responses have its own format. This declares it in OpenAPI.
@@ -147,7 +147,7 @@ async def save_video(request: Request, gateway: GatewayDep) -> Response:
     finally:
         if not work.done():
             work.cancel()
-            _let_go_on(work)
+            _keep_in_background(work)
 
 
 async def _serve(request: Request, gateway: Gateway, call: _Call) -> Response:
@@ -158,7 +158,7 @@ async def _serve(request: Request, gateway: Gateway, call: _Call) -> Response:
             call.job_id = received.job_id
             # Not cancelled once it has begun: the broker may have done half of it.
             starting = asyncio.create_task(start(gateway, received, caller.owner), name="save_video starts")
-            _let_go_on(starting)
+            _keep_in_background(starting)
             try:
                 call.document = await asyncio.shield(starting)
             except ApiProblem:
@@ -168,8 +168,8 @@ async def _serve(request: Request, gateway: Gateway, call: _Call) -> Response:
     except ApiProblem as problem:
         return _problem(problem, call.document)
     except RedisError as error:
-        troubles.warn("save_video without the broker", error, job=call.job_id)
-        broker = of_broker(error)
+        failure_log.warn("save_video without the broker", error, job=call.job_id)
+        broker = broker_problem(error)
         return call.failed(503, f"{broker.title}.", broker.headers)
     except StoreUnavailableError as error:
         log.warning("save_video without a store", job=call.job_id, error=type(error).__name__)

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI derives from the endpoints, with problems, events and the webhook added."""
+"""The OpenAPI document: FastAPI's own, with problems, events and the webhook added."""
 
 from collections.abc import Iterator
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""For operators: health, readiness, metrics, models."""
+"""Endpoints for operators: health, readiness, metrics, models."""
 
 import os
 from collections.abc import Iterable
@@ -14,11 +14,11 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
 from api import problems
+from api.authentication import Owner
 from api.dependencies import Gateway, gateway_of
-from api.keys import Owner
 from api.queue_limit import broker_memory
 from shared.clips.store import StoreUnavailableError
-from shared.jobs.broker_errors import trouble_of, troubles
+from shared.jobs.broker_errors import failure_kind, failure_log
 from shared.jobs.celery_messages import Dropped
 from shared.jobs.counters import DROPPED
 from shared.jobs.keys import PREFIX
@@ -86,8 +86,8 @@ def _readiness(gateway: Gateway) -> Readiness:
         # A broker at its `maxmemory` answers reads and refuses writes.
         redis.set(f"{PREFIX}ready:{os.getpid()}", "1", ex=PROBE_TTL_S)
     except (RedisError, OSError) as error:
-        troubles.warn("not ready for the broker", error)
-        broker = trouble_of(error).value
+        failure_log.warn("not ready for the broker", error)
+        broker = failure_kind(error).value
     try:
         gateway.store.check()
     except StoreUnavailableError:
@@ -129,7 +129,7 @@ class _Collector:
             seen = list(read_histograms(jobs.redis))
             webhooks = Webhooks(jobs.redis).waiting()
         except (RedisError, OSError) as error:
-            troubles.warn("metrics without the broker", error)
+            failure_log.warn("metrics without the broker", error)
             up.add_metric([], 0)
             yield up
             return
@@ -138,7 +138,9 @@ class _Collector:
         yield GaugeMetricFamily("facevitals_jobs_active", "Jobs without a final document.", value=active)
         depth = GaugeMetricFamily("facevitals_queue_waiting", "Tasks waiting in a queue.", labels=["queue"])
         consumers = GaugeMetricFamily("facevitals_workers", "Worker processes by queue.", labels=["queue"])
-        expected = GaugeMetricFamily("facevitals_queue_expected_seconds", "Wait of a job made now.", labels=["queue"])
+        expected = GaugeMetricFamily(
+            "facevitals_queue_expected_seconds", "Expected wait of a new job.", labels=["queue"]
+        )
         for branch, load in loads.items():
             queue = QUEUES[branch]
             depth.add_metric([queue], load.waiting)
@@ -152,7 +154,7 @@ class _Collector:
             age.add_metric([QUEUES[branch]], seconds)
         yield age
         yield GaugeMetricFamily("facevitals_broker_memory_used_bytes", "Memory of the broker.", memory.used)
-        yield GaugeMetricFamily("facevitals_broker_memory_max_bytes", "Most that it may use; 0: any.", memory.most)
+        yield GaugeMetricFamily("facevitals_broker_memory_max_bytes", "Its maximum; 0: unlimited.", memory.maximum)
         yield from _of_workers(cards)
         yield from _of_distributions(seen)
         yield from _of_counters(counters)
@@ -162,14 +164,16 @@ class _Collector:
 
 
 def _of_counters(counters: dict[str, int]) -> Iterable[Metric]:
-    # What never happened is reported as 0: an alert can't detect the rise of a missing series to 1.
+    # Counts of 0 are reported as well: an alert can't detect the rise of a missing series to 1.
     counted = dict.fromkeys((f"{COUNTED}:{outcome}" for outcome in Outcome), 0) | counters
     dropped = [f"{DROPPED}:{queue}:{why}" for queue in QUEUES.values() for why in Dropped]
     counted = dict.fromkeys(dropped, 0) | counted
     families = {
         "jobs": CounterMetricFamily("facevitals_jobs_finished", "Finished jobs.", labels=["state"]),
-        "vitals": CounterMetricFamily("facevitals_vitals", "Given or not.", labels=["vital", "status", "reason"]),
-        COUNTED: CounterMetricFamily("facevitals_webhooks", "What came of tries.", labels=["outcome"]),
+        "vitals": CounterMetricFamily(
+            "facevitals_vitals", "Vitals of finished jobs.", labels=["vital", "status", "reason"]
+        ),
+        COUNTED: CounterMetricFamily("facevitals_webhooks", "Attempts by outcome.", labels=["outcome"]),
         DROPPED: CounterMetricFamily(
             "facevitals_messages_dropped", "Messages taken without any work.", labels=["queue", "why"]
         ),
@@ -185,8 +189,8 @@ def _of_counters(counters: dict[str, int]) -> Iterable[Metric]:
 def _of_workers(cards: list[WorkerCard]) -> Iterable[Metric]:
     load = GaugeMetricFamily("facevitals_model_load_seconds", "Loading of models.", labels=["worker", "model"])
     memory = GaugeMetricFamily("facevitals_model_memory_bytes", "Weights in memory.", labels=["worker", "model"])
-    used = GaugeMetricFamily("facevitals_gpu_memory_used_bytes", "GPU memory that is taken.", labels=["worker"])
-    total = GaugeMetricFamily("facevitals_gpu_memory_total_bytes", "GPU memory there is.", labels=["worker"])
+    used = GaugeMetricFamily("facevitals_gpu_memory_used_bytes", "GPU memory in use.", labels=["worker"])
+    total = GaugeMetricFamily("facevitals_gpu_memory_total_bytes", "Total GPU memory.", labels=["worker"])
     for card in cards:
         for model in card.models:
             load.add_metric([card.id, model.name], model.load_ms / 1000)

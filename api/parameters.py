@@ -1,6 +1,6 @@
-"""The parameters of the API, and the sentence that answers a value that is not allowed.
+"""The parameters of the API, and their error messages.
 
-Each sentence names the value, the parameter and what it takes. The same functions check query parameters, headers and
+Each message names the value, the parameter and what it takes. The same functions check query parameters, headers and
 form fields.
 """
 
@@ -21,6 +21,7 @@ MAX_SHOWN: Final = 60
 MAX_KEY_LENGTH: Final = 255
 
 _NAME: Final = f"({'|'.join(VITALS)})"
+#: Pattern of the query parameter `vitals`.
 VITALS_PATTERN: Final = f"^ *{_NAME}( *, *{_NAME})* *$"
 _TAKES_VITALS: Final = f"`vitals` takes a comma-separated list of: {', '.join(VITALS)}."
 
@@ -125,6 +126,7 @@ def _idempotency_key(text: str | None) -> str | None:
     return None if text is None else idempotency_key(text)
 
 
+#: OpenAPI schemas and descriptions of the options of an upload, in the query and in a form.
 VITALS_SCHEMA: Final[dict[str, Any]] = {
     "type": "string",
     "pattern": VITALS_PATTERN,

@@ -14,10 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from shared.jobs.broker_errors import Trouble, trouble_of
+from shared.jobs.broker_errors import FailureKind, failure_kind
 
 log = structlog.get_logger()
 
+#: Media type of every error.
 MEDIA_TYPE: Final = "application/problem+json"
 #: The status that proxies log for a client that disconnected; it is never sent.
 CLIENT_LEFT: Final = 499
@@ -232,13 +233,13 @@ KEY_PROBLEMS: Final = (KeyMissing, KeyRefused, ScopeMissing, ForeignOrigin, Wron
 BROKER_PROBLEMS: Final = (BrokerAway, BrokerFull, BrokerRefused)
 
 #: Calls that answer errors in another format, by path.
-OTHER_FORMS: Final[dict[str, Callable[[ApiProblem], Response]]] = {}
+OTHER_FORMATS: Final[dict[str, Callable[[ApiProblem], Response]]] = {}
 
 
 def answer_to(path: str, problem: ApiProblem) -> Response:
     """Return the problem as a response, in the format of this path."""
-    form = OTHER_FORMS.get(path)
-    return form(problem) if form is not None else problem.response()
+    respond = OTHER_FORMATS.get(path)
+    return respond(problem) if respond is not None else problem.response()
 
 
 def broker_full() -> BrokerFull:
@@ -248,16 +249,16 @@ def broker_full() -> BrokerFull:
     )
 
 
-def of_broker(error: BaseException) -> ApiProblem:
-    """Return the problem that an error of the broker's client stands for."""
-    match trouble_of(error):
-        case Trouble.FULL:
+def broker_problem(error: BaseException) -> ApiProblem:
+    """Return the problem for an error of the broker's client."""
+    match failure_kind(error):
+        case FailureKind.FULL:
             return broker_full()
-        case Trouble.REFUSED:
+        case FailureKind.REFUSED:
             return BrokerRefused(
-                "Ask the operator to read the gateway's log, which has the cause.", headers={"Retry-After": "60"}
+                "The cause is in the gateway's log; contact the operator.", headers={"Retry-After": "60"}
             )
-        case Trouble.AWAY:
+        case FailureKind.AWAY:
             return BrokerAway("Try again in a few seconds.", headers={"Retry-After": "5"})
 
 
@@ -302,7 +303,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        # The types of api.parameters answer themselves, in a sentence of their own.
+        # The types of api.parameters raise problems of their own, in full sentences.
         first = error.errors()[0]
         return BadParameter(f"{first['input']!r} is not allowed for `{first['loc'][-1]}`.").response()
 
@@ -324,12 +325,12 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, _: Exception) -> Response:
-        problem = ApiProblem("The error was logged. Try again; if it persists, tell the operator.")
+        problem = ApiProblem("The error was logged. Try again; if it persists, contact the operator.")
         return answer_to(request.url.path, problem)
 
 
 def _allowed(app: FastAPI, request: Request, headers: Mapping[str, str]) -> list[str]:
-    """Return every method of the resource; the router only knows those of the first route with its path."""
+    """Return every method of the resource; the router only has those of the first route with its path."""
     path = request.url.path
     allowed = {method.strip() for method in headers.get("Allow", "").split(",") if method.strip()}
     for template, operations in app.openapi()["paths"].items():

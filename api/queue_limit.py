@@ -31,12 +31,12 @@ class BrokerMemory:
     """The broker's memory in bytes: used, and the maximum (0: unlimited)."""
 
     used: int
-    most: int
+    maximum: int
 
     @property
     def is_short(self) -> bool:
         """Whether uploads are refused."""
-        return self.most > 0 and self.used >= FULL_SHARE * self.most
+        return self.maximum > 0 and self.used >= FULL_SHARE * self.maximum
 
 
 def broker_memory(redis: Any) -> BrokerMemory:  # noqa: ANN401  (redis-py's types)
@@ -92,7 +92,7 @@ class QueueLimit:
         redis = self._jobs.redis
         return _Reading(self._jobs.records.active(), broker_memory(redis), queue_loads(redis))
 
-    def most_waiting(self) -> dict[Branch, int]:
+    def max_waiting(self) -> dict[Branch, int]:
         """Return how many messages may wait in each queue, by the last reading."""
         loads = self._reading.loads if self._reading else {}
         return {branch: load.max_waiting(self._max_wait_s) for branch, load in loads.items()}
@@ -125,7 +125,7 @@ class QueueLimit:
 
 @dataclass(frozen=True)
 class _Obstacle:
-    """Why there is no place, the seconds until one becomes free, and those until the next one does."""
+    """Why an upload is refused, the seconds until a place becomes free, and those until the next one does."""
 
     why: str
     wait_s: float

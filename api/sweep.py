@@ -1,4 +1,4 @@
-"""The sweep: work that must be done even if the process that should have done it died.
+"""The sweep: completes work whose process died.
 
 Every gateway sweeps every second. Each step is a compare-and-set in the record, so that several gateways can sweep at
 once. Errors are caught step by step: an unreadable message or a broker without memory stops one step, not the others.
@@ -16,13 +16,14 @@ from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Gateway
 from shared.clips.store import StoreUnavailableError, SweepRefusedError
-from shared.jobs.broker_errors import troubles
+from shared.jobs.broker_errors import failure_log
 from shared.jobs.queues import QUEUES
 from shared.jobs.waiting import idle_s
 from shared.jobs.worker_registry import worker_cards
 from shared.schemas import ErrorCode
 from shared.vitals import Branch
 
+#: Seconds between two sweeps.
 SWEEP_EVERY_S: Final = 1.0
 #: Old clips are searched this often, or ten times in their time to live.
 STORE_EVERY_S: Final = 60.0
@@ -36,7 +37,7 @@ T = TypeVar("T")
 Step = Callable[[Gateway], None]
 
 
-async def sweep_for_ever(gateway: Gateway) -> None:
+async def sweep_forever(gateway: Gateway) -> None:
     """Sweep until cancelled. If the broker or the store is away, the next round tries again."""
     next_store, unfinished = 0.0, True
     while True:
@@ -63,12 +64,12 @@ def _guarded(step: Step, gateway: Gateway) -> bool:
         log.warning("unfinished uploads are not swept; give the bucket a lifecycle rule", why=str(error))
         return False
     except (RedisError, OSError) as error:
-        troubles.warn("sweep put off", error, step=_name(step))
+        failure_log.warn("sweep put off", error, step=_name(step))
     except StoreUnavailableError as error:
-        if (more := troubles.due("sweep put off", _name(step))) is not None:
+        if (more := failure_log.due("sweep put off", _name(step))) is not None:
             log.warning("sweep put off", step=_name(step), error=str(error), **more)
     except Exception:
-        if (more := troubles.due("sweep failed", _name(step))) is not None:
+        if (more := failure_log.due("sweep failed", _name(step))) is not None:
             log.exception("sweep failed", step=_name(step), **more)
     return True
 
@@ -81,7 +82,7 @@ def _each(what: str, items: Iterable[T], do: Callable[[T], object]) -> None:
         except (RedisError, OSError, StoreUnavailableError):
             raise
         except Exception:
-            if (more := troubles.due("sweep failed", what)) is not None:
+            if (more := failure_log.due("sweep failed", what)) is not None:
                 log.exception("sweep failed", step=what, **more)
 
 
@@ -115,14 +116,14 @@ def _requeue_stranded(branch: Branch, gateway: Gateway) -> None:
         gateway.jobs.overdue.requeue(job_id, branch)
 
 
-def _end_overwaited(branch: Branch, gateway: Gateway) -> None:
+def _end_past_wait_limit(branch: Branch, gateway: Gateway) -> None:
     """End jobs that waited too long as `queue_timeout`, and sooner as `branch_timeout` if there is no worker at all."""
     jobs, settings = gateway.jobs, gateway.settings
-    for job_id in jobs.overdue.overwaited(branch, settings.wait_limit_s):
+    for job_id in jobs.overdue.past_wait_limit(branch, settings.wait_limit_s):
         log.warning("waited too long", job=job_id, branch=branch)
         detail = f"No {branch} worker had time for the job within {settings.wait_limit_s:.0f} s. Submit the clip again."
         jobs.outcomes.end_branch(job_id, branch, ErrorCode.QUEUE_TIMEOUT, detail, only_waiting=True)
-    unserved = jobs.overdue.overwaited(branch, settings.job_deadline_s)
+    unserved = jobs.overdue.past_wait_limit(branch, settings.job_deadline_s)
     # A worker that is replacing its process has no card for a while, so the last begin counts as well.
     if unserved and idle_s(jobs.redis, branch) > settings.job_deadline_s and not _is_served(branch, gateway):
         for job_id in unserved:
@@ -135,8 +136,8 @@ def _is_served(branch: Branch, gateway: Gateway) -> bool:
     return any(QUEUES[branch] in card.queues for card in worker_cards(gateway.jobs.redis))
 
 
-def _end_overworked(gateway: Gateway) -> None:
-    for job_id, branch in gateway.jobs.overdue.overworked():
+def _end_past_work_limit(gateway: Gateway) -> None:
+    for job_id, branch in gateway.jobs.overdue.past_work_limit():
         log.warning("worked too long", job=job_id, branch=branch)
         detail = f"The {branch} worker did not finish in the time that it has. Submit the clip again."
         gateway.jobs.outcomes.end_branch(job_id, branch, ErrorCode.BRANCH_TIMEOUT, detail)
@@ -160,8 +161,8 @@ STEPS: Final[tuple[Step, ...]] = (
     _erase_ended,
     _retry_lost,
     *(partial(_requeue_stranded, branch) for branch in Branch),
-    *(partial(_end_overwaited, branch) for branch in Branch),
-    _end_overworked,
+    *(partial(_end_past_wait_limit, branch) for branch in Branch),
+    _end_past_work_limit,
     _end_overdue,
     _assemble,
 )
@@ -200,7 +201,7 @@ def _erase(gateway: Gateway, clip_key: str) -> bool:
         gateway.store.erase(clip_key)
     except StoreUnavailableError as error:
         # Its key stays on the list. Jobs must end while the store is away, too.
-        if (more := troubles.due("clip not erased")) is not None:
+        if (more := failure_log.due("clip not erased")) is not None:
             log.warning("clip not erased; the next sweep will", clip=clip_key, error=str(error), **more)
         return False
     gateway.records.erased(clip_key)

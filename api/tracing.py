@@ -20,12 +20,12 @@ class RequestSpans:
             return
         with tracing.span(f"{scope['method']} …") as span:
 
-            async def send_and_note(message: Message) -> None:
+            async def send_and_record(message: Message) -> None:
                 if message["type"] == "http.response.start":
                     _name(span, scope, message["status"])
                 await send(message)
 
-            await self.app(scope, receive, send_and_note)
+            await self.app(scope, receive, send_and_record)
 
 
 def _name(span: Any, scope: Scope, status: int) -> None:  # noqa: ANN401  (OpenTelemetry may not be installed)

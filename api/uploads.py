@@ -79,7 +79,7 @@ class _Form:
         """
         self._parser.write(data)
         chunks, self._chunks = self._chunks, []
-        # Boundaries, headers and what lies before the first and after the last part count: the parser skips them.
+        # Boundaries, headers, preamble and epilogue count as well; the parser skips them.
         self._beside_the_clip += len(data) - sum(map(len, chunks))
         if self._beside_the_clip > FORM_BYTES:
             raise UploadTooLarge(f"A form may have {FORM_BYTES} bytes besides its clip.")
@@ -155,7 +155,7 @@ async def _clip_bytes(request: Request, form: _Form | None) -> AsyncIterator[byt
 
 
 class _Intake:
-    """Counts and hashes a clip's bytes on their way to the store, and hands them on by the MiB."""
+    """Counts and hashes a clip's bytes, and passes them to the store in chunks of `GATHER_BYTES`."""
 
     def __init__(self, out: ClipWriter, too_large: UploadTooLarge, max_bytes: int, *, hashed: bool) -> None:
         self._out, self._too_large, self._max_bytes = out, too_large, max_bytes
@@ -171,9 +171,9 @@ class _Intake:
             raise self._too_large
         self._gathered.append(chunk)
         if self._waiting >= GATHER_BYTES:
-            await self.hand_on()
+            await self.flush()
 
-    async def hand_on(self) -> None:
+    async def flush(self) -> None:
         chunks, self._gathered, self._waiting = self._gathered, [], 0
         if self._digest is not None:
             for chunk in chunks:
@@ -188,7 +188,7 @@ class _Intake:
 async def receive(
     request: Request, store: ClipStore, key: str, max_bytes: int, *, hashed: bool, encryption_key: ClipKey | None = None
 ) -> Upload:
-    """Store the request's clip under `key`, encrypted with `seal` if given. When this raises, nothing is stored.
+    """Store the request's clip under `key`, encrypted with `encryption_key` if given. On an error nothing is stored.
 
     Raises:
         UploadTooLarge: more than `max_bytes`, or `FORM_BYTES` beside them.
@@ -221,7 +221,7 @@ async def receive(
             await intake.take(head)
             async for chunk in stream:
                 await intake.take(chunk)
-            await intake.hand_on()
+            await intake.flush()
             if form is not None and not form.ended:
                 raise BadParameter("The multipart body ended before its last boundary. Send it again.")
     except StoreUnavailableError as error:

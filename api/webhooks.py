@@ -20,13 +20,13 @@ from pydantic import BaseModel, ConfigDict
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
+from api.authentication import Caller
 from api.dependencies import Gateway
-from api.keys import Caller
 from api.parameters import shown, webhook_url
 from api.problems import BadParameter
 from api.ssrf_guard import AddressRefusedError, Network, Resolver, checked_address, parse_networks, system_resolver
 from shared.access.api_keys import OWNER_PREFIX, KeyRing
-from shared.jobs.broker_errors import troubles
+from shared.jobs.broker_errors import failure_log
 from shared.jobs.webhooks import Outcome, Webhook, Webhooks
 from shared.schemas import JobDocument
 from shared.settings import Settings
@@ -44,7 +44,7 @@ CONNECT_S: Final = 5.0
 AT_ONCE: Final = 32
 #: Of those, for one owner: receivers that stall must not delay those of other owners.
 SHARE: Final = 8
-LOOK_EVERY_S: Final = 0.5
+POLL_EVERY_S: Final = 0.5
 #: The same after an unexpected error, which is logged each time.
 AFTER_UNFORESEEN_S: Final = 5.0
 
@@ -186,20 +186,20 @@ class Sender:
                 extensions={"sni_hostname": _host(webhook)},
             )
             response = await self._http.send(request, stream=True)
-            # The body is not needed, and could be endless.
+            # The body is not needed, and may be endless.
             await response.aclose()
         wait = response.headers.get("retry-after", "")
         return Answer(response.status_code, float(wait[:9]) if wait.isascii() and wait.isdigit() else 0.0)
 
 
-async def send_for_ever(gateway: Gateway) -> None:
+async def send_forever(gateway: Gateway) -> None:
     """Send webhooks that are due, until cancelled. Errors of the broker and others are retried."""
     settings = gateway.settings
     queue, sender = Webhooks(gateway.records.redis), None
     under_way: dict[asyncio.Task[None], str] = {}
     try:
         while True:
-            pause_s = LOOK_EVERY_S
+            pause_s = POLL_EVERY_S
             try:
                 sender = sender or Sender(parse_networks(settings.webhook_networks))
                 for webhook in await run_in_threadpool(queue.take, AT_ONCE - len(under_way)):
@@ -210,7 +210,7 @@ async def send_for_ever(gateway: Gateway) -> None:
                     under_way[task] = webhook.owner
                     task.add_done_callback(under_way.pop)
             except (RedisError, OSError) as error:
-                troubles.warn("webhooks put off", error)
+                failure_log.warn("webhooks put off", error)
             except Exception:
                 # An unexpected error must not stop the next webhook.
                 log.exception("webhooks failed")
@@ -234,13 +234,13 @@ async def try_once(gateway: Gateway, queue: Webhooks, sender: Sender, webhook: W
         secrets = await run_in_threadpool(_secrets, gateway, webhook.owner)
         if not secrets:
             about.info("webhook given up", why="its key is gone")
-            await run_in_threadpool(queue.over, webhook.job_id, Outcome.UNSIGNED)
+            await run_in_threadpool(queue.end, webhook.job_id, Outcome.UNSIGNED)
             return
         retry_after_s, stop, why = 0.0, None, ""
         try:
             answer = await sender.post(webhook, secrets)
             if 200 <= answer.status < 300:
-                await run_in_threadpool(queue.over, webhook.job_id, Outcome.DELIVERED)
+                await run_in_threadpool(queue.end, webhook.job_id, Outcome.DELIVERED)
                 about.info("webhook delivered", status=answer.status)
                 return
             retry_after_s, why = answer.retry_after_s, f"status {answer.status}"
@@ -254,11 +254,11 @@ async def try_once(gateway: Gateway, queue: Webhooks, sender: Sender, webhook: W
             stop = Outcome.GIVEN_UP
         if stop is not None:
             about.warning("webhook given up", why=why)
-            await run_in_threadpool(queue.over, webhook.job_id, stop)
+            await run_in_threadpool(queue.end, webhook.job_id, stop)
             return
         wait = wait_s(webhook.tries, gateway.settings.webhook_retry_s, retry_after_s)
-        about.info("webhook not taken", why=why, again_in_s=round(wait, 1))
-        await run_in_threadpool(queue.later, webhook.job_id, wait)
+        about.info("webhook not accepted", why=why, again_in_s=round(wait, 1))
+        await run_in_threadpool(queue.postpone, webhook.job_id, wait)
     except (RedisError, OSError) as error:
         # The hold expires, and the webhook is due again.
         about.warning("webhook put off", error=str(error))
@@ -266,7 +266,7 @@ async def try_once(gateway: Gateway, queue: Webhooks, sender: Sender, webhook: W
         # Its record or its key is invalid: the next attempt would fail, too.
         about.exception("webhook given up")
         with contextlib.suppress(RedisError, OSError):
-            await run_in_threadpool(queue.over, webhook.job_id, Outcome.BROKEN)
+            await run_in_threadpool(queue.end, webhook.job_id, Outcome.BROKEN)
 
 
 def _secrets(gateway: Gateway, owner: str) -> list[str]:

@@ -21,7 +21,7 @@ class Analysis:
 
     document    the job document, as `facevitals analyze --json` prints it
     waveforms   the waves and spectra as the HTTP interface serves them; `waves` has them as arrays
-    tracebacks  of unexpected exceptions that cost a branch or the analysis; they may quote the clip's content
+    tracebacks  of unexpected exceptions that ended a branch or the analysis; they may quote the clip's content
     """
 
     document: JobDocument
@@ -68,8 +68,8 @@ class Analyzer:
             for clip in clips:
                 result = analyzer.analyze(clip)
 
-    What is not given here comes from the environment, as for `facevitals analyze`: the variables `FACEVITALS_…` about
-    the analysis. Vitals whose model is not installed are `unavailable`.
+    Options that are not given are read from the environment, as by `facevitals analyze`: the variables `FACEVITALS_…`
+    of the analysis. Vitals whose model is not installed are `unavailable`.
 
     Args:
         estimators: names of the pulse estimators to run; by default those that `facevitals models` and the README name.

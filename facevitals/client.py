@@ -27,7 +27,7 @@ class ClientError(Exception):
 
 
 class UnreachableError(ClientError):
-    """The gateway can't be reached, or something else answers for it: a proxy's page, half a document."""
+    """The gateway can't be reached, or the response is not the gateway's: a proxy's page, an incomplete document."""
 
 
 class ProblemError(ClientError):
@@ -171,7 +171,7 @@ class Client:
             raise self._no_gateway() from error
 
     def wait(self, job_id: str, *, timeout_s: float | None = None) -> JobDocument:
-        """Wait until the job is done; returns its document. A few answers in a row may be lost.
+        """Wait until the job is done; returns its document. A few requests in a row may fail.
 
         Raises:
             ClientError: the job is unknown, or the gateway can't be reached.

@@ -1,1 +1,1 @@
-"""What a scientist runs: the simulator, training, measurement. Nothing here serves a request."""
+"""Simulator, training, calibration and measurement. The service does not import this package."""

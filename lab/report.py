@@ -32,7 +32,7 @@ class Report:
     def markdown(self) -> str:
         """The report as a Markdown section."""
         head = ["| " + " | ".join(self.columns) + " |", "|" + "---|" * len(self.columns)]
-        body = ["| " + " | ".join(shown(cell) for cell in row) + " |" for row in self.rows]
+        body = ["| " + " | ".join(format_cell(cell) for cell in row) + " |" for row in self.rows]
         return "\n".join([f"# {self.title}", "", machine(), "", *head, *body, "", *self.notes, ""])
 
     def write(self, folder: Path = FOLDER) -> Path:
@@ -46,7 +46,7 @@ class Report:
         return path
 
 
-def shown(cell: object) -> str:
+def format_cell(cell: object) -> str:
     """A cell as text; floats with three significant digits."""
     return f"{cell:.3g}" if isinstance(cell, float) else str(cell)
 

@@ -1,1 +1,1 @@
-"""What gateway and workers both speak: settings, schemas, the job record, the clip store, queue names."""
+"""Shared by gateway and workers: settings, schemas, the job record, the clip store, queue names."""

@@ -3,4 +3,5 @@
 from importlib.metadata import version
 from typing import Final
 
+#: Version of the installed package.
 VERSION: Final = version("facevitals")

@@ -9,7 +9,7 @@ from typing import Final
 
 
 class Branch(StrEnum):
-    """One half of the analysis. Each runs in its own queue and fails alone."""
+    """One half of the analysis, with its own queue; a failure of one does not affect the other."""
 
     VISION = "vision"
     RPPG = "rppg"
@@ -89,6 +89,7 @@ class VitalSpec:
     experimental: bool = False
 
 
+#: The rows of the table.
 HEART_RATE: Final = VitalSpec("heart_rate", "Heart rate", "/min", Branch.RPPG, 5, 10, (39, 210))
 RESPIRATION_RATE: Final = VitalSpec("respiration_rate", "Respiration rate", "/min", Branch.RPPG, 10, 30, (4, 45))
 HEART_RATE_VARIABILITY: Final = VitalSpec("heart_rate_variability", "Heart-rate variability", None, Branch.RPPG, 10, 60)
@@ -100,6 +101,7 @@ AGE: Final = VitalSpec("age", "Age", "years", Branch.VISION, 1, 5, (0, 110))
 GENDER: Final = VitalSpec("gender", "Gender", None, Branch.VISION, 1, 5)
 BMI: Final = VitalSpec("bmi", "Body-mass index", "kg/m2", Branch.VISION, 1, 5, (10, 70), experimental=True)
 
+#: The table of vitals by name, in the order of the document.
 VITALS: Final[dict[str, VitalSpec]] = {
     spec.name: spec
     for spec in (
@@ -127,6 +129,7 @@ class VariabilitySpec:
     experimental_s: float | None = None
 
 
+#: The measures of heart-rate variability by name.
 VARIABILITY: Final[dict[str, VariabilitySpec]] = {
     spec.name: spec
     for spec in (

@@ -1,4 +1,4 @@
-"""Writes web/src/api/contract.ts: what the page must know of `shared`, so that neither can drift from the other."""
+"""Writes web/src/api/contract.ts: the constants of `shared` that the page uses, so that the two agree."""
 
 import json
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What runs behind the queues: an upload becomes frames, a tracked face, traces, vitals."""
+"""The analysis that workers run: from an uploaded clip to frames, a tracked face, traces and vitals."""
 
 import os
 

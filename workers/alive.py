@@ -18,7 +18,7 @@ from shared.settings import Settings, settings
 ANSWER_S: Final = 3.0
 
 
-def trouble(config: Settings, host: str) -> str | None:
+def health_problem(config: Settings, host: str) -> str | None:
     """Return what is wrong with the worker on `host`, or None."""
     try:
         # No retries: the caller has its own, and a timeout.
@@ -37,6 +37,6 @@ def trouble(config: Settings, host: str) -> str | None:
 
 
 if __name__ == "__main__":
-    wrong = trouble(settings(), socket.gethostname())
+    wrong = health_problem(settings(), socket.gethostname())
     if wrong is not None:
         sys.exit(wrong)

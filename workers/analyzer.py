@@ -1,6 +1,6 @@
-"""The whole way of a clip, as plain calls: file → frames → tracked face → each branch's questions.
+"""The analysis of a clip as plain calls: file → frames → tracked face → the vitals of each branch.
 
-`facevitals analyze` and the workers walk it alike; the service is these functions behind a queue.
+`facevitals analyze` and the workers use the same functions; the service runs them behind a queue.
 """
 
 import datetime as dt
@@ -38,7 +38,7 @@ from workers.vision.pipeline import VisionModels, measure_vision
 
 @dataclass(frozen=True)
 class AnalyzerOptions:
-    """What the analysis needs to know of the outside. `threads` are those of each model's run."""
+    """Options of the analysis. `threads` is the number of threads of each model's run."""
 
     models_dir: Path
     threads: int = 1
@@ -55,7 +55,7 @@ class AnalyzerOptions:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "AnalyzerOptions":
-        """The part of the settings that the analysis listens to."""
+        """Take the options from the settings of the service."""
         return cls(
             models_dir=settings.models_path,
             threads=settings.threads,
@@ -81,9 +81,9 @@ class AnalyzerOptions:
 
 @dataclass(frozen=True)
 class Analysis:
-    """A finished analysis: the document, and the waves behind the vitals that it gives.
+    """A finished analysis: the document, and the waves behind the vitals that have a value.
 
-    `tracebacks` of unexpected exceptions, as text; they may quote what is in the clip.
+    `tracebacks` are those of unexpected exceptions, as text; they may quote the clip's content.
     """
 
     document: JobDocument
@@ -108,13 +108,18 @@ class Analyzer:
 
     @classmethod
     def load(cls, options: AnalyzerOptions, branches: Sequence[Branch] = tuple(Branch)) -> "Analyzer":
-        """Load what these branches need; building a network from installed weights where that was not done yet."""
+        """Load the models that these branches need; a network that is not built yet is built from installed weights.
+
+        Raises:
+            ValueError: the options name an estimator that does not exist.
+            DeviceUnavailable: the device is `cuda`, and ONNX Runtime has no CUDA here.
+        """
         device = resolve(options.device)
         vision: VisionModels | None = None
         rppg: RppgModels | None = None
         if Branch.VISION in branches:
             vision = VisionModels.load(
-                # Not as ONNX Runtime has it: PyTorch may see a GPU where ONNX Runtime was built without CUDA.
+                # The option, not `device`: PyTorch may see a GPU where ONNX Runtime was built without CUDA.
                 VisionOptions(options.models_dir, options.threads, options.open_only, options.device, options.deepface)
             )
         if Branch.RPPG in branches:
@@ -128,7 +133,7 @@ class Analyzer:
         return cls(FaceTracker(), vision, rppg, options)
 
     def close(self) -> None:
-        """Free what was loaded."""
+        """Free the models."""
         self._vision = self._rppg = None
 
     @property
@@ -139,7 +144,7 @@ class Analyzer:
 
     @property
     def loaded_models(self) -> list[LoadedModel]:
-        """The models in memory, as the worker's card shows them."""
+        """The models in memory, in the format of the worker's card."""
         networks: dict[str, Runner] = {"obstruction": self._tracker.obstruction_network}
         for models in (self._vision, self._rppg):
             networks |= models.networks if models else {}
@@ -165,7 +170,7 @@ class Analyzer:
     def observe(
         self, path: Path, progress: Progress, branches: Collection[Branch] = tuple(Branch)
     ) -> tuple[FaceTrack, ClipFacts]:
-        """Decode a clip and follow the face through it, in one pass, for what `branches` read.
+        """Decode a clip and track its face, in one pass; only the fields of the track that `branches` need are filled.
 
         Raises:
             ClipRejected: the clip can't be analysed.
@@ -179,15 +184,19 @@ class Analyzer:
         except OSError as error:
             raise ClipMissingError(f"{path}: {error.strerror or error}") from error
 
-    def measure(self, branch: Branch, track: FaceTrack, wanted: frozenset[str], progress: Progress) -> BranchResult:
-        """One branch's vitals of a tracked face."""
+    def measure(self, branch: Branch, track: FaceTrack, requested: frozenset[str], progress: Progress) -> BranchResult:
+        """Measure the requested vitals of one branch on a tracked face.
+
+        Raises:
+            RuntimeError: the models of the branch were not loaded.
+        """
         if branch is Branch.VISION:
             if self._vision is None:
                 raise RuntimeError("the vision models were not loaded")
             return measure_vision(
                 track,
                 self._vision,
-                wanted,
+                requested,
                 progress,
                 aggregate=self._options.age_aggregate,
                 remote_gender_model=self._ollama,
@@ -196,12 +205,12 @@ class Analyzer:
             )
         if self._rppg is None:
             raise RuntimeError("the rppg models were not loaded")
-        return measure_rppg(track, self._rppg, wanted, progress, options=self._options.rppg)
+        return measure_rppg(track, self._rppg, requested, progress, options=self._options.rppg)
 
     def branch(
-        self, branch: Branch, path: Path, wanted: frozenset[str], progress: Progress
+        self, branch: Branch, path: Path, requested: frozenset[str], progress: Progress
     ) -> tuple[ClipFacts, BranchResult]:
-        """One branch of a clip, from file to vitals.
+        """Run one branch on a clip, from file to vitals.
 
         Raises:
             ClipRejected: the clip can't be analysed.
@@ -210,43 +219,43 @@ class Analyzer:
         track, facts = self.observe(path, progress, (branch,))
         for name, check in track.checks.items():
             progress.check(name, check)
-        result = self.measure(branch, track, wanted, progress)
+        result = self.measure(branch, track, requested, progress)
         return facts, BranchResult({**track.checks, **result.checks}, result.vitals, result.waveforms)
 
     def analyze(self, path: Path, vitals: Sequence[str] | None = None, progress: Progress | None = None) -> Analysis:
-        """All of a clip in this process: decoded and tracked once, then each branch that `vitals` need.
+        """Analyse a clip in this process: decode and track it once, then run each branch that `vitals` need.
 
-        Whatever exception the clip causes ends in the document, so that one clip never costs a batch: one while
-        decoding or tracking fails the job, one in a branch costs that branch's vitals.
+        Exceptions are reported in the document, so that one clip never ends a batch: an exception while decoding or
+        tracking fails the job, one in a branch fails that branch's vitals.
         """
         progress = progress or Progress()
         created_at, begun = dt.datetime.now(dt.UTC), time.monotonic()
-        asked, wanted = branches_for(vitals), frozenset(VITALS if vitals is None else vitals)
+        branches, requested = branches_for(vitals), frozenset(VITALS if vitals is None else vitals)
         outcomes: dict[Branch, BranchOutcome] = {}
         waveforms = Waveforms()
         tracebacks: list[str] = []
 
         def failed(error: Exception, branch: Branch) -> BranchOutcome:
             if isinstance(error, ClipMissingError):
-                # The bytes of a file's name need not be text; a document's have to be.
+                # The bytes of a file's name may be invalid UTF-8; a document must be valid.
                 why = str(error).encode(errors="backslashreplace").decode()
                 return failed_outcome(BranchStatus.ERROR, ErrorCode.CLIP_MISSING, why, _ms(begun))
             outcome = outcome_of_exception(error, branch, _ms(begun))
             if outcome.error and outcome.error.code is ErrorCode.BRANCH_FAILED:
-                # As text: an exception holds on to every frame of its stack, and so to the clip's pictures.
+                # As text: an exception keeps every frame of its stack, and so the clip's pictures, in memory.
                 tracebacks.append("".join(traceback.format_exception(error)))
             return outcome
 
         try:
-            track, facts = self.observe(path, progress, asked)
+            track, facts = self.observe(path, progress, branches)
             for name, check in track.checks.items():
                 progress.check(name, check)
         except Exception as error:
-            outcomes = {branch: failed(error, branch) for branch in asked}
+            outcomes = {branch: failed(error, branch) for branch in branches}
         else:
-            for branch in asked:
+            for branch in branches:
                 try:
-                    result = self.measure(branch, track, wanted, progress)
+                    result = self.measure(branch, track, requested, progress)
                 except Exception as error:
                     outcomes[branch] = failed(error, branch)
                     continue
@@ -262,7 +271,7 @@ class Analyzer:
             job_id=new_id(),
             created_at=created_at,
             finished_at=dt.datetime.now(dt.UTC),
-            requested=asked,
+            requested=branches,
             outcomes=outcomes,
             vitals=vitals,
             versions=versions(),

@@ -22,7 +22,7 @@ from celery.signals import (
 )
 from redis.exceptions import RedisError
 
-from shared.jobs.broker_errors import troubles
+from shared.jobs.broker_errors import failure_log
 from shared.jobs.celery_messages import Dropped
 from shared.jobs.job_store import JobStore
 from shared.jobs.queues import NOOP_TASK, TASKS, make_celery
@@ -68,7 +68,7 @@ def _check_clock(**_: object) -> None:
         log.error("worker not started", why=str(error))
         raise WorkerShutdown(1) from error
     except RedisError as error:
-        troubles.warn("clock not compared", error)
+        failure_log.warn("clock not compared", error)
 
 
 @worker_ready.connect(weak=False)
@@ -100,7 +100,7 @@ def _shutdown(**_: object) -> None:
 
 
 def die_with_parent() -> None:
-    """Have the kernel end this process when its parent dies, however it dies (Linux)."""
+    """Have the kernel kill this process when its parent dies, in whatever way (Linux)."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         parent = os.getppid()

@@ -19,7 +19,7 @@ RETRIES: Final = 3
 
 
 @dataclass(frozen=True)
-class Upload:
+class UploadResult:
     """One clip: the statuses of its uploads, `Retry-After` of each refusal in seconds, and the job's id if accepted."""
 
     statuses: tuple[int, ...]
@@ -27,7 +27,7 @@ class Upload:
     job_id: str | None
 
 
-def _send(url: str, clip: bytes) -> Upload:
+def _send(url: str, clip: bytes) -> UploadResult:
     statuses: list[int] = []
     waits: list[int] = []
     with httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
@@ -38,7 +38,7 @@ def _send(url: str, clip: bytes) -> Upload:
                 break
             waits.append(int(answer.headers["Retry-After"]))
             time.sleep(waits[-1])
-    return Upload(tuple(statuses), tuple(waits), answer.json()["id"] if answer.status_code == 202 else None)
+    return UploadResult(tuple(statuses), tuple(waits), answer.json()["id"] if answer.status_code == 202 else None)
 
 
 def _ended(client: httpx.Client, job_id: str) -> JobDocument:

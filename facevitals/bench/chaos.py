@@ -28,7 +28,7 @@ from shared.schemas import JobState
 def chaos(
     folder: Path, jobs: int, seed: int, *, every_s: float, job_deadline_s: float, log: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Submit `jobs` clips while a fault is injected about every `every_s` seconds; a summary of what became of them.
+    """Submit `jobs` clips while a fault is injected about every `every_s` seconds; returns a summary of their outcomes.
 
     Raises:
         Stopped: SIGINT or SIGTERM was received. Every process that was started has ended, frozen or not.

@@ -14,6 +14,7 @@ import httpx
 from facevitals.bench.chaos_worker import POISON
 from facevitals.bench.jobs_and_uploads import HEAD
 
+#: Number of clients, and size of a clip in bytes.
 CLIENTS: Final = 8
 CLIP_BYTES: Final = 200_000
 #: Seconds that each upload is spread over, so that some are under way whenever a fault is injected.

@@ -24,14 +24,14 @@ TRIES_VARIABLE: Final = "FACEVITALS_BENCH_TRIES"
 POISON: Final = b"POISON"
 
 
-class SleepyAnalyzer:
+class SleepingAnalyzer:
     """Replaces `workers.analyzer.Analyzer`."""
 
     def close(self) -> None:
         """Do nothing: no resource is open."""
 
     def branch(
-        self, branch: Branch, path: Path, wanted: frozenset[str], progress: Progress
+        self, branch: Branch, path: Path, requested: frozenset[str], progress: Progress
     ) -> tuple[ClipFacts, BranchResult]:
         """Read the clip, sleep, and abstain from every requested vital."""
         content = path.read_bytes()
@@ -46,12 +46,12 @@ class SleepyAnalyzer:
         facts = ClipFacts(
             duration_s=0, frames=0, fps=0, width=0, height=0, container="", codec="", bytes=len(content), sha256=sha256
         )
-        vitals = abstentions(branch, Reason.NO_PULSE, wanted)
+        vitals = abstentions(branch, Reason.NO_PULSE, requested)
         for name, vital in vitals.items():
             progress.vital(name, vital)
         return facts, BranchResult(vitals=vitals)
 
 
-substitute_analyzer(SleepyAnalyzer, "facevitals.bench.chaos_worker")
+substitute_analyzer(SleepingAnalyzer, "facevitals.bench.chaos_worker")
 
 __all__ = ["app"]

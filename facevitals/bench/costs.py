@@ -1,4 +1,4 @@
-"""What a job costs besides its analysis, and the machines that a rate of clips needs."""
+"""Cost of a job besides its analysis, and the machines that a rate of clips needs."""
 
 import time
 from dataclasses import dataclass

@@ -22,7 +22,7 @@ DISK_FULL_BYTES: Final = 50_000
 
 
 def kill_a_process(cluster: Cluster) -> None:
-    """SIGKILL to one process of a worker's pool; its parent lives."""
+    """SIGKILL to one process of a worker's pool; its parent keeps running."""
     with contextlib.suppress(OSError, IndexError):
         os.kill(cluster.rng.choice(_pool(cluster.rng.choice(cluster.workers).process.pid)), signal.SIGKILL)
 

@@ -21,7 +21,7 @@ import httpx
 
 from facevitals.bench.process_usage import resident_mb
 
-#: What an attack sends: bytes, or seconds of silence.
+#: The output of an attack: bytes to send, or seconds of silence.
 Pieces = Iterator[bytes | float]
 
 _BLOCK: Final = b"a" * 65_536
@@ -237,7 +237,7 @@ async def _read_answers(reader: asyncio.StreamReader) -> str:
 
 
 async def _attack(attack: Callable[[], Pieces], port: int, seconds: float, answers: Counter[str]) -> None:
-    async def again_and_again() -> None:
+    async def repeat() -> None:
         while True:
             try:
                 await _attack_once(attack, port, answers)
@@ -245,7 +245,7 @@ async def _attack(attack: Callable[[], Pieces], port: int, seconds: float, answe
                 answers["refused"] += 1
                 await asyncio.sleep(0.1)
 
-    tasks = [asyncio.create_task(again_and_again()) for _ in range(ATTACKS[attack])]
+    tasks = [asyncio.create_task(repeat()) for _ in range(ATTACKS[attack])]
     await asyncio.sleep(seconds)
     for task in tasks:
         task.cancel()

@@ -1,4 +1,4 @@
-"""Clients that follow jobs by their event streams, and jobs that wait: what they cost the gateway and the queue."""
+"""Cost, for the gateway and the queue, of clients that follow event streams and of jobs that wait."""
 
 import asyncio
 import time

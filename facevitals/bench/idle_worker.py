@@ -1,4 +1,4 @@
-"""A worker without analysis: what a job costs besides it."""
+"""A worker that sleeps instead of analysing, to measure the other costs of a job."""
 
 import os
 import time
@@ -22,7 +22,7 @@ class IdleAnalyzer:
         """Do nothing: no resource is open."""
 
     def branch(
-        self, branch: Branch, path: Path, wanted: frozenset[str], progress: Progress
+        self, branch: Branch, path: Path, requested: frozenset[str], progress: Progress
     ) -> tuple[ClipFacts, BranchResult]:
         """Read only the clip's size, sleep, and abstain from every requested vital."""
         time.sleep(float(os.environ.get(SLEEP_VARIABLE, "0")))
@@ -31,7 +31,7 @@ class IdleAnalyzer:
             duration_s=0, frames=0, fps=0, width=0, height=0, container="", codec="", bytes=size, sha256=""
         )
         progress.stage(Stage.ESTIMATING)
-        return facts, BranchResult(vitals=abstentions(branch, Reason.NOT_REQUESTED, wanted))
+        return facts, BranchResult(vitals=abstentions(branch, Reason.NOT_REQUESTED, requested))
 
 
 substitute_analyzer(IdleAnalyzer, "facevitals.bench.idle_worker")

@@ -1,4 +1,4 @@
-"""`facevitals bench load`: the service beside baselines, and what many followers, waiting jobs and workers cost."""
+"""`facevitals bench load`: the service compared with baselines, and the cost of followers, waiting jobs and workers."""
 
 import os
 import time

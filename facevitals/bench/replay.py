@@ -26,7 +26,7 @@ class ProgressEvent(BaseModel):
         return VITAL_TYPES[info.data["name"]].model_validate(value) if isinstance(value, dict) else value
 
 
-class Recording(BaseModel):
+class BranchRecording(BaseModel):
     """A branch's progress events and its result."""
 
     events: list[ProgressEvent] = Field(default_factory=list)
@@ -36,7 +36,8 @@ class Recording(BaseModel):
     waveforms: Waveforms | None
 
 
-RECORDINGS: Final = TypeAdapter(dict[Branch, Recording])
+#: Parser and serialiser of the file of recordings.
+RECORDINGS: Final = TypeAdapter(dict[Branch, BranchRecording])
 
 
 class _Recorder(Progress):
@@ -53,7 +54,7 @@ class _Recorder(Progress):
         self.events.append(ProgressEvent(name=name, check=check))
 
 
-def record(branch: Branch, clip: Path, analyzer: "Analyzer") -> Recording:
+def record(branch: Branch, clip: Path, analyzer: "Analyzer") -> BranchRecording:
     """Run a branch of `analyzer` on the clip, and record its progress and result.
 
     Raises:
@@ -61,11 +62,11 @@ def record(branch: Branch, clip: Path, analyzer: "Analyzer") -> Recording:
     """
     recorder = _Recorder()
     facts, result = analyzer.branch(branch, clip, frozenset(VITALS), recorder)
-    return Recording(
+    return BranchRecording(
         events=recorder.events, facts=facts, checks=result.checks, vitals=result.vitals, waveforms=result.waveforms
     )
 
 
-def save(recordings: dict[Branch, Recording], path: Path) -> None:
+def save(recordings: dict[Branch, BranchRecording], path: Path) -> None:
     """Write recordings to a JSON file, which `facevitals.bench.replay_worker` reads."""
     path.write_bytes(RECORDINGS.dump_json(recordings))

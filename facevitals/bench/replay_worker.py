@@ -1,4 +1,4 @@
-"""A worker that replays the recorded analysis of one clip: what a job costs besides its analysis.
+"""A worker that replays the recorded analysis of one clip, to measure the other costs of a job.
 
 Everything else is the real worker. Events, outcomes and waveforms are as many and as large as those of a real clip.
 """
@@ -28,7 +28,7 @@ class ReplayAnalyzer:
         """Do nothing: no resource is open."""
 
     def branch(
-        self, branch: Branch, path: Path, _wanted: frozenset[str], progress: Progress
+        self, branch: Branch, path: Path, _requested: frozenset[str], progress: Progress
     ) -> tuple[ClipFacts, BranchResult]:
         """Read the clip's bytes, report the recorded progress, and return the recorded result."""
         path.read_bytes()

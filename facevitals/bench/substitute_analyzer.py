@@ -1,4 +1,4 @@
-"""Real workers with another analyzer, for load and chaos measurements and for tests."""
+"""Real workers with a substitute for the analyzer, for load and chaos measurements and for tests."""
 
 import os
 import socket
@@ -28,10 +28,10 @@ def substitute_analyzer(analyzer: Callable[[], Any], module: str) -> None:
     app.conf.imports = (module,)
 
 
-def abstentions(branch: Branch, reason: Reason, wanted: frozenset[str] = frozenset(VITALS)) -> dict[str, Vital]:
+def abstentions(branch: Branch, reason: Reason, requested: frozenset[str] = frozenset(VITALS)) -> dict[str, Vital]:
     """The branch's requested vitals, each abstained for `reason`."""
     return {
         spec.name: VITAL_TYPES[spec.name].without_value(spec.unit, VitalStatus.ABSTAINED, reason)
         for spec in VITALS.values()
-        if spec.branch is branch and spec.name in wanted
+        if spec.branch is branch and spec.name in requested
     }

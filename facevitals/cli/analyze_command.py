@@ -44,7 +44,7 @@ def analyze(
     if isinstance(sys.stdout, TextIOWrapper):
         # A file's name need not be printable in the terminal's encoding.
         sys.stdout.reconfigure(errors="backslashreplace")
-    wanted = _subset(vitals)
+    requested = _subset(vitals)
     chosen = [name.strip() for name in estimators.split(",")] if estimators else None
     try:
         analyzer = Analyzer(estimators=chosen)
@@ -61,7 +61,7 @@ def analyze(
     with analyzer:
         for clip in clips:
             with errors.status(f"analysing {escape(clip.name)}"):
-                analysis = analyzer.analyze(clip, vitals=wanted, check=False)
+                analysis = analyzer.analyze(clip, vitals=requested, check=False)
             for trace in analysis.tracebacks:
                 errors.print(f"{clip}:\n{trace}", style="red", markup=False, highlight=False)
             worst = max(worst, exit_code(analysis.document), key=(0, 2, 1).index)

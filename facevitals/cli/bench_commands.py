@@ -24,7 +24,7 @@ def speed(
     rounds: Annotated[int, typer.Option(help="Times that each run is repeated.", min=1)] = 5,
     out: Out = Path("bench-out"),
 ) -> None:
-    """The whole analysis against decoding the same clip, in alternation."""
+    """Time the whole analysis and decoding of the same clip, in alternation."""
     silence_native_stderr()
     from lab.bench.speed import measure
     from workers.analyzer import AnalyzerOptions
@@ -54,7 +54,7 @@ def accuracy(
     ] = 98,
     out: Out = Path("bench-out"),
 ) -> None:
-    """Errors and coverage of the vitals and of their intervals. Continues where it stopped."""
+    """Measure errors and coverage of the vitals and of their intervals. Continues where it stopped."""
     silence_native_stderr()
     if vision is not None:
         from lab.bench.vision_report import vision_reports
@@ -98,7 +98,7 @@ def accuracy(
         traces = traces_of(FaceTracker().track(clip.frames()))
     reports.append(tables.by_estimator(rows, tables.costs_ms(models, traces)))
     if data is not None:
-        reports.append(recordings.real_clips(data / "clips", models))
+        reports.append(recordings.real_clips_report(data / "clips", models))
         signals = data / "ppg" / "bidmc_01_26.npz"
         if signals.is_file():
             reports += [recordings.respiration(signals), recordings.variability(signals)]
@@ -124,7 +124,7 @@ def load(
     clips: Annotated[int, typer.Option(help="Jobs by which a clip's cost is measured; 0 leaves it out.", min=0)] = 200,
     out: Out = Path("bench-out"),
 ) -> None:
-    """Queue, uploads and memory, beside baselines that do the same; followers, a long queue, many workers."""
+    """Measure queue, uploads and memory, compared with baselines; followers, a long queue, many workers."""
     silence_native_stderr()
     from facevitals.bench.load import LoadPlan, measure_load
 
@@ -156,7 +156,7 @@ def burst(
     workers: Annotated[int, typer.Option(help="Workers for each queue.", min=1)] = 1,
     clip: Annotated[Path | None, typer.Option(help="A clip; by default one of 15 s is generated.")] = None,
 ) -> None:
-    """Many clips at once for few workers: which are accepted and analysed. Exit 1 where an accepted one is not."""
+    """Send many clips at once to few workers. Exit 1 if a clip was accepted and not analysed."""
     from facevitals.bench.burst import burst as run_burst
     from facevitals.local.generated_clip import generated_clip
 
@@ -177,7 +177,7 @@ def chaos(
     deadline_s: Annotated[float, typer.Option("--deadline", help="Seconds for waiting, and for work.", min=20)] = 40.0,
     keep: Annotated[Path | None, typer.Option(help="Keep logs, broker and store in this folder.")] = None,
 ) -> None:
-    """Jobs while workers die and freeze, broker and gateway restart, the disk fills. Exit 1 where anything is lost."""
+    """Run jobs while workers die and freeze, broker and gateway restart, the disk fills. Exit 1 if anything is lost."""
     from facevitals.bench.chaos import chaos as run_chaos
     from facevitals.local.processes import Stopped
 

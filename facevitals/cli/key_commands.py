@@ -17,11 +17,11 @@ from shared.access.api_keys import DAY_S, MAX_DAYS, KeyRing, NewKey, Scope, Stor
 from shared.jobs.connection import connect
 from shared.settings import settings
 
-app = typer.Typer(no_args_is_help=True, help="API keys: make, list, rotate, revoke. They live in the broker.")
+app = typer.Typer(no_args_is_help=True, help="API keys: make, list, rotate, revoke. They are stored in the broker.")
 console, errors = output(), Console(stderr=True, markup=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Days = Annotated[int, typer.Option(help="Days until the key ends by itself.", min=1, max=MAX_DAYS)]
+Days = Annotated[int, typer.Option(help="Days until the key expires.", min=1, max=MAX_DAYS)]
 KeyId = Annotated[str, typer.Argument(help="The key's id, as `facevitals keys list` shows it.")]
 
 
@@ -64,7 +64,7 @@ def _show(made: NewKey, as_json: bool) -> None:
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="For people: who has it, for what.")],
+    name: Annotated[str, typer.Argument(help="A name for people: its holder and purpose.")],
     scopes: Annotated[str, typer.Option(help=f"Comma-separated, of {', '.join(Scope)}.")] = ",".join(Scope),
     rate: Annotated[int | None, typer.Option(help="Clips a minute; 0: no limit; else the settings'.", min=0)] = None,
     active: Annotated[int | None, typer.Option(help="Jobs at once; 0: no limit; else the settings'.", min=0)] = None,
@@ -83,7 +83,7 @@ def create(
 
 @app.command("list")
 def show(as_json: AsJson = False) -> None:
-    """Every key whose life has not ended, revoked ones included. No secrets."""
+    """List every key that has not expired, revoked ones included. Secrets are not shown."""
     with _ring() as ring:
         keys = ring.all()
     if as_json:
@@ -108,7 +108,7 @@ def rotate(
     webhook: Annotated[bool, typer.Option("--webhook", help="Rotate the webhook secret in place of the key.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Give a key a new secret. Its jobs stay its own."""
+    """Give a key a new secret. The key keeps its jobs."""
     with _ring() as ring:
         if webhook:
             secret = ring.rotate_webhook_secret(key_id, grace_s=DAY_S if grace is None else grace)
@@ -120,7 +120,7 @@ def rotate(
 
 @app.command()
 def revoke(key_id: KeyId) -> None:
-    """End a key now."""
+    """Revoke a key, with immediate effect."""
     with _ring() as ring:
         ring.revoke(key_id)
     errors.print(f"Key {key_id} is revoked.", highlight=False)

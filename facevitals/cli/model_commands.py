@@ -1,4 +1,4 @@
-"""`facevitals models`: what is installed for the analysis, and `facevitals models fetch NAME` for what is not."""
+"""`facevitals models` lists the models of the analysis; `facevitals models fetch NAME` downloads one."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any

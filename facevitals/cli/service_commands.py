@@ -84,7 +84,7 @@ def worker(
 def up(
     workers: Annotated[int, typer.Option(help="Workers for each queue.", min=1)] = 1,
 ) -> None:
-    """Broker, gateway and workers in one; Ctrl-C stops all of it."""
+    """Run broker, gateway and workers; Ctrl-C stops all of them."""
     try:
         with running(settings(), workers=workers) as stack:
             try:

@@ -14,4 +14,5 @@ def settings_help() -> str:
     return "\n\n".join(lines)
 
 
+#: The list of settings, in rich markup.
 SETTINGS_HELP: Final = settings_help()

@@ -1,4 +1,4 @@
-"""`facevitals train bmi`: a network that reads the BMI off a face."""
+"""`facevitals train bmi`: a network that estimates the BMI from a face."""
 
 import json
 from pathlib import Path
@@ -6,11 +6,11 @@ from typing import Annotated, Final
 
 import typer
 
-from facevitals.cli.training_options import console, device_of, failed, learning, torch_or_exit
+from facevitals.cli.training_options import console, device_of, failed, torch_or_exit, training_progress
 from shared.observability.logging import silence_native_stderr
 from shared.settings import settings
 
-#: Backbones by name, and where torchvision has them. Nothing downloads by itself.
+#: Backbones by name, and their files at torchvision. Nothing is downloaded automatically.
 _AT: Final = "https://download.pytorch.org/models"
 _BACKBONES: Final = {
     "vit_h_14": "vit_h_14_swag-80465313.pth",
@@ -40,9 +40,9 @@ def bmi(
     seed: Annotated[int, typer.Option(help="The same seed gives the same weights on the same machine.")] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     bf16: Annotated[bool | None, typer.Option(help="Mixed precision; by default on CUDA alone.")] = None,
-    threads: Annotated[int, typer.Option(help="Threads that learn on the CPU.", min=1)] = 1,
+    threads: Annotated[int, typer.Option(help="Threads of the training on the CPU.", min=1)] = 1,
 ) -> None:
-    """A ViT that reads the BMI off a face, from labelled pictures of yours."""
+    """Train a ViT that estimates the BMI from a face, on labelled pictures of yours."""
     silence_native_stderr()
     where = device_of(torch_or_exit(), device)
     from lab.train.bmi.command import run
@@ -55,14 +55,14 @@ def bmi(
     weights = models_path / _BACKBONES[backbone] if backbone in _BACKBONES else Path(backbone)
     if not weights.is_file():
         got = f"curl -o {weights} {_AT}/{weights.name}"
-        wanted = f"; get it with: {got}" if backbone in _BACKBONES else ""
-        raise failed(ValueError(f"there is no {weights}{wanted}"))
+        hint = f"; get it with: {got}" if backbone in _BACKBONES else ""
+        raise failed(ValueError(f"there is no {weights}{hint}"))
     plan = Plan(
         frozen=frozen, copies=copies, rounds=rounds, patience=patience, batch=batch, rate=rate, seed=seed,
         device=where, bf16=where == "cuda" if bf16 is None else bf16,
     )  # fmt: skip
     card = BmiCard(side=side, attention_heads=attention_heads, crop=crop, trained_on=data.name)
-    with learning(rounds, CheckpointUnreadable) as (show, log_line):
+    with training_progress(rounds, CheckpointUnreadable) as (show, log_line):
         report = run(
             read_table(data, images), weights, out, card, plan, threads=threads,
             on_round=lambda done, mae: show(done, f"{mae:.2f} kg/m2 off"), log_line=log_line,

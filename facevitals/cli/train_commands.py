@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 import typer
 
 from facevitals.cli.train_bmi_command import bmi
-from facevitals.cli.training_options import console, device_of, failed, learning, torch_or_exit
+from facevitals.cli.training_options import console, device_of, failed, torch_or_exit, training_progress
 from facevitals.local.isolated_settings import analysis_settings
 from shared.observability.logging import silence_native_stderr
 
@@ -55,10 +55,10 @@ def deepphys(
     resume: Annotated[bool, typer.Option(help="Go on from the folder's checkpoint.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     bf16: Annotated[bool | None, typer.Option(help="Mixed precision; by default on CUDA alone.")] = None,
-    threads: Annotated[int, typer.Option(help="Threads that learn on the CPU.", min=1)] = 1,
+    threads: Annotated[int, typer.Option(help="Threads of the training on the CPU.", min=1)] = 1,
     processes: Annotated[int, typer.Option(help="Processes that render.", min=1)] = 1,
 ) -> None:
-    """DeepPhys, from recordings with a pulse beside them, or from faces rendered for the purpose."""
+    """Train DeepPhys on recordings with a reference pulse, or on rendered faces."""
     silence_native_stderr()
     where = device_of(torch_or_exit(), device)
     from lab.train.deepphys.command import Sources, run
@@ -74,7 +74,7 @@ def deepphys(
         bf16=where == "cuda" if bf16 is None else bf16,
     )  # fmt: skip
     count = rendered if rendered is not None else (0 if data else 420)
-    with learning(steps) as (show, log_line):
+    with training_progress(steps) as (show, log_line):
         report = run(
             plan, Sources(data or (), count, portraits, waves), out, start=start, resume=resume, threads=threads,
             processes=processes, on_step=lambda step, value: show(step, f"loss {value:.3f}"), log_line=log_line,
@@ -95,7 +95,7 @@ def measure(
     cache: Annotated[Path, typer.Option(help="Folder of prepared recordings.")] = Path("artefacts/deepphys/cache"),
     out: Annotated[Path, typer.Option(help="Folder of the report and the Bland-Altman plot.")] = Path("bench-out"),
 ) -> None:
-    """How far DeepPhys and other estimators are from the pulse recorded beside the clips; needs no PyTorch."""
+    """Measure the error of DeepPhys and other estimators against the recorded pulse; needs no PyTorch."""
     silence_native_stderr()
     from contextlib import closing
 
@@ -109,7 +109,7 @@ def measure(
     config = analysis_settings()
     names = tuple(name.strip() for name in estimators.split(",") if name.strip())
     try:
-        asked = estimators_of(names, network, config.models_path, config.threads)
+        chosen = estimators_of(names, network, config.models_path, config.threads)
         recordings = recordings_in(data)
     except ValueError as error:
         raise failed(error) from error
@@ -121,7 +121,7 @@ def measure(
             except NoTraces as error:
                 console.print(f"{recording.name} is left out: {error}", markup=False, highlight=False)
                 continue
-            found += evaluate(recording.name, load(path), asked, window)
+            found += evaluate(recording.name, load(path), chosen, window)
     if not found:
         raise failed(ValueError(f"no face was seen in any recording of {data}"))
     report = report_of(found)

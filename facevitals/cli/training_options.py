@@ -33,7 +33,7 @@ def failed(error: Exception) -> typer.Exit:
 
 
 @contextmanager
-def learning(
+def training_progress(
     total: int, *reasons: type[Exception]
 ) -> Iterator[tuple[Callable[[int, str], None], Callable[[str], None]]]:
     """Show a bar of `total` steps: one function sets step and label, the other prints a line above it.
@@ -42,7 +42,7 @@ def learning(
     """
     caught: tuple[type[Exception], ...] = (ValueError, *reasons)
     with Progress(console=console) as progress:
-        task = progress.add_task("learning", total=total)
+        task = progress.add_task("training", total=total)
         try:
             yield (
                 lambda step, label: progress.update(task, completed=step, description=label),

@@ -1,1 +1,1 @@
-"""A whole service on this machine: broker, processes, settings of its own."""
+"""A whole service on this machine: broker, processes, isolated settings."""

@@ -12,16 +12,14 @@ from statistics import median
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lab.arrays import Floats
 from lab.data.measured_clips import Row
 from lab.report import Report
 from workers.rppg.estimators import ESTIMATORS, NEURAL
 from workers.rppg.fusion.agreement import FUSION, GROSS_PER_MIN, Estimate, Fusion, agree
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.traces import Traces
-
-Array = NDArray[np.float64]
 
 #: Coverages at which the risk is measured.
 COVERAGES: Final = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
@@ -42,7 +40,7 @@ def is_live(row: Row) -> bool:
 
 
 def is_indoor_still(row: Row) -> bool:
-    """Whether it does so in bright light with no more motion than sitting."""
+    """Whether the clip shows a living person in bright light with no more motion than sitting."""
     return is_live(row) and row["conditions"]["light"] >= 1.0 and row["conditions"]["motion"] <= 1.0
 
 
@@ -133,7 +131,7 @@ def by_estimator(rows: Sequence[Row], costs_ms: dict[str, float]) -> Report:
     report = Report("accuracy-estimators", "Estimators alone and in the fusion, simulated clips", columns)
     default = frozenset(DEFAULT) & frozenset(names)
 
-    def line(name: str, error: Array, others: frozenset[str], ensemble: frozenset[str]) -> None:
+    def line(name: str, error: Floats, others: frozenset[str], ensemble: frozenset[str]) -> None:
         near = np.abs(error) <= NEAR_PER_MIN
         shares = (float(near[part].mean()) if part.any() else "" for part in (~dark, dark))
         without, together = (_at_coverage(live, truth, FUSION, part) for part in (others, ensemble))
@@ -275,7 +273,7 @@ def _fused(row: Row, fusion: Fusion, names: frozenset[str]) -> tuple[float, floa
     return agreement.rate_per_min, agreement.confidence
 
 
-def _at_coverage(rows: Sequence[Row], truth: Array, fusion: Fusion, names: frozenset[str]) -> float:
+def _at_coverage(rows: Sequence[Row], truth: Floats, fusion: Fusion, names: frozenset[str]) -> float:
     fused = np.array([_fused(row, fusion, names) for row in rows])
     error = np.abs(fused[:, 0] - truth)
     kept = np.argsort(-fused[:, 1], kind="stable")[: max(1, round(0.8 * len(rows)))]

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog, minimize
 
+from lab.arrays import Floats
 from lab.data.labelled_portraits import OLDEST
 from workers.vision.age_gender.age import INTERVAL_LEVEL
 from workers.vision.age_gender.attribute_calibration import AgeCalibration, Line
 
-Floats = NDArray[np.float64]
-
+#: Age from which on a person counts as an adult, years.
 ADULT: Final = 20.0
 #: Ages that a picture counts as, evenly spread over its band: the true age is anywhere in it.
 _SPREAD: Final = 8
@@ -29,7 +29,7 @@ _REPEATS: Final = 5
 
 
 @dataclass(frozen=True)
-class Truth:
+class PortraitLabels:
     """Labels of n pictures: age band from `low` to `high` in years (n,), and `male` (n,)."""
 
     low: Floats
@@ -46,9 +46,9 @@ class Truth:
         """Middle of the band in years (n,)."""
         return np.asarray((self.low + self.high) / 2)
 
-    def of(self, chosen: NDArray[Any]) -> "Truth":
+    def of(self, chosen: NDArray[Any]) -> "PortraitLabels":
         """The labels of the pictures `chosen`, by index or mask (n,)."""
-        return Truth(self.low[chosen], self.high[chosen], self.male[chosen])
+        return PortraitLabels(self.low[chosen], self.high[chosen], self.male[chosen])
 
     def off_band(self, ages: Floats) -> Floats:
         """Years from `ages` (n,) to the band; 0 beyond the open end of the last band."""
@@ -61,12 +61,12 @@ class Truth:
         return np.asarray(self.low[:, None] + (self.high - self.low)[:, None] * parts)
 
 
-def fit_age(raw: Floats, truth: Truth) -> AgeCalibration:
+def fit_age(raw: Floats, truth: PortraitLabels) -> AgeCalibration:
     """The curve that maps the network's `raw` ages (n,) closest to the bands, and its interval, fitted to all ages."""
     curve = tuple(zip(KNOTS, _curve(raw, truth).tolist(), strict=True))
     straight = AgeCalibration(curve, (0.0, 1.0), (0.0, 1.0), 0.0)
     ages = years(straight, raw)
-    low, high = fit_interval(ages, truth)
+    low, high = fit_age_interval(ages, truth)
     off = float(np.abs(ages - truth.middle)[truth.adult].mean())
     return AgeCalibration(curve, low, high, round(off, 1))
 
@@ -76,7 +76,7 @@ def years(calibration: AgeCalibration, raw: Floats) -> Floats:
     return np.asarray(calibration.years(raw.astype(np.float32)), np.float64)
 
 
-def _curve(raw: Floats, truth: Truth) -> Floats:
+def _curve(raw: Floats, truth: PortraitLabels) -> Floats:
     knots = np.array(KNOTS)
     steps = np.diff(knots)
     design = np.stack([np.interp(raw, knots, column) for column in np.eye(len(knots))], axis=1)
@@ -103,7 +103,7 @@ def _curve(raw: Floats, truth: Truth) -> Floats:
     return np.asarray(np.cumsum(minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x))
 
 
-def fit_interval(ages: Floats, truth: Truth) -> tuple[Line, Line]:
+def fit_age_interval(ages: Floats, truth: PortraitLabels) -> tuple[Line, Line]:
     """Offset and slope, as functions of the estimated age, of the 5 % and 95 % quantiles of the true age.
 
     Koenker, Bassett 1978, "Regression quantiles", Econometrica 46(1):33.

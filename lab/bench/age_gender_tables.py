@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from lab.bench.age_gender import Floats, Truth, fit_age, fit_gender, folds, years
+from lab.arrays import Floats
+from lab.bench.age_gender import PortraitLabels, fit_age, fit_gender, folds, years
 from lab.report import Report
 from workers.vision.age_gender.age import BASELINE_YEARS
 from workers.vision.age_gender.gender import MIN_PROBABILITY
@@ -29,11 +30,11 @@ class ModelOutputs:
 
     ages: dict[str, Floats]
     log_odds: dict[str, Floats]
-    truth: Truth
+    truth: PortraitLabels
     ratios: Floats
 
 
-def age_table(model: str, raw: Floats, truth: Truth) -> Report:
+def age_table(model: str, raw: Floats, truth: PortraitLabels) -> Report:
     """By band and gender, from `raw` ages (n,): years off the band and off its middle, beside a constant; coverage."""
     ages, inside, width = _held_out_ages(raw, truth)
     off, aside, constant = truth.off_band(ages), np.abs(ages - truth.middle), np.abs(BASELINE_YEARS - truth.middle)
@@ -73,7 +74,7 @@ def age_table(model: str, raw: Floats, truth: Truth) -> Report:
     return report
 
 
-def _held_out_ages(raw: Floats, truth: Truth) -> tuple[Floats, Floats, Floats]:
+def _held_out_ages(raw: Floats, truth: PortraitLabels) -> tuple[Floats, Floats, Floats]:
     """Held-out ages (n,), the share of each band inside the interval (n,), and the interval's width (n,), years."""
     ages, inside, width, times = (np.zeros(len(raw)) for _ in range(4))
     for rest, fold in folds(len(raw)):

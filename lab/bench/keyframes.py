@@ -1,4 +1,4 @@
-"""`python -m lab.bench.keyframes CLIP`: does a periodic signal come from the heart or from the encoder?
+"""`python -m lab.bench.keyframes CLIP`: whether a periodic signal comes from the heart or from the encoder.
 
 An encoder works on the whole picture, and a keyframe is a jump: its spectral line has harmonics, in hair and clothes as
 on skin. Blood is only in the skin, and in phase everywhere. So, for a clip with regular keyframes, this measures the
@@ -16,14 +16,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.arrays import Floats
 from workers.face.skin_regions import linear
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import Frame, open_clip
 from workers.rppg.estimators import pos
-from workers.rppg.signals.filters import detrend, pulse_wave
+from workers.rppg.signals.filters import detrend, to_pulse_wave
 from workers.rppg.signals.keyframe_artifacts import rate_per_min, regions_without_jumps
-
-Array = NDArray[np.float64]
 
 #: Side in pixels of the cells beside the face.
 CELL: Final = 8
@@ -46,9 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cells: list[NDArray[np.float32]] = []
     with open_clip(options.clip) as clip:
         track = FaceTracker().track(_recording_cells(clip.frames(), cells))
-    keys = track.is_keyframe
-    per_min = None if keys is None else rate_per_min(track.times_s, keys)
-    if keys is None or per_min is None:
+    keyframes = track.is_keyframe
+    per_min = None if keyframes is None else rate_per_min(track.times_s, keyframes)
+    if keyframes is None or per_min is None:
         sys.stderr.write("no regular keyframes\n")
         return 1
     fs = 1 / float(np.median(np.diff(track.times_s)))
@@ -56,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not np.isfinite(skin).all():
         sys.stderr.write("the face or a part of it is not visible throughout\n")
         return 1
-    bridged = regions_without_jumps(track.regions, keys)
+    interpolated = regions_without_jumps(track.regions, keyframes)
     report = {
         "keyframes_per_min": round(per_min, 2),
         "comb": {
@@ -65,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         },
         "coherence": {
             "as decoded": _coherence(skin, fs, per_min),
-            "between keyframes": _coherence(bridged.astype(np.float64), fs, per_min),
+            "between keyframes": _coherence(interpolated.astype(np.float64), fs, per_min),
         },
     }
     json.dump(report, sys.stdout, indent=1)
@@ -82,7 +81,7 @@ def _recording_cells(frames: Iterable[Frame], cells: list[NDArray[np.float32]]) 
         yield frame
 
 
-def _beside(cells: NDArray[np.float32], track: FaceTrack) -> Array:
+def _beside(cells: NDArray[np.float32], track: FaceTrack) -> Floats:
     """Mean colour (n, 3) of the cells that the face's mesh never touches, each relative to its own mean."""
     low = np.nanmin(track.landmarks, axis=(0, 1)) // CELL
     high = np.nanmax(track.landmarks, axis=(0, 1)) // CELL
@@ -90,11 +89,11 @@ def _beside(cells: NDArray[np.float32], track: FaceTrack) -> Array:
     face = (columns >= low[0]) & (columns <= high[0]) & (rows >= low[1]) & (rows <= high[1])
     mean = cells.mean(axis=0)
     lit = (mean > LIGHT[0]).all(axis=-1) & (mean < LIGHT[1]).all(axis=-1)
-    chosen: Array = (cells / np.maximum(mean, 1e-6))[:, lit & ~face].mean(axis=1, dtype=np.float64)
+    chosen: Floats = (cells / np.maximum(mean, 1e-6))[:, lit & ~face].mean(axis=1, dtype=np.float64)
     return chosen
 
 
-def _comb(colour: Array, fs: float, per_min: float) -> list[float]:
+def _comb(colour: Floats, fs: float, per_min: float) -> list[float]:
     """Amplitude of green minus red of (n, 3) at one, two and three times a rate, over the median of all rates."""
     relative = colour / colour.mean(axis=0)
     signal = detrend(relative[:, 1] - relative[:, 0], fs)
@@ -103,19 +102,19 @@ def _comb(colour: Array, fs: float, per_min: float) -> list[float]:
     return [round(float(line / np.median(amplitudes)), 1) for line in lines]
 
 
-def _transforms(n: int, fs: float, rates_per_min: Array) -> NDArray[np.complex128]:
+def _transforms(n: int, fs: float, rates_per_min: Floats) -> NDArray[np.complex128]:
     """Hann-windowed Fourier sums (k, n) at `rates_per_min` (k,)."""
     phases = 2 * np.pi * np.outer(rates_per_min / 60, np.arange(n) / fs)
     return np.asarray(np.hanning(n) * np.exp(-1j * phases))
 
 
-def _coherence(regions: Array, fs: float, per_min: float) -> dict[str, float]:
+def _coherence(regions: Floats, fs: float, per_min: float) -> dict[str, float]:
     """Rate at which POS of forehead and cheeks (n, 4, 3) is most coherent, and the coherence at the keyframes' rate.
 
     Strength is the common power over the waves' mean power at all rates. `p` is the share of surrogates, the waves
     shifted in time against each other, whose most coherent rate is as strong.
     """
-    waves = [pulse_wave(pos.project(region.T, fs), fs) for region in regions[:, 1:].swapaxes(0, 1)]
+    waves = [to_pulse_wave(pos.project(region.T, fs), fs) for region in regions[:, 1:].swapaxes(0, 1)]
     n, rng = len(waves[0]), np.random.default_rng(0)
     found = _common_power(waves, fs)
     surrogates = np.array(
@@ -142,7 +141,7 @@ def _shifts(n: int, fs: float, rng: np.random.Generator) -> tuple[int, int, int]
     return 0, int(rng.integers(n // 6, n // 2 - slack)), int(rng.integers(n // 2 + slack, n - n // 6))
 
 
-def _common_power(waves: Sequence[Array], fs: float) -> Array:
+def _common_power(waves: Sequence[Floats], fs: float) -> Floats:
     """Power (k,) that waves share in phase at each rate, in windows, over their mean power at all rates."""
     length = round(WINDOW_S * fs)
     starts = range(0, len(waves[0]) - length + 1, round(STEP_S * fs))
@@ -150,7 +149,7 @@ def _common_power(waves: Sequence[Array], fs: float) -> Array:
     spectra = np.array([[sums @ wave[start : start + length] for start in starts] for wave in waves])
     power = (np.abs(spectra) ** 2).sum(axis=(0, 1))
     pairs = len(waves) * (len(waves) - 1)
-    shared: Array = ((np.abs(spectra.sum(axis=0)) ** 2).sum(axis=0) - power) / pairs
+    shared: Floats = ((np.abs(spectra.sum(axis=0)) ** 2).sum(axis=0) - power) / pairs
     return shared / float(power.mean() / len(waves))
 
 

@@ -1,4 +1,4 @@
-"""`python -m lab.bench.obstruction_report FACES`: which free and covered faces are refused, by cover and by skin.
+"""`python -m lab.bench.obstruction_report FACES`: shares of free and covered faces refused, by cover and skin.
 
 Objects are drawn over portraits (`lab.simulate.occluders`) that the network was not trained on. A mesh is fitted to
 each picture as in a clip's first frame, and the service's own check decides. A face to which no mesh can be fitted any
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.data.labelled_portraits import load_portraits
-from lab.data.occluded_portraits import camera_noise, held_out
+from lab.data.occluded_portraits import camera_noise, is_held_out
 from lab.report import Report
 from lab.simulate.occluders import draw
 from workers.face.mesh import FaceFinder
@@ -40,7 +40,7 @@ DRAWN: Final = {
     "hair": 2,
 }
 FREE: Final = ("free", "glasses", "beard", "darker")
-#: Portraits of the FairFace sample that show something before the face as they are: hands, a cup, a blanket, heads.
+#: Portraits of the FairFace sample with a real object in front of the face: hands, a cup, a blanket, heads.
 #: Chosen by eye among all that were not trained on; all but the first four before their scores were known.
 REALLY_COVERED: Final = frozenset(
     f"fairface_{number}.jpg"
@@ -61,7 +61,7 @@ Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Person:
+class HeldOutPortrait:
     """A portrait by its number and file, as `lab.data.labelled_portraits` reads them."""
 
     index: int
@@ -119,14 +119,14 @@ def obstruction(folder: Path, most: int = 1000) -> Report:
     """The table for the held-out portraits of a folder, at most `most` of them."""
     portraits, labels, _ = load_portraits(folder)
     people = [
-        Person(index, label["file"], portrait)
+        HeldOutPortrait(index, label["file"], portrait)
         for index, (portrait, label) in enumerate(zip(portraits, labels, strict=True))
-        if held_out(index)
+        if is_held_out(index)
     ]
     return table(drawn(people[:most]))
 
 
-def drawn(people: Sequence[Person]) -> Pictures:
+def drawn(people: Sequence[HeldOutPortrait]) -> Pictures:
     """Draw every picture of every person, and measure it by mesh and network."""
     finder, meter = FaceFinder(), ObstructionDetector()
     rows: list[tuple[str, str, float, bool, float, bool, bool]] = []
@@ -158,7 +158,7 @@ def chosen_threshold(pictures: Pictures) -> float:
 
 
 def table(pictures: Pictures) -> Report:
-    """What the shipped threshold refuses of the half that it was not chosen on."""
+    """The pictures that the shipped threshold refuses, in the half that it was not chosen on."""
     report = Report("vision-obstruction", "Obstruction: pictures refused", ("pictures", "count", "refused"))
     refused = pictures.score >= COVERED_FAIL
     free, covered = pictures.free & ~pictures.chooses, pictures.covered & ~pictures.chooses

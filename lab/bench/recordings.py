@@ -4,24 +4,22 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lab.arrays import Floats
 from lab.data.bidmc import at_30_hz, window_beats, windows
 from lab.report import Report
 from workers.face.tracker import FaceTracker
 from workers.media.clip import open_clip
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import measure_rppg
-from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.filters import to_pulse_wave
 from workers.rppg.signals.spectrum import spectrum_of
 from workers.rppg.signals.traces import GRID_HZ
 from workers.rppg.vitals.breathing import SLOW_HZ, Breathing, fuse, modulations
 from workers.rppg.vitals.heart_rate_variability import VARIABILITY_MODEL, exceeds_noise
 from workers.rppg.vitals.respiration_rate import refusal
 
-Floats = NDArray[np.float64]
-
-#: Real clips: heart rate in /min, and the tolerance. The rate of naber.mp4 is what its skin alone shows; its
+#: Real clips: heart rate in /min, and the tolerance. naber.mp4 has no reference: the rate is that of its skin; its
 #: keyframes pulsate at 59.0 /min (docs/keyframes.md).
 REAL_CLIPS: Final = {"evm_face.mp4": (53.0, 2.0), "evm_face2.mp4": (53.5, 2.0), "naber.mp4": (75.0, 2.0)}
 
@@ -63,7 +61,7 @@ def respiration(path: Path) -> Report:
 def breathing_in(ppg: Floats) -> Breathing:
     """Breathing estimated from a PPG (n,) at 125 Hz, resampled to the traces' 30 Hz first."""
     raw = at_30_hz(ppg)
-    wave = pulse_wave(raw, GRID_HZ)
+    wave = to_pulse_wave(raw, GRID_HZ)
     rate = 60 * spectrum_of(wave, GRID_HZ).peak_hz()
     signals = modulations(wave, raw / (np.abs(raw).max() or 1.0), GRID_HZ, rate)
     return fuse({name: (signal, SLOW_HZ) for name, signal in signals.items()})
@@ -90,9 +88,9 @@ def variability(path: Path) -> Report:
     return report
 
 
-def real_clips(folder: Path, models: RppgModels) -> Report:
+def real_clips_report(folder: Path, models: RppgModels) -> Report:
     """Heart rate in /min of the clips of `REAL_CLIPS` that are in `folder`."""
-    columns = ("clip", "known, or read by other means", "reported", "interval", "status", "reason")
+    columns = ("clip", "reference, or estimate of other methods", "reported", "interval", "status", "reason")
     report = Report("accuracy-real", "Real clips, heart rate /min", columns)
     tracker = FaceTracker()
     for name, (known, _) in REAL_CLIPS.items():

@@ -15,6 +15,7 @@ from shared.vitals import VITALS, Branch
 from workers.analyzer import Analyzer, AnalyzerOptions
 from workers.branch.result import Progress
 
+#: Default number of rounds.
 ROUNDS: Final = 5
 
 

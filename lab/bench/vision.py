@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lab.bench.age_gender import Floats, Truth
+from lab.arrays import Floats
+from lab.bench.age_gender import PortraitLabels
 from lab.bench.age_gender_tables import ModelOutputs, age_table, bmi_table, gender_table
 from lab.data.labelled_portraits import age_band, load_portraits
 from lab.report import Report
@@ -52,7 +53,7 @@ def model_outputs(folder: Path) -> tuple[ModelOutputs, int]:
     """The models' outputs for every picture with a face, and the number of pictures without one."""
     portraits, labels, missed = load_portraits(folder)
     low, high = (np.array(column) for column in zip(*(age_band(label["age_band"]) for label in labels), strict=True))
-    truth = Truth(low, high, np.array([label["gender"] == "male" for label in labels]))
+    truth = PortraitLabels(low, high, np.array([label["gender"] == "male" for label in labels]))
     with tempfile.TemporaryDirectory() as models_dir:
         models = VisionModels.load(VisionOptions(Path(models_dir)), only_used=False)
     ages: dict[str, Floats] = {}

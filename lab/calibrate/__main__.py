@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lab.calibrate.document import renewed
+from lab.calibrate.document import renewed_document
 from lab.calibrate.fit import fit_fusion, fit_interval
 from lab.calibrate.held_out import (
     PLAIN_SUPPORT,
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     confidence = GATE.min_confidence
     report = _report(clips, confidence)
     if options.write:
-        with renewed() as document:
+        with renewed_document() as document:
             document.update(_document(clips, confidence, options.table, report))
     json.dump(report, sys.stdout, indent=1)
     sys.stdout.write("\n")

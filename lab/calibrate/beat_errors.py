@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lab.arrays import Floats
 from lab.calibrate.fit import CONFORMAL_FOLDS, quantile_regression
 from lab.calibrate.table import dataset_weights, folds_by_subject
 from lab.data.bidmc import window_beats
@@ -26,13 +26,11 @@ from workers.rppg.vitals.heart_rate_variability import (
     variability_features,
 )
 
-Array = NDArray[np.float64]
-
 #: Lengths of the patients' windows, seconds: a clip's length, twice and four times that.
 LENGTHS_S: Final = (15, 30, 60)
 #: Required signs of the coefficients of `variability_features`, the constant's being free: a slower heart, more noise
 #: and a longer window never narrow an interval.
-SENSES: Final = (0, 1, -1, 1)
+SIGNS: Final = (0, 1, -1, 1)
 
 
 @dataclass(frozen=True)
@@ -117,8 +115,8 @@ def fit_errors(found: Sequence[MeasureError]) -> tuple[float, ...]:
     excess = np.zeros(len(found))
     for index in np.unique(fold):
         rest = fold != index
-        excess[~rest] = target[~rest] - rows[~rest] @ _in_sense(rows[rest], target[rest], weights[rest])
-    coefficients = _in_sense(rows, target, weights)
+        excess[~rest] = target[~rest] - rows[~rest] @ _with_signs(rows[rest], target[rest], weights[rest])
+    coefficients = _with_signs(rows, target, weights)
     coefficients[0] += max(np.quantile(excess[dataset == name], LEVEL) for name in np.unique(dataset))
     return tuple(coefficients.tolist())
 
@@ -165,8 +163,8 @@ def _model(errors: dict[str, tuple[float, ...]]) -> VariabilityModel:
     return replace(VARIABILITY_MODEL, errors=errors)
 
 
-def _in_sense(rows: Array, target: Array, weights: Array) -> Array:
-    """Quantile regression (k,) without the coefficients whose sign contradicts `SENSES`.
+def _with_signs(rows: Floats, target: Floats, weights: Floats) -> Floats:
+    """Quantile regression (k,) without the coefficients whose sign contradicts `SIGNS`.
 
     Such a sign comes from chance among few people.
     """
@@ -174,7 +172,7 @@ def _in_sense(rows: Array, target: Array, weights: Array) -> Array:
     while True:
         coefficients = np.zeros(rows.shape[1])
         coefficients[used] = quantile_regression(rows[:, used], target, weights / weights.sum(), LEVEL)
-        against = coefficients * np.array(SENSES) < 0
+        against = coefficients * np.array(SIGNS) < 0
         if not against.any():
             return coefficients
         used &= ~against

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @contextmanager
-def renewed() -> Iterator[dict[str, Any]]:
+def renewed_document() -> Iterator[dict[str, Any]]:
     """Context with the content of the workers' `calibration.json`; written at its end, unless an error is raised."""
     path = Path(str(files("workers.rppg.fusion") / "calibration.json"))
     document = json.loads(path.read_text("utf-8"))

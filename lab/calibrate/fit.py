@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
+from lab.arrays import Floats
 from lab.calibrate.table import RealClip, dataset_weights, folds_by_subject
 from workers.rppg.fusion.agreement import FUSION, KNOTS_PER_MIN, Agreement, Fusion, Reliability, hit_density
 from workers.rppg.vitals.heart_rate import MIN_ERROR_PER_MIN, IntervalModel, interval_features
-
-Array = NDArray[np.float64]
 
 #: Weight of each estimator among five: of 0.3, 0.4, 0.5, 0.6 the one with the lowest held-out error of accepted clips.
 VOTE_WEIGHT: Final = 0.4
@@ -46,7 +45,7 @@ def fit_fusion(clips: Sequence[RealClip]) -> Fusion:
     )
 
 
-def _prior(truth: Array, weights: Array) -> tuple[float, ...]:
+def _prior(truth: Floats, weights: Floats) -> tuple[float, ...]:
     """Prior density of the rate at `KNOTS_PER_MIN`: that of the datasets, mixed with an even one."""
     at_rest = np.array(density(truth, weights, bandwidth=12.0))
     evenly = NOT_AT_REST / (KNOTS_PER_MIN[-1] - KNOTS_PER_MIN[0])
@@ -54,7 +53,7 @@ def _prior(truth: Array, weights: Array) -> tuple[float, ...]:
 
 
 def fit_interval(
-    agreements: Sequence[Agreement], clips: Sequence[RealClip], errors_per_min: Array, level: float
+    agreements: Sequence[Agreement], clips: Sequence[RealClip], errors_per_min: Floats, level: float
 ) -> IntervalModel:
     """Fit the interval by conformalised quantile regression of the log absolute error; clips weigh the same.
 
@@ -73,7 +72,7 @@ def fit_interval(
     )
     target = np.log(np.abs(errors_per_min) + MIN_ERROR_PER_MIN)
 
-    def fitted(chosen: NDArray[np.bool_]) -> Array:
+    def fitted(chosen: NDArray[np.bool_]) -> Floats:
         count = int(chosen.sum())
         return np.array(quantile_regression(rows[chosen], target[chosen], np.full(count, 1 / count), level))
 
@@ -84,7 +83,7 @@ def fit_interval(
     return IntervalModel(*model.tolist())
 
 
-def quantile_regression(rows: Array, target: Array, weights: Array, level: float) -> tuple[float, ...]:
+def quantile_regression(rows: Floats, target: Floats, weights: Floats, level: float) -> tuple[float, ...]:
     """Coefficients (k,) such that a share `level` of the targets (n,) is below `rows @ coefficients`, rows (n, k).
 
     Koenker, Bassett 1978, "Regression quantiles", Econometrica 46(1):33. `weights` (n,) sum to 1.
@@ -95,7 +94,7 @@ def quantile_regression(rows: Array, target: Array, weights: Array, level: float
     return tuple(float(-price) for price in solution.eqlin.marginals)
 
 
-def _reliability(name: str, clips: Sequence[RealClip], truth: Array, weights: Array) -> Reliability:
+def _reliability(name: str, clips: Sequence[RealClip], truth: Floats, weights: Floats) -> Reliability:
     """The model of one estimator, by expectation-maximisation over its estimates."""
     rows = [
         (estimate.rate_per_min, true, weight)
@@ -116,7 +115,7 @@ def _reliability(name: str, clips: Sequence[RealClip], truth: Array, weights: Ar
     return Reliability(round(hit, 4), round(scale, 4), misses)
 
 
-def density(values: Array, weights: Array, bandwidth: float) -> tuple[float, ...]:
+def density(values: Floats, weights: Floats, bandwidth: float) -> tuple[float, ...]:
     """Density of `values` (n,) with `weights` (n,), per /min at `KNOTS_PER_MIN`, never 0; `bandwidth` in /min."""
     kernels = np.exp(-0.5 * ((KNOTS_PER_MIN[:, None] - values) / bandwidth) ** 2) @ weights
     smooth = kernels / (kernels.sum() * (KNOTS_PER_MIN[1] - KNOTS_PER_MIN[0])) + _DENSITY_FLOOR

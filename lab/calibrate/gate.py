@@ -18,7 +18,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.calibrate.document import renewed
+from lab.arrays import Floats
+from lab.calibrate.document import renewed_document
 from lab.calibrate.fit import quantile_regression
 from lab.data.measured_clips import Row, read_rows, rows
 from lab.data.vitals_clips import CALIBRATION_SEED, PULSELESS, specs
@@ -29,8 +30,6 @@ from workers.rppg.fusion.gate import GATE
 from workers.rppg.fusion.pulse_presence import PresenceModel, features
 from workers.rppg.vitals.heart_rate import MIN_ERROR_PER_MIN, PixelIntervalModel, pixel_interval_features
 
-Array = NDArray[np.float64]
-
 #: A rate is right within this many beats a minute, or this share of the truth.
 RIGHT_PER_MIN: Final = 7.5
 RIGHT_SHARE: Final = 0.05
@@ -40,12 +39,12 @@ UNDECIDED: Final = frozenset({"covered", "half_covered", "masked", "face_leaves"
 _REFUSED: Final = frozenset({Reason.TIMING_GAPS, Reason.MOTION})
 #: Margin of the threshold over the highest log odds of any clip without a pulse. With half as many clips it was 1.5:
 #: the maximum of twice as many is higher by about log 2, as tails of log odds fall off. It stays at 1.5 where networks
-#: can still be run: that costs only time, and with less the second harmonic of a slow pulse was reported.
+#: can still be run: a refusal then costs only time, and with 1.0 the second harmonic of a slow pulse was reported.
 MARGINS: Final = {"networks": 1.0, "alone": 1.5, "colours": 1.5}
 #: The gate's models of pulse presence, and the part of a row that each is fitted to.
 INPUTS: Final = {"presence": "networks", "presence_patches": "alone", "presence_alone": "colours"}
 
-#: Distance of the least greenness of blood from the mean of lamps, in standard deviations of lamps.
+#: Distance of the least PBV contrast of blood from the mean of lamps, in standard deviations of lamps.
 LAMP_DEVIATIONS: Final = 4.0
 
 #: Level of the interval.
@@ -82,10 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, inputs in INPUTS.items():
         held = GATE.presence_alone if inputs == "colours" and not options.refit_alone else None
         models_of[name], report[name] = fit(found, inputs, held=held)
-    pixel_interval, report["pixel_interval"] = fit_interval(found)
+    pixel_interval, report["pixel_interval"] = fit_pixel_interval(found)
     min_pbv_contrast, report["min_pbv_contrast"] = fit_pbv_contrast(found)
     if options.write:
-        with renewed() as document:
+        with renewed_document() as document:
             document["gate"] |= {name: _rounded(model) for name, model in models_of.items()}
             document["gate"]["min_pbv_contrast"] = round(min_pbv_contrast, 3)
             document["pixel_interval"] = {name: round(value, 4) for name, value in asdict(pixel_interval).items()}
@@ -132,14 +131,14 @@ def fit(
     return PresenceModel(**found_weights, min_log_odds=least), report
 
 
-def fit_interval(found: Sequence[Row]) -> tuple[PixelIntervalModel, dict[str, Any]]:
+def fit_pixel_interval(found: Sequence[Row]) -> tuple[PixelIntervalModel, dict[str, Any]]:
     """The interval of a rate estimated from pixels, and its coverage in tenfold cross-validation."""
     reported = [row for row in found if row["conditions"]["kind"] == "live" and row["vitals"]["heart_rate"]["value"]]
     x = np.array([pixel_interval_features(*_read(row)) for row in reported])
     error = np.array([abs(row["vitals"]["heart_rate"]["value"] - row["truth"]["heart_rate"]) for row in reported])
     target = np.log(error + MIN_ERROR_PER_MIN)
 
-    def fitted(chosen: NDArray[np.bool_]) -> Array:
+    def fitted(chosen: NDArray[np.bool_]) -> Floats:
         weights = np.full(chosen.sum(), 1 / chosen.sum())
         found = np.array(quantile_regression(x[chosen], target[chosen], weights, LEVEL))
         if found[1] < 0:
@@ -156,19 +155,19 @@ def fit_interval(found: Sequence[Row]) -> tuple[PixelIntervalModel, dict[str, An
 
 
 def fit_pbv_contrast(found: Sequence[Row]) -> tuple[float, dict[str, Any]]:
-    """Least greenness from which on few estimators are enough, and the greenness of lamps and of the living."""
+    """The gate's `min_pbv_contrast`, and a report on the PBV contrast of lamps and of living people."""
     parts = [(row["conditions"]["kind"], part) for row in found for part in row.get("networks", ())]
-    green = {
+    contrast = {
         chosen: np.array(
             [part["evidence"]["pbv_contrast"] for kind, part in parts if kind == chosen and _has_pbv_contrast(part)]
         )
         for chosen in ("flicker", "live")
     }
-    lamps = green["flicker"]
+    lamps = contrast["flicker"]
     least = float(lamps.mean() + LAMP_DEVIATIONS * lamps.std())
     report = {
         "lamps": {"count": len(lamps), "mean": round(float(lamps.mean()), 3), "max": round(float(lamps.max()), 3)},
-        "living above": [int((green["live"] >= least).sum()), len(green["live"])],
+        "living above": [int((contrast["live"] >= least).sum()), len(contrast["live"])],
         "least": round(least, 3),
     }
     return least, report
@@ -184,7 +183,7 @@ def _read(part: Row) -> tuple[Evidence, Agreement]:
     return Evidence(**part["evidence"]), Agreement(**agreement)
 
 
-def _examples(row: Row, inputs: str) -> Iterator[tuple[Array, bool]]:
+def _examples(row: Row, inputs: str) -> Iterator[tuple[Floats, bool]]:
     """Features of a row's clip, and whether its rate is right; none for clips that are neither right nor wrong."""
     kind, truth = row["conditions"]["kind"], row["truth"]["heart_rate"]
     if inputs not in row or kind in UNDECIDED:
@@ -200,14 +199,14 @@ def _refused_before(row: Row, evidence: Evidence, agreement: Agreement) -> bool:
     """Whether a check or another rule of the gate refuses before the model is applied."""
     gate, reason = GATE, row["vitals"]["heart_rate"].get("reason")
     refused = (
-        gate.lamp_behind(evidence)
+        gate.background_flickers(evidence)
         or gate.half_stands_out(evidence)
         or gate.lacks_independent_support(evidence, agreement)
     )
     return refused or reason in _REFUSED
 
 
-def regression(x: Array, y: Array) -> Array:
+def regression(x: Floats, y: Floats) -> Floats:
     """Weights (k,) for features (n, k) and labels (n,); none is below 0 but the constant's.
 
     More of a feature never counts against a pulse; where a fit gives the opposite, it is chance.
@@ -222,7 +221,7 @@ def regression(x: Array, y: Array) -> Array:
         used[1 + int(np.argmin(weights[1:]))] = False
 
 
-def _free_regression(x: Array, y: Array) -> Array:
+def _free_regression(x: Floats, y: Floats) -> Floats:
     """Ridge logistic regression by Newton's method on standardised features; weights (k,) for the raw features."""
     middle, spread = x.mean(axis=0), x.std(axis=0)
     spread[spread == 0] = 1.0

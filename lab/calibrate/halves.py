@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lab.calibrate.document import renewed
+from lab.calibrate.document import renewed_document
 from lab.calibrate.fit import density
 from lab.data.measured_clips import Row, read_rows
 from workers.rppg.fusion.agreement import KNOTS_PER_MIN, MEMBER_PER_MIN, Estimate, Reliability, consistent_across_halves
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, pairs in found.items()
     }
     if options.write:
-        with renewed() as document:
+        with renewed_document() as document:
             document["consistent_across_halves"] = {name: asdict(fit(pairs)) for name, pairs in found.items()}
             document["consistent_across_halves_made_by"] = {
                 "command": "python -m lab.calibrate.halves --write",

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lab.arrays import Floats
 from lab.calibrate.fit import fit_fusion, fit_interval
 from lab.calibrate.table import RealClip, folds_by_subject
 from workers.rppg.fusion.agreement import Agreement, agree
-
-Array = NDArray[np.float64]
 
 #: The baseline, plain agreement: `PLAIN_SUPPORT` of five estimates within `PLAIN_PER_MIN` beats a minute.
 PLAIN_PER_MIN: Final = 4.0
@@ -25,9 +23,9 @@ RESAMPLES: Final = 2000
 class HeldOut:
     """For each clip (n,) by a model fitted without its subject: rate, confidence, half-width of the interval."""
 
-    rate_per_min: Array
-    confidence: Array
-    half_width_per_min: Array
+    rate_per_min: Floats
+    confidence: Floats
+    half_width_per_min: Floats
 
 
 def cross_validate(
@@ -69,13 +67,13 @@ def plain_agreement(clip: RealClip) -> tuple[float, int]:
     return float(np.median(best)), len(best)
 
 
-def at_coverage(errors: Array, confidence: Array, coverage: float) -> float:
+def at_coverage(errors: Floats, confidence: Floats, coverage: float) -> float:
     """Mean absolute error of the `coverage` share of clips (n,) with the highest confidence."""
     kept = np.argsort(-confidence, kind="stable")[: max(1, round(coverage * len(errors)))]
     return float(np.abs(errors[kept]).mean())
 
 
-def resampled(inside: Array, reported: Array, subjects: Sequence[str]) -> tuple[float, float]:
+def resampled(inside: Floats, reported: Floats, subjects: Sequence[str]) -> tuple[float, float]:
     """90 % interval of the share `inside` (n,) of `reported` (n,) over groups of people like this one.
 
     People are resampled with all of their clips (Efron & Tibshirani 1993, "An introduction to the bootstrap").

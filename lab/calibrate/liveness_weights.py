@@ -19,12 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from lab.arrays import Floats
 from lab.data.liveness_clips import LivenessClip, simulated_clips
 from shared.settings import settings
 from workers.liveness.cues import Cues
 from workers.liveness.liveness_check import ONE_SIDED, LivenessFusion, features
-
-Floats = NDArray[np.float64]
 
 #: Features of the fusion without texture; with it, texture is one more.
 WITHOUT_TEXTURE: Final = ("pulse", "blinks", "surroundings", *ONE_SIDED)

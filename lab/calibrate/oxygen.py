@@ -27,7 +27,7 @@ MIN_SPAN: Final = 4.0
 
 
 def fit(ratios: NDArray[np.float64], readings: NDArray[np.float64]) -> OxygenCalibration:
-    """A and B of SpO2 = A - B·R by least squares, from ratios R (k,) and readings (k,) in per cent.
+    """Fit A and B of SpO2 = A - B·R by least squares, from ratios R (k,) and readings (k,) in per cent.
 
     Raises:
         ValueError: fewer than three clips.

@@ -19,7 +19,7 @@ NEURAL: Final = frozenset({"deepphys", "mttscan"})
 STILL: Final = 0.04
 
 
-class Sample(Protocol):
+class SubjectClip(Protocol):
     """Anything that belongs to one subject of one dataset."""
 
     @property
@@ -76,7 +76,7 @@ def _clip(row: dict[str, str]) -> RealClip:
     )
 
 
-def folds_by_subject(clips: Sequence[Sample], count: int, seed: int) -> NDArray[np.int64]:
+def folds_by_subject(clips: Sequence[SubjectClip], count: int, seed: int) -> NDArray[np.int64]:
     """A fold number (n,) for each clip; all clips of a subject are in the same fold."""
     subjects = sorted({clip.subject for clip in clips})
     shuffled = np.random.default_rng(seed).permutation(len(subjects)) % count
@@ -84,7 +84,7 @@ def folds_by_subject(clips: Sequence[Sample], count: int, seed: int) -> NDArray[
     return np.array([fold_of[clip.subject] for clip in clips], dtype=np.int64)
 
 
-def dataset_weights(clips: Sequence[Sample]) -> NDArray[np.float64]:
+def dataset_weights(clips: Sequence[SubjectClip]) -> NDArray[np.float64]:
     """Weights (n,) that sum to 1 and give every dataset the same total, however many clips it has."""
     names = [clip.dataset for clip in clips]
     weights = np.array([1.0 / names.count(name) for name in names])

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lab.calibrate.beat_errors import fitted_model, of_clips, of_patients
-from lab.calibrate.document import renewed
+from lab.calibrate.document import renewed_document
 from lab.data.bidmc import BIDMC_HZ, beats_at_30_hz, recordings, steepest_rises
 from lab.data.measured_clips import Row, read_rows
 from lab.data.vitals_clips import live_spec
@@ -37,8 +36,6 @@ from workers.rppg.vitals.heart_rate_variability import (
     sdnn_ms,
 )
 from workers.rppg.vitals.stress import StressThresholds, stress
-
-Array = NDArray[np.float64]
 
 #: Lengths of segment for which the shortfall is fitted, and starts of the five minutes in a patient's eight, seconds.
 LENGTHS_S: Final = (10, 15, 30, 60, 120)
@@ -93,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "shortfall": {"fitted": shortfall, "by length": _by_length(found)},
     }
     if options.write:
-        with renewed() as document:
+        with renewed_document() as document:
             document["variability"]["errors"] = model.errors
             document["variability"]["shortfall"] = [round(value, 3) for value in shortfall]
             document["variability_made_by"] = {

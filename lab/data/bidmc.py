@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.signal import find_peaks, resample_poly
 
+from lab.arrays import Floats
 from shared.schemas import Interval
 from workers.rppg.signals.beats import Beats, beats_at, beats_of, mean_rate_per_min
-from workers.rppg.signals.filters import band_pass, pulse_wave
+from workers.rppg.signals.filters import band_pass, to_pulse_wave
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
 from workers.rppg.signals.traces import GRID_HZ
 from workers.rppg.vitals.heart_rate_variability import MEASURES, VARIABILITY_MODEL, interval_of
-
-Floats = NDArray[np.float64]
 
 #: Sampling rate of the photoplethysmograms (PPG).
 BIDMC_HZ: Final = 125
@@ -91,7 +89,7 @@ def window_beats(path: Path, length_s: int) -> Iterator[WindowBeats]:
 
 def beats_at_30_hz(ppg: Floats) -> tuple[Beats, float]:
     """Beats of a PPG (n,) at 125 Hz after resampling to the traces' 30 Hz, and the SNR in dB of its wave there."""
-    wave = pulse_wave(at_30_hz(ppg), GRID_HZ)
+    wave = to_pulse_wave(at_30_hz(ppg), GRID_HZ)
     spectrum = spectrum_of(wave, GRID_HZ)
     rate = mean_rate_per_min(wave, GRID_HZ, 60 * spectrum.peak_hz())
     snr = snr_db(spectrum, rate / 60)

@@ -1,4 +1,4 @@
-"""`Example`: what every source of training data is reduced to, crops as the workers make them and the blood volume."""
+"""`Example`: one training example of any source: crops as the workers make them, and the blood volume."""
 
 import os
 from dataclasses import dataclass

@@ -7,11 +7,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.arrays import Floats
 from lab.simulate.occluders import draw
 from workers.face.occlusion_input import GRID, POINTS, SIDE, fit_affine
 from workers.face.portraits import Portrait
-
-Floats = NDArray[np.float64]
 
 #: Pictures made of each portrait, by what is drawn over it; `free` draws nothing.
 DRAWN: Final = {"hand": 5, "mask": 2, "phone": 2, "scarf": 2, "hair": 2, "glasses": 1, "beard": 1, "free": 3}
@@ -21,8 +20,8 @@ _DRAWN_SIDE: Final = 112
 _AROUND: Final = 1.35
 
 
-def held_out(index: int) -> bool:
-    """Whether the portrait of this number is kept from training: two of every four are."""
+def is_held_out(index: int) -> bool:
+    """Whether the portrait of this number is held out of training: two of every four are."""
     return index // 2 % 2 == 0
 
 

@@ -1,4 +1,4 @@
-"""`Recording`: a clip and the pulse that a contact sensor recorded beside it, whichever dataset it is from."""
+"""`Recording`: a clip of any dataset, and the pulse that a contact sensor recorded at the same time."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -6,11 +6,9 @@ from pathlib import Path
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
+from lab.arrays import Floats
 from workers.media.clip import Frame
-
-Floats = NDArray[np.float64]
 
 
 class NoRecordings(ValueError):  # noqa: N818  (named for what happened)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.hostile.corpus import corpus
-from lab.hostile.decode_probe import DecodeProbe, Outcome
+from lab.hostile.decode_probe import DecodeOutcome, DecodeProbe
 
 #: Limits for one file of this corpus, as stated in SECURITY.md. The costliest take 3.8 s (200 blocks of zlib that
 #: unpack to 9 MB each; the budget of decoding time ends more of them) and 129 MB (8 MB of private data).
@@ -36,7 +36,7 @@ class Results:
     max_mb: tuple[float, str] = (0.0, "")
     bad: list[str] = field(default_factory=list)
 
-    def add(self, name: str, outcome: Outcome) -> bool:
+    def add(self, name: str, outcome: DecodeOutcome) -> bool:
         """Count an outcome; returns whether it is clean and within the limits."""
         self.files += 1
         self.outcomes[outcome.how] += 1

@@ -26,7 +26,7 @@ _MANY: Final = 0x0FFFFFFF
 
 
 def bombs() -> Iterator[tuple[str, bytes]]:
-    """Names and contents of all of them."""
+    """Names and contents of all files of this module."""
     yield from pixel_bombs()
     yield from time_bombs()
     yield from table_bombs()
@@ -249,7 +249,7 @@ def webm_bombs() -> Iterator[tuple[str, bytes]]:
 
 
 def packet_bombs() -> Iterator[tuple[str, bytes]]:
-    """Packets of which no picture comes."""
+    """Packets that decode to no picture."""
     nothing = [(0, b"\x00")] * 300_000
     yield "300000-packets-of-nothing.webm", webm(cluster(0, nothing))
     for codec in (b"V_VP9", b"V_AV1", b"V_MPEG4/ISO/AVC", b"V_MPEGH/ISO/HEVC"):

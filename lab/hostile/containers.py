@@ -1,8 +1,9 @@
-"""Building blocks of MP4 and WebM files, to write what no encoder writes."""
+"""Building blocks of MP4 and WebM files, for files that no encoder writes."""
 
 from collections.abc import Iterable
 from typing import Final
 
+#: First box of an MP4 file.
 FTYP: Final = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"
 
 

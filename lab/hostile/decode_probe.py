@@ -19,7 +19,7 @@ DECODED: Final = "decoded"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DecodeOutcome:
     """How decoding ended: `decoded`, a rejection's code, or a failure: `raised …`, `crashed …`, `hung`.
 
     cpu_s  processor time, seconds;  peak_mb  peak memory above that of the idle process, MB
@@ -53,12 +53,12 @@ class DecodeProbe:
         theirs.close()
         self._ours.recv()
 
-    def run(self, path: Path) -> Outcome:
+    def run(self, path: Path) -> DecodeOutcome:
         """Decode `path` to its end."""
         self._ours.send(str(path))
         try:
             if self._ours.poll(self._hung_s):
-                outcome: Outcome = self._ours.recv()
+                outcome: DecodeOutcome = self._ours.recv()
                 return outcome
             self._process.kill()
             how = "hung"
@@ -68,7 +68,7 @@ class DecodeProbe:
         code = self._process.exitcode or 0
         how = how or f"crashed {signal.Signals(-code).name if code < 0 else code}"
         self._start()
-        return Outcome(how, self._hung_s if how == "hung" else 0.0, 0.0)
+        return DecodeOutcome(how, self._hung_s if how == "hung" else 0.0, 0.0)
 
     def close(self) -> None:
         """End the process."""
@@ -96,7 +96,7 @@ def _serve(wire: Connection, read: Callable[[Path], int]) -> None:
         wire.send(_measured(Path(path), read, idle_mb))
 
 
-def _measured(path: Path, read: Callable[[Path], int], idle_mb: float) -> Outcome:
+def _measured(path: Path, read: Callable[[Path], int], idle_mb: float) -> DecodeOutcome:
     with contextlib.suppress(OSError):
         # Resets the kernel's high-water mark of memory.
         Path("/proc/self/clear_refs").write_text("5")
@@ -107,7 +107,7 @@ def _measured(path: Path, read: Callable[[Path], int], idle_mb: float) -> Outcom
         how, detail = rejected.code.value, rejected.detail
     except Exception as error:  # any exception here is a finding
         how, detail = f"raised {type(error).__name__}", str(error)
-    return Outcome(how, time.process_time() - begun, max(_memory_mb("VmHWM") - idle_mb, 0.0), frames, detail)
+    return DecodeOutcome(how, time.process_time() - begun, max(_memory_mb("VmHWM") - idle_mb, 0.0), frames, detail)
 
 
 def _memory_mb(what: str) -> float:

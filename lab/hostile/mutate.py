@@ -126,6 +126,7 @@ def grafted(data: bytearray, rng: np.random.Generator, others: list[bytes]) -> b
     return data[:at] + other[start:end] + (data[at:] if rng.random() < 0.5 else data[at + end - start :])
 
 
+#: Every mutation.
 MUTATIONS: Final[tuple[Mutation, ...]] = (
     *(cut_off, cut_out, repeated, bits_flipped, head_flipped, noise, box_corrupted, element_corrupted, names_swapped),
     *(spliced, grafted),

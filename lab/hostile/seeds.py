@@ -12,6 +12,7 @@ from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+#: Ticks per second of the MP4 files, and number of frames of a clip.
 TICKS: Final = 90_000
 FRAMES: Final = 36
 

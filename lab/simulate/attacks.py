@@ -11,11 +11,11 @@ from typing import Final
 import cv2
 import numpy as np
 
+from lab.arrays import Floats
 from lab.simulate.flat_props import FlatProp, corners_of, hand_motion, photo_print
 from lab.simulate.optics import Image
 from lab.simulate.person import Person
-from lab.simulate.physiology import Floats
-from lab.simulate.portrait import Portrait
+from lab.simulate.portrait import PortraitLayers
 from lab.simulate.posture import Posture, at_rest
 
 #: Largest bend of a print: the angle of its edges, in units of 2.2 radians.
@@ -25,7 +25,9 @@ _SCREEN_LIGHT: Final = 0.85
 _SCREEN_WHITE: Final = np.array([0.94, 1.0, 1.1], dtype=np.float32)
 
 
-def bent_print(portrait: Portrait, behind: Image, times_s: Floats, rng: np.random.Generator) -> Callable[[int], Image]:
+def bent_print(
+    portrait: PortraitLayers, behind: Image, times_s: Floats, rng: np.random.Generator
+) -> Callable[[int], Image]:
     """A print that a hand moves and bends to and fro; gives (h, w, 3) linear light of a frame by its index."""
     photo = photo_print(portrait)
     height, width = behind.shape[:2]

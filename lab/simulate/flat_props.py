@@ -4,9 +4,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.arrays import Floats
 from lab.simulate.optics import Image, to_linear
-from lab.simulate.physiology import Floats, wander
-from lab.simulate.portrait import Portrait
+from lab.simulate.physiology import wander
+from lab.simulate.portrait import PortraitLayers
 
 #: Linear light of white paper in the room.
 PAPER = 0.80
@@ -91,7 +92,7 @@ def corners_of(centre: Floats, size: tuple[float, float], roll: float, yaw: floa
     return np.asarray(centre + flat @ turn, dtype=np.float64)
 
 
-def photo_print(portrait: Portrait) -> FlatProp:
+def photo_print(portrait: PortraitLayers) -> FlatProp:
     """A photographic print of the portrait with a white border."""
     edge = round(0.06 * portrait.face_height)
     # Prints reach neither the black nor the white of the scene.

@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.arrays import Floats
+
 Picture = NDArray[np.uint8]
-Floats = NDArray[np.float64]
 
 _OVAL: Final = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,

@@ -39,8 +39,8 @@ FULL_WELL = 5000.0
 READ_NOISE = 8.0
 #: What a webcam's noise reduction leaves: noise in blotches of some pixels, as a share of the noise of a pixel. Chosen
 #: by comparison with static parts of three real clips, whose code values averaged over 16 x 16 pixels vary by 0.2-0.4
-#: from frame to frame (0.3 here, 0.14 without blotches). This noise also dithers:
-#: a pulse that is smaller than a step of the codec's quantiser passes it.
+#: from frame to frame (0.3 here, 0.14 without blotches). This noise also dithers: a pulse smaller than a step of the
+#: codec's quantiser passes it.
 BLOTCHES, BLOTCH_PX = 0.25, 12
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.simulate.optics import Image, pulsation
-from lab.simulate.portrait import Portrait, region
+from lab.simulate.portrait import PortraitLayers, region
 from lab.simulate.posture import BREATH_RISE, Moment
 
 #: The warp is computed on every eighth pixel and interpolated: it is smooth.
@@ -34,7 +34,12 @@ class Person:
     """
 
     def __init__(
-        self, portrait: Portrait, size: tuple[int, int], place: tuple[float, float], skin_tone: int, strength: float
+        self,
+        portrait: PortraitLayers,
+        size: tuple[int, int],
+        place: tuple[float, float],
+        skin_tone: int,
+        strength: float,
     ) -> None:
         self._portrait = portrait
         self._size = size

@@ -1,4 +1,4 @@
-"""A heart and a pair of lungs: beats, breaths, and the pulse wave that they drive.
+"""Simulated physiology: beats, breaths, and the pulse wave that they cause.
 
 Beats come from integral pulse frequency modulation: the heart rate is modulated by respiration (respiratory sinus
 arrhythmia), by 0.1 Hz waves of blood pressure and by a little noise, and a beat occurs wherever its integral passes a
@@ -10,9 +10,8 @@ from the photoplethysmogram", IEEE Transactions on Biomedical Engineering 60(7):
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from lab.arrays import Floats
 
 _GRID_HZ = 250.0
 #: Seconds simulated before the first frame and after the last, so that waves have no edges in the clip.
@@ -33,7 +32,7 @@ AMPLITUDE_MODULATION, BASELINE_MODULATION, PRESSURE_WAVE = 0.10, 0.18, 0.12
 #: normalize heart rate variability with respect to average heart rate").
 FAST_HEART = 100.0
 
-#: Largest standard deviation of the beat intervals, as a share of their mean, whatever is requested.
+#: Largest standard deviation of the beat intervals, as a share of their mean.
 MAX_SPREAD = 0.08
 
 
@@ -165,8 +164,8 @@ def live(
     breath = lung_volume(respiratory_phase)
     pressure = wander(grid, 0.08, 0.12, rng)
     noise = wander(grid, 0.15, 0.5 * heart_rate / 60, rng, 40)
-    calm = min(1.0, FAST_HEART / heart_rate) ** 2
-    spread = min(hrv_sdnn_ms * calm * heart_rate / 60_000, MAX_SPREAD)
+    rate_factor = min(1.0, FAST_HEART / heart_rate) ** 2
+    spread = min(hrv_sdnn_ms * rate_factor * heart_rate / 60_000, MAX_SPREAD)
     modulation = spread * (
         np.sqrt(0.6) * breath / max(float(np.std(breath[inside])), 1e-9)
         + np.sqrt(0.3) * pressure
@@ -191,10 +190,10 @@ def pulse_wave(
     The same seed gives the same wave, which is also that of a clip with these rates, this length and this seed.
     """
     body = live(heart_rate, respiration_rate, duration_s, np.random.default_rng([seed, 0]), hrv_sdnn_ms)
-    return observe(body, np.arange(round(duration_s * fs)) / fs)
+    return sample_body(body, np.arange(round(duration_s * fs)) / fs)
 
 
-def observe(body: Body, times_s: Floats) -> PulseWave:
+def sample_body(body: Body, times_s: Floats) -> PulseWave:
     """The wave and events of `body` at `times_s` (n,), increasing seconds."""
     start, stop = float(times_s[0]), float(times_s[-1])
     return PulseWave(

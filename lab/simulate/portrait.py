@@ -31,7 +31,7 @@ class Blink:
 
 
 @dataclass(frozen=True)
-class Portrait:
+class PortraitLayers:
     """A person at the size they will have in the clip, in linear light.
 
     photo       (h, w, 3)  head and shoulders with the picture's own background
@@ -95,7 +95,7 @@ def read_picture(source: Path | NDArray[np.uint8] | None) -> NDArray[np.uint8]:
 
 def load_portrait(
     source: Path | NDArray[np.uint8] | None, face_height: float, have: int = 2, want: int = 2
-) -> Portrait:
+) -> PortraitLayers:
     """The person in `source` (None: scikit-image's astronaut), ready to be rendered.
 
     face_height  pixels from forehead to chin
@@ -109,7 +109,7 @@ def load_portrait(
     return _prepared(picture.tobytes(), picture.shape, round(face_height, 1), have, want)
 
 
-def masked(portrait: Portrait) -> Portrait:
+def masked(portrait: PortraitLayers) -> PortraitLayers:
     """The same person in a surgical mask, which has no pulse and shows no skin."""
     size = (portrait.linear.shape[1], portrait.linear.shape[0])
     unit = portrait.face_height
@@ -133,7 +133,7 @@ def masked(portrait: Portrait) -> Portrait:
 
 
 @lru_cache(maxsize=8)
-def _prepared(data: bytes, shape: tuple[int, int, int], face_height: float, have: int, want: int) -> Portrait:
+def _prepared(data: bytes, shape: tuple[int, int, int], face_height: float, have: int, want: int) -> PortraitLayers:
     picture = np.frombuffer(data, dtype=np.uint8).reshape(shape)
     points, matte = _found(data, shape)
     scale = face_height / float(np.linalg.norm(points[face_regions.FOREHEAD] - points[face_regions.CHIN]))
@@ -151,7 +151,7 @@ def _prepared(data: bytes, shape: tuple[int, int, int], face_height: float, have
     left = round(float(landmarks[0, 0] - before))
     around = ((0, matte.shape[0] - bottom), (left, matte.shape[1] - size[0] - left))
     eyes = _box(landmarks[[index for eye in face_regions.EYES for index in eye]], 0.16 * face_height, matte.shape)
-    return Portrait(
+    return PortraitLayers(
         photo=photo,
         linear=linear,
         matte=matte,

@@ -4,7 +4,8 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from lab.simulate.physiology import Body, Floats, observe, wander
+from lab.arrays import Floats
+from lab.simulate.physiology import Body, sample_body, wander
 
 #: Rise of the shoulders from the end of expiration to the end of inspiration, in face heights: about 4 mm for a face
 #: of 19 cm.
@@ -82,7 +83,7 @@ def sitting(body: Body, times_s: Floats, motion: float, blink_rate: float, rng: 
     def sway(size: float, low_hz: float = 0.03, high_hz: float = 0.4) -> Floats:
         return motion * size * wander(times_s, low_hz, high_hz, rng)
 
-    wave = observe(body, times_s)
+    wave = sample_body(body, times_s)
     ahead = body.pulse(times_s + 0.01)
     behind = body.pulse(times_s - 0.01)
     rise = -0.5 * BREATH_RISE * BREATH_NOD * wave.lung_volume

@@ -8,18 +8,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.arrays import Floats
 from lab.simulate.encode import TICKS, encode
 from lab.simulate.optics import Image, sensor
-from lab.simulate.physiology import Floats, observe, wander
+from lab.simulate.physiology import sample_body, wander
 from lab.simulate.scenes import KINDS, Scene, Setting
 from lab.simulate.spec import ClipSpec, codec_of
 from lab.simulate.truth import Truth, truth_of
 
 #: Called with frames done and frames to do.
-Progress = Callable[[int, int], None]
+FrameProgress = Callable[[int, int], None]
 
 
-def simulate(path: Path, spec: ClipSpec | None = None, on_progress: Progress | None = None) -> Truth:
+def simulate(path: Path, spec: ClipSpec | None = None, on_progress: FrameProgress | None = None) -> Truth:
     """Render `spec` (by default a quiet recording of 15 s) to `path` (.mp4 or .webm).
 
     The clip's truth is written beside it, with the suffix `.truth.json`. The same spec gives the same frames, and in
@@ -47,7 +48,9 @@ def simulate(path: Path, spec: ClipSpec | None = None, on_progress: Progress | N
         bitrate_bps=spec.bitrate_bps,
         duration_header=spec.duration_header,
     )
-    truth = truth_of(replace(spec, codec=codec), times, observe(scene.body, times) if scene.body else None, scene.faces)
+    truth = truth_of(
+        replace(spec, codec=codec), times, sample_body(scene.body, times) if scene.body else None, scene.faces
+    )
     path.with_suffix(".truth.json").write_text(truth.to_json() + "\n", encoding="utf-8")
     return truth
 
@@ -68,7 +71,7 @@ def frame_times(spec: ClipSpec, ticks: int = 90_000) -> Floats:
 
 
 def _frames(
-    spec: ClipSpec, times: Floats, scene: Scene, on_progress: Progress | None
+    spec: ClipSpec, times: Floats, scene: Scene, on_progress: FrameProgress | None
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # one core a clip: grids of clips run side by side

@@ -6,13 +6,14 @@ from typing import Final
 
 import numpy as np
 
+from lab.arrays import Floats
 from lab.simulate import rooms
 from lab.simulate.attacks import bent_print, on_screen
 from lab.simulate.flat_props import clipboard, corners_of, hand_motion, photo_print
 from lab.simulate.optics import Image
 from lab.simulate.person import Person
-from lab.simulate.physiology import Body, Floats, live
-from lab.simulate.portrait import Portrait, load_portrait, masked, read_picture
+from lab.simulate.physiology import Body, live
+from lab.simulate.portrait import PortraitLayers, load_portrait, masked, read_picture
 from lab.simulate.posture import Posture, at_rest, moved, sitting
 from lab.simulate.spec import ClipSpec
 
@@ -57,12 +58,12 @@ class Setting:
         """The rooms (h, w, 3) that a replayed film was recorded in, and that it is replayed in."""
         return self.room(), np.ascontiguousarray(self.room()[:, ::-1])
 
-    def portrait(self, share: float = FACE_SHARE) -> Portrait:
+    def portrait(self, share: float = FACE_SHARE) -> PortraitLayers:
         """The person, `share` of the picture's height from forehead to chin."""
         spec = self.spec
         return load_portrait(spec.portrait, share * spec.height, spec.portrait_skin_tone, spec.skin_tone)
 
-    def person(self, portrait: Portrait, across: float = 0.5, down: float = 0.44) -> Person:
+    def person(self, portrait: PortraitLayers, across: float = 0.5, down: float = 0.44) -> Person:
         """`portrait` in the frame, the middle of the face at these shares of its width and height."""
         place = (across * self.spec.width, down * self.spec.height)
         return Person(portrait, self.size, place, self.spec.skin_tone, self.spec.pulse_strength)

@@ -1,4 +1,4 @@
-"""Skin and hair of a portrait: where they are, how strongly skin is perfused, and how another skin type looks."""
+"""Skin and hair of a portrait: their masks, the perfusion of the skin, and the conversion to another skin type."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The truth of a synthetic clip, which is written beside it."""
+"""The truth of a synthetic clip, written beside the clip as JSON."""
 
 import json
 from dataclasses import asdict, dataclass, fields
@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from lab.simulate.physiology import Floats, PulseWave
+from lab.arrays import Floats
+from lab.simulate.physiology import PulseWave
 from lab.simulate.spec import ClipSpec
 
 

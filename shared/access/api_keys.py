@@ -39,6 +39,7 @@ class Scope(StrEnum):
     DELETE = "delete"
 
 
+#: Every scope.
 ALL_SCOPES: Final = frozenset(Scope)
 
 

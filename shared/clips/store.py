@@ -176,7 +176,7 @@ class ClipStore:
         if self._root is not None:
             return []
         if self._incomplete is None:
-            raise SweepRefusedError("no AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to ask with")
+            raise SweepRefusedError("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set")
         try:
             return self._incomplete.abort_older_than(age_s)
         except OSError as error:

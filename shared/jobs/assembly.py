@@ -1,4 +1,4 @@
-"""Assemble branch outcomes into the job document. Pure: no store, no broker, no clock."""
+"""Assemble branch outcomes into the job document. Pure functions: no store, no broker, no clock."""
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
@@ -52,7 +52,7 @@ def assemble(
 ) -> JobDocument:
     """Return the final document. It names every vital, with a reason where there is no value.
 
-    A job fails when its clip was rejected or when no branch succeeded; a branch that fails alone costs its vitals.
+    A job fails when its clip was rejected or when no branch succeeded; if one branch fails, its vitals are missing.
     `vitals` are the names requested; None: all.
     """
     ended = {branch: outcomes.get(branch) or _missing(branch) for branch in requested}
@@ -73,7 +73,7 @@ def assemble(
         clip=_facts(ended.values()),
         branches=branch_reports(reports),
         checks=checks,
-        vitals={name: _unless_not_live(VITALS[name], vital, checks["liveness"]) for name, vital in reported.items()},
+        vitals={name: _if_live(VITALS[name], vital, checks["liveness"]) for name, vital in reported.items()},
         error=error,
         versions=versions,
     )
@@ -93,7 +93,7 @@ def _checks(outcomes: Iterable[BranchOutcome]) -> dict[str, Check]:
     for outcome in outcomes:
         for name, check in outcome.checks.items():
             if name not in checks:
-                continue  # a worker of a later release may know more checks
+                continue  # a worker of a later release may have more checks
             # Of two equal verdicts the one with a score counts.
             new, old = ((_SEVERITY[one.status], one.score is not None) for one in (check, checks[name]))
             if new >= old:
@@ -120,7 +120,7 @@ def _vital(
     return VITAL_TYPES[spec.name].without_value(spec.unit, VitalStatus.ABSTAINED, reason, detail)
 
 
-def _unless_not_live(spec: VitalSpec, vital: Vital, liveness: Check) -> Vital:
+def _if_live(spec: VitalSpec, vital: Vital, liveness: Check) -> Vital:
     """Return the vital; one that rests on a pulse abstains where the liveness check failed."""
     has_value = vital.status in {VitalStatus.OK, VitalStatus.EXPERIMENTAL}
     if not has_value or spec.branch is not Branch.RPPG or liveness.status is not CheckStatus.FAIL:

@@ -11,7 +11,7 @@ import structlog
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-#: One kind of trouble in one place is logged this often at most, seconds.
+#: A kind of failure in one place is logged at most this often, seconds.
 LOG_EVERY_S: Final = 60.0
 #: A worker keeps its results, and the message that it took, while the broker is away for this long, seconds.
 PATIENCE_S: Final = 30.0
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 
-class Trouble(StrEnum):
+class FailureKind(StrEnum):
     """Why the broker did not do what was requested."""
 
     #: It can't be reached, or is still loading its data.
@@ -36,19 +36,19 @@ class Trouble(StrEnum):
 PASSING: Final = (redis.ConnectionError, redis.TimeoutError, redis.OutOfMemoryError, redis.ReadOnlyError)
 
 
-def trouble_of(error: BaseException) -> Trouble:
-    """Return the kind of trouble that an error of the broker's client means."""
+def failure_kind(error: BaseException) -> FailureKind:
+    """Return the kind of failure behind an error of the broker's client."""
     if isinstance(error, redis.OutOfMemoryError):
-        return Trouble.FULL
+        return FailureKind.FULL
     # A wrong password is a kind of ConnectionError to redis-py, but waiting does not help.
     if isinstance(error, redis.AuthenticationError):
-        return Trouble.REFUSED
+        return FailureKind.REFUSED
     if isinstance(error, redis.ConnectionError | redis.TimeoutError | OperationalError):
-        return Trouble.AWAY
-    return Trouble.REFUSED if isinstance(error, RedisError) else Trouble.AWAY
+        return FailureKind.AWAY
+    return FailureKind.REFUSED if isinstance(error, RedisError) else FailureKind.AWAY
 
 
-class TroubleLog:
+class FailureLog:
     """Logs a repeated failure once in `every_s` seconds, with the number of repetitions that were not logged."""
 
     def __init__(self, every_s: float = LOG_EVERY_S) -> None:
@@ -69,18 +69,18 @@ class TroubleLog:
         return {"repeated": repeated} if repeated else {}
 
     def warn(self, event: str, error: BaseException, **about: Any) -> None:  # noqa: ANN401  (structlog's own type)
-        """Log `event` with the kind of trouble, unless it was logged a moment ago."""
-        kind = trouble_of(error)
+        """Log `event` with the kind of failure, unless it was logged a moment ago."""
+        kind = failure_kind(error)
         more = self.due(event, kind)
         if more is not None:
             log.warning(event, broker=kind, error=f"{type(error).__name__}: {error}"[:300], **about, **more)
 
 
-#: This process's log of the broker's troubles.
-troubles: Final = TroubleLog()
+#: This process's log of failures of the broker.
+failure_log: Final = FailureLog()
 
 
-def patiently(command: Callable[[], T]) -> T:
+def retry_passing_failures(command: Callable[[], T]) -> T:
     """Run a command of a worker, and repeat it while the broker is away or full.
 
     Raises:
@@ -91,7 +91,7 @@ def patiently(command: Callable[[], T]) -> T:
         try:
             return command()
         except PASSING as error:
-            troubles.warn("worker waits for the broker", error)
+            failure_log.warn("worker waits for the broker", error)
             if time.monotonic() >= end:
                 raise
             time.sleep(0.5)

@@ -17,7 +17,7 @@ from shared.vitals import Branch
 
 _NO_CALLBACKS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
-#: What reading a malformed message raises.
+#: Exceptions that reading a malformed message raises.
 _UNREADABLE: Final = (ValueError, TypeError, LookupError, RecursionError)
 _BRANCHES: Final = {task: branch for branch, task in TASKS.items()}
 

@@ -1,4 +1,4 @@
-"""A worker's claim on a branch of a job: the whole life of the branch, around the work that produces its outcome.
+"""A worker's claim on a branch of a job, from taking the lease to writing the outcome.
 
     with claims.claim(job_id, branch) as claim:
         claim.complete(*analyze(claim))
@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from shared.clips.store import ClipStore, StoreUnavailableError
 from shared.jobs.assembly import failed_outcome
-from shared.jobs.broker_errors import patiently
+from shared.jobs.broker_errors import retry_passing_failures
 from shared.jobs.celery_messages import Dropped
 from shared.jobs.job_store import JobStore
 from shared.jobs.leases import Begin
@@ -42,7 +42,7 @@ class NotClaimedError(Exception):
 
 
 class Claim:
-    """A branch of a job that this worker holds: what was requested of it, and where its progress and outcome go."""
+    """A branch of a job that this worker holds: the request, the clip, and the progress and outcome to report."""
 
     def __init__(
         self, branch: Branch, request: JobRequest, clips: ClipStore, progress: BranchProgress, begun: float
@@ -105,7 +105,7 @@ class BranchClaims:
             redis.exceptions.RedisError: the broker is away or full for too long, or refuses.
         """
         lease = self._jobs.leases.of(job_id, branch)
-        begin = patiently(lambda: lease.begin(self._work_s))
+        begin = retry_passing_failures(lambda: lease.begin(self._work_s))
         if begin is Begin.EXHAUSTED:
             self._complete(job_id, branch, failed_outcome(BranchStatus.ERROR, ErrorCode.BRANCH_FAILED, _WORKER_DIED))
             raise NotClaimedError(begin)
@@ -116,7 +116,7 @@ class BranchClaims:
             raise NotClaimedError(begin)
         begun = time.monotonic()
         with lease.renewing():
-            request = patiently(lambda: self._jobs.records.request(job_id))
+            request = retry_passing_failures(lambda: self._jobs.records.request(job_id))
             if request is None:
                 log.info("job is over", branch=branch)
                 raise NotClaimedError(Begin.GONE)

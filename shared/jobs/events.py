@@ -87,7 +87,7 @@ class JobEvents:
 
 
 def _rename(name: str, data: str) -> str:
-    """Return an event's data with the present names of a vital's fields: the first releases had others."""
+    """Return an event's data with the current names of a vital's fields, which differed in the first releases."""
     if name != "vital" or '"ingredients"' not in data:
         return data
     try:

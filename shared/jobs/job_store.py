@@ -1,4 +1,4 @@
-"""Everything that the broker holds about jobs, by what is done with it."""
+"""The jobs in the broker, with one object for each group of operations."""
 
 from typing import Any
 

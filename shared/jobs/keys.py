@@ -26,10 +26,12 @@ from shared.vitals import Branch
 #: The name of a key in the broker. A type of its own, so that scripts can distinguish their keys from their arguments.
 Key = NewType("Key", str)
 
+#: Prefix of every key.
 PREFIX: Final = "fv:"
 #: The channel on which the id of a job is published when the job has changed.
 WAKE_CHANNEL: Final = f"{PREFIX}wake"
 
+#: Keys without a parameter; their types and contents are in the layout above.
 DEADLINES: Final = Key(f"{PREFIX}deadlines")
 LEASES: Final = Key(f"{PREFIX}leases")
 WORKING: Final = Key(f"{PREFIX}working")

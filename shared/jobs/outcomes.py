@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import redis
 
 from shared.jobs.assembly import failed_outcome
-from shared.jobs.broker_errors import patiently
+from shared.jobs.broker_errors import retry_passing_failures
 from shared.jobs.completion import JobCompletion
 from shared.jobs.keys import LEASES, PACE, READY, WORKING, events_key, record_key, waiting_key, waveforms_key
 from shared.jobs.scripts.completion import WriteOutcome
@@ -37,8 +37,8 @@ class BranchOutcomes:
         Raises:
             redis.exceptions.RedisError: the broker is away or full for too long, or refuses.
         """
-        written = patiently(lambda: self.write(job_id, branch, outcome, waveforms))
-        return patiently(lambda: self._completion.finish(job_id)) if written.is_last else None
+        written = retry_passing_failures(lambda: self.write(job_id, branch, outcome, waveforms))
+        return retry_passing_failures(lambda: self._completion.finish(job_id)) if written.is_last else None
 
     def write(
         self,
@@ -75,7 +75,7 @@ class BranchOutcomes:
     def end_branch(
         self, job_id: str, branch: Branch, code: ErrorCode, detail: str, *, only_waiting: bool = False
     ) -> None:
-        """Write the outcome of a branch that is not waited for any longer; ends the job if it was the last one.
+        """Write the outcome of a branch that is given up; ends the job if it was the last one.
 
         `only_waiting`: unless a worker has begun it meanwhile.
         """

@@ -1,4 +1,4 @@
-"""What the sweep acts on: jobs and branches whose process died, whose time is over, or whose message was lost."""
+"""Overdue jobs and branches: their process died, their time is over, or their message was lost."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from shared.vitals import Branch
 STRANDED_S: Final = 10.0
 #: An assembler or eraser that has not finished after this long counts as dead.
 GRACE_S: Final = 2.0
-#: Members of a list that one sweep looks at.
+#: Largest number of members of a list that one sweep reads.
 LIMIT: Final = 500
 
 
@@ -41,16 +41,16 @@ class OverdueJobs:
         return list(self._redis.zrangebyscore(key, "-inf", before, start=0, num=LIMIT))
 
     def past_deadline(self) -> list[str]:
-        """Return jobs all of whose work should be over."""
+        """Return jobs whose deadline has passed."""
         return self._due(DEADLINES, broker_time(self._redis))
 
-    def overworked(self) -> Iterator[tuple[str, Branch]]:
-        """Yield branches that a worker began and did not end in the time for work."""
+    def past_work_limit(self) -> Iterator[tuple[str, Branch]]:
+        """Yield branches that a worker began and did not end within the time for work."""
         for member in self._due(WORKING, broker_time(self._redis)):
             if claim := parse_claim(member):
                 yield claim
 
-    def overwaited(self, branch: Branch, wait_s: float) -> list[str]:
+    def past_wait_limit(self, branch: Branch, wait_s: float) -> list[str]:
         """Return jobs whose branch no worker has begun for `wait_s` seconds."""
         limit = broker_time(self._redis) - wait_s
         job_ids = self._due(waiting_key(branch), limit)

@@ -1,4 +1,4 @@
-"""The progress of a branch: its stages, vitals and checks become the job's events, and its stages spans and samples."""
+"""The progress of a branch: stages, vitals and checks are emitted as events, stages also as spans and samples."""
 
 import contextlib
 import time

@@ -38,7 +38,7 @@ def make_celery(settings: Settings) -> Celery:
     """Return a Celery application on the settings' broker, without a result backend: the job record holds outcomes."""
     ignore_celery_variables()
     for scheme in ("redis", "rediss"):
-        # By name: kombu imports it as it connects.
+        # By name: kombu imports it when it connects.
         kombu.transport.TRANSPORT_ALIASES[scheme] = "shared.jobs.transport:Transport"
     app = Celery("facevitals", broker=settings.redis_url, set_as_current=False)
     app.conf.update(

@@ -58,7 +58,7 @@ class JobRecords:
         return unfinished_document(job_id, JobState(record["state"]), created_at(record), _reports(record))
 
     def request(self, job_id: str) -> JobRequest | None:
-        """Return what a worker needs to know of a job; None if it is gone."""
+        """Return what was requested of a job, for its worker; None if the job is gone."""
         options, clip_key, seal, created, parent = self.redis.hmget(
             record_key(job_id), "options", "clip_key", "seal", "created", "traceparent"
         )

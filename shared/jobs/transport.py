@@ -1,9 +1,9 @@
 """Celery's connection to the broker, which survives foreign messages in a queue and a full broker.
 
-kombu takes a message off the queue first and reads it afterwards. A message that it can't read costs the worker its
-connection or its place for good; one that it can't store as taken, because the broker is at its `maxmemory`, is lost.
-Here a message is read before Celery sees it, and dropped where no worker could work on it; and a script that a full
-broker runs stores it as taken.
+kombu takes a message off the queue first and reads it afterwards. A message that it can't read ends the worker's
+connection or takes up one of its slots for good; one that it can't store as taken, because the broker is at its
+`maxmemory`, is lost. Here a message is read before Celery receives it, and dropped if no worker could process it; and a
+script that a full broker still runs stores it as taken.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 from redis.exceptions import OutOfMemoryError
 
-from shared.jobs.broker_errors import troubles
+from shared.jobs.broker_errors import failure_log
 from shared.jobs.celery_messages import Dropped, canonical
 from shared.jobs.keys import Key
 from shared.jobs.lua import Script
@@ -31,7 +31,7 @@ FULL_PATIENCE_S: Final = 10.0
 #: Sent with `queue` and `why` (`Dropped`) for a message that was taken and dropped.
 message_dropped: Final = Signal(name="message_dropped", providing_args={"queue", "why"})
 
-#: What kombu raises for a message that is not JSON, or whose dates, numbers or bytes in kombu's own form are invalid.
+#: Raised by kombu for a message that is not JSON, or whose dates, numbers or bytes in kombu's own form are invalid.
 _UNREADABLE: Final = (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 log = structlog.get_logger()
@@ -126,7 +126,7 @@ class Channel(kombu_redis.Channel):
                 # Another worker has registered it before.
                 if queue in {name for _, _, name in self.get_table(exchange)}:  # type: ignore[no-untyped-call]
                     return
-                troubles.warn("worker waits for the broker", error)
+                failure_log.warn("worker waits for the broker", error)
                 if time.monotonic() >= end:
                     raise
                 time.sleep(1)

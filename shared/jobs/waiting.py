@@ -1,4 +1,4 @@
-"""How long a new job would wait for a worker: from what waits, how long work takes, and which workers are running."""
+"""Expected wait of a new job, by the waiting messages, the time that work takes, and the running workers."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -11,13 +11,13 @@ from shared.jobs.keys import PACE, waiting_key
 from shared.jobs.worker_registry import WorkerCard, worker_cards
 from shared.vitals import Branch
 
-#: Work on one branch until some was measured, seconds: what two workers take that share two slow cores.
+#: Time of work on one branch until some was measured, seconds: that of two workers on two slow cores.
 ASSUMED_WORK_S: Final = 5.0
 #: A queue from which nothing was begun for so long, and for so many times the work on a branch, stands still. A worker
-#: that renews its process is away for less.
+#: that replaces its process is away for less.
 STANDSTILL_S: Final = 60.0
 STANDSTILL_WORKS: Final = 3.0
-#: Messages that are about no job of ours are skipped, up to so many, where a queue's next job is looked for.
+#: Messages of other programs that are skipped, at most, in the search for a queue's next job.
 MAX_FOREIGN: Final = 20
 
 

@@ -89,10 +89,10 @@ class Webhooks:
                 webhooks.append(self._read(job_id))
             except (ValueError, TypeError) as error:
                 log.warning("webhook given up", job=job_id, why="its record can't be read", error=type(error).__name__)
-                self.over(job_id, Outcome.BROKEN)
+                self.end(job_id, Outcome.BROKEN)
         for job_id in broken:
             log.warning("webhook given up", job=job_id, why="its record is of another kind")
-            self.over(job_id, Outcome.BROKEN)
+            self.end(job_id, Outcome.BROKEN)
         return webhooks
 
     def _read(self, job_id: str) -> Webhook:
@@ -120,7 +120,7 @@ class Webhooks:
             pipe.expire(COUNTERS, COUNTERS_TTL_S)
             pipe.execute()
 
-    def over(self, job_id: str, outcome: Outcome) -> None:
+    def end(self, job_id: str, outcome: Outcome) -> None:
         """Count and end a webhook that was delivered or given up."""
         with self._counting(outcome) as pipe:
             pipe.zrem(WEBHOOKS, job_id)
@@ -129,7 +129,7 @@ class Webhooks:
         """Put back a webhook that was taken and not attempted: that counts as no attempt."""
         PutBackWebhook(webhooks=WEBHOOKS, record=record_key(job_id), job_id=job_id, wait_s=wait_s).run(self._redis)
 
-    def later(self, job_id: str, wait_s: float) -> None:
+    def postpone(self, job_id: str, wait_s: float) -> None:
         """Count a failed attempt and plan the next one in `wait_s`; a job deleted meanwhile stays deleted."""
         with self._counting(Outcome.RETRIED) as pipe:
             PostponeWebhook(webhooks=WEBHOOKS, job_id=job_id, wait_s=wait_s).eval(pipe)

@@ -1,7 +1,7 @@
-"""What a final document withdraws of what a branch reported before: waves, and events of vitals and checks. Pure.
+"""Withdrawal of waves and events that a final document contradicts. Pure functions.
 
-A branch reports each vital as soon as it has it. Whether the person is alive, and whether the branch succeeds, is known
-later. A value that the document withholds must not be served elsewhere.
+A branch reports each vital as soon as it is measured; the liveness check and the outcome of the branch follow later. A
+value that the document withholds must not be served elsewhere.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

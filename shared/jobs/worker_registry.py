@@ -10,6 +10,7 @@ from shared.jobs.keys import PREFIX, Key
 from shared.jobs.lua import Script
 from shared.jobs.scripts.common import NOW
 
+#: Prefix of the keys of the cards.
 WORKERS: Final = f"{PREFIX}worker:"
 #: Ids of the cards by the time when they expire. It spares readers a search through all keys.
 CARDS: Final = Key(f"{PREFIX}workers")

@@ -49,7 +49,7 @@ def configure_logging(settings: Settings) -> None:
     root.handlers = [handler]
     root.setLevel(level)
     logging.getLogger("celery.app.trace").addFilter(TaskMessageFilter())
-    # These log every connection attempt and every request; the service logs what matters itself.
+    # These log every connection attempt and every request; the service logs the relevant ones itself.
     for name in ("kombu", "amqp", "httpx", "httpcore", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -30,20 +30,22 @@ class HistogramSpec:
 #: Bounds of the histograms of durations, in seconds.
 _SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 45.0, 90.0)
 
+#: The histograms.
 WAIT: Final = HistogramSpec(
-    "facevitals_queue_wait_seconds", "From a job's making until a worker began the branch.", ("branch",), _SECONDS
+    "facevitals_queue_wait_seconds", "From a job's creation until a worker began the branch.", ("branch",), _SECONDS
 )
 STAGE: Final = HistogramSpec("facevitals_stage_seconds", "Stages of a branch.", ("branch", "stage"), _SECONDS)
 BRANCH: Final = HistogramSpec(
     "facevitals_branch_seconds", "Branches, from begin to outcome.", ("branch", "status"), _SECONDS
 )
-JOB: Final = HistogramSpec("facevitals_job_seconds", "Jobs, from their making to the document.", ("state",), _SECONDS)
+JOB: Final = HistogramSpec("facevitals_job_seconds", "Jobs, from creation to document.", ("state",), _SECONDS)
 INTERVAL: Final = HistogramSpec(
     "facevitals_interval_width",
     "Width of a vital's interval, in the vital's unit.",
     ("vital",),
     (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 30.0, 50.0, 100.0),
 )
+#: The histograms by name.
 HISTOGRAMS: Final = {each.name: each for each in (WAIT, STAGE, BRANCH, JOB, INTERVAL)}
 
 

@@ -41,7 +41,7 @@ def configure_tracing(settings: Settings, service: str, exporter: "SpanExporter 
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ModuleNotFoundError as missing:
         raise TracingNotInstalledError(str(TracingNotInstalledError.__doc__)) from missing
-    # No attributes of the machine: the collector knows the sender.
+    # No attributes of the machine: the collector adds those of the sender.
     resource = Resource({"service.name": f"facevitals-{service}", "service.version": VERSION})
     _provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     endpoint = f"{settings.otlp_endpoint.rstrip('/')}/v1/traces"

@@ -1,4 +1,4 @@
-"""What every schema of the API and of the broker has in common."""
+"""Base classes of the schemas of the API and of the broker."""
 
 import json
 from typing import Any, Self
@@ -36,7 +36,7 @@ class Schema(BaseModel):
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Parse what one of our own processes wrote into the broker; fields of later releases are ignored.
+        """Parse JSON that another process of this service wrote into the broker; fields of later releases are ignored.
 
         Raises:
             pydantic.ValidationError: the text is not JSON of this schema.

@@ -10,6 +10,7 @@ from shared.schemas.base import PartialSchema, Schema
 from shared.schemas.vital_types import Vitals
 from shared.vitals import Reason
 
+#: Notice in every document.
 NOTICE: Final = "Estimates for wellness and research. Not a medical device."
 
 
@@ -122,7 +123,7 @@ class Check(Schema):
 
 
 class Branches(Schema):
-    """The two halves of the analysis; each fails alone."""
+    """The two halves of the analysis; a failure of one does not affect the other."""
 
     vision: BranchReport
     rppg: BranchReport

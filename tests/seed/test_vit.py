@@ -66,7 +66,7 @@ def test_a_head_without_backbone_loads_the_backbone_named_in_its_card(
     torch.save(trunk | other_task, tmp_path / "backbone.pth")
     alone = open_vit(write_model(tmp_path, head, backbone="backbone.pth"), 1)
     assert alone(pictures) == pytest.approx(expected, abs=1e-5)
-    with pytest.raises(CheckpointUnreadable, match="does not lie beside"):
+    with pytest.raises(CheckpointUnreadable, match="is not in the same folder"):
         open_vit(write_model(tmp_path, head, backbone="another.pth"), 1)
     with pytest.raises(CheckpointUnreadable, match="name its backbone"):
         open_vit(write_model(tmp_path, head), 1)

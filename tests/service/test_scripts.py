@@ -154,7 +154,7 @@ def test_scripts_touch_no_key_that_they_do_not_declare(
     webhooks = Webhooks(client)
     assert [webhook.job_id for webhook in webhooks.take(5)] == ["one"]
     webhooks.put_back("one", 0)
-    webhooks.later("one", 1)
+    webhooks.postpone("one", 1)
     assert client.zscore(WEBHOOKS, "one")
     assert client.exists(waveforms_key("one"))
     assert jobs.records.delete("one")

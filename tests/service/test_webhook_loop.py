@@ -9,7 +9,7 @@ import pytest
 
 from api import webhooks
 from api.dependencies import Gateway
-from api.webhooks import send_for_ever
+from api.webhooks import send_forever
 from facevitals.local.broker import start_broker
 from shared.access.api_keys import new_webhook_secret
 from shared.jobs.keys import WEBHOOKS, record_key
@@ -65,7 +65,7 @@ def run_until(gateway: Gateway, true: Callable[[], object]) -> None:
     """Run the loop until `true()` holds; fail if the loop ends by itself."""
 
     async def run() -> None:
-        loop = asyncio.create_task(send_for_ever(gateway))
+        loop = asyncio.create_task(send_forever(gateway))
         end = time.monotonic() + 30
         while not await asyncio.to_thread(true):
             assert not loop.done(), "the loop ended"

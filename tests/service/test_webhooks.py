@@ -17,7 +17,7 @@ import pytest
 import standardwebhooks
 from prometheus_client.parser import text_string_to_metric_families
 
-from api.keys import Caller
+from api.authentication import Caller
 from api.problems import BadParameter
 from api.ssrf_guard import parse_networks
 from api.webhooks import AT_ONCE, TRIES, TRY_S, Sender, check_settings, checked_url, try_once

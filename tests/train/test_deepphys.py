@@ -17,7 +17,7 @@ from workers.models.checkpoint import read_checkpoint
 from workers.models.session import open_network
 from workers.rppg.estimators.deepphys import inputs_of
 from workers.rppg.network_sessions import RppgModels
-from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.filters import to_pulse_wave
 from workers.rppg.signals.traces import GRID_HZ
 
 QUICK = Plan(steps=6, batch=2, chunk=60, rate=1e-3, dropout=(0.0, 0.0), every=3, seed=3)
@@ -201,6 +201,6 @@ def test_labels_match_the_pictures_of_a_chunk() -> None:
 def test_a_wave_of_the_trained_network_is_standardised(examples: list[Path]) -> None:
     example = Example.load(examples[0])
     wave = wave_by(DeepPhys(36), example.crops)
-    true = pulse_wave(example.bvp.astype(np.float64), GRID_HZ)
+    true = to_pulse_wave(example.bvp.astype(np.float64), GRID_HZ)
     assert wave.shape == true.shape
     assert wave.std() == pytest.approx(1, abs=1e-6)

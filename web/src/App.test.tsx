@@ -22,12 +22,12 @@ afterEach(() => {
 })
 
 const gateway = (answers: Record<string, () => Response>) => {
-  const asked: string[] = []
+  const requests: string[] = []
   vi.stubGlobal('fetch', async (path: string, init: RequestInit) => {
-    asked.push(`${init.method ?? 'GET'} ${path}`)
+    requests.push(`${init.method ?? 'GET'} ${path}`)
     return (answers[`${init.method ?? 'GET'} ${path}`] ?? (() => new Response('{}', { status: 404 })))()
   })
-  return asked
+  return requests
 }
 
 describe('the page', () => {
@@ -39,7 +39,7 @@ describe('the page', () => {
     expect(opening).toHaveBeenCalledOnce()
   })
 
-  it('says what to do when the camera is refused, and tries again', async () => {
+  it('shows what to do when the camera is refused, and tries again', async () => {
     render(<App />)
     await userEvent.click(screen.getByRole('button', { name: /turn on the camera/ }))
     expect(await screen.findByText(/Allow it in the address bar/)).toBeTruthy()
@@ -51,7 +51,7 @@ describe('the page', () => {
   it.each([
     ['NotFoundError', /No camera was found/],
     ['NotReadableError', /Another program/],
-  ])('tells %s from a refusal', async (name, sentence) => {
+  ])('distinguishes %s from a refusal', async (name, sentence) => {
     opening.mockRejectedValue(new DOMException('no', name))
     render(<App />)
     await userEvent.click(screen.getByRole('button', { name: /turn on the camera/ }))
@@ -70,7 +70,7 @@ describe('the page', () => {
 
   it('comes back to a job by its address, and deletes it', async () => {
     location.hash = '#job=abc'
-    const asked = gateway({
+    const requests = gateway({
       'GET /v1/jobs/abc': () => Response.json({ ...succeeded, id: 'abc' }),
       'GET /v1/jobs/abc/events': () => new Response(null, { status: 204 }),
       'DELETE /v1/jobs/abc': () => new Response(null, { status: 204 }),
@@ -79,11 +79,11 @@ describe('the page', () => {
     expect(await screen.findByRole('heading', { name: 'Your vitals' })).toBeTruthy()
     await userEvent.click(screen.getByRole('button', { name: 'Delete now' }))
     expect(await screen.findByText(/Nothing of this measurement is left/)).toBeTruthy()
-    expect(asked).toContain('DELETE /v1/jobs/abc')
+    expect(requests).toContain('DELETE /v1/jobs/abc')
     expect(location.hash).toBe('')
   })
 
-  it('says so when the result of an address is gone', async () => {
+  it('shows that the result of an address is gone', async () => {
     location.hash = '#job=abc'
     gateway({})
     render(<App />)
@@ -107,9 +107,9 @@ describe('the page', () => {
 
   it('goes on behind a captive portal as soon as the gateway answers again', async () => {
     location.hash = '#job=abc'
-    let asked = 0
+    let requests = 0
     gateway({
-      'GET /v1/jobs/abc': () => (asked++ < 2 ? portal() : Response.json(job)),
+      'GET /v1/jobs/abc': () => (requests++ < 2 ? portal() : Response.json(job)),
       'GET /v1/jobs/abc/events': portal,
     })
     render(<App />)
@@ -148,7 +148,7 @@ describe('the page', () => {
     expect((await screen.findByRole('alert')).textContent).toBe(strings.job.delete.failed)
   })
 
-  it('shows what it knows of a newer gateway, which knows more', async () => {
+  it('shows the known fields of a newer gateway', async () => {
     location.hash = '#job=abc'
     const silent = {
       ...succeeded.vitals.heart_rate,
@@ -179,13 +179,13 @@ describe('the page', () => {
     expect(document.body.textContent).not.toContain('undefined')
   })
 
-  it('shows a failure that only a newer gateway knows, and waits in a state that is new', async () => {
+  it('shows an unknown failure of a newer gateway, and waits in an unknown state', async () => {
     location.hash = '#job=abc'
-    let asked = 0
+    let requests = 0
     gateway({
       'GET /v1/jobs/abc': () =>
         Response.json(
-          asked++ < 1
+          requests++ < 1
             ? { ...job, state: 'recording', vitals: {}, branches: { rppg: { status: 'resting' } } }
             : { ...failed, id: 'abc', error: { code: 'sun_spots', detail: 'The sun has spots.' } },
         ),

@@ -11,8 +11,8 @@ from workers.branch.result import ClipRejected
 _MISSING = "The clip could not be read from the store. Submit it again."
 # The limit counts wall time: a busy server exceeds it as well as an expensive clip.
 _TOO_SLOW = (
-    "The analysis took longer than the operator allows, on a clip that costs much or a server that has much to do. "
-    "Submit it again; if that ends the same way, tell the operator."
+    "The analysis took longer than the operator allows: the clip is expensive to analyse, or the server is busy. "
+    "Submit it again; if it fails again, contact the operator."
 )
 
 

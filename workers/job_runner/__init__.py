@@ -1,1 +1,1 @@
-"""One worker process, and how it carries a branch of a job from claim to outcome."""
+"""One worker process, and its run of a branch of a job from claim to outcome."""

@@ -10,7 +10,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from shared.clips.store import ClipStore
-from shared.jobs.broker_errors import troubles
+from shared.jobs.broker_errors import failure_log
 from shared.jobs.claim import BranchClaims, Claim, NotClaimedError
 from shared.jobs.job_store import JobStore
 from shared.jobs.progress import JobOverError
@@ -52,18 +52,22 @@ class _ClaimProgress(Progress):
 
 
 class WorkerProcess:
-    """One worker process and what it keeps for its whole life."""
+    """One worker process, with the models and connections that it keeps until it ends."""
 
     def __init__(self, jobs: JobStore, clips: ClipStore, analyzer: "Analyzer", card: WorkerCard, work_s: float) -> None:
         self._jobs, self._analyzer, self._card = jobs, analyzer, card
         self._claims = BranchClaims(jobs, clips, work_s)
         self._over = threading.Event()
-        threading.Thread(target=self._show_card, name="card", daemon=True).start()
+        threading.Thread(target=self._renew_card, name="card", daemon=True).start()
 
     @classmethod
     def start(cls, settings: Settings, queues: list[str]) -> "WorkerProcess":
-        """Load the models that the queues need."""
-        # A heavy import: the parent process, which only hands out tasks, must not pay for it.
+        """Load the models that the queues need, and register the process.
+
+        Raises:
+            DeviceUnavailable: the device is `cuda`, and ONNX Runtime has no CUDA here.
+        """
+        # A heavy import, which the parent process, which only distributes tasks, does not need.
         from workers.analyzer import Analyzer, AnalyzerOptions
 
         branches = [branch for branch, queue in QUEUES.items() if queue in queues]
@@ -94,7 +98,7 @@ class WorkerProcess:
         self._analyzer.close()
 
     def run(self, branch: Branch, job_id: str) -> None:
-        """Carry out one branch of one job. Whatever happens in the analysis becomes an outcome in the job's record.
+        """Run one branch of one job; failures of the analysis become an outcome in the job's record.
 
         Raises:
             redis.exceptions.RedisError: the broker is away or full for too long, or refuses.
@@ -126,7 +130,7 @@ class WorkerProcess:
         )
         return outcome, result.waveforms
 
-    def _show_card(self) -> None:
+    def _renew_card(self) -> None:
         while True:
             card = self._card
             if card.device == "cuda":
@@ -135,6 +139,6 @@ class WorkerProcess:
                 put_card(self._jobs.redis, card)
                 warn_of_skew(self._jobs)
             except RedisError as error:
-                troubles.warn("worker's card not shown", error)
+                failure_log.warn("worker's card not renewed", error)
             if self._over.wait(RENEW_EVERY_S):
                 return

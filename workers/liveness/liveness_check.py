@@ -27,7 +27,7 @@ from workers.models.session import Runner
 PASS: Final = 0.99
 FAIL: Final = 0.05
 
-#: Cues that only pictures have. Their absence says nothing about life.
+#: Cues that only pictures have. Their absence is no evidence for a living person.
 ONE_SIDED: Final = ("stillness", "band", "edges")
 #: Where the cues of pictures begin to count; nearly all living training clips are on the other side. Self-motion below
 #: which a face may be still, prominence of a flicker in decibels beyond that of lamps, and length of upright edges
@@ -80,7 +80,7 @@ class LivenessFusion:
 
     intercept  log-odds without any vote
     weights    log-odds per unit of each feature
-    neutral    the value of each feature that speaks for neither side
+    neutral    the value of each feature that is evidence for neither side
     bounds     largest absolute log-odds of each vote
     """
 
@@ -106,7 +106,7 @@ class LivenessFusion:
 
 
 def features(cues: Cues) -> dict[str, float]:
-    """Return the known cues as features: larger values speak for a living person, and extremes are clipped.
+    """Return the known cues as features: larger values are evidence for a living person, and extremes are clipped.
 
     Features of `ONE_SIDED` cues are 0 where the cue is absent, for people and good pictures alike.
     """
@@ -147,7 +147,9 @@ def check_liveness(
 def verdict(cues: Cues, thresholds: LivenessThresholds) -> Check:
     """Return the check that follows from the cues; `unknown` where they do not suffice."""
     if cues.pulse is None and cues.blinks is None:
-        return Check(status=CheckStatus.UNKNOWN, detail="The clip is too short to tell a living face from a picture.")
+        return Check(
+            status=CheckStatus.UNKNOWN, detail="The clip is too short to distinguish a living face from a picture."
+        )
     without_texture = _FUSIONS["alone"].votes(replace(cues, texture=None))
     votes, live = without_texture, _FUSIONS["alone"].probability(without_texture)
     # Texture separates skin from paper and screens, but not a person from a good photograph: a clip that fails without
@@ -167,4 +169,4 @@ def verdict(cues: Cues, thresholds: LivenessThresholds) -> Check:
     if cues.texture is not None and live >= thresholds.passes:
         return Check(status=CheckStatus.PASS, detail=f"A living person: {reasons}.", **values)
     note = "" if cues.texture is not None else _NO_TEXTURE
-    return Check(status=CheckStatus.UNKNOWN, detail=f"Not sure: {reasons or 'nothing speaks clearly'}.{note}", **values)
+    return Check(status=CheckStatus.UNKNOWN, detail=f"Not sure: {reasons or 'no cue is clear'}.{note}", **values)

@@ -183,7 +183,7 @@ class Clip:
             self._thread.join()
 
     def _decode_into(self, ready: "queue.Queue[Frame | ClipFacts | Exception]") -> None:
-        # The thread owns the container from here on: FFmpeg's objects must not be freed while they are in use.
+        # The thread owns the container from here on: FFmpeg's objects must not be freed while they are used.
         try:
             for item in self._decode():
                 if not self._put(ready, item):

@@ -121,7 +121,7 @@ def select_video_stream(container: InputContainer, budget: ClipBudget) -> VideoS
     """
     streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not streams:
-        raise ClipRejected(ErrorCode.NO_VIDEO, "The file holds no video track. Allow the camera and record again.")
+        raise ClipRejected(ErrorCode.NO_VIDEO, "The file has no video track. Allow the camera and record again.")
     stream = streams[0]
     context: Any = stream.codec_context  # None where FFmpeg has no decoder
     if context is None or context.name not in CODECS:

@@ -78,7 +78,7 @@ def check_index(path: Path) -> None:
                 _count(file.read(after - start), declared)
                 declared.check()
             at = after
-    raise IndexRejected(f"It falls into more than {MAX_BOXES:,} parts")
+    raise IndexRejected(f"It consists of more than {MAX_BOXES:,} parts")
 
 
 def _box(file: BinaryIO, at: int, end: int) -> tuple[bytes, int, int]:

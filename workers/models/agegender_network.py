@@ -120,7 +120,7 @@ def _read(weights: Path) -> dict[str, NDArray[np.float64]]:
         packed = entry.get("quantization")
         kind = np.dtype(packed["dtype"] if packed else "<f4")
         if at + count * kind.itemsize > len(data):
-            msg = f"{weights.name} is shorter than {beside.name} says"
+            msg = f"{weights.name} is shorter than {beside.name} declares"
             raise CheckpointUnreadable(msg)
         values = np.frombuffer(data, kind, count, at).astype(np.float64)
         at += count * kind.itemsize

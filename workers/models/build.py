@@ -49,7 +49,7 @@ def model_file(name: str, models_dir: Path, *, open_only: bool = False) -> Path:
         raise ModelNotInstalled(msg)
     if found.state is ModelState.ALTERED:
         altered = ", ".join(altered_files(entry, found.path)) if found.path else entry.file
-        msg = f"{name}: {altered} is not the file its checksum names; get it again with: {entry.command}"
+        msg = f"{name}: {altered} does not have the checksum of the manifest; get it again with: {entry.command}"
         raise ModelUnusable(msg)
     if found.path is None:
         msg = f"{name} is not installed; get it with: {entry.command}"
@@ -63,7 +63,7 @@ def model_file(name: str, models_dir: Path, *, open_only: bool = False) -> Path:
         except CheckpointUnreadable as unreadable:
             msg = f"{name} can't be used: {unreadable}"
             raise ModelUnusable(msg) from unreadable
-        write_whole(built, network)
+        write_atomically(built, network)
     return built
 
 
@@ -80,8 +80,8 @@ def _usable(entry: ModelEntry, models_dir: Path, *, open_only: bool) -> bool:
     return look_up(entry, models_dir, open_only=open_only).state is ModelState.INSTALLED
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file atomically, by a temporary file beside it: two workers that start together never see half of it."""
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file atomically, by a temporary file beside it: no other worker ever reads an incomplete file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:

@@ -1,7 +1,7 @@
 """PyTorch checkpoints, read without PyTorch and without executing anything in them.
 
 A `.pth` file is a pickle that refers to tensors, with their numbers in a zip archive or (before PyTorch 1.6) after it.
-The unpickler knows tensors and ordered dictionaries alone, and refuses everything else.
+The unpickler accepts tensors and ordered dictionaries only.
 """
 
 import io

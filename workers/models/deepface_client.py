@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.models.build import ModelNotInstalled, write_whole
+from workers.models.build import ModelNotInstalled, write_atomically
 from workers.models.checkpoint import CheckpointUnreadable
 from workers.models.memory import Place, free_bytes, require_room, retry_with_less_memory
 from workers.models.session import Device, Loaded
@@ -128,7 +128,7 @@ def _converted(keras_file: Path, options: DeepFaceOptions) -> Path:
     target = home / WEIGHTS / f"{keras_file.stem}.{_ENDINGS[options.engine]}"
     if not target.is_file():
         layers = read_layers(keras_file)
-        write_whole(target, graph_of(layers) if options.engine == "onnx" else _torch_file(layers))
+        write_atomically(target, graph_of(layers) if options.engine == "onnx" else _torch_file(layers))
     return home
 
 

@@ -25,24 +25,24 @@ SIDES: Final[Mapping[int, int]] = {64 * 7 * 7: 36, 64 * 16 * 16: 72}
 PARTS: Final = ("whole", "left", "right")
 
 
-def graph_of(weights: Path, *, one_look: bool = False) -> bytes:
+def graph_of(weights: Path, *, single_appearance: bool = False) -> bytes:
     """Build the serialised network: `motion` and `appearance` (n, 3, s, s) → (n, 3), the wave's derivative.
 
     The side s is 36 or 72 pixels. The outputs are those of `PARTS`: of the whole face, and of the crop's left and right
-    part alone, whose maps don't overlap, so that they hardly share noise. With `one_look` the network takes a single
-    appearance (1, 3, s, s) for all n: half the work, for weights that were trained so.
+    part alone, whose maps don't overlap, so that their noise is nearly independent. With `single_appearance` the
+    network takes one appearance (1, 3, s, s) for all n: half the work, for weights that were trained so.
 
     Raises:
         CheckpointUnreadable: the file has other weights.
     """
     state = read_checkpoint(weights)
     try:
-        return _graph(state, one_look=one_look)
+        return _graph(state, single_appearance=single_appearance)
     except KeyError as missing:
         raise CheckpointUnreadable(f"{weights.name} has no weights named {missing}: it is not DeepPhys") from missing
 
 
-def _graph(state: Mapping[str, NDArray[Any]], *, one_look: bool) -> bytes:
+def _graph(state: Mapping[str, NDArray[Any]], *, single_appearance: bool) -> bytes:
     features = state["final_dense_1.weight"].shape[1]
     if features not in SIDES:
         raise CheckpointUnreadable(f"a dense layer of {features} inputs belongs to neither 36 nor 72 pixels")
@@ -77,7 +77,7 @@ def _graph(state: Mapping[str, NDArray[Any]], *, one_look: bool) -> bytes:
     graph.add("Transpose", perm=[1, 0])
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, [count, 3, side, side])
-        for name, count in (("motion", "n"), ("appearance", 1 if one_look else "n"))
+        for name, count in (("motion", "n"), ("appearance", 1 if single_appearance else "n"))
     ]
     return graph.serialise("deepphys", inputs, ("n", len(PARTS)))
 

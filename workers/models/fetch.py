@@ -13,7 +13,7 @@ from workers.models.installed import altered_files
 from workers.models.manifest import Download, ModelEntry, sha256_of
 
 #: Called with the bytes received so far and the total.
-Progress = Callable[[int, int], None]
+DownloadProgress = Callable[[int, int], None]
 
 _NPM: Final = "npm:"
 _PUBLIC_NPM: Final = "https://registry.npmjs.org"
@@ -26,7 +26,7 @@ class FetchFailed(Exception):  # noqa: N818  (named for what happened)
     """The file could not be downloaded, or is not the one in the manifest; the message is the reason."""
 
 
-def fetch(entry: ModelEntry, folder: Path, progress: Progress | None = None) -> Path:
+def fetch(entry: ModelEntry, folder: Path, progress: DownloadProgress | None = None) -> Path:
     """Download a model into `folder` and return the path of its weights; an intact model is not downloaded again.
 
     An interrupted download resumes where it stopped. A file with another checksum is never moved into place.
@@ -45,7 +45,7 @@ def fetch(entry: ModelEntry, folder: Path, progress: Progress | None = None) -> 
     _receive(entry.download, part, progress or (lambda _have, _all: None))
     if sha256_of(part) != entry.download.sha256:
         part.unlink()
-        msg = f"{entry.name}: what came from {_address(entry.download.url)} is not the file whose checksum is known"
+        msg = f"{entry.name}: the file from {_address(entry.download.url)} does not have the checksum of the manifest"
         raise FetchFailed(msg)
     target.parent.mkdir(parents=True, exist_ok=True)
     if entry.download.members:
@@ -54,12 +54,12 @@ def fetch(entry: ModelEntry, folder: Path, progress: Progress | None = None) -> 
     else:
         part.replace(target)
     if altered := altered_files(entry, target):
-        msg = f"{entry.name}: what was downloaded does not hold {', '.join(altered)} as the manifest names it"
+        msg = f"{entry.name}: {', '.join(altered)} in the download does not have the checksum of the manifest"
         raise FetchFailed(msg)
     return target
 
 
-def _receive(download: Download, part: Path, progress: Progress) -> None:
+def _receive(download: Download, part: Path, progress: DownloadProgress) -> None:
     have = part.stat().st_size if part.is_file() else 0
     if have > download.max_bytes:
         part.unlink()
@@ -71,7 +71,7 @@ def _receive(download: Download, part: Path, progress: Progress) -> None:
     try:
         with httpx.stream("GET", url, headers=headers, timeout=_STALL_S, follow_redirects=True) as answer:
             if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and have and download.about:
-                return  # there is nothing after what is here
+                return  # the file is complete already
             if answer.status_code not in {200, 206}:
                 msg = f"{url} answered {answer.status_code}"
                 raise FetchFailed(msg)

@@ -1,4 +1,4 @@
-"""Which models of the manifest are installed on this machine, whole and allowed."""
+"""Which models of the manifest are installed on this machine, intact and allowed."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -144,4 +144,5 @@ def _vitals(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(VITALS) if found == ("*",) else found
 
 
+#: The entries of the manifest.
 MODELS: Final[tuple[ModelEntry, ...]] = read_manifest((files("workers.models") / "manifest.toml").read_text("utf-8"))

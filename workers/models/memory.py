@@ -102,7 +102,7 @@ def retry_with_less_memory(
             raise
         free()
         msg = f"{name} ran out of the device's memory twice, the second time with {'half' if len(parts) > 1 else 'all'}"
-        raise OutOfMemory(f"{msg} of what it was given") from error
+        raise OutOfMemory(f"{msg} of its input") from error
 
 
 def _free_of_machine() -> int | None:

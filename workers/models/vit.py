@@ -81,7 +81,7 @@ class BmiCard:
                 known["interval_90"] = (low, high)
             card = cls(**known)
             if card.activation not in _ACTIVATIONS or Path(card.backbone).name != card.backbone:
-                raise ValueError("its activation or its backbone is none that can be used")
+                raise ValueError("its activation or its backbone is not supported")
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise CheckpointUnreadable(f"{path.name}: {error}") from error
         return card
@@ -134,10 +134,10 @@ def open_vit(path: Path, threads: int, device: Device = "cpu") -> VisionTransfor
     torch.set_num_threads(max(threads, 1))
     place = place_of(device)
     card = BmiCard.beside(path)
-    tensors = whole(path, card)
+    tensors = read_with_backbone(path, card)
     weights_bytes = sum(4 * tensor.numel() for tensor in tensors.values())
     require_room(path.stem, weights_bytes, place)
-    module, side = assembled(tensors, card)
+    module, side = build_module(tensors, card)
     module = module.float().eval().to(place)
     loaded = Loaded(place, weights_bytes, round(1000 * (time.monotonic() - begun)))
     return VisionTransformer(module, side, card, loaded)
@@ -150,7 +150,7 @@ def place_of(device: Device) -> Place:
     return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
-def whole(path: Path, card: BmiCard) -> Tensors:
+def read_with_backbone(path: Path, card: BmiCard) -> Tensors:
     """Read the tensors of backbone and head, under torchvision's names.
 
     Raises:
@@ -165,7 +165,7 @@ def whole(path: Path, card: BmiCard) -> Tensors:
     if not name:
         raise CheckpointUnreadable(f"{path.name} is a head alone; name its backbone's file in {path.stem}.json")
     if not (path.parent / name).is_file():
-        raise CheckpointUnreadable(f"{path.name} is a head alone, and its backbone {name} does not lie beside it")
+        raise CheckpointUnreadable(f"{path.name} is a head alone, and its backbone {name} is not in the same folder")
     backbone = read(path.parent / name)
     trunk = {name: tensor for name, tensor in backbone.items() if not name.startswith("heads.")}
     return trunk | {f"heads.{name}": tensor for name, tensor in head.items()}
@@ -196,7 +196,7 @@ def read(path: Path) -> Tensors:
     return tensors
 
 
-def assembled(tensors: Tensors, card: BmiCard) -> tuple[Any, int]:
+def build_module(tensors: Tensors, card: BmiCard) -> tuple[Any, int]:
     """Return the module with these tensors as its weights, and the side of its input, pixels.
 
     Raises:

@@ -21,7 +21,7 @@ from workers.rppg.vitals.stress import StressThresholds
 _SPECS: Final = tuple(spec for spec in VITALS.values() if spec.branch is Branch.RPPG)
 _MODULES: Final = {spec.name: module_of(spec) for spec in _SPECS}
 
-#: Checks whose failure refuses every vital; the others warn, and the pulse's own evidence decides. Motion is decisive
+#: Checks whose failure refuses every vital. The others warn, and the evidence for the pulse decides. Motion is included
 #: because the light on a fast-moving face changes with each movement, everywhere at once: without the check, a pulse
 #: would be reported for one of 22 waved pictures.
 _DECISIVE: Final = ("face", "obstruction", "timing", "motion")
@@ -132,7 +132,7 @@ def _measure_vitals(
 ) -> BranchResult:
     inputs = VitalInputs(measured.traces, measured.pulse, weights, (options.oxygen, options.stress))
     found = _MODULES[HEART_RATE.name].measure(inputs)
-    rate = _explained(found.vital, track)
+    rate = _with_lighting_reason(found.vital, track)
     vitals.report_if_open(HEART_RATE, rate)
     known = {HEART_RATE.name: rate}
     waves, spectra = dict(found.waves), dict(found.spectra)
@@ -176,11 +176,11 @@ def examine(track: FaceTrack, models: RppgModels, *, thorough: bool = False) -> 
         detail = f"the face was seen for {seen.duration_s:.1f} s at a stretch, {HEART_RATE.minimum_s:g} s are needed"
         return Reason.FACE_LOST, detail
     if not np.isfinite(seen.face).all() or seen.face.min() <= 0:
-        return Reason.FACE_OBSTRUCTED, "too little skin was seen"
+        return Reason.FACE_OBSTRUCTED, "too little skin was visible"
     return Examined(seen, estimate_pulse(seen, models.estimators, thorough=thorough))
 
 
-def _explained(vital: Vital, track: FaceTrack) -> Vital:
+def _with_lighting_reason(vital: Vital, track: FaceTrack) -> Vital:
     """The vital, with the reason of a failed lighting check if no pulse was found: it is the more specific one."""
     if vital.status is not VitalStatus.ABSTAINED or vital.reason not in {Reason.NO_PULSE, Reason.ESTIMATORS_DISAGREE}:
         return vital

@@ -31,7 +31,7 @@ _MIN_RELATIVE_QUALITY: Final = 0.5
 def measure_vision(
     track: FaceTrack,
     models: VisionModels,
-    wanted: frozenset[str] | None = None,
+    requested: frozenset[str] | None = None,
     progress: Progress | None = None,
     *,
     aggregate: Literal["median", "max"] = "median",
@@ -41,7 +41,7 @@ def measure_vision(
 ) -> BranchResult:
     """Estimate every vital of the vision branch, and check liveness.
 
-    wanted               names of the requested vitals; None for all
+    requested            names of the requested vitals; None for all
     aggregate            how the portraits' ages are combined
     remote_gender_model  preferred to the local models, which are used where it fails
     bmi_from_face        estimate the BMI from the face's proportions where no trained model is installed
@@ -54,14 +54,16 @@ def measure_vision(
     portraits = select_portraits(track.portraits)
     # The networks run without Python's global lock, which the other steps need.
     with ThreadPoolExecutor(1, "predict") as thread:
-        prediction = thread.submit(_predict, portraits, models, wanted) if not refused else None
+        prediction = thread.submit(_predict, portraits, models, requested) if not refused else None
         liveness = check_liveness(track, models.networks, thresholds)
-        by_proportions = bmi_from_face and BMI.name not in models.weights and (wanted is None or BMI.name in wanted)
+        by_proportions = (
+            bmi_from_face and BMI.name not in models.weights and (requested is None or BMI.name in requested)
+        )
         proportions = body_mass_index(track.landmarks) if by_proportions and not refused else None
         attributes = prediction.result() if prediction else None
     vitals: dict[str, Vital] = {}
     for spec in specs:
-        if wanted is not None and spec.name not in wanted:
+        if requested is not None and spec.name not in requested:
             vital = _abstained(spec, Reason.NOT_REQUESTED, "not requested")
         elif spec is BMI and not bmi_from_face and BMI.name not in models.weights:
             vital = VITAL_TYPES[spec.name].without_value(
@@ -88,10 +90,10 @@ def select_portraits(portraits: Sequence[Portrait]) -> tuple[Portrait, ...]:
 
 
 def _predict(
-    portraits: Sequence[Portrait], models: VisionModels, wanted: frozenset[str] | None
+    portraits: Sequence[Portrait], models: VisionModels, requested: frozenset[str] | None
 ) -> CalibratedAttributes | None:
     """Run the models of the requested vitals; None without any."""
-    requested = frozenset(models.weights) if wanted is None else frozenset(models.weights) & wanted
+    requested = frozenset(models.weights) if requested is None else frozenset(models.weights) & requested
     return models.predict(portraits, requested) if requested else None
 
 

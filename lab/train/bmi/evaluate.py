@@ -4,15 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lab.arrays import Floats32
 from lab.report import Report
 from lab.train.bmi.people import CLASSES, Face, class_of
 
-Floats = NDArray[np.float32]
 
-
-def report_of(estimated: Floats, faces: Sequence[Face], constant: float) -> Report:
+def report_of(estimated: Floats32, faces: Sequence[Face], constant: float) -> Report:
     """MAE, RMSE and Pearson's r of the estimates (n,) for n faces in kg/m2, and the MAE of a constant."""
     columns = ("group", "pictures", "people", "MAE kg/m2", "RMSE kg/m2", "Pearson r", "a constant's MAE")
     report = Report("train-bmi", "BMI estimated from faces that were held out", columns)
@@ -30,7 +28,7 @@ def report_of(estimated: Floats, faces: Sequence[Face], constant: float) -> Repo
     return report
 
 
-def interval_90(estimated: Floats, true: Floats) -> tuple[float, float]:
+def interval_90(estimated: Floats32, true: Floats32) -> tuple[float, float]:
     """The 5 % and 95 % quantiles of `true` minus `estimated` (n,), each rank moved outwards as for one more person.
 
     Vovk, Gammerman, Shafer 2005, "Algorithmic learning in a random world": this makes the interval hold on others.
@@ -41,7 +39,7 @@ def interval_90(estimated: Floats, true: Floats) -> tuple[float, float]:
     return float(error[n - rank]), float(error[rank - 1])
 
 
-def _figures(estimated: Floats, true: Floats, constant: float) -> dict[str, float | None]:
+def _figures(estimated: Floats32, true: Floats32, constant: float) -> dict[str, float | None]:
     error = estimated - true
     varied = len(estimated) > 2 and min(float(estimated.std()), float(true.std())) > 1e-6
     return {

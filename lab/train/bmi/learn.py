@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from lab.arrays import Floats32
 from lab.train.bmi.face_pictures import Picture, varied
-from workers.models.vit import BmiCard, Tensors, assembled, read
+from workers.models.vit import BmiCard, Tensors, build_module, read
 from workers.vision.bmi.vit_predictor import network_input
 
-Floats = NDArray[np.float32]
 #: Any PyTorch object: PyTorch is not installed where types are checked.
 Module = Any
 
@@ -51,7 +51,7 @@ class Labelled:
     """Files of the squares (side, side, 3) of n faces, read one at a time, and their BMI (n,) in kg/m2."""
 
     files: Sequence[Path]
-    bmi: Floats
+    bmi: Floats32
 
     def faces(self) -> Iterator[Picture]:
         """The squares, one after the other."""
@@ -74,7 +74,7 @@ def with_new_head(backbone: Path, card: BmiCard, mean_bmi: float, seed: int) -> 
         if place == len(widths) - 1:
             nn.init.constant_(layer.bias, mean_bmi)
         head |= {f"heads.linear{place}.{name}": value.detach() for name, value in layer.state_dict().items()}
-    module, side = assembled(trunk | head, card)
+    module, side = build_module(trunk | head, card)
     # The workers' head has no dropout; it is inserted for training only.
     module.heads.insert(2, nn.Dropout(_DROPOUT))
     return module, side, trunk
@@ -180,7 +180,7 @@ class _Frozen:
         self._module.heads.train()
         return self._module.heads(self._features[index]), self._bmi[index]
 
-    def validation_estimates(self) -> Floats:
+    def validation_estimates(self) -> Floats32:
         self._module.heads.eval()
         with torch.inference_mode():
             return np.asarray(self._module.heads(self._validation)[:, 0].float().cpu().numpy())
@@ -208,7 +208,7 @@ class _Whole:
         bmi = torch.from_numpy(self._learnt.bmi[chosen]).to(self._plan.device)
         return self._module(torch.from_numpy(faces).to(self._plan.device)), bmi
 
-    def validation_estimates(self) -> Floats:
+    def validation_estimates(self) -> Floats32:
         self._module.eval()
         return np.asarray(_outputs(self._module, self._validation.faces(), self._plan)[:, 0].float().cpu().numpy())
 

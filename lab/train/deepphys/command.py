@@ -79,7 +79,7 @@ def run(
             on_step=on_step,
         )
     network = folder / "deepphys.onnx"
-    network.write_bytes(graph_of(folder / "deepphys.pth", one_look=True))
+    network.write_bytes(graph_of(folder / "deepphys.pth", single_appearance=True))
     return {**summary, "network": str(network)}
 
 

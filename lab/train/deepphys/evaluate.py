@@ -6,19 +6,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lab.arrays import Floats
 from lab.data.prepared import Prepared
 from lab.report import Report
 from workers.models.checkpoint import CheckpointUnreadable
 from workers.models.deepphys_network import graph_of
 from workers.models.session import open_network
-from workers.rppg.estimators import ESTIMATORS, Estimator, whole
+from workers.rppg.estimators import ESTIMATORS, Estimator, whole_face_wave
 from workers.rppg.network_sessions import RppgModels
-from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.filters import to_pulse_wave
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -74,10 +72,10 @@ def evaluate(
     length = n if window_s is None else min(n, round(window_s * recording.traces.fs))
     for start in range(0, n - length + 1, length):
         traces = recording.traces.part(start, start + length)
-        true = pulse_wave(recording.bvp[start : start + length], traces.fs)
+        true = to_pulse_wave(recording.bvp[start : start + length], traces.fs)
         true_hz = spectrum_of(true, traces.fs).peak_hz()
         for estimator, estimate in estimators.items():
-            wave = whole(estimate(traces))
+            wave = whole_face_wave(estimate(traces))
             spectrum = spectrum_of(wave, traces.fs)
             yield Evaluation(
                 estimator, name, 60 * spectrum.peak_hz(), 60 * true_hz, snr_db(spectrum, true_hz), macc(wave, true)

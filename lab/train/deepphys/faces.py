@@ -1,4 +1,4 @@
-"""Faces to train on, from portraits and drawn: what of them is skin, and how strongly it pulses."""
+"""Faces to train on, from portraits and drawn, with masks of the skin and of the strength of its pulse."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Training of DeepPhys: chunks of clips in, weights out. It can stop and resume at any step with the same result."""
+"""Training of DeepPhys on chunks of clips. It can be stopped and resumed at any step with the same result."""
 
 import csv
 import time
@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lab.arrays import Floats32
 from lab.data.example import Example
 from lab.train.deepphys.network import DROPOUT, DeepPhys, save
 from workers.models.deepphys_network import SIDES
 from workers.rppg.estimators.deepphys import inputs_of
-from workers.rppg.signals.filters import PULSE_BAND_HZ, pulse_wave, standardise
+from workers.rppg.signals.filters import PULSE_BAND_HZ, standardise, to_pulse_wave
 from workers.rppg.signals.spectrum import spectrum_of
 from workers.rppg.signals.traces import GRID_HZ
 
-Floats = NDArray[np.float32]
 Loss = Literal["both", "mse", "pearson"]
 
 #: Weight of the squared error beside the correlation: it sets the scale, and a flat wave where nothing pulses.
@@ -163,7 +163,7 @@ def _step(  # noqa: PLR0917
     return float(loss.detach())
 
 
-def chunk_of(example: Example, plan: Plan, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+def chunk_of(example: Example, plan: Plan, rng: np.random.Generator) -> tuple[Floats32, Floats32, Floats32]:
     """A random chunk of a clip: motion (chunk, 3, s, s), appearances (2, 3, s, s), derivative (chunk,).
 
     Half of the chunks are mirrored.
@@ -184,7 +184,7 @@ def chunk_of(example: Example, plan: Plan, rng: np.random.Generator) -> tuple[Fl
     return np.ascontiguousarray(motion), np.ascontiguousarray(appearances), label
 
 
-def derivative_of(bvp: Floats) -> Floats:
+def derivative_of(bvp: Floats32) -> Floats32:
     """The training target (n,): differences of the blood volume in standard deviations; 0 without a pulse."""
     change = np.diff(bvp.astype(np.float64), append=float(bvp[-1]))
     return standardise(change).astype(np.float32)
@@ -209,7 +209,7 @@ def loss_of(answer: Any, label: Any, loss: Loss) -> Any:  # noqa: ANN401
     return total
 
 
-def _band(n: int) -> Floats:
+def _band(n: int) -> Floats32:
     """(n, 2k): from a derivative to the cosines and sines of its wave in the pulse's band, through a Hann window."""
     frequencies = np.arange(1, n // 2) * GRID_HZ / n
     inside = frequencies[(frequencies >= PULSE_BAND_HZ[0] * 0.9) & (frequencies <= PULSE_BAND_HZ[1] * 1.3)]
@@ -229,7 +229,7 @@ def wave_by(network: DeepPhys, crops: NDArray[np.uint8], device: str = "cpu") ->
             for start in range(0, len(motion), 128)
         ]
     derivative = torch.cat(parts).cpu().numpy()[:, 0].astype(np.float64)
-    return pulse_wave(np.cumsum(derivative), GRID_HZ)
+    return to_pulse_wave(np.cumsum(derivative), GRID_HZ)
 
 
 def validate(network: DeepPhys, paths: Sequence[Path], device: str) -> tuple[float, float]:
@@ -239,7 +239,7 @@ def validate(network: DeepPhys, paths: Sequence[Path], device: str) -> tuple[flo
         example = Example.load(path)
         if not example.bvp.any():
             continue
-        found, true = wave_by(network, example.crops, device), pulse_wave(example.bvp.astype(np.float64), GRID_HZ)
+        found, true = wave_by(network, example.crops, device), to_pulse_wave(example.bvp.astype(np.float64), GRID_HZ)
         correlations.append(float(np.mean(found * true)))
         rates = [60 * spectrum_of(wave, GRID_HZ).peak_hz() for wave in (found, true)]
         errors.append(abs(rates[0] - rates[1]))

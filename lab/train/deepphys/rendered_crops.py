@@ -15,10 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.arrays import Floats
 from lab.data.example import Example
 from lab.simulate.encode import encode
 from lab.simulate.optics import Image, Sensor, pulsation, sensor, to_srgb
-from lab.simulate.physiology import Floats, live, wander
+from lab.simulate.physiology import live, wander
 from lab.simulate.posture import RECOIL
 from lab.train.deepphys.faces import SHOWN, SIDE, Face, smooth_field
 from workers.face.crops import CROP_SIDE

@@ -10,16 +10,14 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from lab.arrays import Floats
 from lab.data.fingerprint import fingerprint
 from lab.simulate.cutout import NoFaceInPortrait
 from lab.train.deepphys import faces, rendered_crops
 from shared.observability.logging import silence_native_stderr
 from workers.rppg.signals.filters import detrend
 from workers.rppg.signals.traces import GRID_HZ
-
-Floats = NDArray[np.float64]
 
 #: Share of drawn faces, and share of recorded contact pulses where some are given.
 _DRAWN: Final = 0.15

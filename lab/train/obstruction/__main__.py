@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from lab.data.labelled_portraits import load_portraits
-from lab.data.occluded_portraits import held_out, occluded
+from lab.data.occluded_portraits import is_held_out, occluded
 from lab.train.obstruction.learn import train
 from lab.train.obstruction.network import graph_of
 from workers.face.occlusion_input import WEIGHTS, network_input
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     cv2.setNumThreads(1)
     portraits, _, _ = load_portraits(options.faces)
-    chosen = [(index, portrait) for index, portrait in enumerate(portraits) if not held_out(index)]
+    chosen = [(index, portrait) for index, portrait in enumerate(portraits) if not is_held_out(index)]
     pictures, masks = occluded(chosen)
     options.out.write_bytes(graph_of(train(network_input(pictures), np.stack(masks), options.epochs)))
     return 0

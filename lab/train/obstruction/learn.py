@@ -6,9 +6,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.arrays import Floats
 from workers.face.occlusion_input import GRID
-
-Floats = NDArray[np.float64]
 
 _BATCH: Final = 48
 #: Highest learning rate of the one-cycle schedule.

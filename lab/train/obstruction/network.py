@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from lab.arrays import Floats
 from workers.face.occlusion_input import GRID, SIDE
 from workers.models.graph import Graph
-
-Floats = NDArray[np.float64]
 
 #: Added to variances, as PyTorch's `BatchNorm2d` does.
 _EPSILON: Final = 1e-5

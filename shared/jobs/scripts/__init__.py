@@ -1,5 +1,5 @@
-"""The Lua scripts of jobs: every decision that two processes could make at once is one of them.
+"""The Lua scripts of jobs. Every decision that two processes could make at the same time is made in a script.
 
-A broker at its `maxmemory` refuses what would take more of it. It refuses `CreateJob`, and so the upload. Whatever
-brings an accepted job to its end, or frees memory, sets `allow_oom`.
+A broker at its `maxmemory` refuses commands that need memory: `CreateJob` is refused, and so the upload. Scripts that
+end an accepted job or free memory set `allow_oom`.
 """

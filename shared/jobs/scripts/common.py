@@ -7,6 +7,7 @@ from shared.jobs.keys import WAKE_CHANNEL
 #: `now`: seconds since the epoch by the broker's clock.
 NOW: Final = "local time = redis.call('TIME'); local now = time[1] + time[2] / 1e6\n"
 
+#: Whether a state of a job is final.
 IS_FINAL: Final = """
 local function is_final(state) return state == 'succeeded' or state == 'failed' or state == 'cancelled' end
 """
@@ -22,7 +23,7 @@ local function emit(stream, id, event, text, stream_ttl_s, event_token)
 end
 """
 
-#: Take a branch off the lists of what waits and of what is worked on.
+#: Remove a branch from the lists of waiting branches, leases and claims.
 SETTLE: Final = """
 local function settle(waiting_list, leases_list, working_list, id, name)
   redis.call('ZREM', waiting_list, id)

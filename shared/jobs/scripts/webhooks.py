@@ -23,7 +23,7 @@ class TakeWebhooks(Script[list[list[str]]]):
     """Hand those of the webhooks that are still due to one gateway for `hold_s` seconds.
 
     Returns those to attempt now, and those whose job's record is of another type. A job that is gone is dropped. One
-    bad record must not end the script: it would come first for ever.
+    bad record must not end the script: it would be the first one again each time.
     """
 
     source: ClassVar[str] = (

@@ -8,7 +8,7 @@ from lab.data.example import Example
 from lab.train.deepphys import rendered_crops
 from lab.train.deepphys.faces import drawn_face
 from lab.train.deepphys.rendered_dataset import Series, plan_jobs
-from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.filters import to_pulse_wave
 
 
 def test_skin_is_darker_where_there_is_more_blood() -> None:
@@ -19,7 +19,7 @@ def test_skin_is_darker_where_there_is_more_blood() -> None:
         assert example.crops.shape == (len(example.bvp), 72, 72, 3)
         if example.bvp.any():
             green = example.crops[:, 20:52, 20:52, 1].mean(axis=(1, 2)).astype(np.float64)
-            waves = pulse_wave(np.stack([-green, example.bvp.astype(np.float64)]), 30.0)
+            waves = to_pulse_wave(np.stack([-green, example.bvp.astype(np.float64)]), 30.0)
             agreement.append(float(np.mean(waves[0] * waves[1])))
     # Some are dark, dim, shaken or badly encoded: that is what they are for.
     assert np.mean(agreement) > 0.2

@@ -11,12 +11,12 @@ import pytest
 from lab.hostile.__main__ import MAX_CPU_S, MAX_MB
 from lab.hostile.bombs import mp4_bombs, packet_bombs, table_bombs, webm_bombs
 from lab.hostile.containers import box, cluster, full, movie, track, u32, vp8_key_frame, webm
-from lab.hostile.decode_probe import DecodeProbe, Outcome
+from lab.hostile.decode_probe import DecodeOutcome, DecodeProbe
 from lab.hostile.mutate import mutations
 from lab.hostile.seeds import encoded
 from workers.media.mp4_index import IndexRejected, check_index
 
-Decode = Callable[[bytes], Outcome]
+Decode = Callable[[bytes], DecodeOutcome]
 
 
 @pytest.fixture(name="probe", scope="module")
@@ -28,7 +28,7 @@ def _probe() -> Iterator[DecodeProbe]:
 
 @pytest.fixture(name="decode")
 def _decode(probe: DecodeProbe, tmp_path: Path) -> Decode:
-    def decode(content: bytes) -> Outcome:
+    def decode(content: bytes) -> DecodeOutcome:
         path = tmp_path / "clip"
         path.write_bytes(content)
         return probe.run(path)
@@ -41,7 +41,7 @@ def _clip() -> bytes:
     return encoded("mp4", "libx264", encoding={"preset": "ultrafast"})
 
 
-def assert_ends_within_limits(name: str, outcome: Outcome) -> None:
+def assert_ends_within_limits(name: str, outcome: DecodeOutcome) -> None:
     assert outcome.is_clean, f"{name}: {outcome}"
     assert outcome.cpu_s <= MAX_CPU_S, f"{name}: {outcome}"
     assert outcome.peak_mb <= MAX_MB, f"{name}: {outcome}"

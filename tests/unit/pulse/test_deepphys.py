@@ -15,7 +15,7 @@ from workers.models.session import open_network
 from workers.rppg.estimators import NEURAL, STAGES
 from workers.rppg.estimators.deepphys import inputs_of, waves_of
 from workers.rppg.network_sessions import RppgModels
-from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.filters import to_pulse_wave
 from workers.rppg.signals.traces import GRID_HZ
 
 OURS = next(entry for entry in MODELS if entry.name == "deepphys.rendered")
@@ -54,7 +54,7 @@ def test_the_bundled_deepphys_finds_the_pulse_of_unseen_faces(tmp_path: Path) ->
         rng = np.random.default_rng(seed)
         example = rendered_crops.render(drawn_face(rng), 6.0, rng, None)
         if example.bvp.any():
-            true = pulse_wave(example.bvp.astype(np.float64), GRID_HZ)
+            true = to_pulse_wave(example.bvp.astype(np.float64), GRID_HZ)
             agreement.append(float(np.mean(waves_of(example.crops, GRID_HZ, network)[0] * true)))
     assert np.median(agreement) > 0.6
 
@@ -75,7 +75,7 @@ def test_each_half_of_the_face_is_estimated_on_its_own(tmp_path: Path) -> None:
     network = open_network(model_file(OURS.name, tmp_path), threads=1)
     rng = np.random.default_rng(100_003)
     example = rendered_crops.render(drawn_face(rng), 8.0, rng, None)
-    true = pulse_wave(example.bvp.astype(np.float64), GRID_HZ)
+    true = to_pulse_wave(example.bvp.astype(np.float64), GRID_HZ)
     half_still = example.crops.copy()
     # The right half of the picture is one frame and noise.
     right_half = half_still[:, :, 36:]

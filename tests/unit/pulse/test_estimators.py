@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from workers.rppg.estimators import ESTIMATORS, whole
+from workers.rppg.estimators import ESTIMATORS, whole_face_wave
 from workers.rppg.network_sessions import RppgModels
-from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.filters import to_pulse_wave
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
 
 from .conftest import MakeTraces, pulse_at
@@ -17,11 +17,11 @@ SPECS = {spec.name: spec for spec in ESTIMATORS}
 @pytest.mark.parametrize("name", [spec.name for spec in ESTIMATORS if not spec.neural])
 def test_an_estimator_finds_the_rate(make_traces: MakeTraces, name: str, rate: float) -> None:
     traces = make_traces(rate_per_min=rate)
-    wave = whole(SPECS[name].bind()(traces))
+    wave = whole_face_wave(SPECS[name].bind()(traces))
     spectrum = spectrum_of(wave, traces.fs)
     assert 60 * spectrum.peak_hz() == pytest.approx(rate, abs=0.5)
     assert snr_db(spectrum, rate / 60) > 0
-    truth = pulse_wave(pulse_at(traces.times_s, rate), traces.fs)
+    truth = to_pulse_wave(pulse_at(traces.times_s, rate), traces.fs)
     assert np.corrcoef(wave, truth)[0, 1] > 0.6, "the wave does not rise with blood volume"
 
 

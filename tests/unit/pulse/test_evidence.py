@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from workers.rppg.fusion.evidence import gather
-from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.filters import to_pulse_wave
 
 from .conftest import MakeTraces, pulse_at
 
@@ -13,12 +13,12 @@ RATE_HZ = 1.2
 
 
 def noise(seed: int, count: int) -> NDArray[np.float64]:
-    return pulse_wave(np.random.default_rng(seed).normal(size=count), 30.0)
+    return to_pulse_wave(np.random.default_rng(seed).normal(size=count), 30.0)
 
 
 def test_halves_that_beat_together_correlate(make_traces: MakeTraces) -> None:
     traces = make_traces()
-    beat = pulse_wave(pulse_at(traces.times_s, 60 * RATE_HZ), traces.fs)
+    beat = to_pulse_wave(pulse_at(traces.times_s, 60 * RATE_HZ), traces.fs)
     halves = {part: beat + 0.5 * noise(seed, len(beat)) for seed, part in ((1, "left"), (2, "right"))}
     waves = {"mrc": beat, "deepphys": beat}
     by_network = gather(traces, waves, beat, RATE_HZ, {"mrc": {}, "deepphys": halves})
@@ -42,7 +42,7 @@ def test_halves_of_noise_do_not_correlate(make_traces: MakeTraces) -> None:
 
 def test_without_an_estimator_of_halves_they_are_unknown(make_traces: MakeTraces) -> None:
     traces = make_traces()
-    beat = pulse_wave(pulse_at(traces.times_s, 60 * RATE_HZ), traces.fs)
+    beat = to_pulse_wave(pulse_at(traces.times_s, 60 * RATE_HZ), traces.fs)
     evidence = gather(traces, {"pos": beat}, beat, RATE_HZ)
     assert evidence.halves_correlation is None
     assert evidence.neural_snr_db is None
@@ -52,7 +52,7 @@ def test_without_an_estimator_of_halves_they_are_unknown(make_traces: MakeTraces
 
 def test_the_snr_of_networks_is_that_of_the_clearest(make_traces: MakeTraces) -> None:
     traces = make_traces()
-    beat = pulse_wave(pulse_at(traces.times_s, 60 * RATE_HZ), traces.fs)
+    beat = to_pulse_wave(pulse_at(traces.times_s, 60 * RATE_HZ), traces.fs)
     lost = noise(3, len(beat))
     alone = gather(traces, {"pos": beat, "deepphys": beat}, beat, RATE_HZ).neural_snr_db
     both = gather(traces, {"pos": beat, "deepphys": beat, "tscan": lost}, beat, RATE_HZ).neural_snr_db

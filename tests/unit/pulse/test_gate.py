@@ -17,7 +17,7 @@ from workers.rppg.fusion.agreement import KNOTS_PER_MIN, Agreement
 from workers.rppg.fusion.evidence import gather, relative
 from workers.rppg.fusion.gate import GATE, RATE_RANGE_PER_MIN
 from workers.rppg.fusion.pulse_presence import PresenceModel, features
-from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.filters import to_pulse_wave
 
 _HALVES_COHERENCE = [field.name for field in fields(PresenceModel)].index("halves_correlation")
 
@@ -63,7 +63,7 @@ def test_the_fitted_gate_has_no_negative_weight() -> None:
 
 def test_each_kind_of_evidence_uses_the_gate_fitted_to_it(make_traces: MakeTraces) -> None:
     gate, traces = GATE, make_traces()
-    wave = pulse_wave(-relative(traces.face[1]), traces.fs)
+    wave = to_pulse_wave(-relative(traces.face[1]), traces.fs)
     halves = {"left": wave, "right": wave}
     assert gate.presence_for(gather(traces, {"green": wave}, wave, 1.2)) is gate.presence_alone
     patches = gather(traces, {"green": wave, "mrc": wave}, wave, 1.2, {"mrc": halves})
@@ -76,7 +76,7 @@ def test_the_same_coherence_counts_for_more_in_a_longer_clip_up_to_half_a_minute
     make_traces: MakeTraces,
 ) -> None:
     traces = make_traces()
-    wave = pulse_wave(-relative(traces.face[1]), traces.fs)
+    wave = to_pulse_wave(-relative(traces.face[1]), traces.fs)
     evidence = replace(gather(traces, {"green": wave}, wave, 1.2), halves_correlation=0.6)
     agreement = Agreement(72.0, 0.9, ("green",), 0.2, 3.0, 0.2, 0)
     rows = [features(replace(evidence, duration_s=duration_s), agreement) for duration_s in (10, 15, 30, 120)]
@@ -124,7 +124,7 @@ def test_a_family_of_estimators_counts_once() -> None:
 
 def test_one_family_suffices_if_the_skin_varies_in_the_colours_of_blood(make_traces: MakeTraces) -> None:
     gate, traces = GATE, make_traces()
-    wave = pulse_wave(-relative(traces.face[1]), traces.fs)
+    wave = to_pulse_wave(-relative(traces.face[1]), traces.fs)
     unseen = gather(traces, {"mrc": wave}, wave, 1.2)
     one, two = _agreed_by("green", "mrc", "deepphys"), _agreed_by("pos", "mrc")
     assert gate.lacks_independent_support(unseen, one)

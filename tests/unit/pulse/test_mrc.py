@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from workers.rppg.estimators import BY_COLOUR, mrc
-from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.filters import to_pulse_wave
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
 from workers.rppg.signals.traces import Traces
 
@@ -38,7 +38,7 @@ def test_a_noisy_patch_spoils_the_mean_but_not_the_combination(face: tuple[Trace
     traces, crops = face
     rng = np.random.default_rng(6)
     crops[:, 40:52, 24:48] += 12 * rng.normal(size=(len(crops), 1, 1, 1))
-    mean = pulse_wave(-crops[:, 12:60, 18:54, 1].mean(axis=(1, 2)), traces.fs)
+    mean = to_pulse_wave(-crops[:, 12:60, 18:54, 1].mean(axis=(1, 2)), traces.fs)
     combined = mrc.estimate(_with_crops(traces, crops))
     assert _snr_db(mean, traces) < 0
     assert _snr_db(combined[0], traces) > _snr_db(mean, traces) + 6

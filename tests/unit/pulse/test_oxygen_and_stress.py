@@ -93,7 +93,7 @@ def test_an_undecided_score_has_no_verdict() -> None:
     assert toss.status is VitalStatus.ABSTAINED
     assert toss.reason is Reason.CLIP_TOO_SHORT
     assert toss.detail is not None
-    assert "leave open" in toss.detail
+    assert "do not show whether" in toss.detail
     assert toss.diagnostics is not None
     assert toss.diagnostics.sdnn_ms == 50
 

@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from workers.face.chest_patches import EMPTY_TORSO, Torso
-from workers.rppg.signals.chest_motion import block_flow, rise
-from workers.rppg.vitals.breathing import RATES_PER_MIN, explained, fuse, modulations
+from workers.rppg.signals.chest_motion import block_flow, chest_position
+from workers.rppg.vitals.breathing import RATES_PER_MIN, explained_share, fuse, modulations
 from workers.rppg.vitals.respiration_rate import breathing_of_chest, refusal
 
 FS = 7.5
@@ -48,7 +48,7 @@ def test_noise_rarely_gives_a_respiration_rate(kind: str) -> None:
 
 
 def test_a_constant_signal_has_no_spectrum() -> None:
-    assert (explained(np.zeros(100), FS) == 0).all()
+    assert (explained_share(np.zeros(100), FS) == 0).all()
     with pytest.raises(ValueError, match="no signal"):
         fuse({})
 
@@ -60,7 +60,7 @@ def test_breathing_modulates_the_pulses_baseline_amplitude_and_frequency() -> No
     wave = (1 + 0.2 * np.sin(breath)) * np.sin(phase)
     raw = wave + 0.3 * np.sin(breath)
     for name, signal in modulations(wave, raw, 30.0, 72.0).items():
-        assert RATES_PER_MIN[np.argmax(explained(signal, FS))] == pytest.approx(15, abs=1), name
+        assert RATES_PER_MIN[np.argmax(explained_share(signal, FS))] == pytest.approx(15, abs=1), name
 
 
 def _torso(rise_pixels: NDArray[np.float64]) -> Torso:
@@ -82,15 +82,15 @@ def test_block_flow_follows_subpixel_motion() -> None:
 
 
 def test_a_chest_that_rises_and_falls_gives_its_rate() -> None:
-    position = rise(_torso(0.5 * np.sin(2 * np.pi * 0.3 * TIMES)), TIMES)
+    position = chest_position(_torso(0.5 * np.sin(2 * np.pi * 0.3 * TIMES)), TIMES)
     assert position is not None
-    assert RATES_PER_MIN[np.argmax(explained(position, FS))] == pytest.approx(18, abs=0.7)
+    assert RATES_PER_MIN[np.argmax(explained_share(position, FS))] == pytest.approx(18, abs=0.7)
 
 
 def test_without_a_torso_there_is_no_chest_motion() -> None:
-    assert rise(EMPTY_TORSO, TIMES) is None
+    assert chest_position(EMPTY_TORSO, TIMES) is None
     blank = Torso(TIMES, np.full((len(TIMES), 40, 80), 90, np.uint8), 40.0)
-    assert rise(blank, TIMES) is None
+    assert chest_position(blank, TIMES) is None
 
 
 def test_chest_motion_alone_gives_a_rate_but_not_for_a_picture() -> None:

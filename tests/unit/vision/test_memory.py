@@ -80,7 +80,7 @@ def test_a_second_failure_is_raised_with_its_reason() -> None:
 def test_samples_with_a_fixed_batch_size_are_not_split() -> None:
     """All frames of a clip are one sample of a network over time, whatever its first axis is."""
     session = FullSession(0, [1, 3])
-    with pytest.raises(OutOfMemory, match="all of what"):
+    with pytest.raises(OutOfMemory, match="all of its input"):
         gpu_network(session)(np.zeros((1, 3), np.float32))
     assert [count for count, _ in session.batches] == [1, 1]
 

@@ -112,7 +112,7 @@ def test_the_best_portrait_is_sent_with_a_json_schema(server: Server) -> None:
         (response_with("She looks female."), "no JSON"),
         (response_with('{"gender": "woman"}'), "none of those"),
         (response_with('["female"]'), "no JSON object"),
-        (response_with('{"gender": "unknown"}'), "could not tell"),
+        (response_with('{"gender": "unknown"}'), "did not choose a gender"),
         (response_with("I'm sorry, I can't identify people."), "no JSON"),
         (response_with('{"gender": "male"}', done=False), "no finished response"),
         ((200, b'{"error": "out of memory"}'), "no finished response"),

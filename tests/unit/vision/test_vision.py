@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lab.bench.age_gender import Truth, fit_age, fit_gender
+from lab.bench.age_gender import PortraitLabels, fit_age, fit_gender
 from lab.bench.vision import model_outputs
 from shared.schemas import Check, CheckStatus, Method, Vital, VitalStatus
 from shared.vitals import VITALS, Branch, Reason
@@ -260,7 +260,7 @@ def test_the_fits_recover_known_parameters() -> None:
     low = 10.0 * rng.integers(2, 7, 400).astype(np.float64)
     male = rng.random(400) < 0.5
     people = low + 10 * rng.random(400)
-    truth = Truth(low, low + 10, male)
+    truth = PortraitLabels(low, low + 10, male)
     fitted = fit_age(10 + 0.6 * people + rng.normal(0, 2, 400), truth)
     found = fitted.years((10 + 0.6 * people).astype(np.float32))
     assert float(np.abs(found - people).mean()) < 2.5

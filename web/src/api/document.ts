@@ -45,6 +45,6 @@ export type JobEvent =
   | { readonly name: 'vital'; readonly data: VitalEvent }
   | { readonly name: 'done'; readonly data: DoneEvent }
 
-/** A state that only a newer gateway knows is not final. */
+/** An unknown state of a newer gateway is not final. */
 export const isFinal = (state: JobState): boolean =>
   state === 'succeeded' || state === 'failed' || state === 'cancelled'

@@ -66,9 +66,9 @@ describe('an answer that is none', () => {
   })
 
   it('may break off in the middle', async () => {
-    for (const ask of [getJob, getWaveforms, getFhir]) {
+    for (const call of [getJob, getWaveforms, getFhir]) {
       vi.stubGlobal('fetch', async () => new Response(breaking(), { status: 200 }))
-      expect(await failure(ask('x', staying))).toMatchObject(UNREACHED)
+      expect(await failure(call('x', staying))).toMatchObject(UNREACHED)
     }
     vi.stubGlobal('fetch', async () => new Response(breaking(), { status: 503 }))
     expect(await failure(getJob('x', staying))).toMatchObject({ name: 'ApiError', status: 503 })

@@ -349,7 +349,7 @@ export interface components {
         };
         /**
          * Branch
-         * @description One half of the analysis. Each runs in its own queue and fails alone.
+         * @description One half of the analysis, with its own queue; a failure of one does not affect the other.
          * @enum {string}
          */
         readonly Branch: "vision" | "rppg";
@@ -379,7 +379,7 @@ export interface components {
         readonly BranchStatus: "pending" | "running" | "ok" | "error" | "timeout" | "skipped";
         /**
          * Branches
-         * @description The two halves of the analysis; each fails alone.
+         * @description The two halves of the analysis; a failure of one does not affect the other.
          */
         readonly Branches: {
             readonly vision: components["schemas"]["BranchReport"];

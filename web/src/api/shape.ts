@@ -72,7 +72,7 @@ const events: Readonly<Record<string, Guard>> = {
 export const isJobDocument = (value: unknown): value is JobDocument => jobDocument(value)
 export const isWaveforms = (value: unknown): value is Waveforms => waveforms(value)
 export const isBundle = (value: unknown): boolean => record(value) && value['resourceType'] === 'Bundle'
-/** Whether this is an event that the page knows, with valid data. */
+/** Whether this is a known event with valid data. */
 export const isJobEvent = (name: string, data: unknown): boolean => events[name]?.(data) ?? false
 
 /** Parses JSON; undefined if the text is not JSON. */

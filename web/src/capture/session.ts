@@ -6,7 +6,7 @@ import { FrameClock, lightOn, Stillness, type Light } from '../guidance/quality'
 import type { ClipRecorder } from './recorder'
 
 /** How often a frame is checked; the recording itself runs at the camera's rate. */
-const LOOK_EVERY_MS = 200
+const CHECK_EVERY_MS = 200
 
 const THANKS_MS = 800
 
@@ -47,7 +47,7 @@ export class CaptureSession {
         this.detectorGone = true
       },
     )
-    void this.look()
+    void this.checkFrame()
   }
 
   /** Records whatever the conditions. */
@@ -75,10 +75,10 @@ export class CaptureSession {
     this.detector?.close()
   }
 
-  private async look(): Promise<void> {
+  private async checkFrame(): Promise<void> {
     const started = performance.now()
     try {
-      await this.see(started)
+      await this.observe(started)
     } catch {
       this.detector?.close()
       this.detector = null
@@ -89,10 +89,10 @@ export class CaptureSession {
     if (this.closed || this.guidance.phase === 'done') return
     // A pause as long as the check took: a slow machine needs its processor for the recording.
     const took = performance.now() - started
-    this.timer = setTimeout(() => void this.look(), Math.max(LOOK_EVERY_MS - took, took, 20))
+    this.timer = setTimeout(() => void this.checkFrame(), Math.max(CHECK_EVERY_MS - took, took, 20))
   }
 
-  private async see(atMs: number): Promise<void> {
+  private async observe(atMs: number): Promise<void> {
     const { videoWidth, videoHeight } = this.video
     if (!videoWidth || !videoHeight) return
     const scale = INPUT_SIDE / Math.max(videoWidth, videoHeight)

@@ -55,7 +55,7 @@ describe('what is wrong', () => {
     expect(problemIn({ ...GOOD, faces: [FACE, { ...FACE, x: 0.8, width: 0.05, height: 0.07 }] })).toBeNull()
   })
 
-  it('does not ask about faces where they cannot be looked for', () => {
+  it('shows no problem with faces where they cannot be detected', () => {
     expect(problemIn({ ...GOOD, faces: null, speed: 5 })).toBeNull()
   })
 
@@ -110,7 +110,7 @@ describe('a sitting', () => {
     expect(watch(waiting, 30_000, AWAY, true).phase).toBe('done')
   })
 
-  it('says that the camera is slow, and goes on recording', () => {
+  it('reports that the camera is slow, and continues recording', () => {
     const recording = watch(watch(begin(0), 8000), 12_000, { frameRate: 8 })
     expect(recording.phase).toBe('recording')
     expect(recording.problem).toBe('slow_camera')

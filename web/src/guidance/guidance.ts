@@ -1,5 +1,5 @@
 /**
- * What to request of the user, and when to count: searching → settling → recording → recovering → done.
+ * Guidance for the user, and when recording counts: searching → settling → recording → recovering → done.
  *
  * A pure state machine. It advises and never locks out: a face that the browser's detector misses can still be
  * recorded by `insist`, and the server, not the page, judges the clip.

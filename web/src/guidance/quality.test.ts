@@ -64,7 +64,7 @@ describe('stillness', () => {
 })
 
 describe('the frame clock', () => {
-  it('knows the rate of the camera', () => {
+  it('measures the rate of the camera', () => {
     const clock = new FrameClock()
     let rate: number | null = null
     for (let at = 0; at <= 4000; at += 200) rate = clock.rate(at, at * 0.03)

@@ -194,7 +194,7 @@ function useAfter(ms: number, active: boolean): boolean {
 interface SaveOrDeleteProps {
   readonly document: JobDocument
   readonly extras: Extras
-  /** Whether this page sent the clip, and so knows that it is not retained. */
+  /** Whether this page sent the clip, which is then not retained. */
   readonly ours: boolean
   readonly onErased: () => void
 }

@@ -65,7 +65,7 @@ function applyEvent(view: JobView, event: JobEvent): JobView {
   if (!document) return view
   switch (event.name) {
     case 'state':
-      // The final state comes with the final document, lest a finished job lack vitals for a moment.
+      // The final state comes with the final document, so that a finished job never lacks vitals.
       return isFinal(event.data.state) ? view : { ...view, document: { ...document, state: event.data.state } }
     case 'stage':
       return { ...view, stages: { ...view.stages, [event.data.branch]: event.data.stage } }

@@ -8,7 +8,7 @@ interface Props {
   readonly onFile: (file: File) => void
 }
 
-/** What will happen to a person's video, before anything does. */
+/** Explains how the video is used, before anything is recorded. */
 export function StartScreen({ first, onCamera, onFile }: Props) {
   const { consent } = useStrings()
   return (

@@ -21,14 +21,14 @@ Estimator = Callable[[Traces], NDArray[np.float64]]
 NeuralEstimator = Callable[[Traces, Network], NDArray[np.float64]]
 
 
-def whole(answer: NDArray[np.float64]) -> NDArray[np.float64]:
+def whole_face_wave(output: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the wave (n,) of the whole face from an estimator's output, (n,) or (k, n)."""
-    return answer if answer.ndim == 1 else np.asarray(answer[0])
+    return output if output.ndim == 1 else np.asarray(output[0])
 
 
-def by_part(answer: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+def waves_by_part(output: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """Return the wave (n,) of each part of the face, by name, from an estimator's output, (n,) or (k, n)."""
-    return {} if answer.ndim == 1 else dict(zip(PARTS[1:], answer[1:], strict=False))
+    return {} if output.ndim == 1 else dict(zip(PARTS[1:], output[1:], strict=False))
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class EstimatorSpec:
         name: its name, as `--estimators` takes it.
         default: whether it runs without being requested. The others run if `--estimators` names them, and are measured
             by `facevitals bench accuracy`.
-        stage: stage of the cascade in which it runs; later stages run only if the earlier ones leave a doubt.
+        stage: stage of the cascade in which it runs; a stage runs only if the gate is not confident after the earlier
+            ones.
         crops: whether it uses the crops of the face; the others use the regions' colours alone.
         family: estimator in the calibration data whose error model it has while its own was not measured. A family
             counts as one independent estimator. None: its own name; without calibration it has no vote then.

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.signal.windows import hann
 
-from workers.rppg.signals.filters import PULSE_BAND_HZ, band_pass, pulse_wave
+from workers.rppg.signals.filters import PULSE_BAND_HZ, band_pass, to_pulse_wave
 from workers.rppg.signals.traces import Traces
 
 #: Length of a window, seconds.
@@ -45,4 +45,4 @@ def project(rgb: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
 
 def estimate(traces: Traces) -> NDArray[np.float64]:
     """Return the pulse wave (n,) of the whole face, standardised, rising with blood volume."""
-    return pulse_wave(project(traces.face, traces.fs), traces.fs)
+    return to_pulse_wave(project(traces.face, traces.fs), traces.fs)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.models.session import Network
-from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.filters import to_pulse_wave
 from workers.rppg.signals.traces import Crops, Traces
 
 #: Frames of one run: few enough that the network's feature maps stay small.
@@ -31,7 +31,7 @@ def waves_of(crops: Crops, fs: float, network: Network) -> NDArray[np.float64]:
             for start in range(0, len(motion), CHUNK)
         ]
     )
-    return pulse_wave(np.cumsum(derivative.reshape(len(derivative), -1).T.astype(np.float64), axis=1), fs)
+    return to_pulse_wave(np.cumsum(derivative.reshape(len(derivative), -1).T.astype(np.float64), axis=1), fs)
 
 
 def inputs_of(crops: Crops, side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -6,7 +6,7 @@ Verkruysse, Svaasand, Nelson 2008, "Remote plethysmographic imaging using ambien
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.filters import to_pulse_wave
 from workers.rppg.signals.traces import Traces
 
 
@@ -18,4 +18,4 @@ def project(rgb: NDArray[np.float64], fs: float) -> NDArray[np.float64]:  # noqa
 
 def estimate(traces: Traces) -> NDArray[np.float64]:
     """Return the pulse wave (n,) of the whole face, standardised, rising with blood volume."""
-    return pulse_wave(project(traces.face, traces.fs), traces.fs)
+    return to_pulse_wave(project(traces.face, traces.fs), traces.fs)

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.signals.filters import pulse_wave, standardise
+from workers.rppg.signals.filters import standardise, to_pulse_wave
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
 from workers.rppg.signals.traces import Traces
 
@@ -40,7 +40,7 @@ def components(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def estimate(traces: Traces) -> NDArray[np.float64]:
     """Return the pulse wave (n,) of the whole face: the component with the clearest peak, its sign from green."""
-    colours = pulse_wave(traces.face, traces.fs)
+    colours = to_pulse_wave(traces.face, traces.fs)
     found = standardise(components(colours))
     ratios = []
     for wave in found:

@@ -7,7 +7,7 @@ IEEE J. Biomed. Health Inform. 27(11):5530.
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.filters import to_pulse_wave
 from workers.rppg.signals.traces import Traces
 
 
@@ -24,4 +24,4 @@ def project(rgb: NDArray[np.float64], fs: float) -> NDArray[np.float64]:  # noqa
 
 def estimate(traces: Traces) -> NDArray[np.float64]:
     """Return the pulse wave (n,) of the whole face, standardised, rising with blood volume."""
-    return pulse_wave(project(traces.face, traces.fs), traces.fs)
+    return to_pulse_wave(project(traces.face, traces.fs), traces.fs)

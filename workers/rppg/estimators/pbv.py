@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.signals.filters import band_pass, pulse_wave
+from workers.rppg.signals.filters import band_pass, to_pulse_wave
 from workers.rppg.signals.traces import Traces
 
 #: Relative modulation of red, green and blue by blood (the paper's).
@@ -33,4 +33,4 @@ def project(rgb: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
 
 def estimate(traces: Traces) -> NDArray[np.float64]:
     """Return the pulse wave (n,) of the whole face, standardised, rising with blood volume."""
-    return pulse_wave(project(traces.face, traces.fs), traces.fs)
+    return to_pulse_wave(project(traces.face, traces.fs), traces.fs)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.models.session import Network
-from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.filters import to_pulse_wave
 from workers.rppg.signals.traces import Traces
 
 #: Side of the network's input, pixels.
@@ -40,4 +40,4 @@ def estimate(traces: Traces, network: Network) -> NDArray[np.float64]:
         answer = network(tensor[:, :, low:high])
         parts.append(answer[start - low : start - low + CHUNK])
     wave = np.concatenate(parts)[:n].astype(np.float64)
-    return pulse_wave(wave, traces.fs)
+    return to_pulse_wave(wave, traces.fs)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.filters import to_pulse_wave
 from workers.rppg.signals.traces import Traces
 
 #: Length of a window, seconds: 32 frames at 20 Hz in Algorithm 1.
@@ -42,4 +42,4 @@ def project(rgb: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
 
 def estimate(traces: Traces) -> NDArray[np.float64]:
     """Return the pulse wave (n,) of the whole face, standardised, rising with blood volume."""
-    return pulse_wave(project(traces.face, traces.fs), traces.fs)
+    return to_pulse_wave(project(traces.face, traces.fs), traces.fs)

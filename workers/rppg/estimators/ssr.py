@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.filters import to_pulse_wave
 from workers.rppg.signals.traces import Traces
 
 #: Seconds over which a rotation is measured: 20 frames at 20 Hz in the paper.
@@ -51,7 +51,7 @@ def estimate(traces: Traces) -> NDArray[np.float64]:
     side = traces.crops.shape[1]
     low, high = round(side * (1 - _MIDDLE) / 2), round(side * (1 + _MIDDLE) / 2)
     middle = traces.crops[:, low:high:_STEP, low:high:_STEP].astype(np.float64) / 255
-    wave = pulse_wave(project(middle.reshape(len(middle), -1, 3), traces.fs), traces.fs)
-    green = pulse_wave(traces.face[1], traces.fs)
+    wave = to_pulse_wave(project(middle.reshape(len(middle), -1, 3), traces.fs), traces.fs)
+    green = to_pulse_wave(traces.face[1], traces.fs)
     # So is the sign of the wave; blood absorbs green.
     return np.asarray(-wave if float(wave @ green) > 0 else wave, np.float64)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.models.session import Network
-from workers.rppg.signals.filters import pulse_wave
+from workers.rppg.signals.filters import to_pulse_wave
 from workers.rppg.signals.traces import Traces, scale_of
 
 #: Side of the network's input, pixels.
@@ -36,4 +36,4 @@ def estimate(traces: Traces, network: Network) -> NDArray[np.float64]:
     derivative = np.concatenate(
         [network(motion[start : start + CHUNK], appearance) for start in range(0, len(motion), CHUNK)]
     )
-    return pulse_wave(np.cumsum(derivative[:n].astype(np.float64)), traces.fs)
+    return to_pulse_wave(np.cumsum(derivative[:n].astype(np.float64)), traces.fs)

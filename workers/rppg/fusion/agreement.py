@@ -222,11 +222,11 @@ def agree(estimates: Sequence[Estimate], fusion: Fusion) -> Agreement:
         spread_per_min=float(np.std(rates)) if rates else GROSS_PER_MIN,
         entropy=float(entr(probability).sum()),
         near_per_min=float(np.mean(sorted(abs(estimate.rate_per_min - rate) for estimate in whole)[:NEAREST])),
-        parts=sum(estimate.part is not None and _beats_with(estimate.rate_per_min, rate) for estimate in votes),
+        parts=sum(estimate.part is not None and _supports(estimate.rate_per_min, rate) for estimate in votes),
     )
 
 
-def _beats_with(estimate_per_min: float, rate_per_min: float) -> bool:
+def _supports(estimate_per_min: float, rate_per_min: float) -> bool:
     """Whether the estimate of a part of the face supports the rate.
 
     The second harmonic of a slow pulse is a rate that a heart can have, and is found where the fundamental is lost.

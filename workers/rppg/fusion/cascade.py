@@ -1,4 +1,4 @@
-"""The cascade of estimators: the cheap ones always run, networks only if those leave a doubt."""
+"""The cascade of estimators: the cheap ones always run, networks only if the gate is not confident without them."""
 
 from collections.abc import Mapping
 

@@ -1,7 +1,7 @@
 """Evidence for a pulse at one rate: what the traces show about it apart from the estimators' rates.
 
-An estimator outputs a wave with a highest peak for a wall, too. A pulse is what all of the skin does at once, and
-nothing else in the picture, at one rate, in the colours of blood.
+An estimator outputs a wave with a highest peak for a wall, too. A pulse is seen in all of the skin at once and nowhere
+else in the picture, at one rate, and with the colour signature of blood.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.rppg.estimators import NEURAL, pos
-from workers.rppg.signals.filters import detrend, pulse_wave
+from workers.rppg.signals.filters import detrend, to_pulse_wave
 from workers.rppg.signals.spectrum import SIGNAL_HALF_WIDTH_HZ, PowerSpectrum, spectrum_of, transform
 from workers.rppg.signals.spectrum import snr_db as snr_of
 from workers.rppg.signals.traces import Traces
 
-#: Half-widths of what lies near half of a rate, and of what surrounds that, Hz.
+#: Half-widths of the band near half of a rate, and of the band around that, Hz.
 _NEAR_HALF_HZ = 0.05
 _AROUND_HALF_HZ = 0.25
 
@@ -35,7 +35,7 @@ class Evidence:
 
     Attributes:
         snr_db: fused wave: power at the rate and its double against the rest of the band.
-        signal_snr_db: the same of the mean of the signal estimators, which can't invent a pulse.
+        signal_snr_db: the same of the mean of the signal estimators, which output no pulse that is not in the clip.
         neural_snr_db: the same of the clearest of the networks; None if none ran.
         chrominance_snr_db: the same of POS and CHROM, which light of any level cancels out of.
         green_snr_db: the same of GREEN, which follows light and blood alike.
@@ -49,7 +49,7 @@ class Evidence:
         modulation: relative amplitude (AC/DC) of the face's green near the rate.
         duration_s: length of the traces, seconds.
         half_line_db: of patches of the crops, or else of the signal estimators: the highest power near half the rate
-            against what surrounds it.
+            against the power around it.
         half_share: the same power over the highest near the rate.
         keyframe_modulation: relative amplitude of the pattern that keyframes left in the face's green, and that was
             removed.
@@ -108,7 +108,7 @@ def gather(
     chrominance = _mean([wave for name, wave in waves.items() if name in {"pos", "chrom"}])
     face = relative(traces.face[1])
     seen = [region for region in traces.regions[1:] if np.isfinite(region).all()]
-    regions = [pulse_wave(pos.project(region, fs), fs) for region in seen]
+    regions = [to_pulse_wave(pos.project(region, fs), fs) for region in seen]
     background_snr_db = background_share = None
     if np.isfinite(traces.background).all():
         background = relative(traces.background[1])
@@ -131,7 +131,7 @@ def gather(
         signal_snr_db=snr_db(signal),
         neural_snr_db=max((snr_db(wave) for wave in neural), default=None),
         chrominance_snr_db=snr_db(chrominance),
-        green_snr_db=snr_db(pulse_wave(-face, fs)),
+        green_snr_db=snr_db(to_pulse_wave(-face, fs)),
         line_db=-60.0 if signal is None else line_db(spectrum_of(signal, fs), rate_hz),
         region_coherence=_mean_correlation(regions, fs, rate_hz),
         region_correlation=_mean_correlation(regions, fs),

@@ -1,6 +1,6 @@
 """The gate: whether a pulse is reported, or the reason why it is not. Every threshold of that decision is here.
 
-No vital takes part in it. The vitals of a pulse ask the gate first and decide what is their own afterwards.
+It does not depend on any vital. Each vital of the pulse applies the gate first, and its own conditions afterwards.
 """
 
 from dataclasses import dataclass
@@ -31,14 +31,14 @@ class Gate:
         min_signal_families: families of signal estimators (`FAMILIES`) that have to agree on the rate.
         min_pbv_contrast: a PBV contrast of this much, and of at least its standard error, is blood: no second family is
             needed then.
-        lamp_snr_db, lamp_share: a background that beats more than both of these is lit by a flickering lamp.
+        lamp_snr_db, lamp_share: a background that pulsates more than both of these is lit by a flickering lamp.
         grey_snr_db, grey_excess_db: without a background, a pulse below the first in chrominance, and above the second
             in green over chrominance, is light.
         half_line_db, half_share: half of the rate may be the rate if it stands out by more than both of these.
-        keyframe_share: a modulation by keyframes above this share of the pulse that is left without it is a doubt.
-        keyframe_log_odds: log odds from which keyframes are no doubt.
-        interpolated_log_odds: log odds of the pulse with keyframes interpolated, from which they are no doubt either.
-        stop_confidence: confidence from which the cascade runs no further estimator; below it, one may still dissent.
+        keyframe_share: a modulation by keyframes above this share of the remaining pulse makes the rate doubtful.
+        keyframe_log_odds: log odds from which on keyframes do not make it doubtful.
+        interpolated_log_odds: log odds of the pulse with keyframes interpolated, from which on they do not either.
+        stop_confidence: confidence from which on the cascade runs no further estimator.
     """
 
     presence: PresenceModel
@@ -85,8 +85,8 @@ class Gate:
         blood = contrast is not None and error is not None and contrast >= max(self.min_pbv_contrast, error)
         return self.too_few_signal_estimators(agreement) and not blood
 
-    def lamp_behind(self, evidence: Evidence) -> bool:
-        """Whether the background beats along; False if there is no background."""
+    def background_flickers(self, evidence: Evidence) -> bool:
+        """Whether the background pulsates at the same rate; False if there is no background."""
         return (
             evidence.background_snr_db is not None
             and evidence.background_share is not None
@@ -99,7 +99,7 @@ class Gate:
         return evidence.half_line_db > self.half_line_db and evidence.half_share > self.half_share
 
     def keyframes_stronger(self, evidence: Evidence) -> bool:
-        """Whether keyframes modulated the face so much, compared with the pulse that is left, that they are a doubt."""
+        """Whether keyframes modulated the face so much, relative to the remaining pulse, that the rate is doubtful."""
         return evidence.keyframe_modulation > self.keyframe_share * evidence.modulation
 
 
@@ -118,9 +118,9 @@ def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
             "none of the estimators that were run is calibrated, so none has a vote",
         ),
         (
-            _beats_like_a_lamp(pulse.evidence, gate),
+            _follows_flicker(pulse.evidence, gate),
             Reason.LIGHTING_UNSTABLE,
-            "light varies at the rate of a pulse: the lamp's beat, not the blood's",
+            "the light flickers at this rate, which explains it without a pulse",
         ),
         (
             log_odds(pulse) < gate.presence_for(pulse.evidence).min_log_odds,
@@ -130,12 +130,12 @@ def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
         (
             gate.half_stands_out(pulse.evidence),
             Reason.ESTIMATORS_DISAGREE,
-            "half of the likeliest rate stands out as well: one is the other's harmonic",
+            "there is also a peak at half of the likeliest rate, which may be its harmonic",
         ),
         (
             _covered_by_keyframes(pulse),
             Reason.ESTIMATORS_DISAGREE,
-            "what the encoder does at every keyframe is stronger than the pulse that is left without it",
+            "the modulation by the encoder's keyframes is stronger than the pulse that remains without it",
         ),
         (
             agreement.confidence < gate.min_confidence,
@@ -145,7 +145,7 @@ def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
         (
             gate.lacks_independent_support(pulse.evidence, agreement),
             Reason.ESTIMATORS_DISAGREE,
-            "too few estimators apart from the networks stand behind the rate",
+            "too few estimators other than the networks agree on the rate",
         ),
         (not low <= pulse.rate_per_min <= high, Reason.NO_PULSE, "the rate found is not one that a heart has"),
     )
@@ -182,12 +182,12 @@ def _covered_by_keyframes(pulse: Pulse) -> bool:
     )
 
 
-def _beats_like_a_lamp(evidence: Evidence, gate: Gate) -> bool:
-    """Whether the background beats along or, without a background, whether what beats is grey.
+def _follows_flicker(evidence: Evidence, gate: Gate) -> bool:
+    """Whether the background pulsates as well or, without a background, whether the pulsation is grey.
 
     Light of any level cancels out of chrominance; blood does not.
     """
     if evidence.background_snr_db is not None:
-        return gate.lamp_behind(evidence)
+        return gate.background_flickers(evidence)
     excess_db = evidence.green_snr_db - evidence.chrominance_snr_db
     return evidence.chrominance_snr_db < gate.grey_snr_db and excess_db > gate.grey_excess_db

@@ -25,7 +25,8 @@ class Pulse:
         evidence: what else in the traces supports a pulse of that rate.
         frames: video frames in which the face was measured.
         between_keyframes: pulse of the regions' colours with the change across keyframes interpolated
-            (`Traces.keyframes_interpolated`). None if keyframes leave no doubt, or come at the pulse's own rate.
+            (`Traces.keyframes_interpolated`). None if keyframes do not make the rate doubtful, or come at the
+            pulse's own rate.
     """
 
     rate_per_min: float

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.estimators import BY_COLOUR, NEURAL, by_part, whole
+from workers.rppg.estimators import BY_COLOUR, NEURAL, waves_by_part, whole_face_wave
 from workers.rppg.fusion.agreement import FUSION, MEMBER_PER_MIN, Estimate, agree, voting
 from workers.rppg.fusion.blood_signature import color_signature
 from workers.rppg.fusion.evidence import gather
@@ -18,17 +18,17 @@ from workers.rppg.signals.spectrum import snr_db, spectrum_of
 from workers.rppg.signals.traces import Traces
 
 
-def fused_pulse(traces: Traces, answers: Mapping[str, NDArray[np.float64]]) -> Pulse:
-    """Fuse the estimators' answers, by name, each (n,) or (k, n) as `workers.rppg.estimators.Estimator` returns it.
+def fused_pulse(traces: Traces, outputs: Mapping[str, NDArray[np.float64]]) -> Pulse:
+    """Fuse the outputs of estimators, by name: each (n,) or (k, n) as `workers.rppg.estimators.Estimator` returns it.
 
     An estimator without calibration has no vote, and its wave is no evidence; its estimate is listed all the same.
 
     Raises:
-        ValueError: no answer.
+        ValueError: there is no output.
     """
-    waves = {name: whole(answer) for name, answer in answers.items()}
+    waves = {name: whole_face_wave(output) for name, output in outputs.items()}
     estimates = [_estimate(name, wave, traces.fs) for name, wave in waves.items()]
-    parts = {name: by_part(answer) for name, answer in answers.items()}
+    parts = {name: waves_by_part(output) for name, output in outputs.items()}
     estimates += [
         _estimate(name, wave, traces.fs, part) for name, found in parts.items() for part, wave in found.items()
     ]
@@ -44,7 +44,7 @@ def fused_pulse(traces: Traces, answers: Mapping[str, NDArray[np.float64]]) -> P
         signature = color_signature(traces, agreement.rate_per_min / 60)
         if signature is not None:
             evidence = replace(evidence, pbv_contrast=signature.pbv_contrast, pbv_contrast_error=signature.error)
-    # Costs time, and is needed only if keyframes leave a doubt.
+    # Expensive, and needed only if keyframes make the rate doubtful.
     doubtful = GATE.keyframes_stronger(evidence)
     return Pulse(
         rate_per_min=rate_per_min,

@@ -1,7 +1,7 @@
 """Motion of the chest: vertical optical flow of the region below the chin.
 
 Gradients give the flow of each block (Lucas, Kanade 1981, IJCAI, restricted to the vertical): v = -Σ Iy·It / Σ Iy².
-Their first principal component in the band of breathing is what the blocks do together.
+Their first principal component in the band of breathing is the common motion of the blocks.
 """
 
 from typing import Final
@@ -25,7 +25,7 @@ _BAND_HZ: Final = (0.08, 0.8)
 _MIN_PATCHES: Final = 24
 
 
-def rise(torso: Torso, grid_s: NDArray[np.float64]) -> NDArray[np.float64] | None:
+def chest_position(torso: Torso, grid_s: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """Return the chest's vertical position (n,), face widths, at `grid_s` (n,), up to a slow drift; None if hidden."""
     if len(torso.times_s) < _MIN_PATCHES:
         return None

@@ -72,6 +72,6 @@ def standardise(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return scaled
 
 
-def pulse_wave(x: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
+def to_pulse_wave(x: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
     """Detrend, band-pass and standardise x (..., n) along the last axis, the last step of every estimator."""
     return standardise(band_pass(detrend(x, fs), fs))

@@ -1,7 +1,7 @@
 """Removal of the pattern that an encoder repeats in every group of pictures, which is periodic like a pulse.
 
-A keyframe encodes colours anew that the frames after it carry on with errors; skin jumps by a few tenths of a per cent,
-as much as with a heartbeat, at the rate of the keyframes: 60 /min for a camera of 30 Hz with a keyframe every 30
+A keyframe resets colours that the following frames predict with errors; skin jumps by a few tenths of a per cent, as
+much as with a heartbeat, at the rate of the keyframes: 60 /min for a camera of 30 Hz with a keyframe every 30
 frames. What all groups have in common, frame by frame since the keyframe, is removed (`without_pattern`). In a real
 webcam clip with a keyframe every 30 frames at 29.5 frames a second, four of seven estimators output 59 /min; without
 the pattern, five output 75 and none of the signal estimators 59.
@@ -25,9 +25,9 @@ MIN_GROUP_FRAMES: Final = 4
 TRANSIENT_FRAMES: Final = 3
 
 
-def group_length(keys: NDArray[np.bool_]) -> int | None:
+def group_length(is_keyframe: NDArray[np.bool_]) -> int | None:
     """Return the frames between keyframes (n,), or None if they are too few or too irregular to show a pattern."""
-    starts = np.flatnonzero(keys)
+    starts = np.flatnonzero(is_keyframe)
     if len(starts) < MIN_GROUPS + 1:
         return None
     lengths = np.diff(starts)
@@ -37,43 +37,45 @@ def group_length(keys: NDArray[np.bool_]) -> int | None:
     return usual
 
 
-def rate_per_min(times_s: NDArray[np.float64], keys: NDArray[np.bool_]) -> float | None:
-    """Return the rate of keyframes per minute, or None if they are irregular. `times_s` and `keys` are (n,)."""
-    length = group_length(keys)
+def rate_per_min(times_s: NDArray[np.float64], is_keyframe: NDArray[np.bool_]) -> float | None:
+    """Return the rate of keyframes per minute, or None if they are irregular. `times_s` and `is_keyframe` are (n,)."""
+    length = group_length(is_keyframe)
     return None if length is None else 60 / (length * float(np.median(np.diff(times_s))))
 
 
-def without_pattern(values: NDArray[np.float32], keys: NDArray[np.bool_]) -> NDArray[np.float32]:
+def without_pattern(values: NDArray[np.float32], is_keyframe: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return `values` (n, …), NaN for frames without a measurement, without what every group of pictures repeats.
 
     They are unchanged if groups are not regular (`group_length`).
     """
-    length = group_length(keys)
+    length = group_length(is_keyframe)
     if length is None:
         return values
-    starts = np.flatnonzero(keys)
-    ends = np.append(starts[1:], len(keys))
+    starts = np.flatnonzero(is_keyframe)
+    ends = np.append(starts[1:], len(is_keyframe))
     groups = [values[start:end] for start, end in zip(starts, ends, strict=True) if end - start == length]
     groups = [group for group in groups if np.isfinite(group).all()]
     if len(groups) < MIN_GROUPS:
         return values
     # Each group's mean is removed first, so that slow changes of the light don't enter the pattern.
     pattern = np.mean([group - group.mean(axis=0) for group in groups], axis=0)
-    since = np.arange(len(keys)) - np.maximum.accumulate(np.where(keys, np.arange(len(keys)), -1))
-    known = (since >= 0) & (since < length) & (np.maximum.accumulate(keys))
+    since = np.arange(len(is_keyframe)) - np.maximum.accumulate(np.where(is_keyframe, np.arange(len(is_keyframe)), -1))
+    known = (since >= 0) & (since < length) & (np.maximum.accumulate(is_keyframe))
     cleaned = values.copy()
     cleaned[known] -= pattern[since[known]]
     return cleaned
 
 
-def without_jumps(values: NDArray[np.float32], keys: NDArray[np.bool_]) -> NDArray[np.float32]:
+def without_jumps(values: NDArray[np.float32], is_keyframe: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return `values` (n, c), NaN for frames without a measurement, with the change across keyframes interpolated.
 
     Differences between frames are interpolated linearly through the first `TRANSIENT_FRAMES` of every group.
     """
     rows = np.flatnonzero(np.isfinite(values).all(axis=-1))
-    groups = np.cumsum(keys)
-    since = np.arange(len(keys)) - np.maximum.accumulate(np.where(keys, np.arange(len(keys)), -len(keys)))
+    groups = np.cumsum(is_keyframe)
+    since = np.arange(len(is_keyframe)) - np.maximum.accumulate(
+        np.where(is_keyframe, np.arange(len(is_keyframe)), -len(is_keyframe))
+    )
     known = (np.diff(groups[rows]) == 0) & (since[rows][1:] >= TRANSIENT_FRAMES)
     if not known.any():
         return values
@@ -88,6 +90,6 @@ def without_jumps(values: NDArray[np.float32], keys: NDArray[np.bool_]) -> NDArr
     return interpolated
 
 
-def regions_without_jumps(regions: NDArray[np.float32], keys: NDArray[np.bool_]) -> NDArray[np.float32]:
+def regions_without_jumps(regions: NDArray[np.float32], is_keyframe: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Apply `without_jumps` to each of the regions (n, k, c) on its own; a hidden one does not affect others."""
-    return np.stack([without_jumps(colours, keys) for colours in regions.swapaxes(0, 1)], axis=1)
+    return np.stack([without_jumps(colours, is_keyframe) for colours in regions.swapaxes(0, 1)], axis=1)

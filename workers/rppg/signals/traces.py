@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from workers.face.tracker import REGIONS, FaceTrack
 from workers.rppg.signals import keyframe_artifacts
-from workers.rppg.signals.chest_motion import rise
+from workers.rppg.signals.chest_motion import chest_position
 from workers.rppg.signals.keyframe_artifacts import group_length, without_pattern
 
 #: Sampling rate of the grid, Hz.
@@ -162,7 +162,7 @@ def traces_of(track: FaceTrack) -> Traces:
         seen=seen,
         gaps=gaps,
         frames=int(measured.sum()),
-        chest=rise(track.torso, grid),
+        chest=chest_position(track.torso, grid),
         keyframe_modulation=_amplitude_of(track.regions[:, 0, 1], colours[:, 0, 1]),
         keyframes_interpolated=interpolated,
         keyframes_per_min=keyframes_per_min or 0.0,

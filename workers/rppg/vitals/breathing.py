@@ -134,15 +134,15 @@ def modulations(
         "amplitude": sosfiltfilt(slow, envelope),
         "frequency": sosfiltfilt(slow, frequency * power) / weight,
     }
-    return {name: slow_down(signal, fs) for name, signal in signals.items()}
+    return {name: decimate(signal, fs) for name, signal in signals.items()}
 
 
-def slow_down(signal: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
+def decimate(signal: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
     """Decimate a signal (n,) at `fs` Hz to about `SLOW_HZ` (m,); it has no power above half of that already."""
     return np.asarray(signal[:: max(1, round(fs / SLOW_HZ))], np.float64)
 
 
-def explained(signal: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
+def explained_share(signal: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
     """Return the share (k,) of a signal's energy in the band of breathing that a sine of each rate explains.
 
     A quadratic trend is removed from the signal (n,) at `fs` Hz first, and its spectrum whitened.
@@ -190,7 +190,7 @@ def fuse(signals: Mapping[str, tuple[NDArray[np.float64], float]]) -> Breathing:
     # The weight of a missing signal is distributed over the others.
     share = sum(calibrated.values()) / sum(calibrated[name] for name in signals)
     weights = {name: share * calibrated[name] for name in signals}
-    spectra = {name: explained(signal, fs) for name, (signal, fs) in signals.items()}
+    spectra = {name: explained_share(signal, fs) for name, (signal, fs) in signals.items()}
     evidence = np.zeros(len(RATES_PER_MIN))
     for name, (signal, fs) in signals.items():
         independent = 2 * (BREATHING_BAND_HZ[1] - BREATHING_BAND_HZ[0]) * len(signal) / fs
@@ -223,8 +223,8 @@ def fuse(signals: Mapping[str, tuple[NDArray[np.float64], float]]) -> Breathing:
 def breathing_of(traces: Traces, pulse: Pulse) -> Breathing:
     """Return the belief over the rate from everything in the traces that breathing modulates."""
     signals = modulations(pulse.wave, relative(traces.face[1]), traces.fs, pulse.rate_per_min)
-    signals["head"] = slow_down(traces.position[1], traces.fs)
+    signals["head"] = decimate(traces.position[1], traces.fs)
     if traces.chest is not None:
-        signals["chest"] = slow_down(traces.chest, traces.fs)
+        signals["chest"] = decimate(traces.chest, traces.fs)
     fs = traces.fs / max(1, round(traces.fs / 7.5))
     return fuse({name: (signal, fs) for name, signal in signals.items()})

@@ -20,6 +20,7 @@ from workers.rppg.vitals.rolling import rolling_rates
 #: The error of always reporting 74 /min, the mean of 1,108 clips of VV-Medium (VitalLens technical report).
 BASELINE: Final = Baseline(value=74.0, mae=10.45, source="a constant, on VV-Medium (1,108 clips of 15 s)")
 
+#: Level of the interval.
 INTERVAL_LEVEL: Final = 0.9
 
 #: Errors below this many beats a minute are the reference's own.

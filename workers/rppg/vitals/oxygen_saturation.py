@@ -22,6 +22,7 @@ from workers.rppg.vitals.measurement import VitalInputs, VitalResult, method_of
 #: The error of always reporting 97.5 % for healthy people (VitalLens technical report).
 BASELINE: Final = Baseline(value=97.5, mae=1.19, source="a constant, on healthy people of VV-Medium")
 
+#: Level of the interval.
 INTERVAL_LEVEL: Final = 0.9
 _Z: Final = 1.645
 

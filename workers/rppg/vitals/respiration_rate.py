@@ -18,15 +18,16 @@ from workers.rppg.vitals.breathing import (
     SLOW_HZ,
     Breathing,
     breathing_of,
-    explained,
+    decimate,
+    explained_share,
     fuse,
-    slow_down,
 )
 from workers.rppg.vitals.measurement import VitalInputs, VitalResult, method_of, spectrum_over, wave_of
 
 #: The error of always reporting the mean (VitalLens technical report).
 BASELINE: Final = Baseline(value=16.0, mae=3.81, source="a constant, on VV-Medium")
 
+#: Level of the interval.
 INTERVAL_LEVEL: Final = 0.9
 
 #: Reasons without a pulse that don't exclude breathing: no pulse was found, and nothing disturbed it.
@@ -65,11 +66,11 @@ def breathing_of_chest(chest: NDArray[np.float64], head: NDArray[np.float64], fs
     A picture's chest does not move, that of a waved one moves by a face's width, and both move like their head.
     """
     gate = GATE
-    breathing = fuse({name: (slow_down(height, fs), SLOW_HZ) for name, height in (("head", head), ("chest", chest))})
+    breathing = fuse({name: (decimate(height, fs), SLOW_HZ) for name, height in (("head", head), ("chest", chest))})
     at = int(np.argmax(breathing.belief))
-    own = explained(slow_down(chest - head, fs), SLOW_HZ)[at] * _swing(chest - head, fs)
+    own = explained_share(decimate(chest - head, fs), SLOW_HZ)[at] * _swing(chest - head, fs)
     moves = gate.chest_swing[0] <= _swing(chest, fs) <= gate.chest_swing[1] and own >= gate.chest_swing[0] / 2
-    clear = explained(slow_down(chest, fs), SLOW_HZ)[at] >= gate.chest_explained
+    clear = explained_share(decimate(chest, fs), SLOW_HZ)[at] >= gate.chest_explained
     return breathing if moves and clear and "chest" in breathing.agreeing and refusal(breathing) is None else None
 
 
@@ -83,7 +84,7 @@ def refusal(breathing: Breathing) -> str | None:
     """Return why the rate is not reported, or None if it is."""
     gate = GATE
     if breathing.prominence < gate.min_prominence:
-        return "nothing that breathing moves has a rhythm"
+        return "no signal that breathing modulates is periodic"
     if breathing.confidence < gate.min_confidence:
         return f"the likeliest rate has {breathing.confidence:.0%} confidence"
     return None

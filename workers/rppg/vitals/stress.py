@@ -47,7 +47,7 @@ def stress(
     """Return the vital `stress` of the vital `heart_rate_variability` of a clip: experimental, or abstained.
 
     It abstains for the reason that there is no SDNN, or with `clip_too_short` if the score is neither high nor low;
-    score and diagnostics are given all the same then.
+    score and diagnostics are reported even then.
 
     Args:
         variability: the vital `heart_rate_variability`.
@@ -62,7 +62,7 @@ def stress(
     if sdnn is None or sdnn.value is None or sdnn.interval is None:
         reason = (sdnn.reason if sdnn else variability.reason) or Reason.NO_PULSE
         return Stress.without_value(
-            STRESS.unit, VitalStatus.ABSTAINED, reason, "it rests on SDNN, and there is none", method
+            STRESS.unit, VitalStatus.ABSTAINED, reason, "it is computed from SDNN, which is not available", method
         )
     full = _of_five_minutes(sdnn, duration_s)
     low = full.below(thresholds.sdnn_ms)
@@ -140,6 +140,6 @@ def _of_five_minutes(sdnn: Measure, duration_s: float) -> _LogNormal:
 
 def _undecided(ends: Interval, threshold_ms: float, duration_s: float) -> str:
     return (
-        f"{duration_s:.0f} s leave open whether five minutes would show more than {threshold_ms:g} ms of variability: "
+        f"{duration_s:.0f} s do not show whether the variability of five minutes would exceed {threshold_ms:g} ms: "
         f"{ends[0]:.0f} to {ends[1]:.0f} ms"
     )

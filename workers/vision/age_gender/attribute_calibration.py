@@ -41,8 +41,8 @@ class AgeCalibration:
 #: DeepFace's weights were not available for measurements. Its authors report 4.65 years and 97.4 % on their own data
 #: (methods page). The interval is that of a normal error twice as large, as a margin for other faces.
 DEEPFACE_NOTE: Final = (
-    "DeepFace's models are not measured here: the error behind this is their authors', on their own data; the interval "
-    "is that of twice that error."
+    "DeepFace's models are not measured here: the error is the one that their authors report, on their own data; the "
+    "interval assumes twice that error."
 )
 
 #: Calibrations of age by model, in order of preference. Adults have a weight of 1 in the fit and minors 0.3, because

@@ -159,7 +159,7 @@ class OllamaGender:
             raise
         self._breaker.record_success()
         if answer == "unknown":
-            raise NoAnswer(f"{self.options.model} could not tell")
+            raise NoAnswer(f"{self.options.model} did not choose a gender")
         return answer
 
     def _post(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:

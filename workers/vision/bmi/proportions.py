@@ -29,7 +29,7 @@ BASELINE: Final = Baseline(
     source="a constant, on photos with stated height and weight (4.8 to 6.5 on 1,088); the index: 0.2 to 0.5 less",
 )
 NOTE: Final = (
-    "Proportions of the face narrow the BMI down hardly more than knowing nothing: read the interval, not the value. "
+    "Proportions of the face predict the BMI hardly better than a constant does: read the interval, not the value. "
     "Bias by ethnicity is not known."
 )
 

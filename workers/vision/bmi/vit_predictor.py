@@ -34,7 +34,7 @@ def predict_body_mass(portraits: Sequence[Portrait], network: Runner) -> NDArray
         TypeError: The network is not a `VisionTransformer`.
     """
     if not isinstance(network, VisionTransformer):
-        raise TypeError("BMI is read by a VisionTransformer")
+        raise TypeError("the BMI needs a VisionTransformer")
     return network(network_input([crop_square(one, network.card.crop, network.side) for one in portraits]))
 
 

@@ -27,7 +27,7 @@ ANONYMOUS: Final = "-"
 #: Headers that proxies add.
 FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
 #: An open gateway detects the first key after at most this long, seconds.
-LOOK_EVERY_S: Final = 1.0
+KEY_CHECK_EVERY_S: Final = 1.0
 
 _BEARER: Final = HTTPBearer(auto_error=False, description="An API key, where some are set")
 
@@ -47,13 +47,13 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
-class Gatekeeper:
+class Authenticator:
     """Authenticates callers by their keys. There is one in each gateway process."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._guarded = bool(settings.keys) or settings.require_keys
-        self._look_at = 0.0
+        self._keys_required = bool(settings.keys) or settings.require_keys
+        self._next_check = 0.0
 
     async def caller(self, ring: KeyRing, sent: str | None) -> Caller:
         """Return the caller who sent this key. The broker is only queried for keys that have its format.
@@ -62,7 +62,7 @@ class Gatekeeper:
             KeyMissing: a key is needed and none was sent.
             KeyRefused: the key is unknown or was revoked.
         """
-        if not await self._is_guarded(ring):
+        if not await self._requires_keys(ring):
             return Caller(ANONYMOUS)
         if not sent:
             raise KeyMissing(
@@ -83,12 +83,12 @@ class Gatekeeper:
             max_active=active if stored.max_active is None else stored.max_active,
         )
 
-    async def _is_guarded(self, ring: KeyRing) -> bool:
+    async def _requires_keys(self, ring: KeyRing) -> bool:
         """Once a key has been seen, this process always requires one, whatever happens to the broker's data."""
-        if not self._guarded and (now := time.monotonic()) >= self._look_at:
-            self._guarded = await run_in_threadpool(ring.any)
-            self._look_at = now + LOOK_EVERY_S
-        return self._guarded
+        if not self._keys_required and (now := time.monotonic()) >= self._next_check:
+            self._keys_required = await run_in_threadpool(ring.any)
+            self._next_check = now + KEY_CHECK_EVERY_S
+        return self._keys_required
 
 
 async def caller_of(request: Request, scope: Scope) -> Caller:
@@ -103,9 +103,9 @@ async def caller_of(request: Request, scope: Scope) -> Caller:
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     sent = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key")
-    gatekeeper: Gatekeeper = request.app.state.gatekeeper
+    authenticator: Authenticator = request.app.state.authenticator
     gateway = gateway_in(request)
-    caller = await gatekeeper.caller(KeyRing(gateway.records.redis), sent)
+    caller = await authenticator.caller(KeyRing(gateway.records.redis), sent)
     if caller.owner == ANONYMOUS and not gateway.settings.allow_open and any(map(request.headers.get, FORWARDED)):
         raise KeyMissing(
             "Without keys this gateway only serves its own machine, and the request came through a proxy. Operators: "
