@@ -310,10 +310,14 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:
         problem_type = _TYPE_OF_STATUS.get(error.status_code, ProblemType.ABOUT_BLANK)
-        body = problem_body(error.status_code, problem_type, HTTPStatus(error.status_code).phrase, str(error.detail))
+        title, detail = HTTPStatus(error.status_code).phrase, str(error.detail)
         headers = dict(error.headers or {})
         if error.status_code == 405:
             headers["Allow"] = ", ".join(_allowed(app, request, headers))
+            detail = f"This path takes {headers['Allow']}, not {request.method}."
+        elif error.status_code == 404 and detail == title:
+            detail = "The gateway has nothing at this path; /docs lists its calls."
+        body = problem_body(error.status_code, problem_type, title, detail)
         return JSONResponse(body, status_code=error.status_code, headers=headers, media_type=MEDIA_TYPE)
 
     @app.exception_handler(ClientDisconnect)

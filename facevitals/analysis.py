@@ -4,8 +4,9 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
 
 from facevitals.extras import worker_extra
 from facevitals.local.isolated_settings import analysis_settings
@@ -13,6 +14,13 @@ from facevitals.waves import Waves
 from shared.clips.rejection import ClipRejected
 from shared.schemas import ErrorCode, JobDocument, JobState, Vitals, Waveforms
 from shared.vitals import VITALS
+
+if TYPE_CHECKING:
+    from workers.analyzer import Analyzer as LoadedAnalyzer
+
+#: Where the networks can run.
+Device = Literal["auto", "cpu", "cuda"]
+DEVICES: Final = get_args(Device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +70,8 @@ class Analysis:
 class Analyzer:
     """Analyses one clip after another with models that are loaded once.
 
-    Use it as a context manager, or call `close`. One clip at a time: use one analyzer for each thread.
+    Use it as a context manager, or call `close`. One clip at a time: threads that share an analyzer wait for each
+    other.
 
         with facevitals.Analyzer() as analyzer:
             for clip in clips:
@@ -78,7 +87,8 @@ class Analyzer:
         threads: threads of each network's run.
 
     Raises:
-        ValueError: an estimator does not exist.
+        ValueError: there is no estimator, one does not exist, or `device` or `threads` has no allowed value.
+        RuntimeError: `device` is `cuda`, and ONNX Runtime has no CUDA here.
         ModuleNotFoundError: the extra `worker` is not installed.
     """
 
@@ -87,9 +97,13 @@ class Analyzer:
         *,
         estimators: Iterable[str] | None = None,
         models_dir: str | os.PathLike[str] | None = None,
-        device: Literal["auto", "cpu", "cuda"] | None = None,
+        device: Device | None = None,
         threads: int | None = None,
     ) -> None:
+        if device is not None and device not in DEVICES:
+            raise ValueError(f"device must be one of {', '.join(DEVICES)}, not {device!r}")
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads must be at least 1, not {threads}")
         with worker_extra("The analysis"):
             from workers.analyzer import Analyzer as LoadedAnalyzer
             from workers.analyzer import AnalyzerOptions
@@ -101,7 +115,8 @@ class Analyzer:
         if models_dir is not None:
             given["models_dir"] = Path(models_dir).absolute()
         chosen = {name: value for name, value in given.items() if value is not None}
-        self._analyzer = LoadedAnalyzer.load(replace(options, **chosen))
+        self._turn = Lock()
+        self._analyzer: LoadedAnalyzer | None = LoadedAnalyzer.load(replace(options, **chosen))
 
     def __enter__(self) -> Self:
         return self
@@ -113,12 +128,15 @@ class Analyzer:
 
     def close(self) -> None:
         """Free the models; the analyzer can't be used any more."""
-        self._analyzer.close()
+        with self._turn:
+            if self._analyzer is not None:
+                self._analyzer.close()
+            self._analyzer = None
 
     @property
     def refused_models(self) -> dict[str, str]:
         """Models that are installed and could not be loaded, by name, and why."""
-        return self._analyzer.refused_models
+        return self._loaded().refused_models
 
     def analyze(
         self, clip: str | os.PathLike[str], *, vitals: Iterable[str] | None = None, check: bool = True
@@ -132,12 +150,20 @@ class Analyzer:
 
         Raises:
             ValueError: a vital does not exist.
+            RuntimeError: the analyzer is closed.
             ClipRejected, FileNotFoundError, RuntimeError: see `Analysis.raise_for_state`; only with `check`.
         """
         requested = None if vitals is None else checked_vitals(vitals)
-        found = self._analyzer.analyze(Path(clip), requested)
+        # Frames of two clips in one tracker give wrong landmarks, or end the process inside MediaPipe.
+        with self._turn:
+            found = self._loaded().analyze(Path(clip), requested)
         analysis = Analysis(found.document, found.waveforms, found.tracebacks)
         return analysis.raise_for_state() if check else analysis
+
+    def _loaded(self) -> "LoadedAnalyzer":
+        if self._analyzer is None:
+            raise RuntimeError("the analyzer is closed")
+        return self._analyzer
 
 
 def analyze(

@@ -1,7 +1,7 @@
 """The truth of a synthetic clip, written beside the clip as JSON."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,10 @@ class Truth:
     frames: int
     seed: int
     conditions: dict[str, Any]
-    beat_times_s: tuple[float, ...]
-    breath_times_s: tuple[float, ...]
-    frame_times_s: tuple[float, ...]
-    bvp: tuple[float, ...]
+    beat_times_s: tuple[float, ...] = field(repr=False)
+    breath_times_s: tuple[float, ...] = field(repr=False)
+    frame_times_s: tuple[float, ...] = field(repr=False)
+    bvp: tuple[float, ...] = field(repr=False)
 
     def to_json(self) -> str:
         """The truth as a JSON document."""

@@ -177,8 +177,8 @@ def test_unknown_jobs_and_paths_are_404(http: httpx.Client) -> None:
     for path in ("", "/events", "/waveforms", "/fhir"):
         problem(http.get(f"/v1/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV{path}"), 404, "unknown-job")
     problem(http.delete("/v1/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV"), 404, "unknown-job")
-    problem(http.get("/v1/nothing"), 404, "not-found")
-    problem(http.patch("/v1/jobs"), 405, "method-not-allowed")
+    assert "/docs" in problem(http.get("/v1/nothing"), 404, "not-found")
+    assert problem(http.patch("/v1/jobs"), 405, "method-not-allowed") == "This path takes POST, not PATCH."
 
 
 def test_save_video_responds_with_json_on_success_and_failure(faulty_service: Service, http: httpx.Client) -> None:

@@ -87,7 +87,7 @@ _CUDA: Final = "CUDAExecutionProvider"
 _CPU: Final = "CPUExecutionProvider"
 
 
-class DeviceUnavailable(Exception):  # noqa: N818  (named for what happened)
+class DeviceUnavailable(RuntimeError):  # noqa: N818  (named for what happened)
     """CUDA was requested, and ONNX Runtime has none here: install requirements/gpu.lock, or set another device."""
 
 

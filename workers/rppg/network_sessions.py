@@ -48,14 +48,14 @@ class RppgModels:
             device: where networks run.
 
         Raises:
-            ValueError: `only` names an estimator that does not exist.
+            ValueError: `only` is empty, or names an estimator that does not exist.
             DeviceUnavailable: `device` is `cuda`, and ONNX Runtime has no CUDA here.
         """
         unknown = (only or frozenset()) - {spec.name for spec in ESTIMATORS}
-        if unknown:
+        if unknown or (only is not None and not only):
+            wrong = f"unknown estimators: {', '.join(sorted(unknown))}" if unknown else "no estimator is named"
             known = ", ".join(spec.name for spec in ESTIMATORS)
-            msg = f"unknown estimators: {', '.join(sorted(unknown))}; known: {known}"
-            raise ValueError(msg)
+            raise ValueError(f"{wrong}; known: {known}")
         estimators: dict[str, Estimator] = {}
         weights: dict[str, str] = {}
         left_out: dict[str, str] = {}

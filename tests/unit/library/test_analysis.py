@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,16 @@ from shared.schemas import ErrorCode, Vitals, VitalStatus
 from shared.vitals import VITALS, Reason
 
 CONSUMER = Path(__file__).with_name("consumer.py")
+
+#: Three threads analyse the clip with one analyzer.
+SHARED = """
+import json, sys
+from concurrent.futures import ThreadPoolExecutor
+import facevitals
+with facevitals.Analyzer(estimators=["pos", "chrom", "green"]) as analyzer, ThreadPoolExecutor(3) as threads:
+    results = threads.map(lambda clip: analyzer.analyze(clip, vitals=["heart_rate"]), [sys.argv[1]] * 3)
+    print(json.dumps([result.vitals.heart_rate.value for result in results]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +117,42 @@ def test_unknown_names_are_value_errors_that_list_the_known_ones(simulated: tupl
         facevitals.analyze(simulated[0], vitals=[])
     with pytest.raises(ValueError, match="unknown estimators: fft; known: pos, "):
         facevitals.Analyzer(estimators=["fft"])
+    with pytest.raises(ValueError, match="no estimator is named; known: pos, "):
+        facevitals.Analyzer(estimators=[])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "gpu"}, "device must be one of auto, cpu, cuda, not 'gpu'"),
+        ({"threads": 0}, "threads must be at least 1, not 0"),
+    ],
+)
+def test_device_and_threads_that_do_not_exist_are_value_errors(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        facevitals.Analyzer(**options)
+
+
+def test_a_closed_analyzer_says_so_instead_of_failing_the_clip(simulated: tuple[Path, Truth]) -> None:
+    with facevitals.Analyzer(estimators=["pos"]) as analyzer:
+        pass
+    analyzer.close()
+    for check in (True, False):
+        with pytest.raises(RuntimeError, match="the analyzer is closed"):
+            analyzer.analyze(simulated[0], check=check)
+
+
+def test_threads_that_share_an_analyzer_take_turns(result: facevitals.Analysis, simulated: tuple[Path, Truth]) -> None:
+    # In a process of its own: without turns the frames of two clips meet in one tracker, and the process dies or hangs.
+    command = [sys.executable, "-c", SHARED, str(simulated[0])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout) == [result.vitals.heart_rate.value] * 3
+
+
+def test_the_printed_truth_of_a_clip_is_short(simulated: tuple[Path, Truth]) -> None:
+    assert "heart_rate=80" in repr(simulated[1])
+    assert len(repr(simulated[1])) < 1500
 
 
 def test_simulate_takes_every_condition_of_a_clip(tmp_path: Path) -> None:
