@@ -11,8 +11,8 @@ from typing import Final
 
 import httpx
 
-from facevitals.bench.chaos_worker import POISON
 from facevitals.bench.jobs_and_uploads import HEAD
+from facevitals.bench.worker_variables import POISON
 
 #: Number of clients, and size of a clip in bytes.
 CLIENTS: Final = 8

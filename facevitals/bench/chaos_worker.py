@@ -9,19 +9,13 @@ import random
 import signal
 import time
 from pathlib import Path
-from typing import Final
 
 from facevitals.bench.substitute_analyzer import abstentions, substitute_analyzer
+from facevitals.bench.worker_variables import POISON, SLEEP_VARIABLE, TRIES_VARIABLE
 from shared.schemas import ClipFacts
 from shared.vitals import Branch, Reason, Stage
 from workers.branch.result import BranchResult, Progress
 from workers.tasks import app
-
-#: Environment variable: seconds of the longest sleep; the shortest is a tenth of it.
-SLEEP_VARIABLE: Final = "FACEVITALS_BENCH_SLEEP_S"
-#: Environment variable: folder in which each try of a branch appends one byte to a file of its own.
-TRIES_VARIABLE: Final = "FACEVITALS_BENCH_TRIES"
-POISON: Final = b"POISON"
 
 
 class SleepingAnalyzer:

@@ -13,7 +13,7 @@ from typing import Final
 
 import httpx
 
-from facevitals.bench.chaos_worker import SLEEP_VARIABLE, TRIES_VARIABLE
+from facevitals.bench.worker_variables import SLEEP_VARIABLE, TRIES_VARIABLE
 from facevitals.local.broker import free_port, start_broker
 from facevitals.local.isolated_settings import isolated_settings
 from facevitals.local.processes import Child, start_child

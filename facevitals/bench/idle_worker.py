@@ -3,16 +3,13 @@
 import os
 import time
 from pathlib import Path
-from typing import Final
 
 from facevitals.bench.substitute_analyzer import abstentions, substitute_analyzer
+from facevitals.bench.worker_variables import SLEEP_VARIABLE
 from shared.schemas import ClipFacts
 from shared.vitals import Branch, Reason, Stage
 from workers.branch.result import BranchResult, Progress
 from workers.tasks import app
-
-#: Environment variable: seconds that each branch sleeps instead of working.
-SLEEP_VARIABLE: Final = "FACEVITALS_BENCH_SLEEP_S"
 
 
 class IdleAnalyzer:

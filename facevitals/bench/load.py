@@ -159,7 +159,7 @@ def _costs(plan: LoadPlan, config: Settings, folder: Path, report: Report, gatew
     """Cost of a real clip's job in each process, and the machines that rates of clips need."""
     from facevitals.bench.costs import ClipCost, job_cost, machines
     from facevitals.bench.replay import record, save
-    from facevitals.bench.replay_worker import RECORDING_VARIABLE
+    from facevitals.bench.worker_variables import RECORDING_VARIABLE
     from facevitals.local.generated_clip import generated_clip
     from lab.bench.speed import cost_of
     from workers.analyzer import Analyzer, AnalyzerOptions
@@ -252,9 +252,9 @@ def _long_queue(plan: LoadPlan, config: Settings, report: Report, gateway: Child
 
 
 def _worker_scaling(count: int, first: int, config: Settings, folder: Path, report: Report) -> None:
-    from facevitals.bench.idle_worker import SLEEP_VARIABLE
     from facevitals.bench.process_usage import family_cpu_s
     from facevitals.bench.worker_scaling import BRANCH_S, throughput
+    from facevitals.bench.worker_variables import SLEEP_VARIABLE
 
     env = {**environment(config, folder), SLEEP_VARIABLE: str(BRANCH_S), QUEUES_VARIABLE: ",".join(QUEUES.values())}
     command = worker_command("facevitals.bench.idle_worker", list(QUEUES.values()), count, "warning")

@@ -5,17 +5,14 @@ Everything else is the real worker. Events, outcomes and waveforms are as many a
 
 import os
 from pathlib import Path
-from typing import Final
 
 from facevitals.bench.replay import RECORDINGS
 from facevitals.bench.substitute_analyzer import substitute_analyzer
+from facevitals.bench.worker_variables import RECORDING_VARIABLE
 from shared.schemas import ClipFacts
 from shared.vitals import Branch
 from workers.branch.result import BranchResult, Progress
 from workers.tasks import app
-
-#: Environment variable: the file that `facevitals.bench.replay.save` wrote.
-RECORDING_VARIABLE: Final = "FACEVITALS_BENCH_RECORDING"
 
 
 class ReplayAnalyzer:
