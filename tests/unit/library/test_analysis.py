@@ -133,7 +133,7 @@ def test_device_and_threads_that_do_not_exist_are_value_errors(options: dict[str
         facevitals.Analyzer(**options)
 
 
-def test_a_closed_analyzer_says_so_instead_of_failing_the_clip(simulated: tuple[Path, Truth]) -> None:
+def test_a_closed_analyzer_raises_instead_of_failing_the_clip(simulated: tuple[Path, Truth]) -> None:
     with facevitals.Analyzer(estimators=["pos"]) as analyzer:
         pass
     analyzer.close()
