@@ -504,7 +504,7 @@ export interface components {
         };
         /**
          * GpuMemory
-         * @description Memory of a process's GPU, all of it that is taken, by whomever.
+         * @description Memory of a process's GPU; `used_bytes` counts all processes.
          */
         readonly GpuMemory: {
             /** Used Bytes */
@@ -1194,8 +1194,10 @@ export interface components {
         };
         /**
          * WorkerCard
-         * @description One worker process. `refused` are models that are installed and were not loaded, and why: no memory for them, or
-         *     no use for their file.
+         * @description One worker process.
+         *
+         *     `refused` holds the models that are installed and were not loaded, with the reason: too little memory, or an
+         *     unusable file.
          */
         readonly WorkerCard: {
             /** Id */
