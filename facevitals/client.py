@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import quote
 
 import httpx
 from pydantic import ValidationError
@@ -162,7 +163,7 @@ class Client:
         Raises:
             ClientError: the job is unknown, or the gateway can't be reached.
         """
-        answer = self._request("GET", f"/v1/jobs/{job_id}", headers={"Prefer": f"wait={wait_s}"} if wait_s else {})
+        answer = self._request("GET", _path_of(job_id), headers={"Prefer": f"wait={wait_s}"} if wait_s else {})
         if answer.status_code != 200:
             raise ProblemError(answer)
         try:
@@ -207,7 +208,7 @@ class Client:
         last, tries = "0", 0
         while tries < RESUMES:
             try:
-                with self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers={"Last-Event-ID": last}) as answer:
+                with self._http.stream("GET", _path_of(job_id) + "/events", headers={"Last-Event-ID": last}) as answer:
                     if answer.status_code == 204:
                         return
                     if answer.status_code != 200:
@@ -240,7 +241,7 @@ class Client:
         Raises:
             ClientError: the job is unknown, or the gateway can't be reached.
         """
-        answer = self._request("GET", f"/v1/jobs/{job_id}/waveforms")
+        answer = self._request("GET", _path_of(job_id) + "/waveforms")
         if answer.status_code != 200:
             raise ProblemError(answer)
         try:
@@ -254,7 +255,7 @@ class Client:
         Raises:
             ClientError: the job is unknown, or the gateway can't be reached.
         """
-        answer = self._request("DELETE", f"/v1/jobs/{job_id}")
+        answer = self._request("DELETE", _path_of(job_id))
         if answer.status_code != 204:
             raise ProblemError(answer)
 
@@ -269,6 +270,11 @@ class Client:
             f"{self._http.base_url} answers, but not as a gateway of this release. Check the address, and whether a "
             "proxy or a sign-in page stands in between."
         )
+
+
+def _path_of(job_id: str) -> str:
+    """The path of a job; an id that holds slashes or dots stays one segment."""
+    return "/v1/jobs/" + quote(job_id, safe="").replace(".", "%2E")
 
 
 def _json(text: str) -> object:

@@ -142,3 +142,20 @@ def test_a_file_name_is_printed_without_markup(name: str) -> None:
     result = CliRunner().invoke(app.app, ["submit", name, "--url", "http://127.0.0.1:1"])
     assert isinstance(result.exception, SystemExit), result.exception
     assert name in result.output
+
+
+@pytest.mark.parametrize("job_id", ["../../metrics", "..", "x?retain_clip=true", "x#y"])
+def test_an_id_never_leads_to_another_path(serve: Callable[[Answer], str], job_id: str) -> None:
+    paths: list[str] = []
+
+    def answer(_: str, path: str) -> tuple[int, str]:
+        paths.append(path)
+        return 404, "{}"
+
+    with Client(serve(answer)) as gateway:
+        for call in (gateway.get, gateway.waveforms, lambda job: list(gateway.events(job))):
+            with pytest.raises(ClientError):
+                call(job_id)
+    assert [path.split("/")[:3] for path in paths] == [["", "v1", "jobs"]] * 3
+    assert [path.count("/") for path in paths] == [3, 4, 4]
+    assert not any(mark in path for path in paths for mark in "?#")
