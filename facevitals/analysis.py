@@ -88,6 +88,7 @@ class Analyzer:
 
     Raises:
         ValueError: there is no estimator, one does not exist, or `device` or `threads` has no allowed value.
+        OSError: a model can't be read, or built in the folder of models.
         RuntimeError: `device` is `cuda`, and ONNX Runtime has no CUDA here.
         ModuleNotFoundError: the extra `worker` is not installed.
     """
@@ -116,7 +117,15 @@ class Analyzer:
             given["models_dir"] = Path(models_dir).absolute()
         chosen = {name: value for name, value in given.items() if value is not None}
         self._turn = Lock()
-        self._analyzer: LoadedAnalyzer | None = LoadedAnalyzer.load(replace(options, **chosen))
+        options = replace(options, **chosen)
+        try:
+            self._analyzer: LoadedAnalyzer | None = LoadedAnalyzer.load(options)
+        except OSError as error:
+            # As an OSError itself: FileNotFoundError means that a clip can't be read.
+            raise OSError(
+                f"the models can't be loaded, or built in {options.models_dir}: {error}. Name a folder that can be "
+                "written, with models_dir or FACEVITALS_MODELS_DIR."
+            ) from error
 
     def __enter__(self) -> Self:
         return self
@@ -179,6 +188,7 @@ def analyze(
     Raises:
         ClipRejected: the clip can't be analysed: no video, too short, too large; `code` and `detail` state which.
         FileNotFoundError: the file can't be read.
+        OSError: a model can't be read, or built in the folder of models.
         ValueError: a vital or an estimator does not exist.
         ModuleNotFoundError: the extra `worker` is not installed.
         RuntimeError: an unexpected exception ended the analysis.

@@ -55,6 +55,9 @@ def analyze(
             raise
         errors.print(str(error), style="red", highlight=False)
         raise typer.Exit(2) from error
+    except OSError as error:
+        errors.print(str(error), style="red", markup=False, highlight=False)
+        raise typer.Exit(1) from error
     for why in analyzer.refused_models.values():
         errors.print(why, style="yellow", highlight=False)
     worst = 0

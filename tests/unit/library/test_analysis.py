@@ -133,6 +133,22 @@ def test_device_and_threads_that_do_not_exist_are_value_errors(options: dict[str
         facevitals.Analyzer(**options)
 
 
+def test_a_models_folder_that_cannot_be_written_is_named_with_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "models"
+    monkeypatch.setenv("FACEVITALS_MODELS_DIR", str(folder))
+    with pytest.raises(OSError, match=rf"{folder}.*FACEVITALS_MODELS_DIR") as raised:
+        facevitals.Analyzer()
+    assert not isinstance(raised.value, FileNotFoundError)
+    command = [sys.executable, "-m", "facevitals", "analyze", "clip.mp4"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert "FACEVITALS_MODELS_DIR" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_closed_analyzer_raises_instead_of_failing_the_clip(simulated: tuple[Path, Truth]) -> None:
     with facevitals.Analyzer(estimators=["pos"]) as analyzer:
         pass
