@@ -18,8 +18,8 @@ _COLOURS: Final = {
 
 
 def print_document(console: Console, document: JobDocument, truth: Mapping[str, float] | None = None) -> None:
-    """Print vitals (beside the truth, where known), checks and what went wrong."""
-    if document.vitals.by_name():
+    """Print vitals (beside the truth, where known), checks and what went wrong; of a failed job only the latter."""
+    if document.vitals.by_name() and not document.error:
         console.print(_table(document, truth or {}))
         for name, vital in document.vitals.by_name().items():
             if vital.detail:
@@ -28,10 +28,10 @@ def print_document(console: Console, document: JobDocument, truth: Mapping[str, 
         f"{name} {check.status.value}" + (f" ({check.detail})" if check.status.value in {"warn", "fail"} else "")
         for name, check in document.checks.by_name().items()
     ]
-    if checks:
+    if checks and not document.error:
         console.print("checks: " + ", ".join(checks), style="dim", markup=False, highlight=False)
     for name, branch in document.branches.by_name().items():
-        if branch.error:
+        if branch.error and not (document.error and branch.error.detail == document.error.detail):
             line = f"{name}: {branch.status.value}: {branch.error.detail}"
             console.print(line, style="red", markup=False, highlight=False)
     if document.error:

@@ -229,3 +229,14 @@ def test_a_disk_error_is_not_treated_as_the_end_of_the_clip(encode: Encode, monk
     monkeypatch.setattr(cpu_budget.BudgetedFile, "read", failing)
     with pytest.raises(OSError, match="Input/output"), open_clip(clip) as opened:
         list(opened.frames())
+
+
+def test_the_command_prints_the_reason_of_a_rejected_clip_once(analyzer: Faulty, tmp_path: Path) -> None:
+    text = tmp_path / "notes.mp4"
+    text.write_text("not a clip")
+    console = Console(width=300)
+    with console.capture() as shown:
+        print_document(console, analyzer.analyze(text).document)
+    printed = shown.get()
+    assert printed.count("neither MP4 nor WebM") == 1
+    assert "branch_failed" not in printed
