@@ -55,7 +55,11 @@ def analyze(
             raise
         errors.print(str(error), style="red", highlight=False)
         raise typer.Exit(2) from error
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        from workers.models.session import DeviceUnavailable
+
+        if not isinstance(error, OSError | DeviceUnavailable):
+            raise
         errors.print(str(error), style="red", markup=False, highlight=False)
         raise typer.Exit(1) from error
     for why in analyzer.refused_models.values():

@@ -149,6 +149,19 @@ def test_a_models_folder_that_cannot_be_written_is_named_with_the_way_out(
     assert "Traceback" not in done.stderr
 
 
+def test_the_command_names_a_device_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this machine has CUDA")
+    monkeypatch.setenv("FACEVITALS_DEVICE", "cuda")
+    command = [sys.executable, "-m", "facevitals", "analyze", "clip.mp4"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert "CUDA" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_closed_analyzer_raises_instead_of_failing_the_clip(simulated: tuple[Path, Truth]) -> None:
     with facevitals.Analyzer(estimators=["pos"]) as analyzer:
         pass

@@ -60,7 +60,7 @@ def run(code: str) -> dict[str, Any]:
 
 def test_the_public_names_are_these() -> None:
     assert facevitals.__all__ == NAMES
-    assert set(NAMES) <= set(dir(facevitals))
+    assert dir(facevitals) == sorted(NAMES)
     for name in NAMES:
         assert getattr(facevitals, name) is not None
     assert facevitals.__version__ == version("facevitals")
