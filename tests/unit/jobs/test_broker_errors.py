@@ -5,6 +5,7 @@ import redis
 import structlog
 from kombu.exceptions import OperationalError
 
+from shared.jobs import broker_errors
 from shared.jobs.broker_errors import FailureKind, FailureLog, failure_kind
 
 
@@ -26,7 +27,9 @@ def test_kinds_of_broker_errors_are_distinguished(error: Exception, kind: Failur
     assert failure_kind(error) is kind
 
 
-def test_each_kind_of_error_is_logged_once_per_interval() -> None:
+def test_each_kind_of_error_is_logged_once_per_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The module's own logger keeps the configuration of its first use, in whichever test that was.
+    monkeypatch.setattr(broker_errors, "log", structlog.get_logger())
     failure_log = FailureLog(every_s=3600)
     with structlog.testing.capture_logs() as lines:
         for _ in range(5):
