@@ -5,7 +5,7 @@ Schemas, gates, documentation and the web page use this table; minimum lengths a
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 
 class Branch(StrEnum):
@@ -20,19 +20,6 @@ class Stage(StrEnum):
 
     DECODING_AND_TRACKING = "decoding and tracking"
     ESTIMATING = "estimating"
-
-
-class VitalName(StrEnum):
-    """Every vital."""
-
-    HEART_RATE = "heart_rate"
-    RESPIRATION_RATE = "respiration_rate"
-    HEART_RATE_VARIABILITY = "heart_rate_variability"
-    OXYGEN_SATURATION = "oxygen_saturation"
-    STRESS = "stress"
-    AGE = "age"
-    GENDER = "gender"
-    BMI = "bmi"
 
 
 class CheckName(StrEnum):
@@ -115,6 +102,16 @@ VITALS: Final[dict[str, VitalSpec]] = {
         BMI,
     )
 }
+
+if TYPE_CHECKING:
+
+    class VitalName(StrEnum):
+        """Every vital."""
+
+else:
+    # From the table, so that a new vital needs no second line.
+    VitalName = StrEnum("VitalName", {name.upper(): name for name in VITALS}, module=__name__)
+    VitalName.__doc__ = "Every vital."
 
 
 @dataclass(frozen=True)

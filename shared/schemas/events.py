@@ -1,24 +1,19 @@
 """The events of a job's stream: one schema for the data of each."""
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, Union
 
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator
 
 from shared.schemas.base import Schema
 from shared.schemas.job import BranchReport, Check, JobState
-from shared.schemas.vital_types import (
-    VITAL_TYPES,
-    Age,
-    BodyMassIndex,
-    Gender,
-    HeartRate,
-    HeartRateVariability,
-    OxygenSaturation,
-    RespirationRate,
-    Stress,
-)
+from shared.schemas.vital_types import VITAL_TYPES, Vital
 from shared.vitals import Branch, CheckName, Stage, VitalName
+
+if TYPE_CHECKING:
+    _AnyVital = Vital
+else:
+    _AnyVital = Union[tuple(VITAL_TYPES.values())]  # noqa: UP007  (of as many types as there are vitals)
 
 
 class StateEvent(Schema):
@@ -54,9 +49,7 @@ class VitalEvent(Schema):
 
     name: VitalName
     # As the model that it is: a union would look for the one that fits best.
-    vital: SerializeAsAny[
-        HeartRate | RespirationRate | HeartRateVariability | OxygenSaturation | Stress | Age | Gender | BodyMassIndex
-    ]
+    vital: SerializeAsAny[_AnyVital]
 
     @field_validator("vital", mode="before")
     @classmethod

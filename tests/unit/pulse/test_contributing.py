@@ -80,6 +80,16 @@ def test_a_new_estimator_runs_if_requested_and_a_new_vital_is_in_the_document(tr
     assert 0 < document["vitals"]["pulse_strength"]["value"] < 10
 
 
+def test_a_new_vital_has_an_event(tree: Path) -> None:
+    program = (
+        "from shared.schemas import VitalEvent; "
+        'vital = {"value": 1.5, "unit": "%", "status": "experimental"}; '
+        'print(VitalEvent(name="pulse_strength", vital=vital).vital.value)'
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tree, capture_output=True, text=True, check=False)
+    assert done.stdout == "1.5\n", done.stderr
+
+
 def test_a_new_model_is_listed_as_missing_and_then_as_installed(tree: Path) -> None:
     def state() -> str:
         return next(str(model["state"]) for model in facevitals(tree, "models", "--json") if model["name"] == "tinynet")
