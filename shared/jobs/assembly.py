@@ -56,10 +56,7 @@ def assemble(
     `vitals` are the names requested; None: all.
     """
     ended = {branch: outcomes.get(branch) or _missing(branch) for branch in requested}
-    reports = {
-        branch: BranchReport(status=outcome.status, elapsed_ms=outcome.elapsed_ms, error=outcome.error)
-        for branch, outcome in ended.items()
-    }
+    reports = {branch: outcome.report for branch, outcome in ended.items()}
     errors = [outcome.error for outcome in ended.values() if outcome.error is not None]
     rejected = next((error for error in errors if error.code.rejects_clip), None)
     error = rejected or (errors[0] if len(errors) == len(ended) else None)

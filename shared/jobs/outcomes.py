@@ -9,7 +9,7 @@ from shared.jobs.broker_errors import retry_passing_failures
 from shared.jobs.completion import JobCompletion
 from shared.jobs.keys import LEASES, PACE, READY, WORKING, events_key, record_key, waiting_key, waveforms_key
 from shared.jobs.scripts.completion import WriteOutcome
-from shared.schemas import BranchOutcome, BranchReport, BranchStatus, ErrorCode, Waveforms
+from shared.schemas import BranchOutcome, BranchStatus, ErrorCode, Waveforms
 from shared.vitals import Branch
 
 
@@ -50,7 +50,6 @@ class BranchOutcomes:
         only_waiting: bool = False,
     ) -> Written:
         """Write a branch's outcome, once; with `only_waiting`, unless a worker has begun the branch."""
-        report = BranchReport(status=outcome.status, elapsed_ms=outcome.elapsed_ms, error=outcome.error)
         reply = WriteOutcome(
             record=record_key(job_id),
             events=events_key(job_id),
@@ -63,7 +62,7 @@ class BranchOutcomes:
             job_id=job_id,
             branch=branch,
             outcome=outcome.model_dump_json(),
-            report=report.model_dump_json(),
+            report=outcome.report.model_dump_json(),
             waveforms=waveforms.model_dump_json() if waveforms else None,
             ttl_s=self._live_ttl_s,
             # The time in which a clip is rejected does not predict how long others take.

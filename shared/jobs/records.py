@@ -146,8 +146,7 @@ def _reports(record: Mapping[str, str]) -> dict[Branch, BranchReport]:
     reports = {}
     for branch in map(Branch, record["branches"].split()):
         if outcome := record.get(f"outcome:{branch}"):
-            ended = read_outcome(outcome)
-            reports[branch] = BranchReport(status=ended.status, elapsed_ms=ended.elapsed_ms, error=ended.error)
+            reports[branch] = read_outcome(outcome).report
         else:
             reports[branch] = BranchReport(status=BranchStatus(record.get(f"status:{branch}", "pending")))
     return reports

@@ -1,7 +1,7 @@
 """Base classes of the schemas of the API and of the broker."""
 
 import json
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -34,6 +34,10 @@ class Schema(BaseModel):
         values: dict[str, Any] = json.loads(self.model_dump_json())
         return values
 
+    def fields_by_name(self) -> dict[str, Any]:
+        """Return the fields that are present, by their names, in the order of the schema."""
+        return {name: self.__dict__[name] for name in type(self).model_fields if name in self.__dict__}
+
     @classmethod
     def read(cls, text: str) -> Self:
         """Parse JSON that another process of this service wrote into the broker; fields of later releases are ignored.
@@ -42,6 +46,10 @@ class Schema(BaseModel):
             pydantic.ValidationError: the text is not JSON of this schema.
         """
         return cls.model_validate_json(text, extra="ignore")
+
+
+#: The default of a field that `PartialSchema` leaves out; typed so that a field that is present needs no test for None.
+ABSENT: Final[Any] = None
 
 
 class PartialSchema(Schema):

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field
 
-from shared.schemas.base import PartialSchema, Schema
+from shared.schemas.base import ABSENT, PartialSchema, Schema
 from shared.schemas.vital_types import Vitals
 from shared.vitals import Reason
 
@@ -130,26 +130,22 @@ class Branches(Schema):
 
     def by_name(self) -> dict[str, BranchReport]:
         """Return the reports by the names of their branches."""
-        return {name: getattr(self, name) for name in type(self).model_fields}
-
-
-#: The default of a field that `PartialSchema` leaves out; typed so that a check that is present needs no test for None.
-_ABSENT: Final[Any] = None
+        return self.fields_by_name()
 
 
 class Checks(PartialSchema):
     """The checks on the clip by name. A finished job has all of them, an unfinished one none."""
 
-    face: Check = Field(default=_ABSENT)
-    obstruction: Check = Field(default=_ABSENT)
-    liveness: Check = Field(default=_ABSENT)
-    lighting: Check = Field(default=_ABSENT)
-    motion: Check = Field(default=_ABSENT)
-    timing: Check = Field(default=_ABSENT)
+    face: Check = Field(default=ABSENT)
+    obstruction: Check = Field(default=ABSENT)
+    liveness: Check = Field(default=ABSENT)
+    lighting: Check = Field(default=ABSENT)
+    motion: Check = Field(default=ABSENT)
+    timing: Check = Field(default=ABSENT)
 
     def by_name(self) -> dict[str, Check]:
         """Return the checks that are present, by their names."""
-        return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
+        return self.fields_by_name()
 
 
 class BranchOutcome(Schema):
@@ -161,6 +157,11 @@ class BranchOutcome(Schema):
     clip: ClipFacts | None = None
     checks: dict[str, Check] = Field(default_factory=dict)
     vitals: Vitals = Vitals()
+
+    @property
+    def report(self) -> BranchReport:
+        """The outcome as the job document reports it."""
+        return BranchReport(status=self.status, elapsed_ms=self.elapsed_ms, error=self.error)
 
 
 class Wave(Schema):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
-from shared.schemas.base import PartialSchema, Schema
+from shared.schemas.base import ABSENT, PartialSchema, Schema
 from shared.vitals import Reason
 
 
@@ -81,7 +81,7 @@ class VariabilityMeasures(Schema):
 
     def by_name(self) -> dict[str, Measure]:
         """Return the measures by their names."""
-        return {name: getattr(self, name) for name in type(self).model_fields}
+        return self.fields_by_name()
 
 
 class Diagnostics(PartialSchema):
@@ -272,21 +272,17 @@ class Gender(Vital):
     diagnostics: None = None
 
 
-#: The default of a field that `PartialSchema` leaves out; typed so that a vital that is present needs no check.
-_ABSENT: Final[Any] = None
-
-
 class Vitals(PartialSchema):
     """The vitals by name. A finished job has all of them, an unfinished one none."""
 
-    heart_rate: HeartRate = Field(default=_ABSENT)
-    respiration_rate: RespirationRate = Field(default=_ABSENT)
-    heart_rate_variability: HeartRateVariability = Field(default=_ABSENT)
-    oxygen_saturation: OxygenSaturation = Field(default=_ABSENT)
-    stress: Stress = Field(default=_ABSENT)
-    age: Age = Field(default=_ABSENT)
-    gender: Gender = Field(default=_ABSENT)
-    bmi: BodyMassIndex = Field(default=_ABSENT)
+    heart_rate: HeartRate = Field(default=ABSENT)
+    respiration_rate: RespirationRate = Field(default=ABSENT)
+    heart_rate_variability: HeartRateVariability = Field(default=ABSENT)
+    oxygen_saturation: OxygenSaturation = Field(default=ABSENT)
+    stress: Stress = Field(default=ABSENT)
+    age: Age = Field(default=ABSENT)
+    gender: Gender = Field(default=ABSENT)
+    bmi: BodyMassIndex = Field(default=ABSENT)
 
     if not TYPE_CHECKING:
 
@@ -298,7 +294,7 @@ class Vitals(PartialSchema):
 
     def by_name(self) -> dict[str, Vital]:
         """Return the vitals that are present, by their names, in the order of the table."""
-        return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
+        return self.fields_by_name()
 
 
 #: The schema of each vital, by name: the types of the attributes of `Vitals`.
