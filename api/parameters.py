@@ -105,25 +105,13 @@ def idempotency_key(text: str) -> str:
     return text
 
 
-def _vitals(text: str | None) -> str | None:
-    if text is not None:
-        vital_names(text)
-        # A form may have empty names between its commas; the query takes exactly what OpenAPI documents.
-        if not re.search(VITALS_PATTERN, text):
-            raise BadParameter(f"{shown(text)} has a name that is empty. {_TAKES_VITALS}")
+# FastAPI does not validate the default of an absent parameter: the validators below get text alone.
+def _vitals(text: str) -> str:
+    vital_names(text)
+    # A form may have empty names between its commas; the query takes exactly what OpenAPI documents.
+    if not re.search(VITALS_PATTERN, text):
+        raise BadParameter(f"{shown(text)} has a name that is empty. {_TAKES_VITALS}")
     return text
-
-
-def _retain_clip(value: object) -> object:
-    return None if value is None else retain_clip(value)
-
-
-def _webhook_url(text: str | None) -> str | None:
-    return None if text is None else webhook_url(text)
-
-
-def _idempotency_key(text: str | None) -> str | None:
-    return None if text is None else idempotency_key(text)
 
 
 #: OpenAPI schemas and descriptions of the options of an upload, in the query and in a form.
@@ -147,14 +135,14 @@ VitalsQuery = Annotated[
     Query(description=VITALS_SCHEMA["description"], json_schema_extra={"pattern": VITALS_PATTERN}),
     AfterValidator(_vitals),
 ]
-RetainClipQuery = Annotated[bool | None, Query(description=RETAIN_CLIP_DESCRIPTION), BeforeValidator(_retain_clip)]
+RetainClipQuery = Annotated[bool | None, Query(description=RETAIN_CLIP_DESCRIPTION), BeforeValidator(retain_clip)]
 WebhookQuery = Annotated[
     str | None,
     Query(
         description=WEBHOOK_SCHEMA["description"],
         json_schema_extra={"pattern": URL_PATTERN, "format": WEBHOOK_SCHEMA["format"]},
     ),
-    AfterValidator(_webhook_url),
+    AfterValidator(webhook_url),
 ]
 IdempotencyKey = Annotated[
     str | None,
@@ -162,7 +150,7 @@ IdempotencyKey = Annotated[
         description="Two requests with the same key, clip and options make one job.",
         json_schema_extra={"pattern": r"^[\x21-\x7e]+$", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
     ),
-    AfterValidator(_idempotency_key),
+    AfterValidator(idempotency_key),
 ]
 Prefer = Annotated[
     str | None,

@@ -3,7 +3,7 @@
 import json
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -12,10 +12,21 @@ from facevitals.local.generated_clip import generated_clip
 from facevitals.local.isolated_settings import analysis_settings
 from shared.observability.logging import silence_native_stderr
 
+if TYPE_CHECKING:
+    from lab.report import Report
+
 console = Console(stderr=True)
 app = typer.Typer(help="Measured reports; the last line printed is one JSON object.", no_args_is_help=True)
 
 Out = Annotated[Path, typer.Option("--out", help="Folder of the reports.")]
+
+
+def _publish(report: "Report", out: Path) -> None:
+    """Write a report and print it; the last line is the summary as JSON."""
+    path = report.write(out)
+    console.print(report.markdown, markup=False, highlight=False)
+    console.print(f"Written to {path}")
+    print(json.dumps(report.summary))
 
 
 @app.command()
@@ -32,10 +43,7 @@ def speed(
     with tempfile.TemporaryDirectory(prefix="facevitals-bench-") as folder:
         path = clip or generated_clip(Path(folder))[0]
         report = measure(path, AnalyzerOptions.from_settings(analysis_settings()), rounds)
-    path = report.write(out)
-    console.print(report.markdown, markup=False, highlight=False)
-    console.print(f"Written to {path}")
-    print(json.dumps(report.summary))
+    _publish(report, out)
 
 
 @app.command()
@@ -144,10 +152,7 @@ def load(
     except TimeoutError as error:
         console.print(str(error), style="red", markup=False, highlight=False)
         raise typer.Exit(1) from error
-    path = report.write(out)
-    console.print(report.markdown, markup=False, highlight=False)
-    console.print(f"Written to {path}")
-    print(json.dumps(report.summary))
+    _publish(report, out)
 
 
 @app.command()
