@@ -12,6 +12,8 @@ from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from lab.scheduling import scheduling_kept
+
 #: Ticks per second of the MP4 files, and number of frames of a clip.
 TICKS: Final = 90_000
 FRAMES: Final = 36
@@ -75,7 +77,7 @@ def encoded(
         av.error.FFmpegError: this FFmpeg can't encode or multiplex it.
         ValueError: the codec is unknown.
     """
-    with TemporaryDirectory(prefix="facevitals-hostile-") as folder:
+    with TemporaryDirectory(prefix="facevitals-hostile-") as folder, scheduling_kept():
         path = Path(folder) / "clip"
         with av.open(str(path), "w", format=container, options=muxing or {}) as output:
             voice: Any = output.add_stream(sound, rate=48_000) if sound else None

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from lab.scheduling import scheduling_kept
 from workers.face.tracker import FaceTracker
 from workers.media.clip import Frame
 
@@ -48,7 +49,7 @@ def _encode(tmp_path: Path) -> Encode:
         """Write a clip with frames at `times_s`, and return its path."""
         times_s = np.arange(60) / 30 if times_s is None else times_s
         path = tmp_path / name
-        with av.open(str(path), "w", format=container, options=muxing or {}) as output:
+        with scheduling_kept(), av.open(str(path), "w", format=container, options=muxing or {}) as output:
             stream = output.add_stream(codec, rate=30, options=encoding or {})
             assert isinstance(stream, av.VideoStream)
             stream.width, stream.height, stream.pix_fmt = *size, pixels
