@@ -6,6 +6,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from shared.clips.warnings import warnings_of
 from shared.schemas import (
     VITAL_TYPES,
     BranchOutcome,
@@ -62,12 +63,14 @@ def assemble(
     error = rejected or (errors[0] if len(errors) == len(ended) else None)
     checks = _checks(ended.values())
     reported = {spec.name: _vital(spec, ended.get(spec.branch), vitals, rejected) for spec in VITALS.values()}
+    facts = _facts(ended.values())
     return JobDocument(
         id=job_id,
         state=JobState.FAILED if error else JobState.SUCCEEDED,
         created_at=created_at,
         finished_at=finished_at,
-        clip=_facts(ended.values()),
+        clip=facts,
+        warnings=[] if facts is None else warnings_of(facts),
         branches=branch_reports(reports),
         checks=checks,
         vitals={name: _if_live(VITALS[name], vital, checks["liveness"]) for name, vital in reported.items()},

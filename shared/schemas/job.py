@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -87,18 +87,70 @@ class Problem(Schema):
     detail: str
 
 
+class RotationSource(StrEnum):
+    """What the rotation of the frames was decided by."""
+
+    METADATA = "metadata"
+    FACE = "face"
+
+
+class ClipColour(Schema):
+    """The colours of the clip. `range` and `transfer` are None where the file does not state them."""
+
+    range: Literal["limited", "full"] | None = Field(default=None, description="Range of the samples.")
+    transfer: str | None = Field(default=None, description="Transfer function, such as `bt709`, `hlg` or `pq`.")
+    grey: bool = Field(default=False, description="Whether the picture has no colour, as an infrared camera's.")
+
+
+class IgnoredTrack(Schema):
+    """A track of the file that was not analysed."""
+
+    kind: Literal["video", "audio", "other"]
+    codec: str | None = None
+
+
 class ClipFacts(Schema):
     """Facts about the clip, from decoding it; its headers are not trusted."""
 
     duration_s: float
     frames: int
     fps: float
-    width: int
-    height: int
+    width: int = Field(description="Width in square pixels of the upright picture.")
+    height: int = Field(description="Height in square pixels of the upright picture.")
     container: str
     codec: str
     bytes: int
     sha256: str
+    rotation: Literal[0, 90, 180, 270] = Field(
+        default=0, description="Degrees clockwise by which the frames were turned upright."
+    )
+    rotation_source: RotationSource | None = Field(default=None, description="What decided the rotation, if any.")
+    mirrored: bool = Field(default=False, description="Whether the frames were mirrored, as the metadata requires.")
+    pixel_aspect: float = Field(default=1.0, description="Width of a stored pixel over its height.")
+    size_changes: int = Field(default=0, description="How often the picture's size changes within the clip.")
+    colour: ClipColour = ClipColour()
+    device: str | None = Field(default=None, description="Make and model of the device, where the file states them.")
+    encoder: str | None = Field(default=None, description="The program that wrote the file, where it states it.")
+    tracks_ignored: list[IgnoredTrack] = Field(default_factory=list)
+
+
+class WarningCode(StrEnum):
+    """What was unusual about a clip that was analysed nevertheless."""
+
+    ROTATED_BY_FACE = "rotated_by_face"
+    MIRRORED = "mirrored"
+    PIXELS_NOT_SQUARE = "pixels_not_square"
+    SIZE_CHANGED = "size_changed"
+    HIGH_DYNAMIC_RANGE = "high_dynamic_range"
+    GREY_PICTURE = "grey_picture"
+    VIDEO_TRACKS_IGNORED = "video_tracks_ignored"
+
+
+class ClipWarning(Schema):
+    """Something unusual about the clip: `code` for programs, `detail` for people (what it is and what to do)."""
+
+    code: WarningCode
+    detail: str
 
 
 class BranchReport(Schema):
@@ -194,6 +246,7 @@ class JobDocument(Schema):
     created_at: datetime
     finished_at: datetime | None = None
     clip: ClipFacts | None = None
+    warnings: list[ClipWarning] = Field(default_factory=list)
     branches: Branches
     checks: Checks = Checks()
     vitals: Vitals = Vitals()

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from shared.schemas import ClipFacts, ErrorCode
 from shared.vitals import SHORTEST_CLIP_S
 from workers.branch.result import ClipRejected
+from workers.media.colour import rgb_of
 from workers.media.container import (
     ADVICE,
     CODECS,
@@ -40,6 +41,7 @@ from workers.media.container import (
     sniff,
 )
 from workers.media.cpu_budget import CpuBudget
+from workers.media.orientation import upright
 
 __all__ = ["MAX_FPS", "Clip", "ClipBudget", "Frame", "open_clip"]
 
@@ -208,7 +210,7 @@ class Clip:
         last_s = -1.0
         count = 0
         size: tuple[int, int] | None = None
-        upright = (0, 0)
+        shown = (0, 0)
         is_keyframe = False
         for n_decoded in itertools.count(1):
             with self._cpu:
@@ -236,13 +238,13 @@ class Clip:
                     )
                 check_size(picture.width, picture.height, self._budget)
                 size = size or (picture.width, picture.height)
-                rgb = _upright(picture, size)
+                rgb = upright(rgb_of(picture, size), picture)
                 last_s = time_s
                 count += 1
-                upright = (rgb.shape[1], rgb.shape[0])
+                shown = (rgb.shape[1], rgb.shape[0])
             yield Frame(count - 1, time_s, rgb, is_keyframe=is_keyframe)
             is_keyframe = False
-        yield self._build_facts(count, last_s, upright)
+        yield self._build_facts(count, last_s, shown)
 
     def _decoded_frames(self) -> Iterator[VideoFrame]:
         """Yield what can be decoded. Damaged packets and frames are skipped; a cut-off file ends early."""
@@ -290,18 +292,3 @@ class Clip:
             bytes=os.fstat(self._file.fileno()).st_size,
             sha256=sha256,
         )
-
-
-def _upright(picture: VideoFrame, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Convert to RGB (h, w, 3) at the first frame's `size` (w, h), rotated as the metadata requires.
-
-    Browsers change the frame size during a recording.
-    """
-    # swscale's default splits a webcam frame over all cores and loses time (0.54 s with one thread against 0.78 s for
-    # 450 frames of 640x480).
-    if (picture.width, picture.height) == size:
-        rgb = picture.to_ndarray(format="rgb24", threads=1)
-    else:
-        rgb = picture.to_ndarray(format="rgb24", threads=1, width=size[0], height=size[1])
-    quarters = round(picture.rotation / 90) % 4  # counter-clockwise
-    return np.ascontiguousarray(np.rot90(rgb, quarters)) if quarters else rgb  # type: ignore[return-value]

@@ -436,6 +436,27 @@ export interface components {
             readonly timing?: components["schemas"]["Check"];
         };
         /**
+         * ClipColour
+         * @description The colours of the clip. `range` and `transfer` are None where the file does not state them.
+         */
+        readonly ClipColour: {
+            /**
+             * Range
+             * @description Range of the samples.
+             */
+            readonly range: ("limited" | "full") | null;
+            /**
+             * Transfer
+             * @description Transfer function, such as `bt709`, `hlg` or `pq`.
+             */
+            readonly transfer: string | null;
+            /**
+             * Grey
+             * @description Whether the picture has no colour, as an infrared camera's.
+             */
+            readonly grey: boolean;
+        };
+        /**
          * ClipFacts
          * @description Facts about the clip, from decoding it; its headers are not trusted.
          */
@@ -446,9 +467,15 @@ export interface components {
             readonly frames: number;
             /** Fps */
             readonly fps: number;
-            /** Width */
+            /**
+             * Width
+             * @description Width in square pixels of the upright picture.
+             */
             readonly width: number;
-            /** Height */
+            /**
+             * Height
+             * @description Height in square pixels of the upright picture.
+             */
             readonly height: number;
             /** Container */
             readonly container: string;
@@ -458,6 +485,51 @@ export interface components {
             readonly bytes: number;
             /** Sha256 */
             readonly sha256: string;
+            /**
+             * Rotation
+             * @description Degrees clockwise by which the frames were turned upright.
+             * @enum {integer}
+             */
+            readonly rotation: 0 | 90 | 180 | 270;
+            /** @description What decided the rotation, if any. */
+            readonly rotation_source: components["schemas"]["RotationSource"] | null;
+            /**
+             * Mirrored
+             * @description Whether the frames were mirrored, as the metadata requires.
+             */
+            readonly mirrored: boolean;
+            /**
+             * Pixel Aspect
+             * @description Width of a stored pixel over its height.
+             */
+            readonly pixel_aspect: number;
+            /**
+             * Size Changes
+             * @description How often the picture's size changes within the clip.
+             */
+            readonly size_changes: number;
+            readonly colour: components["schemas"]["ClipColour"];
+            /**
+             * Device
+             * @description Make and model of the device, where the file states them.
+             */
+            readonly device: string | null;
+            /**
+             * Encoder
+             * @description The program that wrote the file, where it states it.
+             */
+            readonly encoder: string | null;
+            /** Tracks Ignored */
+            readonly tracks_ignored: readonly components["schemas"]["IgnoredTrack"][];
+        };
+        /**
+         * ClipWarning
+         * @description Something unusual about the clip: `code` for programs, `detail` for people (what it is and what to do).
+         */
+        readonly ClipWarning: {
+            readonly code: components["schemas"]["WarningCode"];
+            /** Detail */
+            readonly detail: string;
         };
         /**
          * DoneEvent
@@ -604,6 +676,19 @@ export interface components {
             readonly method: components["schemas"]["Method"] | null;
         };
         /**
+         * IgnoredTrack
+         * @description A track of the file that was not analysed.
+         */
+        readonly IgnoredTrack: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            readonly kind: "video" | "audio" | "other";
+            /** Codec */
+            readonly codec: string | null;
+        };
+        /**
          * JobDocument
          * @description A job, in any state. A finished job has every vital.
          */
@@ -619,6 +704,8 @@ export interface components {
             /** Finished At */
             readonly finished_at: string | null;
             readonly clip: components["schemas"]["ClipFacts"] | null;
+            /** Warnings */
+            readonly warnings: readonly components["schemas"]["ClipWarning"][];
             readonly branches: components["schemas"]["Branches"];
             readonly checks: components["schemas"]["Checks"];
             readonly vitals: components["schemas"]["Vitals"];
@@ -889,6 +976,12 @@ export interface components {
              */
             readonly signals_agreeing?: number | null;
         };
+        /**
+         * RotationSource
+         * @description What the rotation of the frames was decided by.
+         * @enum {string}
+         */
+        readonly RotationSource: "metadata" | "face";
         /**
          * SaveVideoAnswer
          * @description The response: `result` has each vital's value, `reasons` why a value is missing, `job` the whole document.
@@ -1167,6 +1260,12 @@ export interface components {
             readonly bmi?: components["schemas"]["BodyMassIndex"];
         };
         /**
+         * WarningCode
+         * @description What was unusual about a clip that was analysed nevertheless.
+         * @enum {string}
+         */
+        readonly WarningCode: "rotated_by_face" | "mirrored" | "pixels_not_square" | "size_changed" | "high_dynamic_range" | "grey_picture" | "video_tracks_ignored";
+        /**
          * Wave
          * @description A sampled wave. `times_s` counts from the clip's first frame; `values` have the unit `unit`, if any.
          */
@@ -1239,7 +1338,9 @@ export type CheckEvent = components['schemas']['CheckEvent'];
 export type CheckName = components['schemas']['CheckName'];
 export type CheckStatus = components['schemas']['CheckStatus'];
 export type Checks = components['schemas']['Checks'];
+export type ClipColour = components['schemas']['ClipColour'];
 export type ClipFacts = components['schemas']['ClipFacts'];
+export type ClipWarning = components['schemas']['ClipWarning'];
 export type DoneEvent = components['schemas']['DoneEvent'];
 export type ErrorCode = components['schemas']['ErrorCode'];
 export type Gender = components['schemas']['Gender'];
@@ -1248,6 +1349,7 @@ export type Health = components['schemas']['Health'];
 export type HeartRate = components['schemas']['HeartRate'];
 export type HeartRateDiagnostics = components['schemas']['HeartRateDiagnostics'];
 export type HeartRateVariability = components['schemas']['HeartRateVariability'];
+export type IgnoredTrack = components['schemas']['IgnoredTrack'];
 export type JobDocument = components['schemas']['JobDocument'];
 export type JobEnded = components['schemas']['JobEnded'];
 export type JobState = components['schemas']['JobState'];
@@ -1264,6 +1366,7 @@ export type Readiness = components['schemas']['Readiness'];
 export type Reason = components['schemas']['Reason'];
 export type RespirationRate = components['schemas']['RespirationRate'];
 export type RespirationRateDiagnostics = components['schemas']['RespirationRateDiagnostics'];
+export type RotationSource = components['schemas']['RotationSource'];
 export type SaveVideoAnswer = components['schemas']['SaveVideoAnswer'];
 export type SentBranchEvent = components['schemas']['SentBranchEvent'];
 export type SentCheckEvent = components['schemas']['SentCheckEvent'];
@@ -1283,6 +1386,7 @@ export type VitalEvent = components['schemas']['VitalEvent'];
 export type VitalName = components['schemas']['VitalName'];
 export type VitalStatus = components['schemas']['VitalStatus'];
 export type Vitals = components['schemas']['Vitals'];
+export type WarningCode = components['schemas']['WarningCode'];
 export type Wave = components['schemas']['Wave'];
 export type Waveforms = components['schemas']['Waveforms'];
 export type WorkerCard = components['schemas']['WorkerCard'];
