@@ -1,5 +1,6 @@
 """The same recording in another form gives the same vitals: changed by real encoders, read by the whole analysis."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -65,12 +66,13 @@ def encoded_again(
 ) -> Path:
     """Encode every picture of `source` again, changed; `speed` above 1 plays it faster."""
     with scheduling_kept(), av.open(str(source)) as read, av.open(str(target), "w") as written:
-        stream = None
+        stream: av.VideoStream | None = None
         for frame in read.decode(video=0):
             rgb = np.ascontiguousarray(change(frame.to_ndarray(format="rgb24")))  # type: ignore[arg-type]
             if stream is None:
-                stream = written.add_stream(codec, rate=30, options=dict(GOOD[codec]))
-                assert isinstance(stream, av.VideoStream)
+                added = written.add_stream(codec, rate=30, options=dict(GOOD[codec]))
+                assert isinstance(added, av.VideoStream)
+                stream = added
                 stream.width, stream.height, stream.pix_fmt = rgb.shape[1], rgb.shape[0], "yuv420p"
                 stream.codec_context.time_base = Fraction(1, 90_000)
             picture = av.VideoFrame.from_ndarray(rgb, "rgb24")
@@ -101,6 +103,7 @@ def assert_same_vitals(document: JobDocument, base: Base) -> None:
         if not isinstance(before, NumericVital) or before.value is None or before.interval is None:
             continue
         low, high = before.interval
+        assert isinstance(after, NumericVital)
         assert after.value is not None, f"{name}: {after.reason}"
         assert low <= after.value <= high, f"{name}: {after.value}, not in {before.interval}"
     assert document.vitals.gender.value == base.document.vitals.gender.value
@@ -116,7 +119,7 @@ def _scaled(factor: float) -> Callable[[Picture], Picture]:
 
 def _jittered(time_s: float) -> float:
     """Times as a browser gives them: off by up to 4 ms, in whole milliseconds."""
-    return round(time_s + 0.004 * np.sin(1000 * time_s), 3)
+    return round(time_s + 0.004 * math.sin(1000 * time_s), 3)
 
 
 CHANGES: dict[str, Callable[[Path, Path], Path]] = {
