@@ -33,8 +33,8 @@ def bounded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture(autouse=True)
 def _empty_queues(bounded: Service) -> None:
-    # No worker runs: after a minute the queues would count as standing still, and uploads would be refused. All keys are
-    # deleted, not the queues alone: the gateway queues unfinished jobs again whose messages are lost.
+    # No worker runs: after a minute the queues would count as standing still, and uploads would be refused. All keys
+    # are deleted, not the queues alone: the gateway queues unfinished jobs again whose messages are lost.
     if bounded.redis.exists(*map(queue_key, Branch)):
         bounded.redis.flushdb()
         # The gateway reads them once in `READING_S`.
