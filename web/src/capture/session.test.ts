@@ -107,6 +107,7 @@ describe('a capture session', () => {
     hide(true)
     expect(phase()).toBe('searching')
     expect(recording.discard).toHaveBeenCalled()
+    session.insist()
     await pass(60_000)
     expect(phase()).toBe('searching')
     expect(events.onClip).not.toHaveBeenCalled()
