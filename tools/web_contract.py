@@ -31,6 +31,7 @@ def contract() -> str:
         "MEASURES": list(vitals.VARIABILITY),
         "CHECKS": list(vitals.CHECKS),
         **{name: [member.value for member in members] for name, members in enums.items()},
+        "REJECTIONS": [code.value for code in schemas.ErrorCode if code.rejects_clip],
         "BRANCHES": branches,
         "SHORTEST_S": shortest,
         "SHORTEST_CLIP_S": vitals.SHORTEST_CLIP_S,

@@ -86,12 +86,44 @@ def test_the_api_docs_load_no_third_party_file(browser: Browser, gateway: servic
         assert [url for url in session.requests if url.endswith("/docs/swagger-ui-bundle.js")]
 
 
-def _answer_with_the_fixture(session: browser_session.PageSession) -> None:
+def _answer_with_the_fixture(session: browser_session.PageSession, *warnings: str) -> None:
     document = json.loads((FIXTURES / "succeeded.json").read_text())
+    document["warnings"] = [{"code": code, "detail": ""} for code in warnings]
     waves = (FIXTURES / "waveforms.json").read_text()
     session.page.route("**/v1/jobs/*", lambda route: route.fulfill(json=document))
     session.page.route("**/v1/jobs/*/events", lambda route: route.fulfill(status=204))
     session.page.route("**/v1/jobs/*/waveforms", lambda route: route.fulfill(body=waves))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", SIZES)
+def test_notes_on_an_unusual_clip_fit_and_pass_axe(
+    browser: Browser, gateway: service_fixtures.Service, theme: str, name: str
+) -> None:
+    width, height = SIZES[name]
+    viewport = {"width": width, "height": height}
+    with browser_session.page(browser, gateway.url, viewport=viewport, color_scheme=theme) as session:
+        _answer_with_the_fixture(session, "rotated_by_face", "high_dynamic_range")
+        session.page.goto(f"{gateway.url}/#job=x")
+        session.page.reload()
+        session.state("succeeded")
+        expect(session.page.locator("[data-warning]")).to_have_count(2)
+        session.screenshot(f"warnings-{name}-{theme}")
+        assert session.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_picker_takes_a_mov_and_refuses_a_picture(browser: Browser, gateway: service_fixtures.Service) -> None:
+    quicktime = b"\x00\x00\x00\x14ftypqt  \x00\x00\x02\x00qt  " + bytes(2000)
+    picture = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(2000)
+    with browser_session.page(browser, gateway.url, camera=False) as session:
+        offered = session.page.locator("input[type=file]").get_attribute("accept") or ""
+        assert {".mov", "video/quicktime"} <= set(offered.split(","))
+        session.upload("IMG_0001.HEIC", "image/heic", picture)
+        expect(session.page.get_by_role("alert")).to_contain_text("This file is a picture.")
+        session.screenshot("picture")
+        assert not [url for url in session.requests if "/v1/jobs" in url]
+        session.upload("IMG_0002.MOV", "video/quicktime", quicktime)
+        session.state("queued")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

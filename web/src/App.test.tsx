@@ -101,6 +101,59 @@ describe('the page', () => {
     await waitFor(() => expect(screen.queryAllByRole('article')).toHaveLength(0))
   })
 
+  it('shows the sentence about a rejected video once, while a branch still works', async () => {
+    location.hash = '#job=abc'
+    const { vision, rppg } = failed.branches
+    const running = { ...failed, id: 'abc', state: 'running', error: null, finished_at: null }
+    gateway({
+      'GET /v1/jobs/abc': () =>
+        Response.json({ ...running, branches: { vision, rppg: { ...rppg, status: 'running', error: null } } }),
+      'GET /v1/jobs/abc/events': () => new Response('<!doctype html>', { headers: { 'Content-Type': 'text/html' } }),
+    })
+    render(<App />)
+    expect(await screen.findAllByText(strings.errors.clip_undecodable)).toHaveLength(1)
+    expect(screen.queryAllByRole('article')).toHaveLength(0)
+    expect(screen.queryByText(new RegExp(strings.reasons.branch_failed[0]))).toBeNull()
+  })
+
+  it('notes what was unusual about a video, in its words or those of a newer gateway', async () => {
+    location.hash = '#job=abc'
+    const warnings = [
+      { code: 'rotated_by_face', detail: 'Turned.' },
+      { code: 'sun_spots', detail: 'The sun has spots.' },
+    ]
+    gateway({
+      'GET /v1/jobs/abc': () => Response.json({ ...succeeded, id: 'abc', warnings }),
+      'GET /v1/jobs/abc/events': () => new Response(null, { status: 204 }),
+    })
+    render(<App />)
+    expect(await screen.findByRole('heading', { name: strings.job.warnings })).toBeTruthy()
+    expect(screen.getByText(strings.warnings.rotated_by_face)).toBeTruthy()
+    expect(screen.getByText('The sun has spots.')).toBeTruthy()
+  })
+
+  it.each([[[]], [undefined]])('notes nothing about an ordinary video: %s', async (warnings) => {
+    location.hash = '#job=abc'
+    gateway({
+      'GET /v1/jobs/abc': () => Response.json({ ...succeeded, id: 'abc', warnings }),
+      'GET /v1/jobs/abc/events': () => new Response(null, { status: 204 }),
+    })
+    render(<App />)
+    expect(await screen.findByRole('heading', { name: 'Your vitals' })).toBeTruthy()
+    expect(screen.queryByText(strings.job.warnings)).toBeNull()
+  })
+
+  it('refuses a picture before the upload, and takes a video next', async () => {
+    render(<App />)
+    const input = document.querySelector('input[type=file]') as HTMLInputElement
+    await userEvent.upload(input, new File(['\0\0\0\x18ftypmif1'], 'me.heic', { type: 'image/heic' }), {
+      applyAccept: false,
+    })
+    expect((await screen.findByRole('alert')).textContent).toBe(strings.files.picture)
+    await userEvent.upload(input, new File(['\0\0\0\x14ftypqt  '], 'IMG_0001.MOV', { type: 'video/quicktime' }))
+    expect(await screen.findByText(strings.job.uploading)).toBeTruthy()
+  })
+
   const PORTAL = '<!doctype html><title>Sign in</title>'
   const portal = (): Response => new Response(PORTAL, { headers: { 'Content-Type': 'text/html' } })
   const job = { ...succeeded, id: 'abc' }

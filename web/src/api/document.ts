@@ -1,9 +1,12 @@
 /** The types of the API, as openapi-typescript writes them, and what the page derives from them. */
+import { REJECTIONS } from './contract'
 import type {
   BranchEvent,
   CheckEvent,
   DoneEvent,
+  JobDocument,
   JobState,
+  Problem,
   StageEvent,
   StateEvent,
   VariabilityMeasures,
@@ -18,6 +21,7 @@ export type {
   Check,
   CheckName,
   CheckStatus,
+  ClipWarning,
   ErrorCode,
   JobDocument,
   JobState,
@@ -29,6 +33,7 @@ export type {
   Vitals,
   Wave,
   Waveforms,
+  WarningCode,
 } from './openapi'
 
 /** Any of the vitals. */
@@ -44,6 +49,14 @@ export type JobEvent =
   | { readonly name: 'check'; readonly data: CheckEvent }
   | { readonly name: 'vital'; readonly data: VitalEvent }
   | { readonly name: 'done'; readonly data: DoneEvent }
+
+const REJECTING: ReadonlySet<string> = new Set(REJECTIONS)
+
+/** Why the clip was rejected, by the document or by the first branch that reports it; null if it was not. */
+export function rejection({ error, branches }: JobDocument): Problem | null {
+  const problems = [error, ...Object.values(branches).map((report) => report?.error)]
+  return problems.find((problem) => problem && REJECTING.has(problem.code)) ?? null
+}
 
 /** An unknown state of a newer gateway is not final. */
 export const isFinal = (state: JobState): boolean =>

@@ -46,7 +46,8 @@ const vital = shape({
   method: maybe(shape({ name: text, version: text, models: list(text), frames: maybe(number) })),
 })
 const check = shape({ status: text, reason: maybe(text) })
-const report = shape({ status: text })
+const problem = shape({ code: text, detail: text })
+const report = shape({ status: text, error: maybe(problem) })
 
 const jobDocument = shape({
   id: (value) => text(value) && value !== '',
@@ -54,7 +55,8 @@ const jobDocument = shape({
   branches: each(report),
   checks: each(check),
   vitals: each(vital),
-  error: maybe(shape({ code: text, detail: text })),
+  error: maybe(problem),
+  warnings: maybe(list(problem)),
 })
 const waveforms = shape({
   waves: each(shape({ times_s: list(number), values: list(number) })),

@@ -65,6 +65,7 @@ export function CaptureScreen({ onClip, onFailure, onLeave }: Props) {
         {guidance !== null && guidance.restarts > 0 && phase === 'searching' && (
           <p className="hint">{words.restarted}</p>
         )}
+        {capture.interrupted && <p className="hint">{words.interrupted}</p>}
         {!capture.facesAreChecked && <p className="hint">{words.unchecked}</p>}
       </div>
       <div className="actions">

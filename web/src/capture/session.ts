@@ -13,7 +13,10 @@ const THANKS_MS = 800
 export interface SessionEvents {
   readonly onGuidance: (guidance: Guidance, atMs: number) => void
   readonly onClip: (clip: Blob) => void
+  /** The browser could not record. */
   readonly onFailure: () => void
+  /** The camera ended before there was a recording of use. */
+  readonly onLost: () => void
 }
 
 export class CaptureSession {
@@ -25,6 +28,9 @@ export class CaptureSession {
   private speed = 0
   private insisting = false
   private closed = false
+  /** Whether the recording has ended, by the guidance or early. */
+  private ended = false
+  private wasInterrupted = false
   private timer: ReturnType<typeof setTimeout> | undefined
   private readonly clock = new FrameClock()
   private readonly stillness = new Stillness()
@@ -47,6 +53,8 @@ export class CaptureSession {
         this.detectorGone = true
       },
     )
+    this.recorder.onEnded = () => this.endEarly(this.events.onFailure)
+    document.addEventListener('visibilitychange', this.onVisibility)
     void this.checkFrame()
   }
 
@@ -64,13 +72,24 @@ export class CaptureSession {
     this.events.onGuidance(this.guidance, performance.now())
   }
 
+  /** The camera was disconnected or taken away: a recording that is long enough is used. */
+  cameraEnded(): void {
+    this.endEarly(this.events.onLost)
+  }
+
   get facesAreChecked(): boolean {
     return !this.detectorGone
+  }
+
+  /** Whether a recording was dropped because the page was hidden. */
+  get interrupted(): boolean {
+    return this.wasInterrupted
   }
 
   close(): void {
     this.closed = true
     clearTimeout(this.timer)
+    document.removeEventListener('visibilitychange', this.onVisibility)
     this.recorder.discard()
     this.detector?.close()
   }
@@ -84,9 +103,10 @@ export class CaptureSession {
       this.detector = null
       this.detectorGone = true
     }
-    if (this.closed) return
-    this.advance(performance.now())
-    if (this.closed || this.guidance.phase === 'done') return
+    if (this.closed || this.ended) return
+    // A hidden page gets no pictures from the camera.
+    if (!document.hidden) this.advance(performance.now())
+    if (this.closed || this.ended) return
     // A pause as long as the check took: a slow machine needs its processor for the recording.
     const took = performance.now() - started
     this.timer = setTimeout(() => void this.checkFrame(), Math.max(CHECK_EVERY_MS - took, took, 20))
@@ -111,14 +131,45 @@ export class CaptureSession {
     if (!face) this.stillness.forget()
   }
 
+  /** Begins anew after the page was hidden: browsers stop the camera meanwhile, and the clip would have a hole. */
+  private readonly onVisibility = (): void => {
+    if (this.closed || this.ended) return
+    if (document.hidden && this.guidance.phase !== 'searching') this.wasInterrupted = true
+    this.restart()
+  }
+
+  private endEarly(otherwise: () => void): void {
+    if (this.closed || this.ended) return
+    const { phase } = this.guidance
+    if (phase === 'recording' || phase === 'recovering') {
+      this.guidance = { ...this.guidance, phase: 'done', problem: null }
+      this.events.onGuidance(this.guidance, performance.now())
+      void this.finish(otherwise)
+    } else {
+      this.ended = true
+      otherwise()
+    }
+  }
+
   /** The clip, after a moment in which the user sees that they may move. */
-  private async finish(): Promise<void> {
+  private async finish(otherwise: () => void): Promise<void> {
+    this.ended = true
+    clearTimeout(this.timer)
     try {
       const clip = await this.recorder.finish()
       await new Promise((resolve) => setTimeout(resolve, THANKS_MS))
       if (!this.closed) this.events.onClip(clip)
     } catch {
-      if (!this.closed) this.events.onFailure()
+      if (!this.closed) otherwise()
+    }
+  }
+
+  private record(): void {
+    try {
+      this.recorder.start()
+    } catch {
+      this.ended = true
+      this.events.onFailure()
     }
   }
 
@@ -136,10 +187,11 @@ export class CaptureSession {
       this.insisting,
     )
     const { phase } = this.guidance
+    if (phase === 'recording') this.wasInterrupted = false
     if (phase !== before.phase) {
-      if (phase === 'recording' && before.phase === 'settling') this.recorder.start()
+      if (phase === 'recording' && before.phase === 'settling') this.record()
       if (phase === 'searching') this.recorder.discard()
-      if (phase === 'done') void this.finish()
+      if (phase === 'done') void this.finish(this.events.onFailure)
     }
     this.events.onGuidance(this.guidance, atMs)
   }

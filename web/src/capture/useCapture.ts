@@ -4,6 +4,10 @@ import { countedMs, type Guidance } from '../guidance/guidance'
 import { CameraError, listCameras, openCamera, type Camera, type CameraTrouble } from './camera'
 import { ClipRecorder, recordingFormat } from './recorder'
 import { CaptureSession } from './session'
+import { within } from './within'
+
+/** How long an opened camera may take to show its first picture. */
+const PICTURE_MS = 10_000
 
 export interface Capture {
   readonly video: RefObject<HTMLVideoElement | null>
@@ -16,6 +20,8 @@ export interface Capture {
   /** How long this attempt has lasted. */
   readonly attemptMs: number
   readonly facesAreChecked: boolean
+  /** Whether a recording was dropped because the page was hidden. */
+  readonly interrupted: boolean
   readonly portrait: boolean
   readonly insist: () => void
   readonly restart: () => void
@@ -26,6 +32,7 @@ interface Sight {
   readonly guidance: Guidance
   readonly atMs: number
   readonly facesAreChecked: boolean
+  readonly interrupted: boolean
 }
 
 /** Opens a camera and runs a session before it; everything is released on leaving. */
@@ -55,18 +62,26 @@ export function useCapture(onClip: (clip: Blob) => void, onFailure: () => void):
       const format = recordingFormat()
       const [track] = opened.getVideoTracks()
       if (!format || !track) throw new CameraError('unsupported')
-      track.onended = () => setTrouble('lost')
+      track.onended = () => {
+        if (left) return
+        if (session.current) session.current.cameraEnded()
+        else setTrouble('lost')
+      }
       setCamera(track.getSettings().deviceId ?? null)
       setCameras(await listCameras())
       element.srcObject = opened
       element.onresize = () => setPortrait(element.videoHeight > element.videoWidth)
-      await element.play()
+      await within(PICTURE_MS, element.play())
       setPortrait(element.videoHeight > element.videoWidth)
       if (left) return
       const sitting = new CaptureSession(element, new ClipRecorder(opened, format), {
-        onGuidance: (guidance, atMs) => setSight({ guidance, atMs, facesAreChecked: sitting.facesAreChecked }),
+        onGuidance: (guidance, atMs) => {
+          const { facesAreChecked, interrupted } = sitting
+          setSight({ guidance, atMs, facesAreChecked, interrupted })
+        },
         onClip,
         onFailure,
+        onLost: () => setTrouble('lost'),
       })
       session.current = sitting
       sitting.start(openDetector())
@@ -93,6 +108,7 @@ export function useCapture(onClip: (clip: Blob) => void, onFailure: () => void):
     countedMs: sight ? countedMs(sight.guidance, sight.atMs) : 0,
     attemptMs: sight ? sight.atMs - sight.guidance.beganMs : 0,
     facesAreChecked: sight?.facesAreChecked ?? true,
+    interrupted: sight?.interrupted ?? false,
     portrait,
     insist: useCallback(() => session.current?.insist(), []),
     restart: useCallback(() => session.current?.restart(), []),

@@ -1,10 +1,11 @@
 import { useEffect, useState } from 'react'
 import { erase, getFhir, getWaveforms } from '../api/client'
 import { BRANCHES, VITALS } from '../api/contract'
-import { isFinal, type BranchName, type JobDocument, type Waveforms } from '../api/document'
+import { isFinal, rejection, type BranchName, type JobDocument, type Waveforms } from '../api/document'
 import { Checks } from '../result/Checks'
 import { save } from '../result/download'
 import { VitalCard } from '../result/VitalCard'
+import { Warnings } from '../result/Warnings'
 import { Waves } from '../result/Waves'
 import { wavesAsCsv } from '../result/waves'
 import { Heading } from '../start/Heading'
@@ -32,6 +33,8 @@ export function JobScreen({ source, onId, onErased, onLeave }: Props) {
   if (view.failure) return <Failure failure={view.failure} again={again} onLeave={onLeave} />
   const final = document !== null && isFinal(document.state)
   const heading = headingOf(document, strings)
+  const rejected = document && document.state !== 'succeeded' ? rejection(document) : null
+  const problem = document?.error ?? rejected
   return (
     <section className="job" data-screen="job" data-state={document?.state ?? 'uploading'} data-link={view.link}>
       <Heading>{heading}</Heading>
@@ -39,10 +42,12 @@ export function JobScreen({ source, onId, onErased, onLeave }: Props) {
       <p className="unseen" role="status">
         {final ? heading : ''}
       </p>
-      {document?.error && <p className="lead">{strings.errors[document.error.code] ?? document.error.detail}</p>}
+      {problem && <p className="lead">{strings.errors[problem.code] ?? problem.detail}</p>}
       {document?.state === 'succeeded' && <NoVitals vitals={document.vitals} />}
+      {document && final && <Warnings warnings={document.warnings ?? []} />}
       {!final && <Progress view={view} />}
-      {document && (document.state === 'succeeded' || !final) && (
+      {/* The sentence above explains a rejected clip; cards would repeat it for every vital. */}
+      {document && !rejected && (document.state === 'succeeded' || !final) && (
         <>
           <h2 className="unseen">{strings.job.vitals}</h2>
           <div className="vitals">

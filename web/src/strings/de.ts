@@ -23,7 +23,16 @@ export const de: Strings = {
     ],
     agree: 'Einverstanden, Kamera einschalten',
     upload: 'Einverstanden, stattdessen Video hochladen',
-    uploadHint: 'MP4 oder WebM, 1 bis 120 Sekunden, das Gesicht gut sichtbar.',
+    uploadHint: 'MP4, MOV, WebM oder MKV, 1 bis 120 Sekunden, das Gesicht gut sichtbar.',
+  },
+
+  files: {
+    empty: 'Diese Datei ist leer. Wählen Sie ein Video, oder nehmen Sie hier auf.',
+    picture:
+      'Diese Datei ist ein Foto. Der Puls lässt sich nur aus einem Video lesen: wählen Sie eines, oder nehmen Sie hier auf.',
+    sound: 'Diese Datei hat Ton, aber kein Video. Wählen Sie ein Video Ihres Gesichts, oder nehmen Sie hier auf.',
+    document:
+      'Diese Datei ist ein Dokument, kein Video. Wählen Sie ein Video Ihres Gesichts, oder nehmen Sie hier auf.',
   },
 
   capture: {
@@ -39,6 +48,7 @@ export const de: Strings = {
     unchecked: 'Ihr Browser kann das Bild nicht auf ein Gesicht prüfen. Halten Sie Ihr Gesicht im Ring.',
     video: 'Bild Ihrer Kamera, gespiegelt',
     secondsLeft: (s) => (s === 1 ? 'noch 1 Sekunde' : `noch ${s} Sekunden`),
+    interrupted: 'Die Seite war im Hintergrund, wo die Kamera anhält; die Aufnahme beginnt von vorn.',
     restarted: 'Das hat zu lange gedauert; die Aufnahme beginnt von vorn.',
     phases: {
       searching: 'Vorbereitung',
@@ -115,6 +125,7 @@ export const de: Strings = {
     vitals: 'Vitalwerte',
     waves: 'Puls und Atmung',
     checks: 'Prüfungen der Aufnahme',
+    warnings: 'Hinweise zum Video',
     pending: 'In Arbeit…',
     kinds: {
       ok: 'Geschätzt',
@@ -160,7 +171,8 @@ export const de: Strings = {
     network:
       'Der Server war nicht erreichbar. Ihr Video wurde nicht ausgewertet. Prüfen Sie die Verbindung und senden Sie es erneut.',
     tooLarge: 'Das Video ist zu groß für diesen Server. Senden Sie ein kürzeres, oder nehmen Sie hier auf.',
-    notVideo: 'Diese Datei ist kein MP4- oder WebM-Video. Wandeln Sie sie um, oder nehmen Sie hier auf.',
+    notVideo:
+      'Diese Datei ist kein Video, das dieser Server annimmt. Wandeln Sie sie in MP4 (H.264) um, oder nehmen Sie hier auf.',
     keyHeading: 'Bitte einen Zugangsschlüssel',
     key: 'Dieser Server wertet Videos nur mit einem Schlüssel aus. Wer ihn betreibt, kann Ihnen einen geben.',
     keyLabel: 'Zugangsschlüssel',
@@ -278,9 +290,10 @@ export const de: Strings = {
     clip_too_short: 'Das Video ist zu kurz. Es muss mindestens eine Sekunde dauern, für gute Ergebnisse 15 Sekunden.',
     clip_too_long: 'Das Video ist zu lang. Senden Sie höchstens 120 Sekunden.',
     clip_too_large: 'Die Bilder des Videos sind zu groß. Senden Sie es in niedrigerer Auflösung.',
-    container_not_allowed: 'Nur MP4- und WebM-Videos werden angenommen.',
+    container_not_allowed:
+      'Das Format der Datei wird von diesem Server nicht angenommen. Senden Sie MP4, MOV, WebM oder MKV.',
     codec_not_allowed:
-      'Das Video ist auf eine Weise kodiert, die nicht angenommen wird. Verwenden Sie H.264, VP8, VP9 oder AV1.',
+      'Das Video ist auf eine Weise kodiert, die nicht angenommen wird. Verwenden Sie H.264, HEVC, VP8, VP9 oder AV1.',
     no_video: 'Die Datei enthält kein Video.',
     clip_missing: 'Das Video war fort, bevor es ausgewertet werden konnte. Senden Sie es erneut.',
     branch_failed:
@@ -289,6 +302,19 @@ export const de: Strings = {
       'Der Server hatte für Ihre Aufnahme keine Zeit, weil zu viele warteten. Versuchen Sie es in einigen Minuten erneut.',
     branch_timeout:
       'Die Auswertung hat nicht rechtzeitig geantwortet. Versuchen Sie es später. Bleibt es so, sagen Sie es der Stelle, die diesen Server betreibt.',
+  },
+
+  warnings: {
+    rotated_by_face:
+      'Das Gesicht lag auf der Seite oder stand auf dem Kopf; das Video wurde aufgerichtet. Die Aufnahme enthält nicht, wie die Kamera gehalten wurde.',
+    mirrored: 'Das Video ist gespiegelt gespeichert. Für die Auswertung wurde es zurückgespiegelt.',
+    pixels_not_square: 'Die Bildpunkte des Videos sind nicht quadratisch. Die Bilder wurden entsprechend skaliert.',
+    size_changed:
+      'Die Größe des Bildes ändert sich während der Aufnahme. Halten Sie das Gerät beim Aufnehmen in einer Lage.',
+    high_dynamic_range:
+      'Das Video hat einen hohen Dynamikumfang (HDR) und wurde umgerechnet. Schalten Sie HDR-Video in der Kamera aus, um die besten Ergebnisse zu erhalten.',
+    grey_picture: 'Das Bild hat keine Farbe. Nehmen Sie mit einer Farbkamera bei sichtbarem Licht auf.',
+    video_tracks_ignored: 'Die Datei hat mehr als eine Videospur. Eine davon wurde ausgewertet.',
   },
 
   plots: {

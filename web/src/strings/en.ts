@@ -20,7 +20,14 @@ export const en: Strings = {
     erased: ['What is erased', 'The video, as soon as it has been analysed. The rest whenever you press “Delete now”.'],
     agree: 'I agree, turn on the camera',
     upload: 'I agree, upload a video instead',
-    uploadHint: 'MP4 or WebM, 1 to 120 seconds, face well visible.',
+    uploadHint: 'MP4, MOV, WebM or MKV, 1 to 120 seconds, face well visible.',
+  },
+
+  files: {
+    empty: 'This file is empty. Choose a video, or record here.',
+    picture: 'This file is a picture. The pulse can only be read from a video: choose one, or record here.',
+    sound: 'This file has sound but no video. Choose a video of your face, or record here.',
+    document: 'This file is a document, not a video. Choose a video of your face, or record here.',
   },
 
   capture: {
@@ -35,6 +42,7 @@ export const en: Strings = {
     unchecked: 'Your browser can’t check the picture for a face. Keep your face inside the ring.',
     video: 'Picture of your camera, mirrored',
     secondsLeft: (s) => (s === 1 ? '1 second left' : `${s} seconds left`),
+    interrupted: 'The page was in the background, where the camera stops, so the recording begins anew.',
     restarted: 'That took too long to recover, so the recording begins anew.',
     phases: {
       searching: 'Getting ready',
@@ -109,6 +117,7 @@ export const en: Strings = {
     vitals: 'Vitals',
     waves: 'Pulse and breathing',
     checks: 'Checks on the recording',
+    warnings: 'Notes on the video',
     pending: 'Working…',
     kinds: { ok: 'Estimated', experimental: 'Experimental', abstained: 'Could not tell', unavailable: 'Not available' },
     couldNotTell: (reason) => `Could not tell: ${reason}`,
@@ -149,7 +158,7 @@ export const en: Strings = {
     network:
       'The server could not be reached. Your video has not been analysed. Check the connection and send it again.',
     tooLarge: 'The video is too large for this server. Send a shorter one, or record here.',
-    notVideo: 'This file is not an MP4 or WebM video. Convert it, or record here.',
+    notVideo: 'This file is not a video that this server accepts. Convert it to MP4 (H.264), or record here.',
     keyHeading: 'An access key, please',
     key: 'This server analyses videos only for those who have a key. Who runs it can give you one.',
     keyLabel: 'Access key',
@@ -241,8 +250,8 @@ export const en: Strings = {
     clip_too_short: 'The video is too short. It must last at least one second, and 15 seconds for good results.',
     clip_too_long: 'The video is too long. Send at most 120 seconds.',
     clip_too_large: 'The pictures of the video are too large. Send it in a lower resolution.',
-    container_not_allowed: 'Only MP4 and WebM videos are accepted.',
-    codec_not_allowed: 'The video is encoded in a way that is not accepted. Use H.264, VP8, VP9 or AV1.',
+    container_not_allowed: 'The file is not of a format that this server accepts. Send MP4, MOV, WebM or MKV.',
+    codec_not_allowed: 'The video is encoded in a way that is not accepted. Use H.264, HEVC, VP8, VP9 or AV1.',
     no_video: 'The file holds no video.',
     clip_missing: 'The video was gone before it could be analysed. Send it again.',
     branch_failed: 'The analysis failed. Record again. If it stays so, contact the operator of this server.',
@@ -250,6 +259,19 @@ export const en: Strings = {
       'The analysis did not answer in time. Try again later. If it stays so, contact the operator of this server.',
     queue_timeout:
       'The server had no time for your recording, because too many were waiting. Try again in a few minutes.',
+  },
+
+  warnings: {
+    rotated_by_face:
+      'The face was on its side or upside down, so the video was turned upright. The recording did not store how the camera was held.',
+    mirrored: 'The video is stored mirrored. It was mirrored back for the analysis.',
+    pixels_not_square: 'The pixels of the video are not square. The pictures were scaled to their true shape.',
+    size_changed:
+      'The size of the picture changes during the recording. Keep the device in one position while you record.',
+    high_dynamic_range:
+      'The video has a high dynamic range (HDR), which was converted. Turn HDR video off in the camera’s settings for the best results.',
+    grey_picture: 'The picture has no colour. Record with a colour camera in visible light.',
+    video_tracks_ignored: 'The file has more than one video track. One of them was analysed.',
   },
 
   plots: {

@@ -9,9 +9,11 @@ import type {
   Reason,
   VitalName,
   VitalStatus,
+  WarningCode,
 } from '../api/document'
 import type { CameraTrouble } from '../capture/camera'
 import type { Phase, Problem } from '../guidance/guidance'
+import type { NotVideo } from '../start/clipFile'
 
 type Titled = readonly [title: string, text: string]
 /** The problem, as it follows "could not tell:", and what to do about it. */
@@ -35,6 +37,8 @@ export interface Strings {
     upload: string
     uploadHint: string
   }
+  /** Why a chosen file is not uploaded, and what to do. */
+  files: Record<NotVideo, string>
   capture: {
     heading: string
     camera: string
@@ -48,6 +52,7 @@ export interface Strings {
     video: string
     secondsLeft: (seconds: number) => string
     restarted: string
+    interrupted: string
     phases: Record<Phase, string>
     sentences: Record<'settling' | 'recording' | 'done', string>
     problems: Record<Problem, string>
@@ -70,6 +75,7 @@ export interface Strings {
     vitals: string
     waves: string
     checks: string
+    warnings: string
     pending: string
     kinds: Record<VitalStatus, string>
     couldNotTell: (reason: string) => string
@@ -120,6 +126,8 @@ export interface Strings {
   verdicts: Record<CheckStatus, string>
   reasons: Record<Reason, Advice>
   errors: Record<ErrorCode, string>
+  /** What was unusual about a video that was analysed. */
+  warnings: Record<WarningCode, string>
   plots: {
     pulse: string
     breathing: string
