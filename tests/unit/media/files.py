@@ -104,7 +104,7 @@ def joined(target: Path, *parts: Path) -> Path:
                         continue
                     offset = round(begin / packet.time_base)
                     packet.pts, packet.dts = packet.pts + offset, packet.dts + offset
-                    end = max(end, (packet.pts + packet.duration) * packet.time_base)
+                    end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
                     packet.stream = stream
                     output.mux(packet)
                 begin = end
