@@ -26,7 +26,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from shared.schemas import ClipFacts, ErrorCode
+from shared.schemas import ClipFacts, ErrorCode, RotationSource
 from shared.vitals import SHORTEST_CLIP_S
 from workers.branch.result import ClipRejected
 from workers.media.colour import rgb_of
@@ -41,7 +41,8 @@ from workers.media.container import (
     sniff,
 )
 from workers.media.cpu_budget import CpuBudget
-from workers.media.orientation import upright
+from workers.media.geometry import Geometry, pixel_aspect_of
+from workers.media.tracks import ignored_tracks
 
 __all__ = ["MAX_FPS", "Clip", "ClipBudget", "Frame", "open_clip"]
 
@@ -64,7 +65,7 @@ class Frame:
 
     index        Position among the frames that are kept, from 0
     time_s       Presentation time in seconds; the first frame's is 0
-    rgb          (height, width, 3) uint8 sRGB, upright
+    rgb          (height, width, 3) uint8 sRGB, upright, of the same shape in all frames
     is_keyframe  Whether this frame, or a frame dropped just before it, was encoded without reference to others
     """
 
@@ -127,6 +128,7 @@ class Clip:
         self._budget = budget
         self._cpu = cpu
         self._codec = CODECS[stream.codec_context.name]
+        self._geometry = Geometry(stream, budget.pixels)
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._facts: ClipFacts | None = None
@@ -157,8 +159,9 @@ class Clip:
         if self._thread is not None:
             msg = "a clip's frames can be read once"
             raise RuntimeError(msg)
-        width, height = self._stream.width, self._stream.height
-        depth = int(np.clip(_QUEUE_BYTES // max(width * height * 3, 1), 1, 16))
+        aspect = pixel_aspect_of(self._stream.sample_aspect_ratio)
+        n_pixels = self._stream.width * self._stream.height * max(aspect, 1 / aspect)
+        depth = int(np.clip(_QUEUE_BYTES // max(int(n_pixels) * 3, 1), 1, 16))
         ready: queue.Queue[Frame | ClipFacts | Exception] = queue.Queue(depth)
         thread = threading.Thread(target=self._decode_into, args=(ready,), name="decode", daemon=True)
         thread.start()
@@ -209,7 +212,6 @@ class Clip:
         first_pts: int | None = None
         last_s = -1.0
         count = 0
-        size: tuple[int, int] | None = None
         shown = (0, 0)
         is_keyframe = False
         for n_decoded in itertools.count(1):
@@ -237,8 +239,7 @@ class Clip:
                         f"{self._budget.duration_s:.0f} s are read.",
                     )
                 check_size(picture.width, picture.height, self._budget)
-                size = size or (picture.width, picture.height)
-                rgb = upright(rgb_of(picture, size), picture)
+                rgb = self._geometry.upright(rgb_of(picture, self._geometry.fitted_size(picture)))
                 last_s = time_s
                 count += 1
                 shown = (rgb.shape[1], rgb.shape[0])
@@ -281,6 +282,7 @@ class Clip:
             )
         self._file.seek(0)
         sha256 = hashlib.file_digest(self._file, "sha256").hexdigest()
+        orientation = self._geometry.orientation
         return ClipFacts(
             duration_s=round(duration_s, 3),
             frames=count,
@@ -291,4 +293,10 @@ class Clip:
             codec=self._codec,
             bytes=os.fstat(self._file.fileno()).st_size,
             sha256=sha256,
+            rotation=orientation.rotation,
+            rotation_source=RotationSource.METADATA if orientation.rotation else None,
+            mirrored=orientation.mirrored,
+            pixel_aspect=round(float(self._geometry.pixel_aspect), 4),
+            size_changes=self._geometry.size_changes,
+            tracks_ignored=ignored_tracks(self._container, self._stream),
         )

@@ -10,7 +10,6 @@ from typing import Any, Final
 import av
 import av.error
 from av.container import InputContainer
-from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from shared.schemas import ErrorCode
@@ -18,6 +17,7 @@ from shared.vitals import LONGEST_CLIP_S
 from workers.branch.result import ClipRejected
 from workers.media.cpu_budget import BudgetedFile, CpuBudget
 from workers.media.mp4_index import IndexRejected, check_index
+from workers.media.tracks import best_track, recorded_tracks
 
 #: Accepted decoders of FFmpeg, and the codecs that they decode.
 CODECS: Final = {"h264": "h264", "hevc": "hevc", "vp8": "vp8", "vp9": "vp9", "av1": "av1", "libdav1d": "av1"}
@@ -25,7 +25,7 @@ CODECS: Final = {"h264": "h264", "hevc": "hevc", "vp8": "vp8", "vp9": "vp9", "av
 #: What the user can do about a file that is not accepted.
 ADVICE: Final = "Record it again as MP4 (H.264) or WebM (VP8, VP9 or AV1)."
 #: Largest ratio of the sides. Panoramas have 4; a longer strip has no height left after scaling for the face detector.
-_MAX_ASPECT_RATIO: Final = 16
+MAX_ASPECT_RATIO: Final = 16
 #: FFmpeg's options for opening a clip. FFmpeg decodes the first frames to detect their format, so the decoders are
 #: limited here, and the frame size by `max_pixels`. A webcam's clip has two tracks. FFmpeg keeps all packets that it
 #: reads meanwhile, 430 bytes for one of a single byte, and must not read on to estimate a frame rate that is not used.
@@ -114,15 +114,15 @@ def sniff(head: bytes) -> tuple[str, str]:
 
 
 def select_video_stream(container: InputContainer, budget: ClipBudget) -> VideoStream:
-    """Return the first video stream, ready to be decoded.
+    """Return the video stream to analyse, ready to be decoded.
 
     Raises:
         ClipRejected: There is no video stream, its codec is not accepted, or its frame size exceeds the budget.
     """
-    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    streams = recorded_tracks(container)
     if not streams:
         raise ClipRejected(ErrorCode.NO_VIDEO, "The file has no video track. Allow the camera and record again.")
-    stream = streams[0]
+    stream = best_track(streams, CODECS)
     context: Any = stream.codec_context  # None where FFmpeg has no decoder
     if context is None or context.name not in CODECS:
         codec = "unknown" if context is None else context.name
@@ -146,7 +146,7 @@ def check_size(width: int, height: int, budget: ClipBudget) -> None:
             f"The picture has {width}x{height} pixels; at most {budget.pixels / 1e6:.1f} million are decoded. "
             "Record at 640x480 or 1280x720.",
         )
-    if max(width, height) > _MAX_ASPECT_RATIO * min(width, height) > 0:
+    if max(width, height) > MAX_ASPECT_RATIO * min(width, height) > 0:
         raise ClipRejected(
             ErrorCode.CLIP_UNDECODABLE, f"The picture is a strip of {width}x{height} pixels, which no camera records."
         )
