@@ -81,8 +81,7 @@ def test_the_direction_is_decided_once(scene: Scene, tracker: FaceTracker) -> No
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 def test_two_faces_are_turned_and_counted(tracker: FaceTracker, astronaut: Picture, rotation: int) -> None:
-    two = filmed(astronaut, (240, 240), 1.3, (960, 480))
-    two[:, 480:] = filmed(astronaut, (240, 240), 1.2, (480, 480))
+    two = np.hstack([filmed(astronaut, (200, 200), 1.5, (400, 480))] * 2)
     frames = [Frame(index, index / 30, two) for index in range(45)]
     track = tracker.track(turned(frames, rotation))
     assert track.rotation == rotation
