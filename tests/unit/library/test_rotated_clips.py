@@ -42,7 +42,7 @@ def encode_turned(source: Path, path: Path, frames: int, metadata: int) -> None:
         if metadata:
             stream.set_display_rotation(-metadata)
         for picture in opened.decode(video):
-            turned = np.rot90(picture.to_ndarray(format="rgb24"), -(frames // 90))
+            turned = np.rot90(np.asarray(picture.to_ndarray(format="rgb24"), np.uint8), -(frames // 90))
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(turned), "rgb24")
             frame.pts, frame.time_base = picture.pts, picture.time_base
             output.mux(stream.encode(frame))
