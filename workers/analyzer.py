@@ -21,6 +21,7 @@ from shared.settings import Settings
 from shared.vitals import VITALS, Branch, Stage
 from workers.branch.failures import outcome_of_exception
 from workers.branch.result import BranchResult, Progress
+from workers.face.roll import upright_facts
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.liveness.liveness_check import LivenessThresholds
 from workers.media.clip import ClipBudget, open_clip
@@ -180,7 +181,7 @@ class Analyzer:
         try:
             with open_clip(path, self._options.budget) as clip:
                 track = self._tracker.track(clip.frames(), branches)
-                return track, clip.facts
+                return track, upright_facts(clip.facts, track.size, track.rotation)
         except OSError as error:
             raise ClipMissingError(f"{path}: {error.strerror or error}") from error
 

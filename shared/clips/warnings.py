@@ -15,7 +15,13 @@ def warnings_of(facts: ClipFacts) -> list[ClipWarning]:
 
 
 def _warnings(facts: ClipFacts) -> Iterator[tuple[WarningCode, str]]:
-    if facts.rotation_source is RotationSource.FACE:
+    if facts.rotation_source is RotationSource.FACE and not facts.rotation:
+        yield (
+            WarningCode.ROTATED_BY_FACE,
+            "The rotation that the file requires would turn the face on its side or upside down; the frames were not "
+            "turned. The recorder stored a wrong rotation.",
+        )
+    elif facts.rotation_source is RotationSource.FACE:
         yield (
             WarningCode.ROTATED_BY_FACE,
             f"The face was on its side or upside down; the frames were turned by {facts.rotation} degrees clockwise. "

@@ -1,5 +1,6 @@
 """MediaPipe's face mesh and face detectors, loaded once per process and reset between clips."""
 
+import math
 import os
 import sys
 import warnings
@@ -25,13 +26,17 @@ _NOT_NEEDED: Final = ("tensorflow", "jax", "torch")
 
 @dataclass(frozen=True)
 class FaceBox:
-    """One detected face: its box in pixels, and the detector's score in [0, 1]."""
+    """One detected face: its box in pixels, the detector's score in [0, 1], and the roll in degrees.
+
+    `roll` is the angle of the line through the eyes, clockwise from upright, in [-180, 180].
+    """
 
     left: float
     top: float
     right: float
     bottom: float
     score: float
+    roll: float = 0.0
 
     @property
     def height(self) -> float:
@@ -97,7 +102,10 @@ def _boxes(detector: Any, rgb: NDArray[np.uint8]) -> tuple[FaceBox, ...]:  # noq
     for detection in detector.process(_shrink(rgb)).detections or ():
         box = detection.location_data.relative_bounding_box
         left, top = box.xmin * width, box.ymin * height
-        boxes.append(FaceBox(left, top, left + box.width * width, top + box.height * height, float(detection.score[0])))
+        right_eye, left_eye = detection.location_data.relative_keypoints[:2]
+        roll = math.degrees(math.atan2((left_eye.y - right_eye.y) * height, (left_eye.x - right_eye.x) * width))
+        right, bottom = left + box.width * width, top + box.height * height
+        boxes.append(FaceBox(left, top, right, bottom, float(detection.score[0]), roll))
     return tuple(boxes)
 
 

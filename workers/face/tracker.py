@@ -23,6 +23,7 @@ from workers.face.mesh import POINTS, FaceBox, FaceFinder
 from workers.face.obstruction_check import ObstructionDetector
 from workers.face.portraits import Portrait, PortraitCollector
 from workers.face.quality_checks import CheckedTrack, check_track
+from workers.face.roll import RollCorrector
 from workers.face.skin_regions import REGIONS, SkinMap, SkinMapper, region_colours
 from workers.face.thumbnails import EMPTY_THUMBNAILS, ThumbnailCollector, Thumbnails
 from workers.media.clip import Frame
@@ -76,6 +77,7 @@ class FaceTrack:
     is_keyframe  (n,)            whether the frame was encoded without reference to others; None where not known
     eyes                         patches of both eyes, in every frame; for the vision branch
     thumbnails                   small whole frames where the mesh was measured; for the vision branch
+    rotation                     degrees clockwise by which the frames were turned, as the face required
     """
 
     times_s: NDArray[np.float64]
@@ -91,6 +93,7 @@ class FaceTrack:
     is_keyframe: NDArray[np.bool_] | None = None
     eyes: Eyes = EMPTY_EYES
     thumbnails: Thumbnails = EMPTY_THUMBNAILS
+    rotation: int = 0
 
 
 class FaceTracker:
@@ -107,12 +110,17 @@ class FaceTracker:
     def track(self, frames: Iterable[Frame], branches: Collection[Branch] = tuple(Branch)) -> FaceTrack:
         """Follow the face through `frames`, which are read once and in order. Exceptions of the iterable propagate.
 
-        Fields of the track that none of `branches` needs are left empty.
+        Frames are turned by a multiple of 90 degrees where the face would be on its side or upside down. Fields of the
+        track that none of `branches` needs are left empty.
         """
         self._finder.reset()
+        corrector = RollCorrector(self._finder)
         builder = _TrackBuilder(self._finder, self._obstruction, self._stride_s, branches)
         for frame in frames:
-            builder.add(frame)
+            for upright in corrector.add(frame):
+                builder.add(upright, corrector.rotation)
+        for upright in corrector.finish():
+            builder.add(upright, corrector.rotation)
         return builder.finish()
 
     @property
@@ -154,7 +162,16 @@ class _TrackBuilder:
         self._obstruction = obstruction
         self._stride_s = stride_s
         self._for_rppg, self._for_vision = Branch.RPPG in branches, Branch.VISION in branches
-        self._pause_s = stride_s
+        self._rotation = 0
+        self._times_s: list[float] = []
+        self._keyframes: list[bool] = []
+        self._backgrounds: list[NDArray[np.float32]] = []
+        self._start_face()
+
+    def _start_face(self) -> None:
+        """Set everything that depends on the face to its state before the first one."""
+        count = len(self._times_s)
+        self._pause_s = self._stride_s
         self._mapper = SkinMapper()
         self._box = CropBox()
         self._background = Background()
@@ -169,15 +186,19 @@ class _TrackBuilder:
         self._counted_s = -_COUNT_S
         self._others = 0
         self._distant = False
-        self._times_s: list[float] = []
-        self._landmarks: list[NDArray[np.float32] | None] = []
-        self._regions: list[NDArray[np.float32] | None] = []
-        self._backgrounds: list[NDArray[np.float32]] = []
-        self._crops: list[NDArray[np.uint8]] = []
-        self._faces: list[int] = []
-        self._keyframes: list[bool] = []
+        self._landmarks: list[NDArray[np.float32] | None] = [None] * count
+        self._regions: list[NDArray[np.float32] | None] = [None] * count
+        self._crops: list[NDArray[np.uint8]] = [np.zeros((CROP_SIDE, CROP_SIDE, 3), np.uint8)] * count
+        self._faces: list[int] = [0] * count
 
-    def add(self, frame: Frame) -> None:
+    def add(self, frame: Frame, rotation: int) -> None:
+        if rotation != self._rotation:
+            # What was measured before is no face, or one in other coordinates.
+            if self._waiting:
+                self._measure()
+            self._finder.reset()
+            self._start_face()
+            self._rotation = rotation
         self._size = (frame.rgb.shape[1], frame.rgb.shape[0])
         self._waiting.append(frame)
         due = self._last is None or frame.time_s - self._last.time_s >= self._pause_s - _SLACK_S
@@ -217,6 +238,7 @@ class _TrackBuilder:
             is_keyframe=np.array(self._keyframes, np.bool_),
             eyes=self._eyes.finish(),
             thumbnails=self._thumbnails.finish(),
+            rotation=self._rotation,
         )
 
     def _measure(self) -> None:
