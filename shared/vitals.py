@@ -47,6 +47,7 @@ class Reason(StrEnum):
     MOTION = "motion"
     LOW_LIGHT = "low_light"
     LIGHTING_UNSTABLE = "lighting_unstable"
+    NO_COLOUR = "no_colour"
     NO_PULSE = "no_pulse"
     ESTIMATORS_DISAGREE = "estimators_disagree"
     NO_BREATHING_SIGNAL = "no_breathing_signal"

@@ -22,7 +22,7 @@ from workers.face.eye_patches import EMPTY_EYES, EyeCollector, Eyes
 from workers.face.mesh import POINTS, FaceBox, FaceFinder
 from workers.face.obstruction_check import ObstructionDetector
 from workers.face.portraits import Portrait, PortraitCollector
-from workers.face.quality_checks import CheckedTrack, check_track
+from workers.face.quality_checks import CheckedTrack, check_track, is_grey_face
 from workers.face.skin_regions import REGIONS, SkinMap, SkinMapper, region_colours
 from workers.face.thumbnails import EMPTY_THUMBNAILS, ThumbnailCollector, Thumbnails
 from workers.media.clip import Frame
@@ -76,6 +76,7 @@ class FaceTrack:
     is_keyframe  (n,)            whether the frame was encoded without reference to others; None where not known
     eyes                         patches of both eyes, in every frame; for the vision branch
     thumbnails                   small whole frames where the mesh was measured; for the vision branch
+    grey                         whether the face has no colour, as in an infrared picture
     """
 
     times_s: NDArray[np.float64]
@@ -91,6 +92,7 @@ class FaceTrack:
     is_keyframe: NDArray[np.bool_] | None = None
     eyes: Eyes = EMPTY_EYES
     thumbnails: Thumbnails = EMPTY_THUMBNAILS
+    grey: bool = False
 
 
 class FaceTracker:
@@ -198,8 +200,9 @@ class _TrackBuilder:
         faces = np.array(self._faces, np.int8)
         crops = np.array(self._crops, np.uint8).reshape(count, CROP_SIDE, CROP_SIDE, 3)
         portraits = self._portraits.select(float(times_s[-1]) if count else 0.0)
+        grey = is_grey_face(crops, faces)
         checks = check_track(
-            CheckedTrack(times_s, landmarks, regions, background, crops, faces, self._size, self._distant)
+            CheckedTrack(times_s, landmarks, regions, background, crops, faces, self._size, self._distant, grey)
         )
         checks["obstruction"] = self._obstruction.check(portraits)
         checks["liveness"] = Check(status=CheckStatus.UNKNOWN, detail=_NOT_LIVENESS)
@@ -217,6 +220,7 @@ class _TrackBuilder:
             is_keyframe=np.array(self._keyframes, np.bool_),
             eyes=self._eyes.finish(),
             thumbnails=self._thumbnails.finish(),
+            grey=grey,
         )
 
     def _measure(self) -> None:

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from shared.schemas import ClipFacts, ErrorCode
 from shared.vitals import SHORTEST_CLIP_S
 from workers.branch.result import ClipRejected
-from workers.media.colour import rgb_of
+from workers.media.colour import ColourObserver
 from workers.media.container import (
     ADVICE,
     CODECS,
@@ -130,6 +130,7 @@ class Clip:
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._facts: ClipFacts | None = None
+        self._colour = ColourObserver()
 
     @property
     def facts(self) -> ClipFacts:
@@ -238,7 +239,7 @@ class Clip:
                     )
                 check_size(picture.width, picture.height, self._budget)
                 size = size or (picture.width, picture.height)
-                rgb = upright(rgb_of(picture, size), picture)
+                rgb = upright(self._colour.rgb(picture, size), picture)
                 last_s = time_s
                 count += 1
                 shown = (rgb.shape[1], rgb.shape[0])
@@ -291,4 +292,5 @@ class Clip:
             codec=self._codec,
             bytes=os.fstat(self._file.fileno()).st_size,
             sha256=sha256,
+            colour=self._colour.facts,
         )

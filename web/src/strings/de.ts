@@ -237,6 +237,7 @@ export const de: Strings = {
       'das Licht hat sich während der Aufnahme verändert',
       'Meiden Sie flackernde Lampen, Bildschirme und wandernde Schatten.',
     ],
+    no_colour: ['das Bild hat keine Farbe', 'Nehmen Sie mit einer Farbkamera bei sichtbarem Licht auf.'],
     no_pulse: [
       'es war kein deutlicher Puls zu sehen',
       'Helles, gleichmäßiges Licht auf bloßer Haut und ein ruhiger Kopf helfen am meisten.',

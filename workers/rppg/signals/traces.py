@@ -60,6 +60,7 @@ class Traces:
         keyframes_interpolated: (4, 3, n) the regions with the change across keyframes interpolated instead of the
             pattern removed; None if keyframes leave no pattern.
         keyframes_per_min: rate of keyframes per minute; 0 if they leave no pattern.
+        grey: whether the face has no colour: the three channels are equal.
     """
 
     fs: float
@@ -76,6 +77,7 @@ class Traces:
     keyframe_modulation: float = 0.0
     keyframes_interpolated: NDArray[np.float64] | None = None
     keyframes_per_min: float = 0.0
+    grey: bool = False
 
     @property
     def face(self) -> NDArray[np.float64]:
@@ -166,6 +168,7 @@ def traces_of(track: FaceTrack) -> Traces:
         keyframe_modulation=_amplitude_of(track.regions[:, 0, 1], colours[:, 0, 1]),
         keyframes_interpolated=interpolated,
         keyframes_per_min=keyframes_per_min or 0.0,
+        grey=track.grey,
     )
 
 

@@ -86,6 +86,9 @@ def oxygen_saturation(
     """
     spec = OXYGEN_SATURATION
     method = method_of("ratio of ratios, red over blue", models, pulse.frames)
+    if traces.grey:
+        detail = "the picture has no colour, and the method compares red with blue"
+        return OxygenSaturation.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_COLOUR, detail, method)
     ratio = ratio_of_ratios(traces, pulse)
     diagnostics = OxygenSaturationDiagnostics(
         ratio_of_ratios=round(ratio.value, 3) if np.isfinite(ratio.value) else None,
