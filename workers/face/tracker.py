@@ -77,6 +77,7 @@ class FaceTrack:
     eyes                         patches of both eyes, in every frame; for the vision branch
     thumbnails                   small whole frames where the mesh was measured; for the vision branch
     grey                         whether the face has no colour, as in an infrared picture
+    high_dynamic_range           whether the frames were converted from a high dynamic range
     """
 
     times_s: NDArray[np.float64]
@@ -93,6 +94,7 @@ class FaceTrack:
     eyes: Eyes = EMPTY_EYES
     thumbnails: Thumbnails = EMPTY_THUMBNAILS
     grey: bool = False
+    high_dynamic_range: bool = False
 
 
 class FaceTracker:

@@ -6,7 +6,7 @@ dynamic range (ITU-R BT.2100: HLG and PQ) would be taken for sRGB.
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import cv2
 import numpy as np
@@ -67,6 +67,9 @@ _STRIPE: Final = 16
 #: time that is meant for decoding. Without it, colours are paler.
 _MAX_CONVERTED_PIXELS: Final = 2_100_000
 
+#: Factor that leaves the channels as they are.
+_ONES: Final = (1.0, 1.0, 1.0, 1.0)
+
 #: Pictures between two of which the colours are examined.
 _GREY_EVERY: Final = 8
 #: Pixels along each side of a picture of which one is examined.
@@ -123,13 +126,15 @@ def rgb_of(picture: VideoFrame, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Convert `picture` to sRGB (h, w, 3) at `size` (w, h); high dynamic range is reduced to the standard one."""
     # swscale's default splits a webcam frame over all cores and loses time (0.54 s with one thread against 0.78 s for
     # 450 frames of 640x480).
-    options = {} if (picture.width, picture.height) == size else {"width": size[0], "height": size[1]}
+    options: dict[str, Any] = {"format": "rgb24", "threads": 1}
+    if (picture.width, picture.height) != size:
+        options |= {"width": size[0], "height": size[1]}
     transfer = transfer_of(picture)
-    if transfer not in _TO_LINEAR:
-        return picture.to_ndarray(format="rgb24", threads=1, **options)  # type: ignore[return-value]
+    if transfer is None or transfer not in _TO_LINEAR:
+        return np.asarray(picture.to_ndarray(**options), np.uint8)
     if picture.colorspace == _NO_MATRIX:
         options["src_colorspace"] = Colorspace.BT2020
-    samples: NDArray[np.uint8] = picture.to_ndarray(format="rgb24", threads=1, **options)  # type: ignore[assignment]
+    samples = np.asarray(picture.to_ndarray(**options), np.uint8)
     return _standard_range(samples, transfer, picture.color_primaries)
 
 
@@ -149,7 +154,7 @@ def _standard_range(samples: NDArray[np.uint8], transfer: str, primaries: int) -
     for top in range(0, len(samples), _STRIPE):
         light = cv2.transform(cv2.LUT(samples[top : top + _STRIPE], to_linear), matrix)
         # Rounds, and limits to the range of the type.
-        index = cv2.multiply(light, (1.0, 1.0, 1.0, 1.0), dtype=cv2.CV_16U)
+        index = cv2.multiply(light, _ONES, dtype=cv2.CV_16U)  # type: ignore[call-overload]
         encoded.take(index, out=rgb[top : top + _STRIPE], mode="clip")
     return rgb
 
@@ -157,7 +162,7 @@ def _standard_range(samples: NDArray[np.uint8], transfer: str, primaries: int) -
 def _hlg_to_linear(signal: NDArray[np.float64]) -> NDArray[np.float64]:
     """Inverse of the opto-electronic transfer function of HLG (BT.2100): light of the scene in [0, 1]."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
-    return np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - c) / a) + b) / 12)
+    return np.asarray(np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - c) / a) + b) / 12), np.float64)
 
 
 def _pq_to_linear(signal: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -186,9 +191,9 @@ def _linear_table(transfer: str) -> NDArray[np.float32]:
 @lru_cache
 def _srgb_table() -> NDArray[np.uint8]:
     """Return sRGB (65536,) for linear light from 0 to `_LIGHTEST`, compressed above `_KNEE`."""
-    light = np.linspace(0, _LIGHTEST, 65536)
+    light: NDArray[np.float64] = np.linspace(0, _LIGHTEST, 65536)
     above = np.maximum(light - _KNEE, 0)
     room = 1 - _KNEE
-    light = np.minimum(light, _KNEE) + room * above / (above + room)
+    light = np.asarray(np.minimum(light, _KNEE) + room * above / (above + room), np.float64)
     srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.rint(255 * srgb).astype(np.uint8)
+    return np.asarray(np.rint(255 * srgb), np.uint8)

@@ -61,6 +61,7 @@ class Traces:
             pattern removed; None if keyframes leave no pattern.
         keyframes_per_min: rate of keyframes per minute; 0 if they leave no pattern.
         grey: whether the face has no colour: the three channels are equal.
+        high_dynamic_range: whether the frames were converted from a high dynamic range.
     """
 
     fs: float
@@ -78,6 +79,7 @@ class Traces:
     keyframes_interpolated: NDArray[np.float64] | None = None
     keyframes_per_min: float = 0.0
     grey: bool = False
+    high_dynamic_range: bool = False
 
     @property
     def face(self) -> NDArray[np.float64]:
@@ -169,6 +171,7 @@ def traces_of(track: FaceTrack) -> Traces:
         keyframes_interpolated=interpolated,
         keyframes_per_min=keyframes_per_min or 0.0,
         grey=track.grey,
+        high_dynamic_range=track.high_dynamic_range,
     )
 
 
