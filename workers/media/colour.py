@@ -169,7 +169,7 @@ def _pq_to_linear(signal: NDArray[np.float64]) -> NDArray[np.float64]:
     """Electro-optical transfer function of PQ (BT.2100): luminance over 10,000 cd/m2."""
     m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
     root = signal ** (1 / m2)
-    return (np.maximum(root - c1, 0) / (c2 - c3 * root)) ** (1 / m1)
+    return np.asarray((np.maximum(root - c1, 0) / (c2 - c3 * root)) ** (1 / m1), np.float64)
 
 
 _Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]

@@ -7,12 +7,15 @@ import av
 import numpy as np
 import pytest
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+from numpy.typing import NDArray
 
 from workers.face.quality_checks import is_grey_face
 from workers.face.tracker import FaceTracker
 from workers.media.colour import ColourObserver, is_grey
 
 from .conftest import Encode, Picture, Scene, filmed
+
+Light = NDArray[np.float64]
 
 WIDTH = 16
 PATCHES = np.array([(200, 40, 40), (40, 180, 60), (50, 60, 210), (220, 170, 140), (20, 20, 20), (225, 225, 225)])
@@ -83,17 +86,17 @@ def test_a_grey_picture_keeps_its_brightness_and_is_known_to_be_grey(tmp_path: P
     assert observer.facts.grey
 
 
-def hlg_signal(light: Picture) -> Picture:
+def hlg_signal(light: Light) -> Light:
     """BT.2100: signal of light over the reference white, which has a signal of 0.75."""
     scene = light * 0.26496
     upper = 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
-    return np.where(scene <= 1 / 12, np.sqrt(3 * scene), upper)
+    return np.asarray(np.where(scene <= 1 / 12, np.sqrt(3 * scene), upper), np.float64)
 
 
-def pq_signal(light: Picture) -> Picture:
+def pq_signal(light: Light) -> Light:
     """SMPTE ST 2084: signal of light over the reference white of 203 cd/m2."""
     power = (light * 203 / 10_000) ** (2610 / 16384)
-    return ((3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power)) ** (2523 / 32)
+    return np.asarray(((3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power)) ** (2523 / 32), np.float64)
 
 
 @pytest.mark.parametrize("transfer", ["hlg", "pq"])

@@ -54,7 +54,8 @@ def test_without_a_pulse_there_is_no_oxygen_saturation_and_no_stress(
 def test_without_reliable_colours_there_is_a_heart_rate_but_no_oxygen_saturation(
     make_track: MakeTrack, quick_models: RppgModels, colours: str, reason: Reason
 ) -> None:
-    track = replace(make_track(strength=0.012, noise=0.001), **{colours: True})
+    track = make_track(strength=0.012, noise=0.001)
+    track = replace(track, grey=colours == "grey", high_dynamic_range=colours == "high_dynamic_range")
     vitals = measure_rppg(track, quick_models).vitals
     assert vitals["heart_rate"].status is VitalStatus.OK
     assert vitals["oxygen_saturation"].value is None
