@@ -47,6 +47,8 @@ class Reason(StrEnum):
     MOTION = "motion"
     LOW_LIGHT = "low_light"
     LIGHTING_UNSTABLE = "lighting_unstable"
+    NO_COLOUR = "no_colour"
+    HIGH_DYNAMIC_RANGE = "high_dynamic_range"
     NO_PULSE = "no_pulse"
     ESTIMATORS_DISAGREE = "estimators_disagree"
     NO_BREATHING_SIGNAL = "no_breathing_signal"

@@ -7,11 +7,12 @@ import datetime as dt
 import time
 import traceback
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from shared.clips.store import ClipMissingError
+from shared.clips.warnings import HIGH_DYNAMIC_RANGE
 from shared.ids import new_id
 from shared.jobs.assembly import assemble, branches_for, failed_outcome, versions
 from shared.jobs.withdrawal import served_waveforms
@@ -181,7 +182,9 @@ class Analyzer:
         try:
             with open_clip(path, self._options.budget) as clip:
                 track = self._tracker.track(clip.frames(), branches)
-                return track, upright_facts(clip.facts, track.size, track.rotation)
+                facts = upright_facts(clip.facts, track.size, track.rotation)
+                is_hdr = facts.colour.transfer in HIGH_DYNAMIC_RANGE
+                return replace(track, high_dynamic_range=is_hdr), facts
         except OSError as error:
             raise ClipMissingError(f"{path}: {error.strerror or error}") from error
 

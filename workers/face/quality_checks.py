@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from shared.schemas import Check, CheckStatus
 from shared.vitals import Reason
 from workers.face.skin_regions import linear
+from workers.media.colour import is_grey
 
 
 @dataclass(frozen=True)
 class CheckedTrack:
     """Input of the checks. The arrays are those of `workers.face.tracker.FaceTrack`.
 
-    `distant` is whether faces too small for a mesh were detected.
+    `distant` is whether faces too small for a mesh were detected, `grey` whether the face has no colour.
     """
 
     times_s: NDArray[np.float64]
@@ -27,6 +28,7 @@ class CheckedTrack:
     faces: NDArray[np.int8]
     size: tuple[int, int]
     distant: bool = False
+    grey: bool = False
 
 
 #: Part of the clip with a detected face. Half of 15 s is enough for a heart rate.
@@ -51,6 +53,8 @@ DARK_WARN: Final = 0.03
 #: ones with the most head motion 0.10.
 FLICKER_FAIL: Final = 0.5
 FLICKER_WARN: Final = 0.15
+#: Largest score of a grey picture: the pulse can be measured, the oxygen saturation can't.
+GREY_SCORE: Final = 0.5
 
 #: 95th percentile of the landmarks' speed in face widths per second. Measured on a real and a simulated clip with added
 #: motion: POS loses 3 to 4.5 dB at 0.25, and 3 to 9 dB at 1, where the first wrong rates occur. At 2 the face is lost
@@ -118,8 +122,14 @@ def check_face(track: CheckedTrack) -> Check:
     )
 
 
+def is_grey_face(crops: NDArray[np.uint8], faces: NDArray[np.int8]) -> bool:
+    """Return whether the face `crops` (n, 72, 72, 3) have no colour, by a few that contain a face."""
+    with_face = crops[faces > 0]
+    return is_grey(with_face[:: max(1, len(with_face) // _LEVEL_FRAMES)])
+
+
 def check_lighting(track: CheckedTrack) -> Check:
-    """Check for enough light on the face, and constant light."""
+    """Check for enough light on the face, constant light, and colours."""
     has_face = track.faces > 0
     if not has_face.any():
         return Check(status=CheckStatus.UNKNOWN, detail="The light on the face can't be judged without a face.")
@@ -127,11 +137,16 @@ def check_lighting(track: CheckedTrack) -> Check:
     change = max(_change(track.times_s, track.regions[:, 0, 1]), _change(track.times_s, track.background[:, 1]))
     dark = "The face is too dark. Turn on a light in front of you, or turn towards a window."
     unsteady = f"The light changes by {change:.0%} during the clip. Avoid screens, clouds and automatic exposure."
-    score = float(np.clip(min(level / DARK_WARN, 1.0 - change / FLICKER_FAIL), 0.0, 1.0))
+    grey = "The picture has no colour. Record with a colour camera, in visible light."
+    score = float(np.clip(min(level / DARK_WARN, 1.0 - change / FLICKER_FAIL), 0.0, GREY_SCORE if track.grey else 1.0))
     return _graded(
         score,
         fail=((Reason.LOW_LIGHT, level < DARK_FAIL, dark), (Reason.LIGHTING_UNSTABLE, change > FLICKER_FAIL, unsteady)),
-        warn=((Reason.LOW_LIGHT, level < DARK_WARN, dark), (Reason.LIGHTING_UNSTABLE, change > FLICKER_WARN, unsteady)),
+        warn=(
+            (Reason.LOW_LIGHT, level < DARK_WARN, dark),
+            (Reason.LIGHTING_UNSTABLE, change > FLICKER_WARN, unsteady),
+            (Reason.NO_COLOUR, track.grey, grey),
+        ),
     )
 
 

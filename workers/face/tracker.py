@@ -22,7 +22,7 @@ from workers.face.eye_patches import EMPTY_EYES, EyeCollector, Eyes
 from workers.face.mesh import POINTS, FaceBox, FaceFinder
 from workers.face.obstruction_check import ObstructionDetector
 from workers.face.portraits import Portrait, PortraitCollector
-from workers.face.quality_checks import CheckedTrack, check_track
+from workers.face.quality_checks import CheckedTrack, check_track, is_grey_face
 from workers.face.roll import RollCorrector
 from workers.face.skin_regions import REGIONS, SkinMap, SkinMapper, region_colours
 from workers.face.thumbnails import EMPTY_THUMBNAILS, ThumbnailCollector, Thumbnails
@@ -78,6 +78,8 @@ class FaceTrack:
     eyes                         patches of both eyes, in every frame; for the vision branch
     thumbnails                   small whole frames where the mesh was measured; for the vision branch
     rotation                     degrees clockwise by which the frames were turned, as the face required
+    grey                         whether the face has no colour, as in an infrared picture
+    high_dynamic_range           whether the frames were converted from a high dynamic range
     """
 
     times_s: NDArray[np.float64]
@@ -94,6 +96,8 @@ class FaceTrack:
     eyes: Eyes = EMPTY_EYES
     thumbnails: Thumbnails = EMPTY_THUMBNAILS
     rotation: int = 0
+    grey: bool = False
+    high_dynamic_range: bool = False
 
 
 class FaceTracker:
@@ -219,8 +223,9 @@ class _TrackBuilder:
         faces = np.array(self._faces, np.int8)
         crops = np.array(self._crops, np.uint8).reshape(count, CROP_SIDE, CROP_SIDE, 3)
         portraits = self._portraits.select(float(times_s[-1]) if count else 0.0)
+        grey = is_grey_face(crops, faces)
         checks = check_track(
-            CheckedTrack(times_s, landmarks, regions, background, crops, faces, self._size, self._distant)
+            CheckedTrack(times_s, landmarks, regions, background, crops, faces, self._size, self._distant, grey)
         )
         checks["obstruction"] = self._obstruction.check(portraits)
         checks["liveness"] = Check(status=CheckStatus.UNKNOWN, detail=_NOT_LIVENESS)
@@ -239,6 +244,7 @@ class _TrackBuilder:
             eyes=self._eyes.finish(),
             thumbnails=self._thumbnails.finish(),
             rotation=self._rotation,
+            grey=grey,
         )
 
     def _measure(self) -> None:

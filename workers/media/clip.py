@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from shared.schemas import ClipFacts, ErrorCode, RotationSource
 from shared.vitals import SHORTEST_CLIP_S
 from workers.branch.result import ClipRejected
-from workers.media.colour import rgb_of
+from workers.media.colour import ColourObserver
 from workers.media.container import (
     ADVICE,
     CODECS,
@@ -132,6 +132,7 @@ class Clip:
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._facts: ClipFacts | None = None
+        self._colour = ColourObserver()
 
     @property
     def facts(self) -> ClipFacts:
@@ -239,7 +240,7 @@ class Clip:
                         f"{self._budget.duration_s:.0f} s are read.",
                     )
                 check_size(picture.width, picture.height, self._budget)
-                rgb = self._geometry.upright(rgb_of(picture, self._geometry.fitted_size(picture)))
+                rgb = self._geometry.upright(self._colour.rgb(picture, self._geometry.fitted_size(picture)))
                 last_s = time_s
                 count += 1
                 shown = (rgb.shape[1], rgb.shape[0])
@@ -299,4 +300,5 @@ class Clip:
             pixel_aspect=round(float(self._geometry.pixel_aspect), 4),
             size_changes=self._geometry.size_changes,
             tracks_ignored=ignored_tracks(self._container, self._stream),
+            colour=self._colour.facts,
         )

@@ -1,5 +1,7 @@
 """Oxygen saturation and stress: experimental vitals with diagnostics and intervals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,20 @@ def test_without_a_pulse_there_is_no_oxygen_saturation_and_no_stress(
     vitals = measure_rppg(make_track(strength=0), quick_models).vitals
     assert vitals["oxygen_saturation"].reason is vitals["heart_rate"].reason
     assert vitals["stress"].status is VitalStatus.ABSTAINED
+
+
+@pytest.mark.parametrize(
+    ("colours", "reason"), [("grey", Reason.NO_COLOUR), ("high_dynamic_range", Reason.HIGH_DYNAMIC_RANGE)]
+)
+def test_without_reliable_colours_there_is_a_heart_rate_but_no_oxygen_saturation(
+    make_track: MakeTrack, quick_models: RppgModels, colours: str, reason: Reason
+) -> None:
+    track = make_track(strength=0.012, noise=0.001)
+    track = replace(track, grey=colours == "grey", high_dynamic_range=colours == "high_dynamic_range")
+    vitals = measure_rppg(track, quick_models).vitals
+    assert vitals["heart_rate"].status is VitalStatus.OK
+    assert vitals["oxygen_saturation"].value is None
+    assert vitals["oxygen_saturation"].reason is reason
 
 
 def test_a_camera_is_calibrated_from_readings() -> None:

@@ -249,6 +249,11 @@ export const de: Strings = {
       'das Licht hat sich während der Aufnahme verändert',
       'Meiden Sie flackernde Lampen, Bildschirme und wandernde Schatten.',
     ],
+    no_colour: ['das Bild hat keine Farbe', 'Nehmen Sie mit einer Farbkamera bei sichtbarem Licht auf.'],
+    high_dynamic_range: [
+      'das Video wurde in HDR aufgenommen',
+      'Schalten Sie HDR-Video in den Einstellungen der Kamera aus, und nehmen Sie erneut auf.',
+    ],
     no_pulse: [
       'es war kein deutlicher Puls zu sehen',
       'Helles, gleichmäßiges Licht auf bloßer Haut und ein ruhiger Kopf helfen am meisten.',

@@ -60,6 +60,8 @@ class Traces:
         keyframes_interpolated: (4, 3, n) the regions with the change across keyframes interpolated instead of the
             pattern removed; None if keyframes leave no pattern.
         keyframes_per_min: rate of keyframes per minute; 0 if they leave no pattern.
+        grey: whether the face has no colour: the three channels are equal.
+        high_dynamic_range: whether the frames were converted from a high dynamic range.
     """
 
     fs: float
@@ -76,6 +78,8 @@ class Traces:
     keyframe_modulation: float = 0.0
     keyframes_interpolated: NDArray[np.float64] | None = None
     keyframes_per_min: float = 0.0
+    grey: bool = False
+    high_dynamic_range: bool = False
 
     @property
     def face(self) -> NDArray[np.float64]:
@@ -166,6 +170,8 @@ def traces_of(track: FaceTrack) -> Traces:
         keyframe_modulation=_amplitude_of(track.regions[:, 0, 1], colours[:, 0, 1]),
         keyframes_interpolated=interpolated,
         keyframes_per_min=keyframes_per_min or 0.0,
+        grey=track.grey,
+        high_dynamic_range=track.high_dynamic_range,
     )
 
 

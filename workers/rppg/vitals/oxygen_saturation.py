@@ -86,6 +86,16 @@ def oxygen_saturation(
     """
     spec = OXYGEN_SATURATION
     method = method_of("ratio of ratios, red over blue", models, pulse.frames)
+    if traces.grey:
+        detail = "the picture has no colour, and the method compares red with blue"
+        return OxygenSaturation.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_COLOUR, detail, method)
+    if traces.high_dynamic_range:
+        # Measured on a simulated clip of 96.6 %, encoded again as HLG and PQ in 10 bit: 94.8 and 96.3 % at 2.7 Mbit/s,
+        # 91.5 and 92.6 % at 0.3 to 0.5 Mbit/s, against 96.7 and 95.9 % in standard range.
+        detail = "the clip has a high dynamic range, of which the coding changes the colours too much"
+        return OxygenSaturation.without_value(
+            spec.unit, VitalStatus.ABSTAINED, Reason.HIGH_DYNAMIC_RANGE, detail, method
+        )
     ratio = ratio_of_ratios(traces, pulse)
     diagnostics = OxygenSaturationDiagnostics(
         ratio_of_ratios=round(ratio.value, 3) if np.isfinite(ratio.value) else None,
