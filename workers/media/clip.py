@@ -42,6 +42,7 @@ from workers.media.container import (
 )
 from workers.media.cpu_budget import CpuBudget
 from workers.media.orientation import upright
+from workers.media.recorder import device_of, encoder_of
 
 __all__ = ["MAX_FPS", "Clip", "ClipBudget", "Frame", "open_clip"]
 
@@ -291,4 +292,6 @@ class Clip:
             codec=self._codec,
             bytes=os.fstat(self._file.fileno()).st_size,
             sha256=sha256,
+            device=device_of(self._container),
+            encoder=encoder_of(self._container),
         )
