@@ -105,7 +105,7 @@ def test_submit_prints_what_is_wrong(faulty_service: Service, tmp_path: Path) ->
     clip.write_bytes(b"no clip")
     refused = facevitals("submit", clip, "--url", faulty_service.url)
     assert refused.returncode == 2
-    assert refused.stdout.count("MP4 or WebM") + refused.stderr.count("MP4 or WebM") == 1
+    assert (refused.stdout + refused.stderr).count("Send an MP4 or WebM file") == 1
     clip.write_bytes(LOOKS_LIKE_MP4 + bytes(1_100_000))
     assert facevitals("submit", clip, "--url", faulty_service.url).returncode == 2  # larger than the limit of 1 MB
     unreachable = facevitals("submit", clip, "--url", f"http://127.0.0.1:{free_port()}")
