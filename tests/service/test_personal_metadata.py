@@ -55,15 +55,15 @@ def stored(service: Service) -> str:
     found = []
     for key in client.scan_iter():
         kind = client.type(key)
-        value = {
+        readers: dict[str, Callable[[str], object]] = {
             "string": client.get,
             "hash": client.hgetall,
             "set": client.smembers,
             "list": lambda name: client.lrange(name, 0, -1),
             "zset": lambda name: client.zrange(name, 0, -1, withscores=True),
             "stream": client.xrange,
-        }[str(kind)](key)
-        found.append(f"{key} {value}")
+        }
+        found.append(f"{key} {readers[str(kind)](key)}")
     return "\n".join(found)
 
 
