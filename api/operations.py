@@ -20,13 +20,14 @@ from api.queue_limit import broker_memory
 from shared.clips.store import StoreUnavailableError
 from shared.jobs.broker_errors import failure_kind, failure_log
 from shared.jobs.celery_messages import Dropped
-from shared.jobs.counters import DROPPED
+from shared.jobs.counters import DROPPED, REJECTED
 from shared.jobs.keys import PREFIX
 from shared.jobs.queues import QUEUES
 from shared.jobs.waiting import oldest_s, queue_loads
 from shared.jobs.webhooks import COUNTED, Outcome, Webhooks
 from shared.jobs.worker_registry import WorkerCard, worker_cards
 from shared.observability.metrics import HISTOGRAMS, Histogram, read_histograms
+from shared.schemas import ErrorCode
 
 router = APIRouter(tags=["operations"])
 
@@ -167,12 +168,14 @@ def _of_counters(counters: dict[str, int]) -> Iterable[Metric]:
     # Counts of 0 are reported as well: an alert can't detect the rise of a missing series to 1.
     counted = dict.fromkeys((f"{COUNTED}:{outcome}" for outcome in Outcome), 0) | counters
     dropped = [f"{DROPPED}:{queue}:{why}" for queue in QUEUES.values() for why in Dropped]
-    counted = dict.fromkeys(dropped, 0) | counted
+    rejected = [f"{REJECTED}:{code}" for code in ErrorCode if code.rejects_clip]
+    counted = dict.fromkeys([*dropped, *rejected], 0) | counted
     families = {
         "jobs": CounterMetricFamily("facevitals_jobs_finished", "Finished jobs.", labels=["state"]),
         "vitals": CounterMetricFamily(
             "facevitals_vitals", "Vitals of finished jobs.", labels=["vital", "status", "reason"]
         ),
+        REJECTED: CounterMetricFamily("facevitals_clips_rejected", "Rejected clips by error code.", labels=["code"]),
         COUNTED: CounterMetricFamily("facevitals_webhooks", "Attempts by outcome.", labels=["outcome"]),
         DROPPED: CounterMetricFamily(
             "facevitals_messages_dropped", "Messages taken without any work.", labels=["queue", "why"]

@@ -54,6 +54,7 @@ class Reason(StrEnum):
     NO_BREATHING_SIGNAL = "no_breathing_signal"
     NOT_LIVE = "not_live"
     MODEL_NOT_INSTALLED = "model_not_installed"
+    CLIP_REJECTED = "clip_rejected"
     BRANCH_FAILED = "branch_failed"
     BRANCH_TIMEOUT = "branch_timeout"
     QUEUE_TIMEOUT = "queue_timeout"

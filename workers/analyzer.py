@@ -229,8 +229,8 @@ class Analyzer:
     def analyze(self, path: Path, vitals: Sequence[str] | None = None, progress: Progress | None = None) -> Analysis:
         """Analyse a clip in this process: decode and track it once, then run each branch that `vitals` need.
 
-        Exceptions are reported in the document, so that one clip never ends a batch: an exception while decoding or
-        tracking fails the job, one in a branch fails that branch's vitals.
+        Exceptions are reported in the document, so that one clip never ends a batch: an exception while decoding,
+        tracking or assembling fails the job, one in a branch fails that branch's vitals.
         """
         progress = progress or Progress()
         created_at, begun = dt.datetime.now(dt.UTC), time.monotonic()
@@ -271,18 +271,25 @@ class Analyzer:
                     checks={**track.checks, **result.checks},
                     vitals=result.vitals,
                 )
-        document = assemble(
-            job_id=new_id(),
-            created_at=created_at,
-            finished_at=dt.datetime.now(dt.UTC),
-            requested=branches,
-            outcomes=outcomes,
-            vitals=vitals,
-            versions=versions(),
-        )
-        return Analysis(
-            document, served_waveforms(waveforms, document.vitals.by_name()), tuple(dict.fromkeys(tracebacks))
-        )
+
+        def assembled() -> tuple[JobDocument, Waveforms]:
+            document = assemble(
+                job_id=new_id(),
+                created_at=created_at,
+                finished_at=dt.datetime.now(dt.UTC),
+                requested=branches,
+                outcomes=outcomes,
+                vitals=vitals,
+                versions=versions(),
+            )
+            return document, served_waveforms(waveforms, document.vitals.by_name())
+
+        try:
+            document, served = assembled()
+        except Exception as error:
+            outcomes = {branch: failed(error, branch) for branch in branches}
+            document, served = assembled()
+        return Analysis(document, served, tuple(dict.fromkeys(tracebacks)))
 
 
 def _ms(begun: float) -> int:

@@ -5,7 +5,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from facevitals.cli.render import print_document
-from facevitals.client import Client, ClientError
+from facevitals.client import Client, ClientError, ProblemError
 from facevitals.local.broker import BrokerNotStartedError
 from facevitals.local.generated_clip import generated_clip
 from facevitals.local.isolated_settings import isolated_settings
@@ -26,6 +26,9 @@ from shared.observability.logging import silence_native_stderr
 from shared.schemas import BranchStatus, JobDocument, JobState
 from shared.settings import settings
 from shared.vitals import VITALS
+
+#: Responses of a gateway that refuses a clip: too large, of another format, or not usable.
+_REFUSED_CLIP: Final = frozenset({413, 415, 422})
 
 console = output()
 errors = Console(stderr=True, markup=False)
@@ -154,7 +157,8 @@ def submit(
     except (ClientError, OSError) as error:
         reason = f"{clip}: {error.strerror or error}" if isinstance(error, OSError) else str(error)
         errors.print(reason, style="red", highlight=False)
-        raise typer.Exit(1) from error
+        refused = isinstance(error, ProblemError) and error.status in _REFUSED_CLIP
+        raise typer.Exit(2 if refused else 1) from error
     if as_json:
         print(document.model_dump_json())
     else:

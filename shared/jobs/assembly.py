@@ -108,10 +108,13 @@ def _vital(
         return VITAL_TYPES[spec.name].without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NOT_REQUESTED)
     if (known := outcome.vitals.by_name().get(spec.name)) is not None:
         return known
+    if rejected is not None:
+        # The document's error has the sentence, once for all vitals.
+        too_short = rejected.code is ErrorCode.CLIP_TOO_SHORT
+        reason = Reason.CLIP_TOO_SHORT if too_short else Reason.CLIP_REJECTED
+        return VITAL_TYPES[spec.name].without_value(spec.unit, VitalStatus.ABSTAINED, reason)
     detail = outcome.error.detail if outcome.error else None
-    if rejected is not None and rejected.code is ErrorCode.CLIP_TOO_SHORT:
-        reason = Reason.CLIP_TOO_SHORT
-    elif outcome.error is not None and outcome.error.code is ErrorCode.QUEUE_TIMEOUT:
+    if outcome.error is not None and outcome.error.code is ErrorCode.QUEUE_TIMEOUT:
         reason = Reason.QUEUE_TIMEOUT
     elif outcome.status is BranchStatus.TIMEOUT:
         reason = Reason.BRANCH_TIMEOUT

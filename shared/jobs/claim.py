@@ -28,7 +28,7 @@ from shared.jobs.progress import BranchProgress, JobOverError
 from shared.jobs.queues import QUEUES
 from shared.jobs.records import JobRequest
 from shared.observability import tracing
-from shared.observability.metrics import BRANCH, WAIT, Sample, observe
+from shared.observability.metrics import BRANCH, WAIT, Sample, observe, status_label
 from shared.schemas import BranchOutcome, BranchStatus, ErrorCode, Waveforms
 from shared.vitals import Branch
 
@@ -134,7 +134,7 @@ class BranchClaims:
                 return
             self._observe(claim)
             self._complete(job_id, branch, claim.outcome, claim.waveforms)
-        log.info("branch ended", branch=branch, status=claim.outcome.status, elapsed_ms=claim.outcome.elapsed_ms)
+        log.info("branch ended", branch=branch, status=status_label(claim.outcome), elapsed_ms=claim.outcome.elapsed_ms)
 
     def _complete(
         self, job_id: str, branch: Branch, outcome: BranchOutcome, waveforms: Waveforms | None = None
@@ -150,7 +150,7 @@ class BranchClaims:
         self._jobs.records.erased(clip_key)
 
     def _observe(self, claim: Claim) -> None:
-        status, took_s = claim.outcome.status, claim.outcome.elapsed_ms / 1000
+        status, took_s = status_label(claim.outcome), claim.outcome.elapsed_ms / 1000
         waited = Sample(WAIT, (claim.branch,), claim.request.waited_s)
         worked = Sample(BRANCH, (claim.branch, status), took_s)
         observe(self._jobs.redis, [waited, worked, *claim.progress.observations])

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from shared.jobs.assembly import assemble, read_outcome, versions
 from shared.jobs.connection import broker_time
+from shared.jobs.counters import REJECTED
 from shared.jobs.events import JobEvents
 from shared.jobs.keys import (
     COUNTERS,
@@ -77,6 +78,7 @@ class JobCompletion:
         vitals = (
             f"vitals:{name}:{vital.status}:{vital.reason or ''}" for name, vital in document.vitals.by_name().items()
         )
+        rejected = [f"{REJECTED}:{document.error.code}"] if document.error and document.error.code.rejects_clip else []
         return FinishJob(
             record=record_key(job_id),
             events=events_key(job_id),
@@ -100,7 +102,7 @@ class JobCompletion:
             counters_ttl_s=COUNTERS_TTL_S,
             branches=tuple(branches),
             waiting=tuple(map(waiting_key, branches)),
-            counted=(f"jobs:{document.state}", *vitals),
+            counted=(f"jobs:{document.state}", *rejected, *vitals),
         ).run(self._redis)
 
     def _withdraw(self, job_id: str, document: JobDocument) -> None:

@@ -9,10 +9,12 @@ from shared.jobs.keys import COUNTERS, COUNTERS_TTL_S
 
 #: The prefix under which dropped messages are counted.
 DROPPED: Final = "dropped"
+#: The prefix under which rejected clips are counted, by error code.
+REJECTED: Final = "rejected"
 
 
 class Counters:
-    """Counts of ended jobs, vitals, webhooks and dropped messages. Safe to share between threads."""
+    """Counts of ended jobs, vitals, rejected clips, webhooks and dropped messages. Safe to share between threads."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis: Any = client

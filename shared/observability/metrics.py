@@ -11,8 +11,12 @@ from typing import Any, Final
 
 from redis.exceptions import RedisError
 
+from shared.schemas import BranchOutcome
+
 #: The broker's key of the hash.
 METRICS_KEY: Final = "fv:figures"
+#: The status of a branch that rejected its clip. It is no failure of the service, so alerts ignore it.
+REJECTED: Final = "rejected"
 #: Seconds without a sample after which the hash expires.
 _TTL_S: Final = 30 * 86_400
 
@@ -70,6 +74,11 @@ class Histogram:
     labels: tuple[str, ...]
     counts: tuple[int, ...]
     total: float
+
+
+def status_label(outcome: BranchOutcome) -> str:
+    """Return the label `status` of a branch: the outcome's own status, or `rejected` where the clip was rejected."""
+    return REJECTED if outcome.error is not None and outcome.error.code.rejects_clip else outcome.status.value
 
 
 def observe(redis: Any, samples: Iterable[Sample]) -> None:  # noqa: ANN401  (redis-py's types)

@@ -103,7 +103,11 @@ def test_submit_prints_the_document(faulty_service: Service, tmp_path: Path) -> 
 def test_submit_prints_what_is_wrong(faulty_service: Service, tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(b"no clip")
-    assert "MP4 or WebM" in facevitals("submit", clip, "--url", faulty_service.url).stderr
+    refused = facevitals("submit", clip, "--url", faulty_service.url)
+    assert refused.returncode == 2
+    assert (refused.stdout + refused.stderr).count("Send an MP4 or WebM file") == 1
+    clip.write_bytes(LOOKS_LIKE_MP4 + bytes(1_100_000))
+    assert facevitals("submit", clip, "--url", faulty_service.url).returncode == 2  # larger than the limit of 1 MB
     unreachable = facevitals("submit", clip, "--url", f"http://127.0.0.1:{free_port()}")
     assert unreachable.returncode == 1
     assert "can't be reached" in unreachable.stderr

@@ -42,6 +42,7 @@ from workers.media.container import (
 )
 from workers.media.cpu_budget import CpuBudget
 from workers.media.geometry import Geometry, pixel_aspect_of
+from workers.media.recorder import device_of, encoder_of
 from workers.media.tracks import ignored_tracks
 
 __all__ = ["MAX_FPS", "Clip", "ClipBudget", "Frame", "open_clip"]
@@ -301,4 +302,6 @@ class Clip:
             size_changes=self._geometry.size_changes,
             tracks_ignored=ignored_tracks(self._container, self._stream),
             colour=self._colour.facts,
+            device=device_of(self._container),
+            encoder=encoder_of(self._container),
         )

@@ -88,6 +88,22 @@ def test_a_rejected_clip_fails_the_job_even_if_the_other_branch_timed_out() -> N
     assert document.vitals.heart_rate.reason is Reason.CLIP_TOO_SHORT
 
 
+@pytest.mark.parametrize("code", [code for code in ErrorCode if code.rejects_clip])
+def test_every_vital_of_a_rejected_clip_has_that_reason_and_the_error_has_the_sentence(code: ErrorCode) -> None:
+    document = put_together(dict.fromkeys(Branch, bad(BranchStatus.ERROR, code)))
+    expected = Reason.CLIP_TOO_SHORT if code is ErrorCode.CLIP_TOO_SHORT else Reason.CLIP_REJECTED
+    assert {vital.reason for vital in document.vitals.by_name().values()} == {expected}
+    assert {vital.detail for vital in document.vitals.by_name().values()} == {None}
+    assert document.error == Problem(code=code, detail="why")
+
+
+def test_a_rejected_clip_is_the_reason_of_the_vitals_of_a_branch_that_timed_out() -> None:
+    timed_out = bad(BranchStatus.TIMEOUT, ErrorCode.BRANCH_TIMEOUT)
+    rejected = bad(BranchStatus.ERROR, ErrorCode.NO_VIDEO)
+    document = put_together({Branch.VISION: timed_out, Branch.RPPG: rejected})
+    assert {vital.reason for vital in document.vitals.by_name().values()} == {Reason.CLIP_REJECTED}
+
+
 def test_vitals_that_were_not_requested_have_that_reason() -> None:
     document = put_together({Branch.RPPG: good(Branch.RPPG)}, ["heart_rate"])
     assert document.branches.vision.status is BranchStatus.SKIPPED

@@ -274,6 +274,7 @@ export const de: Strings = {
       'auf diesem Server fehlt, was dafür nötig ist',
       'Wer diesen Server betreibt, kann es installieren; die Liste der Modelle sagt wie.',
     ],
+    clip_rejected: ['das Video ließ sich nicht lesen', 'Nehmen Sie erneut auf, oder senden Sie eine andere Datei.'],
     branch_failed: [
       'dieser Teil der Auswertung ist gescheitert',
       'Nehmen Sie erneut auf. Bleibt es so, sagen Sie es der Stelle, die diesen Server betreibt.',

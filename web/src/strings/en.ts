@@ -232,6 +232,7 @@ export const en: Strings = {
       'this server has not installed what it needs',
       'The operator of this server can install it; the list of models shows how.',
     ],
+    clip_rejected: ['the video could not be read', 'Record again, or send another file.'],
     branch_failed: [
       'this part of the analysis failed',
       'Record again. If it stays so, contact the operator of this server.',
