@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from shared.clips.first_bytes import ClipFormats
 from shared.clips.store import ClipMissingError
 from shared.ids import new_id
 from shared.jobs.assembly import assemble, branches_for, failed_outcome, versions
@@ -76,6 +77,7 @@ class AnalyzerOptions:
                 OxygenCalibration(settings.spo2_a, settings.spo2_b, settings.spo2_sd),
                 StressThresholds(settings.stress_sdnn_ms, settings.stress_lf_hf),
             ),
+            budget=ClipBudget(formats=ClipFormats(settings.clip_formats)),
         )
 
 
