@@ -21,6 +21,7 @@ from api.job_notifier import wait_for
 from api.openapi import event_stream
 from api.uploads import receive
 from shared.clips.encryption import ClipKey
+from shared.clips.first_bytes import ClipFormats
 from shared.ids import is_id, new_id
 from shared.jobs.assembly import branches_for
 from shared.schemas import JobDocument, JobOptions, Waveforms
@@ -138,7 +139,13 @@ async def receive_clip(
     key = gateway.store.key(job_id)
     encryption_key = ClipKey.new() if settings.encrypt_clips else None
     upload = await receive(
-        request, gateway.store, key, settings.max_upload_bytes, hashed=hashed, encryption_key=encryption_key
+        request,
+        gateway.store,
+        key,
+        settings.max_upload_bytes,
+        hashed=hashed,
+        encryption_key=encryption_key,
+        formats=ClipFormats(settings.clip_formats),
     )
     form = upload.fields
     try:

@@ -1,6 +1,7 @@
 """Uploads: the bytes of a clip go to the store as they arrive, checked, counted and hashed on the way."""
 
 import hashlib
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,14 +14,13 @@ from api.bodies import FORM_BYTES
 from api.parameters import TAKES, repeated, shown
 from api.problems import BadParameter, StoreAway, UnsupportedMedia, UploadTooLarge
 from shared.clips.encryption import ClipKey
+from shared.clips.first_bytes import HEAD_BYTES, ClipFormats, NotAClip, container_of
 from shared.clips.store import ClipStore, ClipWriter, StoreUnavailableError
 
 #: Form fields that may carry the clip; the second and third are older front ends'.
 CLIP_FIELDS: Final = ("clip", "video", "file")
 #: The other form fields; each may be sent once.
 OPTION_FIELDS: Final = ("vitals", "retain_clip", "webhook_url")
-#: Bytes that are checked before anything is stored.
-HEAD_BYTES: Final = 64
 #: Longest other form field.
 FIELD_BYTES: Final = 4096
 #: Bytes gathered before the store is called: crossing into it costs more than copying.
@@ -35,11 +35,29 @@ class Upload:
     fields: dict[str, str] = field(default_factory=dict)
 
 
-def looks_like_clip(head: bytes) -> bool:
-    """Return whether these are the first bytes of an MP4 (ISO base media) or a WebM (EBML of that document type)."""
-    if head[4:8] == b"ftyp":
-        return True
-    return head[:4] == b"\x1a\x45\xdf\xa3" and b"webm" in head
+class _Preamble:
+    """Drops what precedes the first boundary of a multipart body (RFC 2046, section 5.1.1)."""
+
+    def __init__(self, boundary: bytes) -> None:
+        self._first = re.compile(rb"\A[\r\n]*--%b(?=\r\n|--)" % re.escape(boundary))
+        self._later = re.compile(rb"\r\n--%b(?=\r\n|--)" % re.escape(boundary))
+        self._longest = len(boundary) + 6
+        self._at_start, self._ended = True, False
+        self._pending = b""
+
+    def after(self, data: bytes) -> bytes:
+        """Return what follows the preamble in the next piece of the body, from the boundary on."""
+        if self._ended:
+            return data
+        self._pending += data
+        found = (self._at_start and self._first.search(self._pending)) or self._later.search(self._pending)
+        if found:
+            self._ended = True
+            return self._pending[found.start() :]
+        if len(self._pending) > self._longest:
+            self._at_start = self._at_start and not self._pending.strip(b"\r\n")
+            self._pending = self._pending[-self._longest :]
+        return b""
 
 
 class _Form:
@@ -55,6 +73,7 @@ class _Form:
         self._headers: dict[bytes, bytes] = {}
         self._name: str | None = None
         self._value = b""
+        self._preamble = _Preamble(boundary)
         self._parser = MultipartParser(
             boundary,
             {
@@ -77,7 +96,8 @@ class _Form:
             BadParameter: a field is unknown, too long or repeated.
             UploadTooLarge: everything but the clip is larger than `FORM_BYTES`.
         """
-        self._parser.write(data)
+        if rest := self._preamble.after(data):
+            self._parser.write(rest)
         chunks, self._chunks = self._chunks, []
         # Boundaries, headers, preamble and epilogue count as well; the parser skips them.
         self._beside_the_clip += len(data) - sum(map(len, chunks))
@@ -186,13 +206,20 @@ class _Intake:
 
 
 async def receive(
-    request: Request, store: ClipStore, key: str, max_bytes: int, *, hashed: bool, encryption_key: ClipKey | None = None
+    request: Request,
+    store: ClipStore,
+    key: str,
+    max_bytes: int,
+    *,
+    hashed: bool,
+    encryption_key: ClipKey | None = None,
+    formats: ClipFormats = ClipFormats.WEB,
 ) -> Upload:
     """Store the request's clip under `key`, encrypted with `encryption_key` if given. On an error nothing is stored.
 
     Raises:
         UploadTooLarge: more than `max_bytes`, or `FORM_BYTES` beside them.
-        UnsupportedMedia: not an MP4 or WebM by its first bytes, or empty.
+        UnsupportedMedia: not a clip of `formats` by its first bytes, or empty.
         BadParameter: the form is malformed, has no clip, or has a field that is unknown, invalid or repeated.
         StoreAway: the store refused.
     """
@@ -211,10 +238,10 @@ async def receive(
             break
     if form is not None and not form.clip_seen:
         raise BadParameter("The form has no field 'clip'. Send the clip in it, or as the raw body.")
-    if not looks_like_clip(head[:HEAD_BYTES]):
-        raise UnsupportedMedia(
-            "The body is empty." if not head else "Send an MP4 or WebM file, as a browser's MediaRecorder makes it."
-        )
+    try:
+        container_of(head, formats)
+    except NotAClip as refused:
+        raise UnsupportedMedia(str(refused)) from refused
     try:
         async with store.writing(key, encryption_key) as out:
             intake = _Intake(out, too_large, max_bytes, hashed=hashed)

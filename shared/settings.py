@@ -51,6 +51,11 @@ class Settings(BaseSettings):
         5, gt=0, description="seconds before a webhook's first retry; each later wait is 6 times as long"
     )
     max_upload_mb: int = Field(50, ge=1, description="largest upload, in 10^6 bytes")
+    clip_formats: Literal["web", "all"] = Field(
+        "web",
+        description="web: clips of browsers and phones, MP4, MOV, WebM and Matroska with H.264, HEVC, VP8, VP9 or AV1; "
+        "all: those of lab cameras as well (AVI, MPEG-TS, Motion JPEG, MPEG-4, ProRes, FFV1, raw), as `analyze` reads",
+    )
     max_uploads: int = Field(50, ge=1, description="uploads that a gateway receives at once; others wait, then get 503")
     client_timeout_s: int = Field(
         15, ge=1, description="seconds for a request's header, and without data in its body, before 408"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from shared.clips.first_bytes import ClipFormats
 from shared.clips.store import ClipMissingError
 from shared.clips.warnings import HIGH_DYNAMIC_RANGE
 from shared.ids import new_id
@@ -78,6 +79,7 @@ class AnalyzerOptions:
                 OxygenCalibration(settings.spo2_a, settings.spo2_b, settings.spo2_sd),
                 StressThresholds(settings.stress_sdnn_ms, settings.stress_lf_hf),
             ),
+            budget=ClipBudget(formats=ClipFormats(settings.clip_formats)),
         )
 
 

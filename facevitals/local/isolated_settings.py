@@ -14,7 +14,7 @@ FROM_ENVIRONMENT: Final = frozenset(
         *("ollama_url", "ollama_model", "ollama_timeout_s", "ollama_keep_alive"),
         # The clip's lifetime has a lower bound that depends on the deadline, so they are taken together.
         *("max_wait_s", "job_deadline_s", "branch_soft_limit_s", "branch_hard_limit_s", "clip_ttl_s"),
-        *("max_upload_mb", "save_video_limit_s", "encrypt_clips", "log_format", "log_level"),
+        *("max_upload_mb", "clip_formats", "save_video_limit_s", "encrypt_clips", "log_format", "log_level"),
     }
 )
 
@@ -40,10 +40,13 @@ ISOLATED: Final = frozenset(
 def analysis_settings() -> Settings:
     """The settings of an analysis in this process: `FROM_ENVIRONMENT`, and of `ISOLATED` the data folder.
 
+    Clips of all formats are read, whatever the environment's service accepts.
+
     Raises:
         ValidationError: a variable of `FROM_ENVIRONMENT` has an invalid value.
     """
-    return Settings(**{name: value for name, value in _defaults().items() if name != "data_dir"})
+    defaults = {name: value for name, value in _defaults().items() if name != "data_dir"}
+    return Settings(**{**defaults, "clip_formats": "all"})
 
 
 def isolated_settings(folder: Path, **chosen: Any) -> Settings:  # noqa: ANN401  (whatever each setting's type is)

@@ -14,11 +14,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from lab.hostile.corpus import corpus
-from lab.hostile.decode_probe import DecodeOutcome, DecodeProbe
+from lab.hostile.decode_probe import DecodeOutcome, DecodeProbe, frames_of
+from shared.clips.first_bytes import ClipFormats
 
 #: Limits for one file of this corpus, as stated in SECURITY.md. The costliest take 3.8 s (200 blocks of zlib that
 #: unpack to 9 MB each; the budget of decoding time ends more of them) and 129 MB (8 MB of private data).
@@ -59,9 +61,13 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, default=Path("bench-out/hostile"), help="folder for files that end badly")
     options = parser.parse_args()
     end = time.monotonic() + options.seconds if options.seconds else None
-    results = decode_all(
-        corpus(None if options.seconds else options.files, options.seed), options.processes, options.keep, end
-    )
+    if options.seconds:
+        results = decode_all(corpus(None, options.seed), options.processes, options.keep, end)
+    else:
+        results = Results()
+        for number, formats in enumerate(ClipFormats):
+            files = corpus(options.files // len(ClipFormats), options.seed + number)
+            decode_all(files, options.processes, options.keep, formats=formats, results=results)
     for line in results.bad:
         sys.stderr.write(line + "\n")
     summary = {
@@ -76,9 +82,21 @@ def main() -> int:
     return 1 if results.bad else 0
 
 
-def decode_all(files: Iterator[tuple[str, bytes]], processes: int, keep: Path, end: float | None = None) -> Results:
-    """Decode files in `processes` processes, until there are none left or `end` (monotonic seconds) is reached."""
-    results, lock = Results(), threading.Lock()
+def decode_all(
+    files: Iterator[tuple[str, bytes]],
+    processes: int,
+    keep: Path,
+    end: float | None = None,
+    *,
+    formats: ClipFormats = ClipFormats.ALL,
+    results: Results | None = None,
+) -> Results:
+    """Decode files in `processes` processes, until there are none left or `end` (monotonic seconds) is reached.
+
+    The outcomes are added to `results` if given.
+    """
+    results, lock = results or Results(), threading.Lock()
+    read = partial(frames_of, formats=formats)
 
     def work(number: int, folder: Path, probe: DecodeProbe) -> None:
         path = folder / f"clip-{number}"
@@ -100,7 +118,7 @@ def decode_all(files: Iterator[tuple[str, bytes]], processes: int, keep: Path, e
 
     with tempfile.TemporaryDirectory(prefix="facevitals-hostile-") as name:
         threads = [
-            threading.Thread(target=work, args=(number, Path(name), DecodeProbe()))
+            threading.Thread(target=work, args=(number, Path(name), DecodeProbe(read)))
             for number in range(max(processes, 1))
         ]
         for thread in threads:

@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
+from shared.clips.first_bytes import ClipFormats
 from workers.branch.result import ClipRejected
 from workers.media.clip import ClipBudget, open_clip
 
@@ -79,13 +80,13 @@ class DecodeProbe:
         self._process.join()
 
 
-def frames_of(path: Path) -> int:
+def frames_of(path: Path, formats: ClipFormats = ClipFormats.ALL) -> int:
     """Decode a clip to its end; returns the number of frames.
 
     Raises:
-        ClipRejected: the clip can't be decoded.
+        ClipRejected: the clip can't be decoded, or is of a format that `formats` does not include.
     """
-    with open_clip(path) as clip:
+    with open_clip(path, ClipBudget(formats=formats)) as clip:
         return sum(1 for _ in clip.frames())
 
 

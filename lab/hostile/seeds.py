@@ -34,7 +34,15 @@ _SEEDS: Final[list[tuple[str, str, str, dict[str, str], dict[str, str]]]] = [
     ("vp9.mp4", "mp4", "libvpx-vp9", {}, _QUICK),
     ("av1.webm", "webm", "libsvtav1", {}, {"preset": "12"}),
     ("av1.mp4", "mp4", "libsvtav1", {}, {"preset": "12"}),
+    ("mpeg4.avi", "avi", "mpeg4", {}, {}),
+    ("raw.avi", "avi", "rawvideo", {}, {}),
+    ("h264.ts", "mpegts", "libx264", {}, {"preset": "ultrafast"}),
+    ("mpeg4.mp4", "mp4", "mpeg4", {}, {}),
+    ("ffv1.mkv", "matroska", "ffv1", {}, {}),
+    ("raw.y4m", "yuv4mpegpipe", "rawvideo", {}, {}),
 ]
+#: Muxers that store a frame rate instead of times.
+_RATED: Final = frozenset({"avi", "yuv4mpegpipe"})
 
 
 def seeds() -> dict[str, bytes]:
@@ -44,6 +52,9 @@ def seeds() -> dict[str, bytes]:
         for name, container, codec, muxing, encoding in _SEEDS
     }
     made["h264-aac.mp4"] = encoded("mp4", "libx264", encoding={"preset": "ultrafast"}, sound="aac")
+    made["mjpeg.avi"] = encoded("avi", "mjpeg", pixels="yuvj420p")
+    made["mjpeg.mov"] = encoded("mov", "mjpeg", pixels="yuvj420p")
+    made["prores.mov"] = encoded("mov", "prores_ks", pixels="yuv422p10le")
     made["vp8-opus.webm"] = encoded("webm", "libvpx", encoding=_QUICK, sound="libopus")
     return made
 
@@ -84,7 +95,8 @@ def encoded(
             if pixels is not None:
                 stream: Any = output.add_stream(codec, rate=max(round(fps), 1), options=encoding or {})
                 stream.width, stream.height, stream.pix_fmt = *size, pixels
-                stream.codec_context.time_base = Fraction(1, TICKS)
+                rate = round(fps) if container in _RATED or codec == "mpeg4" else TICKS
+                stream.codec_context.time_base = Fraction(1, rate)
                 if disposition:
                     stream.disposition = disposition
                 _encode_pictures(output, stream, frames, fps)

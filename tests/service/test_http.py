@@ -73,6 +73,12 @@ def test_invalid_uploads_are_refused_and_leave_no_file(faulty_service: Service, 
     big = LOOKS_LIKE_MP4 + b"\x00" * 1_000_000
     problem(http.post("/v1/jobs", content=b""), 415, "unsupported-media")
     problem(http.post("/v1/jobs", content=b"GIF89a" + b"\x00" * 100), 415, "unsupported-media")
+    for content, named in ((b"\x1f\x43\xb6\x75\x01", "first part"), (b"data:video/webm;base64,", "data: URL")):
+        assert named in problem(http.post("/v1/jobs", content=content), 415, "unsupported-media")
+        assert named in http.post("/save_video", content=content).text
+    assert "ffmpeg -i INPUT" in problem(
+        http.post("/v1/jobs", content=b"RIFF\0\0\1\0AVI LIST"), 415, "unsupported-media"
+    )
     problem(http.post("/v1/jobs", content=big), 413, "upload-too-large")
     problem(http.post("/v1/jobs", content=iter([big])), 413, "upload-too-large")
     problem(http.post("/v1/jobs", files={"clip": big}), 413, "upload-too-large")

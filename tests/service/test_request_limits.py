@@ -184,18 +184,20 @@ def test_a_form_has_only_known_fields_each_once(bounded: Service, path: str) -> 
     "body",
     [
         b"\r\n" * 40_000 + CLIP_PART + b"--x--\r\n",
+        b"a preamble " * 7000 + b"\r\n" + CLIP_PART + b"--x--\r\n",
         CLIP_PART + b"--x--\r\n" + b"a" * 70_000,
     ],
-    ids=["preamble", "epilogue"],
+    ids=["empty lines", "preamble", "epilogue"],
 )
 def test_bytes_outside_of_the_form_fields_are_limited(bounded: Service, body: bytes) -> None:
     declared = head("POST", "/v1/jobs", FORM, f"Content-Length: {len(body)}", "Connection: close") + body
     assert status_of(refused(bounded, declared)) == 413
     chunked = head("POST", "/v1/jobs", FORM, "Transfer-Encoding: chunked", "Connection: close")
     assert status_of(refused(bounded, chunked + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))) == 413
-    short = b"\r\n" * 10_000 + CLIP_PART + b"--x--\r\n" + b"a" * 20_000
-    fine = head("POST", "/v1/jobs", FORM, f"Content-Length: {len(short)}", "Connection: close") + short
-    assert status_of(refused(bounded, fine)) == 202
+    for preamble in (b"\r\n" * 10_000, b"This is a message in parts.\r\n--xy, --x and x\r\n"):
+        short = preamble + CLIP_PART + b"--x--\r\n" + b"a" * 20_000
+        fine = head("POST", "/v1/jobs", FORM, f"Content-Length: {len(short)}", "Connection: close") + short
+        assert status_of(refused(bounded, fine)) == 202
 
 
 def test_an_unexpected_body_is_ignored_if_small_and_refused_if_large(bounded: Service) -> None:

@@ -26,12 +26,12 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from shared.clips.first_bytes import ADVICE, HEAD_BYTES
 from shared.schemas import ClipFacts, ErrorCode, RotationSource
 from shared.vitals import SHORTEST_CLIP_S
 from workers.branch.result import ClipRejected
 from workers.media.colour import ColourObserver
 from workers.media.container import (
-    ADVICE,
     CODECS,
     ClipBudget,
     check_size,
@@ -94,7 +94,7 @@ def open_clip(path: Path, budget: ClipBudget | None = None) -> Iterator["Clip"]:
             )
         cpu = CpuBudget(budget.cpu_s)
         with cpu:
-            demuxer, name = sniff(file.read(4096))
+            demuxer, name = sniff(file.read(HEAD_BYTES), budget.formats)
             file.seek(0)
             container = open_container(path, file, demuxer, name, budget, cpu)
         clip = None

@@ -12,25 +12,30 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from shared.clips.first_bytes import ADVICE, ClipFormats, NotAClip, container_of
 from shared.schemas import ErrorCode
 from shared.vitals import LONGEST_CLIP_S
 from workers.branch.result import ClipRejected
-from workers.media.cpu_budget import BudgetedFile, CpuBudget
+from workers.media.cpu_budget import BudgetedFile, CpuBudget, StreamedFile
 from workers.media.mp4_index import IndexRejected, check_index
 from workers.media.tracks import best_track, recorded_tracks
 
-#: Accepted decoders of FFmpeg, and the codecs that they decode.
-CODECS: Final = {"h264": "h264", "hevc": "hevc", "vp8": "vp8", "vp9": "vp9", "av1": "av1", "libdav1d": "av1"}
-
-#: What the user can do about a file that is not accepted.
-ADVICE: Final = "Record it again as MP4 (H.264) or WebM (VP8, VP9 or AV1)."
+#: FFmpeg's decoders for clips of browsers and phones, and the codecs that they decode.
+_WEB_CODECS: Final = {"h264": "h264", "hevc": "hevc", "vp8": "vp8", "vp9": "vp9", "av1": "av1", "libdav1d": "av1"}
+#: FFmpeg's decoders for clips of lab cameras and data sets.
+_LAB_CODECS: Final = {name: name for name in ("mpeg4", "mjpeg", "rawvideo", "prores", "ffv1")}
+#: All accepted decoders, and the codecs that they decode.
+CODECS: Final = {**_WEB_CODECS, **_LAB_CODECS}
+_ACCEPTED: Final = {ClipFormats.WEB: _WEB_CODECS, ClipFormats.ALL: CODECS}
+#: Demuxers that may seek: an MP4 is read by its index, which `check_index` limits. An AVI's index declares more than
+#: its size suggests, and none of the other containers needs one, so those are read from start to end.
+_SEEKING_DEMUXERS: Final = frozenset({"mov", "matroska"})
 #: Largest ratio of the sides. Panoramas have 4; a longer strip has no height left after scaling for the face detector.
 MAX_ASPECT_RATIO: Final = 16
 #: FFmpeg's options for opening a clip. FFmpeg decodes the first frames to detect their format, so the decoders are
 #: limited here, and the frame size by `max_pixels`. A webcam's clip has two tracks. FFmpeg keeps all packets that it
 #: reads meanwhile, 430 bytes for one of a single byte, and must not read on to estimate a frame rate that is not used.
 _OPEN_OPTIONS: Final = {
-    "codec_whitelist": "h264,hevc,vp8,vp9,av1,libdav1d",
     "max_streams": "16",
     "probesize": "100000",
     "fpsprobesize": "0",
@@ -46,6 +51,7 @@ class ClipBudget:
     duration_s  Presentation time of the last frame in seconds
     bytes       Size of the file
     cpu_s       Processor time of decoding in seconds, without that of the consumer
+    formats     The containers and codecs that are read
     """
 
     pixels: int = 3840 * 2160
@@ -53,6 +59,7 @@ class ClipBudget:
     duration_s: float = LONGEST_CLIP_S
     bytes: int = 200_000_000
     cpu_s: float = 30.0
+    formats: ClipFormats = ClipFormats.ALL
 
 
 def open_file(path: str, flags: int) -> int:
@@ -85,10 +92,14 @@ def open_container(  # noqa: PLR0917  (`open_clip` is the one caller)
     try:
         # No FFmpeg time-out, which would count wall time: `cpu` is checked at each read instead.
         return av.open(
-            BudgetedFile(file, cpu),
+            BudgetedFile(file, cpu) if demuxer in _SEEKING_DEMUXERS else StreamedFile(file, cpu),
             "r",
             format=demuxer,
-            options={**_OPEN_OPTIONS, "max_pixels": str(budget.pixels)},
+            options={
+                **_OPEN_OPTIONS,
+                "codec_whitelist": ",".join(_ACCEPTED[budget.formats]),
+                "max_pixels": str(budget.pixels),
+            },
             metadata_errors="ignore",
         )
     except (av.error.FFmpegError, ValueError) as error:
@@ -98,19 +109,17 @@ def open_container(  # noqa: PLR0917  (`open_clip` is the one caller)
         ) from error
 
 
-def sniff(head: bytes) -> tuple[str, str]:
+def sniff(head: bytes, formats: ClipFormats) -> tuple[str, str]:
     """Return the demuxer's name and the container's, by the first bytes of the file.
 
     Raises:
-        ClipRejected: The file is neither MP4 nor Matroska.
+        ClipRejected: The file is not in a container of `formats`.
     """
-    if head[4:8] == b"ftyp":
-        return "mov", "mov" if head[8:12] == b"qt  " else "mp4"
-    if head[:4] == b"\x1a\x45\xdf\xa3":
-        return "matroska", "webm" if b"webm" in head[:64] else "matroska"
-    raise ClipRejected(
-        ErrorCode.CONTAINER_NOT_ALLOWED, f"The file is neither MP4 nor WebM by its first bytes. {ADVICE}"
-    )
+    try:
+        container = container_of(head, formats)
+    except NotAClip as refused:
+        raise ClipRejected(ErrorCode.CONTAINER_NOT_ALLOWED, str(refused)) from refused
+    return container.demuxer, container.name
 
 
 def select_video_stream(container: InputContainer, budget: ClipBudget) -> VideoStream:
@@ -124,9 +133,12 @@ def select_video_stream(container: InputContainer, budget: ClipBudget) -> VideoS
         raise ClipRejected(ErrorCode.NO_VIDEO, "The file has no video track. Allow the camera and record again.")
     stream = best_track(streams, CODECS)
     context: Any = stream.codec_context  # None where FFmpeg has no decoder
-    if context is None or context.name not in CODECS:
+    if context is None or context.name not in _ACCEPTED[budget.formats]:
         codec = "unknown" if context is None else context.name
-        raise ClipRejected(ErrorCode.CODEC_NOT_ALLOWED, f"The video's codec ({codec}) is not accepted. {ADVICE}")
+        name = container.format.name.partition(",")[0]
+        raise ClipRejected(
+            ErrorCode.CODEC_NOT_ALLOWED, f"The video's codec ({codec} in {name}) is not accepted. {ADVICE}"
+        )
     check_size(context.width, context.height, budget)
     context.options = {"max_pixels": str(budget.pixels)}
     # Decoding already has a thread of its own; more of them would take the core on which the face is tracked.

@@ -46,8 +46,8 @@ class CpuBudget:
             self._since_s = None
 
 
-class BudgetedFile:
-    """File object for PyAV that checks a `CpuBudget` at each read.
+class StreamedFile:
+    """File object for PyAV that is read from start to end and checks a `CpuBudget` at each read.
 
     A demuxer can search a file for a long time before it returns a packet, so the budget is checked here too. Where
     FFmpeg opens a file itself it treats a disk error as the end of the file; here the error is raised.
@@ -65,6 +65,10 @@ class BudgetedFile:
         """
         self._budget.check()
         return self._file.read(size)
+
+
+class BudgetedFile(StreamedFile):
+    """A `StreamedFile` in which FFmpeg may seek."""
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Move to `offset` bytes from the start, the position or the end, as `io.IOBase.seek` does."""

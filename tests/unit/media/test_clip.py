@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from shared.clips.first_bytes import ClipFormats
 from shared.schemas import ErrorCode
 from workers.branch.result import ClipRejected
 from workers.media.clip import ClipBudget, Frame, open_clip
@@ -205,7 +206,8 @@ def test_other_containers_and_codecs_are_rejected_whatever_the_file_name(
 ) -> None:
     single = {"update": "1"} if codec == "png" else {}
     path = encode(name, codec, np.zeros(1) if codec == "png" else None, pixels=pixels, muxing=single)
-    assert rejection(path.rename(path.with_suffix(".mp4"))) is code
+    web = ClipBudget(formats=ClipFormats.WEB)
+    assert rejection(path.rename(path.with_suffix(".mp4")), web) is code
 
 
 def test_a_playlist_that_names_another_file_is_not_followed(encode: Encode, tmp_path: Path) -> None:
