@@ -1,7 +1,7 @@
 """Turn frames upright by the face, where the file does not store how the camera was held.
 
 The decision is made once a clip, on its first frames with a face, and holds for the rest of it. It turns the face
-upright, whatever the camera: a person who lies on the side is turned as well. Tilts below about 60 degrees are kept.
+upright, whatever the camera: a person who is on the side is turned as well. Tilts below about 60 degrees are kept.
 """
 
 import math
