@@ -223,7 +223,10 @@ export const en: Strings = {
       'Avoid flickering lamps, screens and passing shadows.',
     ],
     no_colour: ['the picture has no colour', 'Record with a colour camera, in visible light.'],
-    high_dynamic_range: ['the clip was recorded in HDR', 'Turn HDR video off in the camera’s settings, and record again.'],
+    high_dynamic_range: [
+      'the clip was recorded in HDR',
+      'Turn HDR video off in the camera’s settings, and record again.',
+    ],
     no_pulse: ['no clear pulse could be seen', 'Bright, even light on bare skin and a still head help most.'],
     estimators_disagree: ['the methods did not agree with each other', 'Hold still in even light and record again.'],
     no_breathing_signal: ['no clear breathing could be seen', 'Show your shoulders as well, and breathe as usual.'],
