@@ -79,7 +79,7 @@ class AnalyzerOptions:
                 OxygenCalibration(settings.spo2_a, settings.spo2_b, settings.spo2_sd),
                 StressThresholds(settings.stress_sdnn_ms, settings.stress_lf_hf),
             ),
-            budget=ClipBudget(formats=ClipFormats(settings.clip_formats)),
+            budget=ClipBudget.of(ClipFormats(settings.clip_formats)),
         )
 
 

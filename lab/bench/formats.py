@@ -99,7 +99,7 @@ def write_clip(form: Format, path: Path) -> None:
 def outcome(path: Path, formats: ClipFormats) -> str:
     """Return "read", or the code with which the clip at `path` is refused."""
     try:
-        with open_clip(path, ClipBudget(formats=formats)) as clip:
+        with open_clip(path, ClipBudget.of(formats)) as clip:
             count = sum(1 for _ in clip.frames())
     except ClipRejected as rejected:
         return f"refused: `{rejected.code.value}`"

@@ -86,7 +86,7 @@ def frames_of(path: Path, formats: ClipFormats = ClipFormats.ALL) -> int:
     Raises:
         ClipRejected: the clip can't be decoded, or is of a format that `formats` does not include.
     """
-    with open_clip(path, ClipBudget(formats=formats)) as clip:
+    with open_clip(path, ClipBudget.of(formats)) as clip:
         return sum(1 for _ in clip.frames())
 
 

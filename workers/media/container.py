@@ -42,6 +42,10 @@ _OPEN_OPTIONS: Final = {
 }
 
 
+#: Size of a file in the formats of browsers and phones: none of theirs has more.
+WEB_BYTES: Final = 200_000_000
+
+
 @dataclass(frozen=True)
 class ClipBudget:
     """Limits on decoding one clip; a clip that exceeds one is rejected.
@@ -49,7 +53,7 @@ class ClipBudget:
     pixels      Width times height of a frame
     frames      Number of decoded frames, dropped ones included
     duration_s  Presentation time of the last frame in seconds
-    bytes       Size of the file
+    bytes       Size of the file; a minute of raw 640x480 has 1.7 GB
     cpu_s       Processor time of decoding in seconds, without that of the consumer
     formats     The containers and codecs that are read
     """
@@ -57,9 +61,14 @@ class ClipBudget:
     pixels: int = 3840 * 2160
     frames: int = 120 * 60 + 60
     duration_s: float = LONGEST_CLIP_S
-    bytes: int = 200_000_000
+    bytes: int = 8_000_000_000
     cpu_s: float = 30.0
     formats: ClipFormats = ClipFormats.ALL
+
+    @classmethod
+    def of(cls, formats: ClipFormats) -> "ClipBudget":
+        """The limits on clips in these formats."""
+        return cls(formats=formats, bytes=WEB_BYTES) if formats is ClipFormats.WEB else cls(formats=formats)
 
 
 def open_file(path: str, flags: int) -> int:

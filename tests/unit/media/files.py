@@ -12,7 +12,7 @@ from av.bitstream import BitStreamFilterContext
 from numpy.typing import NDArray
 
 from shared.schemas import ClipFacts
-from workers.media.clip import Frame, open_clip
+from workers.media.clip import ClipBudget, Frame, open_clip
 
 Picture = NDArray[np.uint8]
 
@@ -120,7 +120,7 @@ def with_matrix(path: Path, matrix: Sequence[int]) -> Path:
     return path
 
 
-def decoded(path: Path) -> tuple[list[Frame], ClipFacts]:
+def decoded(path: Path, budget: ClipBudget | None = None) -> tuple[list[Frame], ClipFacts]:
     """Return the frames and the facts of a clip."""
-    with open_clip(path) as clip:
+    with open_clip(path, budget) as clip:
         return list(clip.frames()), clip.facts

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from shared.clips.first_bytes import ClipFormats
 from shared.schemas import ErrorCode
+from shared.settings import Settings
+from workers.analyzer import AnalyzerOptions
 from workers.branch.result import ClipRejected
 from workers.media.clip import ClipBudget, Frame, open_clip
 
@@ -322,3 +324,11 @@ def test_frames_are_read_once_and_facts_known_afterwards(encode: Encode) -> None
         with pytest.raises(RuntimeError, match="once"):
             next(clip.frames())
         assert clip.facts.frames == 60
+
+
+def test_raw_recordings_of_data_sets_are_within_the_limit_on_bytes_of_an_analysis() -> None:
+    minute_of_raw_640x480 = 60 * 30 * 640 * 480 * 3
+    assert AnalyzerOptions(Path("models")).budget.bytes > 2 * minute_of_raw_640x480
+    for formats, limited in (("web", True), ("all", False)):
+        budget = AnalyzerOptions.from_settings(Settings(clip_formats=formats)).budget
+        assert (budget.bytes < minute_of_raw_640x480) is limited

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
+from shared.clips.first_bytes import ClipFormats
 from shared.clips.warnings import warnings_of
 from shared.schemas import IgnoredTrack, WarningCode
+from workers.media.clip import ClipBudget
 
 from .files import decoded, scene
 
@@ -56,7 +58,7 @@ def file_of(path: Path, *tracks: Track, sound: bool = False) -> Path:
     ids=["default", "default first", "largest", "longest", "first", "accepted codec"],
 )
 def test_the_default_track_is_analysed_else_the_best(tmp_path: Path, tracks: tuple[Track, ...], chosen: int) -> None:
-    frames, facts = decoded(file_of(tmp_path / "clip.mp4", *tracks))
+    frames, facts = decoded(file_of(tmp_path / "clip.mp4", *tracks), ClipBudget.of(ClipFormats.WEB))
     _, width, height, count, _ = tracks[chosen]
     assert (facts.width, facts.height, facts.frames, facts.codec) == (width, height, count, "h264")
     assert np.abs(frames[20].rgb.astype(float) - scene(count, width, height)[20]).mean() < 20
