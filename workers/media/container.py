@@ -140,7 +140,7 @@ def select_video_stream(container: InputContainer, budget: ClipBudget) -> VideoS
     streams = recorded_tracks(container)
     if not streams:
         raise ClipRejected(ErrorCode.NO_VIDEO, "The file has no video track. Allow the camera and record again.")
-    stream = best_track(streams, CODECS)
+    stream = best_track(streams, _ACCEPTED[budget.formats])
     context: Any = stream.codec_context  # None where FFmpeg has no decoder
     if context is None or context.name not in _ACCEPTED[budget.formats]:
         codec = "unknown" if context is None else context.name
