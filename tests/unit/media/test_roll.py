@@ -17,8 +17,6 @@ from workers.media.clip import Frame, open_clip
 from .conftest import DATA, Picture, Scene, filmed
 from .test_face import same
 
-TURNS = pytest.mark.parametrize("rotation", [90, 180, 270])
-
 
 def turned(frames: Sequence[Frame], rotation: int) -> list[Frame]:
     """Return `frames` as a camera records them that must be turned by `rotation` degrees clockwise."""
@@ -35,7 +33,7 @@ def tilted(frames: Sequence[Frame], degrees: float) -> list[Frame]:
     return [replace(frame, rgb=tilt(frame.rgb)) for frame in frames]
 
 
-@TURNS
+@pytest.mark.parametrize("rotation", [90, 180, 270])
 def test_a_turned_face_has_the_track_of_the_upright_one(scene: Scene, tracker: FaceTracker, rotation: int) -> None:
     upright = scene(2.0)
     expected, track = tracker.track(upright), tracker.track(turned(upright, rotation))
@@ -54,18 +52,18 @@ def test_frames_of_an_upright_face_are_passed_as_they_are(scene: Scene) -> None:
     assert all(one is other for one, other in zip(passed, frames, strict=True))
 
 
-@TURNS
-def test_a_face_that_appears_later_is_turned(scene: Scene, tracker: FaceTracker, rotation: int) -> None:
+def test_a_face_that_appears_later_is_turned(scene: Scene, tracker: FaceTracker) -> None:
     def late(time_s: float, picture: Picture) -> Picture:
-        return picture if time_s >= 2 else np.full_like(picture, 110)
+        return picture if time_s >= 1 else np.full_like(picture, 110)
 
-    track = tracker.track(turned(scene(4.0, change=late), rotation))
-    assert track.rotation == rotation
+    frames = scene(2.0, change=late)
+    expected, track = tracker.track(frames), tracker.track(turned(frames, 90))
+    assert track.rotation == 90
     assert track.size == (320, 240)
     seen = np.isfinite(track.landmarks[:, 0, 0])
-    assert not seen[:60].any()
-    assert seen[75:].all()
-    assert track.landmarks[75:, 10, 1].max() < track.landmarks[75:, 152, 1].min()  # forehead above chin
+    assert not seen[:30].any()
+    assert seen[45:].all()
+    assert track.landmarks[45:] == pytest.approx(expected.landmarks[45:], abs=3)
 
 
 @pytest.mark.parametrize("degrees", [-45, -30, 30, 45])
@@ -74,12 +72,12 @@ def test_a_tilted_head_is_not_turned(scene: Scene, tracker: FaceTracker, degrees
 
 
 def test_the_direction_is_decided_once(scene: Scene, tracker: FaceTracker) -> None:
-    frames = scene(4.0)
-    track = tracker.track(frames[:60] + turned(frames[60:], 180))
+    frames = scene(2.0)
+    track = tracker.track(frames[:30] + turned(frames[30:], 180))
     assert track.rotation == 0
 
 
-@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+@pytest.mark.parametrize("rotation", [0, 180])
 def test_two_faces_are_turned_and_counted(tracker: FaceTracker, astronaut: Picture, rotation: int) -> None:
     two = np.hstack([filmed(astronaut, (200, 200), 1.5, (400, 480))] * 2)
     frames = [Frame(index, index / 30, two) for index in range(45)]
@@ -100,7 +98,7 @@ def test_only_a_second_of_frames_waits_for_the_decision(scene: Scene) -> None:
 
     corrector = RollCorrector(Uncertain())
     waiting = largest = 0
-    for frame in turned(scene(3.0), 90):
+    for frame in turned(scene(2.0), 90):
         waiting += 1
         waiting -= len(list(corrector.add(frame)))
         largest = max(largest, waiting)
@@ -114,7 +112,7 @@ def test_frames_that_wait_for_the_decision_are_bounded_in_bytes(
     rgb = np.ascontiguousarray(np.rot90(filmed(astronaut, (size[0] / 2, size[1] / 2), size[1] / 300, size), 2))
     corrector = RollCorrector(FaceFinder())
     waiting = largest = 0
-    for index in range(40):
+    for index in range(most + 2):
         waiting += 1 - len(list(corrector.add(Frame(index, index / 120, rgb))))
         largest = max(largest, waiting)
     assert corrector.rotation == 180
