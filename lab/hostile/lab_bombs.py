@@ -16,7 +16,7 @@ def lab_bombs() -> Iterator[tuple[str, bytes]]:
     for size in ((1, 1), (16383, 16383), (_MANY, _MANY)):
         yield f"raw-declared-as-{size[0]}.avi", _avi(_stream(0, size=size), bytes(400))
     entry = b"00dc" + _u32(0x10, 4, 100)
-    yield "an-index-of-200000.avi", _avi(_stream(0), bytes(400)) + _chunk(b"idx1", entry * 200_000)
+    yield "an-index-of-1000000.avi", _avi(_stream(0), bytes(400)) + _chunk(b"idx1", entry * 1_000_000)
     yield "an-index-of-everything.avi", _avi(_stream(0), bytes(400)) + b"idx1" + _u32(_MANY) + entry
     yield "a-million-empty-chunks.avi", _avi(_stream(0), (b"00dc" + _u32(0)) * 1_000_000)
     yield "a-chunk-of-everything.avi", _avi(_stream(0), b"00dc" + _u32(_MANY) + bytes(100))

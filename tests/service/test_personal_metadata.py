@@ -8,7 +8,9 @@ import av
 import numpy as np
 import pytest
 
+from shared.access.api_keys import new_webhook_secret
 from tests.service.conftest import Service, wait_until
+from tests.service.receiver import make_certificates, receiving
 
 #: What identifies a person or a place, by the key of the metadata.
 PERSONAL = {
@@ -68,14 +70,22 @@ def stored(service: Service) -> str:
 
 
 @pytest.mark.timeout(300)
-def test_personal_metadata_stays_in_the_clip(make_service: Callable[..., Service], tmp_path: Path) -> None:
-    service = make_service(log_level="debug", log_format="json")
+def test_personal_metadata_stays_in_the_clip(
+    make_service: Callable[..., Service], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, leaf = make_certificates(tmp_path)
+    # The gateway reads the authority from this variable, as in a deployment.
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    webhooks = {"webhook_secret": new_webhook_secret(), "webhook_allow": "127.0.0.0/8, ::1/128"}
+    service = make_service(log_level="debug", log_format="json", **webhooks)
     service.start_worker("vision,rppg")
     content = recording(tmp_path / "clip.mp4")
     # The second one is rejected as too short, the third one is cut off: their metadata takes other ways.
     clips = [content, recording(tmp_path / "short.mp4", seconds=0.5), content[: len(content) - 200]]
-    jobs = [service.submit(clip) for clip in clips]
-    documents = [service.finished(job) for job in jobs]
+    with receiving(leaf) as receiver:
+        jobs = [service.submit(clip, webhook_url=receiver.url()) for clip in clips]
+        documents = [service.finished(job) for job in jobs]
+        wait_until(lambda: len(receiver.requests) == len(jobs), "the webhooks are received")
     assert documents[0]["state"] == "succeeded"
     assert documents[0]["clip"]["device"] is None
     assert documents[1]["error"]["code"] == "clip_too_short"
@@ -85,6 +95,7 @@ def test_personal_metadata_stays_in_the_clip(make_service: Callable[..., Service
         metrics = client.get("/metrics").text
     places = {
         "documents": json.dumps(documents),
+        "webhooks": "".join(f"{request.headers} {request.body}" for request in receiver.requests),
         "events": events,
         "metrics": metrics,
         "broker": stored(service),
@@ -92,5 +103,6 @@ def test_personal_metadata_stays_in_the_clip(make_service: Callable[..., Service
     }
     assert jobs[0] in places["logs"]
     assert jobs[0] in places["broker"]
+    assert jobs[0] in places["webhooks"]
     for place, text in places.items():
         assert [secret for secret in SECRETS if secret in text] == [], place

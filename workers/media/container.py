@@ -16,6 +16,7 @@ from shared.clips.first_bytes import ADVICE, ClipFormats, NotAClip, container_of
 from shared.schemas import ErrorCode
 from shared.vitals import LONGEST_CLIP_S
 from workers.branch.result import ClipRejected
+from workers.media.avi_index import check_avi
 from workers.media.cpu_budget import BudgetedFile, CpuBudget, StreamedFile
 from workers.media.mp4_index import IndexRejected, check_index
 from workers.media.tracks import best_track, recorded_tracks
@@ -94,6 +95,8 @@ def open_container(  # noqa: PLR0917  (`open_clip` is the one caller)
     try:
         if demuxer == "mov":
             check_index(path)
+        elif demuxer == "avi":
+            check_avi(path)
     except IndexRejected as error:
         raise ClipRejected(
             ErrorCode.CLIP_TOO_LARGE, f"The file starts like {name} but is no recording. {error}. {ADVICE}"

@@ -12,8 +12,10 @@ from lab.hostile.__main__ import MAX_CPU_S, MAX_MB
 from lab.hostile.bombs import mp4_bombs, packet_bombs, table_bombs, webm_bombs
 from lab.hostile.containers import box, cluster, full, movie, track, u32, vp8_key_frame, webm
 from lab.hostile.decode_probe import DecodeOutcome, DecodeProbe
+from lab.hostile.lab_bombs import lab_bombs
 from lab.hostile.mutate import mutations
 from lab.hostile.seeds import encoded
+from workers.media.avi_index import check_avi
 from workers.media.mp4_index import IndexRejected, check_index
 
 Decode = Callable[[bytes], DecodeOutcome]
@@ -57,10 +59,29 @@ def test_mutated_clips_end_with_a_reason(decode: Decode, clip: bytes) -> None:
 
 
 def test_bombs_in_metadata_and_packets_end_with_a_reason(decode: Decode) -> None:
-    for name, content in chain(table_bombs(), mp4_bombs(), webm_bombs(), packet_bombs()):
+    for name, content in chain(table_bombs(), mp4_bombs(), webm_bombs(), packet_bombs(), lab_bombs()):
         # Bounded by the budget of decoding time alone; the whole corpus has them.
         if not name.startswith(("300000-packets", "blocks-packed-by-zlib")):
             assert_ends_within_limits(name, decode(content))
+
+
+def test_an_avi_with_more_beside_its_pictures_than_an_index_is_refused_unread(decode: Decode, tmp_path: Path) -> None:
+    clip = encoded("avi", "mjpeg", pixels="yuvj420p")
+    at = clip.index(b"idx1")
+    path = tmp_path / "clip.avi"
+    entry = clip[at + 8 : at + 24]
+    for kind, many in (("index", b"idx1"), ("padding", b"JUNK")):
+        path.write_bytes(clip[:at] + many + (16 * 1_000_000).to_bytes(4, "little") + entry * 1_000_000)
+        with pytest.raises(IndexRejected, match="beside pictures and sound"):
+            check_avi(path)
+        outcome = decode(path.read_bytes())
+        assert (outcome.how, outcome.cpu_s < 1) == ("clip_too_large", True), kind
+    path.write_bytes(clip)
+    check_avi(path)
+    # The size of the media data is 0 where a recorder was interrupted.
+    movi = clip.index(b"movi")
+    path.write_bytes(clip[: movi - 4] + bytes(4) + clip[movi:])
+    check_avi(path)
 
 
 def test_a_bomb_of_8192_pixels_square_takes_neither_a_second_nor_150_megabytes(decode: Decode) -> None:
