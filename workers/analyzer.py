@@ -6,7 +6,8 @@
 import datetime as dt
 import time
 import traceback
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -26,7 +27,7 @@ from workers.branch.result import BranchResult, Progress
 from workers.face.roll import upright_facts
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.liveness.liveness_check import LivenessThresholds
-from workers.media.clip import ClipBudget, open_clip
+from workers.media.clip import Clip, ClipBudget, Frame, open_clip
 from workers.models.deepface_client import DeepFaceOptions
 from workers.models.manifest import MODELS
 from workers.models.session import Device, Runner, resolve
@@ -181,14 +182,13 @@ class Analyzer:
             ClipMissingError: the file at `path` can't be read.
         """
         progress.stage(Stage.DECODING_AND_TRACKING)
-        try:
-            with open_clip(path, self._options.budget) as clip:
-                track = self._tracker.track(clip.frames(), branches)
-                facts = upright_facts(clip.facts, track.size, track.rotation)
-                is_hdr = facts.colour.transfer in HIGH_DYNAMIC_RANGE
-                return replace(track, high_dynamic_range=is_hdr), facts
-        except OSError as error:
-            raise ClipMissingError(f"{path}: {error.strerror or error}") from error
+        with ExitStack() as stack:
+            with _reading(path):
+                clip = stack.enter_context(open_clip(path, self._options.budget))
+            track = self._tracker.track(_frames(clip, path), branches)
+            facts = upright_facts(clip.facts, track.size, track.rotation)
+            is_hdr = facts.colour.transfer in HIGH_DYNAMIC_RANGE
+            return replace(track, high_dynamic_range=is_hdr), facts
 
     def measure(self, branch: Branch, track: FaceTrack, requested: frozenset[str], progress: Progress) -> BranchResult:
         """Measure the requested vitals of one branch on a tracked face.
@@ -292,6 +292,21 @@ class Analyzer:
             outcomes = {branch: failed(error, branch) for branch in branches}
             document, served = assembled()
         return Analysis(document, served, tuple(dict.fromkeys(tracebacks)))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn an `OSError` of reading the clip into `ClipMissingError`."""
+    try:
+        yield
+    except OSError as error:
+        raise ClipMissingError(f"{path}: {error.strerror or error}") from error
+
+
+def _frames(clip: Clip, path: Path) -> Iterator[Frame]:
+    # An exception of the consumer is not raised in here: an `OSError` of the tracker stays one.
+    with _reading(path):
+        yield from clip.frames()
 
 
 def _ms(begun: float) -> int:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
-from facevitals.analysis import Analyzer
+from facevitals.analysis import Analysis, Analyzer
 from facevitals.cli.render import print_document
 from facevitals.cli.service_commands import exit_code
 from facevitals.local.terminal import output
@@ -72,16 +72,28 @@ def analyze(
             for trace in analysis.tracebacks:
                 errors.print(f"{clip}:\n{trace}", style="red", markup=False, highlight=False)
             worst = max(worst, exit_code(analysis.document), key=(0, 2, 1).index)
-            if not as_json:
-                if len(clips) > 1:
-                    console.rule(escape(str(clip)), align="left")
-                _print(analysis.document)
-                continue
-            body = analysis.document.as_json()
-            if waveforms:
-                body["waveforms"] = analysis.waveforms.as_json()
-            print(json.dumps(body), flush=True)
+            heading = str(clip) if len(clips) > 1 else None
+            try:
+                _show(analysis, heading, as_json=as_json, waveforms=waveforms)
+            except BrokenPipeError:
+                # Nothing reads the output any more: Typer ends the command without a traceback.
+                raise
+            except Exception as error:
+                errors.print(f"{clip}: printing failed: {error!r}", style="red", markup=False, highlight=False)
+                worst = 1
     raise typer.Exit(worst)
+
+
+def _show(analysis: Analysis, heading: str | None, *, as_json: bool, waveforms: bool) -> None:
+    if not as_json:
+        if heading:
+            console.rule(escape(heading), align="left")
+        _print(analysis.document)
+        return
+    body = analysis.document.as_json()
+    if waveforms:
+        body["waveforms"] = analysis.waveforms.as_json()
+    print(json.dumps(body), flush=True)
 
 
 def _print(document: JobDocument) -> None:

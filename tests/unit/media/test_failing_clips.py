@@ -12,15 +12,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import typer
 from billiard.exceptions import SoftTimeLimitExceeded
 from rich.console import Console
 
+import workers.analyzer
+from facevitals.cli import analyze_command
 from facevitals.cli.render import print_document
 from facevitals.cli.service_commands import exit_code
 from shared.schemas import (
     BranchStatus,
     ErrorCode,
     HeartRate,
+    JobDocument,
     JobState,
     RespirationRate,
     Spectrum,
@@ -111,6 +115,61 @@ def test_waveforms_belong_to_vitals_with_a_value(
     monkeypatch.setattr(analyzer, "measure", lambda *_: BranchResult(vitals=vitals, waveforms=waves))
     served = analyzer.analyze(encode()).waveforms
     assert list(served.waves) == list(served.spectra) == ["respiration_rate"]
+
+
+def test_an_os_error_of_the_tracker_is_no_missing_clip(
+    analyzer: Faulty, encode: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> FaceTrack:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(FaceTracker, "track", failing)
+    problem = analyzer.analyze(encode()).document.error
+    assert problem is not None
+    assert problem.code is ErrorCode.BRANCH_FAILED
+
+
+@pytest.mark.parametrize("name", ["assemble", "served_waveforms"])
+def test_an_exception_after_the_measurement_fails_its_own_document_only(
+    analyzer: Faulty, encode: Encode, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    original, calls = getattr(workers.analyzer, name), []
+
+    def fails_once(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        calls.append(name)
+        if len(calls) == 1:
+            raise ValueError("a secret")
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(workers.analyzer, name, fails_once)
+    states = [analyzer.analyze(encode()).document.state for _ in range(2)]
+    assert states == [JobState.FAILED, JobState.SUCCEEDED]
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_an_exception_while_printing_costs_that_document_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    clips = [tmp_path / name for name in ("first.mp4", "second.mp4")]
+    for clip in clips:
+        clip.write_text("not a clip")
+    printed: list[object] = []
+    owner, name = (JobDocument, "as_json") if as_json else (analyze_command, "print_document")
+
+    def fails_once(*arguments: object) -> dict[str, str]:
+        printed.append(arguments)
+        if len(printed) == 1:
+            raise UnicodeEncodeError("ascii", "\u00e9", 0, 1, "ordinal not in range")
+        return {}
+
+    # It redirects the process's file descriptor 2, which the test run itself needs.
+    monkeypatch.setattr(analyze_command, "silence_native_stderr", lambda: None)
+    monkeypatch.setattr(owner, name, fails_once)
+    with pytest.raises(typer.Exit) as ended:
+        analyze_command.analyze(clips, as_json=as_json, estimators="pos")
+    assert ended.value.exit_code == 1
+    assert len(printed) == 2
+    assert "UnicodeEncodeError" in capsys.readouterr().err
 
 
 def test_ctrl_c_ends_the_batch(analyzer: Faulty, encode: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
