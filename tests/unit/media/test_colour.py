@@ -4,6 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from workers.face.quality_checks import is_grey_face
 from workers.face.tracker import FaceTracker
-from workers.media.colour import ColourObserver, is_grey
+from workers.media.colour import ColourObserver, is_grey, rgb_of
 
 from .conftest import Encode, Picture, Scene, filmed
 
@@ -116,6 +117,48 @@ def test_a_high_dynamic_range_is_converted_to_the_colours_of_the_scene(tmp_path:
     )
     assert colours == pytest.approx(PATCHES, abs=8)
     assert observer.facts.transfer == transfer
+
+
+def test_only_the_transfer_function_of_a_large_picture_is_converted() -> None:
+    patches = PATCHES[:3]  # saturated, so that the primaries matter
+    value = patches / 255
+    light = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    samples = np.rint(65535 * hlg_signal(light)).astype(np.uint16)
+
+    def converted(width: int, height: int) -> Light:
+        picture = np.ascontiguousarray(np.broadcast_to(np.repeat(samples, width // 3, axis=0), (height, width, 3)))
+        frame = av.VideoFrame.from_ndarray(picture, "rgb48le")
+        frame = frame.reformat(format="yuv420p10le", dst_colorspace=Colorspace.BT2020)
+        frame.color_trc, frame.color_primaries = ColorTrc.ARIB_STD_B67, ColorPrimaries.BT2020
+        rgb = rgb_of(frame, (width, height))
+        assert rgb.shape == (height, width, 3)
+        return rgb[height // 2, width // 6 :: width // 3].astype(np.float64)
+
+    assert converted(3840, 2160) == pytest.approx(patches, abs=8)
+    with_primaries = converted(960, 540)
+    assert np.abs(with_primaries - patches).max() > 20
+
+
+@pytest.mark.parametrize("container", ["mov", "avi"])
+def test_a_decoder_that_gives_one_channel_gives_a_grey_picture(tmp_path: Path, container: str) -> None:
+    coded, jpeg = cv2.imencode(".jpg", chart(GREY_PATCHES.astype(np.uint8))[..., 0])
+    assert coded
+    path = tmp_path / f"clip.{container}"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("mjpeg", rate=30)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuvj420p"
+        packet = av.Packet(jpeg.tobytes())
+        packet.stream, packet.pts, packet.dts, packet.time_base = stream, 0, 0, Fraction(1, 30)
+        packet.is_keyframe = True
+        output.mux(packet)
+    observer = ColourObserver()
+    with av.open(str(path)) as source:
+        shown = next(source.decode(video=0))
+        assert shown.format.name == "gray"
+        rgb = observer.rgb(shown, (96, 64))
+    assert rgb[32, WIDTH // 2 :: WIDTH] == pytest.approx(GREY_PATCHES, abs=3)
+    assert observer.facts.grey
 
 
 def test_colour_in_a_small_part_of_the_picture_is_colour() -> None:

@@ -90,8 +90,8 @@ def oxygen_saturation(
         detail = "the picture has no colour, and the method compares red with blue"
         return OxygenSaturation.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_COLOUR, detail, method)
     if traces.high_dynamic_range:
-        # Measured on one simulated clip of 96.6 %, encoded again in 10 bit at a high and a low bitrate: 94.8 and 91.5 %
-        # by HLG, 96.3 and 92.6 % by PQ; the low bitrates are 0.27 and 0.54 Mbit/s. The cause was not examined.
+        # Measured on one simulated clip of 96.6 %, encoded again in 10 bit: HLG gave 94.8 % and PQ 96.3 % at
+        # 2.7 Mbit/s, 91.5 and 92.6 % at 0.27 and 0.54 Mbit/s. The cause is not known.
         detail = "colour measured after conversion from high dynamic range (HDR) was not found accurate"
         return OxygenSaturation.without_value(
             spec.unit, VitalStatus.ABSTAINED, Reason.HIGH_DYNAMIC_RANGE, detail, method
