@@ -18,7 +18,7 @@ _COLOURS: Final = {
 
 
 def print_document(console: Console, document: JobDocument, truth: Mapping[str, float] | None = None) -> None:
-    """Print vitals (beside the truth, where known), checks and what went wrong; of a failed job only the latter."""
+    """Print vitals (beside the truth, where known), checks, warnings and errors; of a failed job only the last."""
     if document.vitals.by_name() and not document.error:
         console.print(_table(document, truth or {}))
         for name, vital in document.vitals.by_name().items():
@@ -30,6 +30,8 @@ def print_document(console: Console, document: JobDocument, truth: Mapping[str, 
     ]
     if checks and not document.error:
         console.print("checks: " + ", ".join(checks), style="dim", markup=False, highlight=False)
+    for warning in document.warnings:
+        console.print(f"clip: {warning.detail}", style="yellow", markup=False, highlight=False)
     for name, branch in document.branches.by_name().items():
         if branch.error and not (document.error and branch.error.detail == document.error.detail):
             line = f"{name}: {branch.status.value}: {branch.error.detail}"

@@ -5,8 +5,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from rich.console import Console
 
 import facevitals
+from facevitals.cli.render import print_document
 from shared.schemas import RotationSource, VitalStatus, WarningCode
 
 VITALS = ["heart_rate", "respiration_rate", "age", "gender", "bmi"]
@@ -76,6 +78,10 @@ def test_a_turned_clip_has_the_vitals_of_the_upright_one(  # noqa: PLR0917  (fix
     (warning,) = document.warnings
     assert warning.code is WarningCode.ROTATED_BY_FACE
     assert (f"turned by {needed} degrees" if needed else "the frames were not turned") in warning.detail
+    console = Console(width=400)
+    with console.capture() as printed:
+        print_document(console, document)
+    assert warning.detail in printed.get()
     before, after = expected.document.vitals.by_name(), document.vitals.by_name()
     for name in ("heart_rate", "respiration_rate"):
         assert after[name].status is VitalStatus.OK
