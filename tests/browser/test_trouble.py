@@ -35,7 +35,7 @@ def test_a_refused_camera_is_explained_and_an_upload_offered(
     ("content", "status", "sentence"),
     [
         (MP4 + bytes(3_000_000), 413, "The video is too large for this server."),
-        (b"not a video at all" * 100, 415, "This file is not an MP4 or WebM video."),
+        (b"not a video at all" * 100, 415, "This file is not a video that this server accepts."),
     ],
     ids=["too large", "not a video"],
 )
