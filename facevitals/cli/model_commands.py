@@ -61,7 +61,12 @@ def models(
 
 @app.command()
 def fetch(
-    names: Annotated[list[str], typer.Argument(help="Models, as `facevitals models` names them.", metavar="NAME…")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            help="Models, as `facevitals models` names them, or the first part of their names.", metavar="NAME…"
+        ),
+    ],
     environment: Annotated[
         bool, typer.Option("--environment", help="Into the environment, as the set-up does, not the models folder.")
     ] = False,
@@ -71,17 +76,16 @@ def fetch(
         with worker_extra("The analysis"):
             from workers.models.fetch import FetchFailed
             from workers.models.fetch import fetch as download
-            from workers.models.manifest import MODELS, environment_folder
+            from workers.models.manifest import MODELS, environment_folder, models_named
     except ModuleNotFoundError as missing:
         raise not_installed(missing) from missing
-    entries = {entry.name: entry for entry in MODELS}
-    unknown = [name for name in names if name not in entries]
+    unknown = [name for name in names if not models_named(name)]
     if unknown:
-        errors.print(f"There is no model {', '.join(unknown)}; there are {', '.join(entries)}.", style="red")
+        known = ", ".join(entry.name for entry in MODELS)
+        errors.print(f"There is no model {', '.join(unknown)}; there are {known}.", style="red")
         raise typer.Exit(2)
     config = analysis_settings()
-    for name in names:
-        entry = entries[name]
+    for entry in (entry for name in names for entry in models_named(name)):
         folder = environment_folder() if environment else entry.folder(config.models_path, config.deepface_path)
         if entry.download is not None:
             console.print(f"[bold]{entry.name}[/]  {entry.title}", highlight=False)
@@ -91,7 +95,7 @@ def fetch(
             console.print(f"  source   {entry.source}", highlight=False, soft_wrap=True)
         try:
             with Progress(BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=errors, transient=True) as bar:
-                task = bar.add_task(name, total=None)
+                task = bar.add_task(entry.name, total=None)
                 path = download(
                     entry,
                     folder,
@@ -111,7 +115,7 @@ def _about(model: "InstalledModel") -> dict[str, Any]:
         "name": entry.name,
         "title": entry.title,
         "state": model.state.value,
-        "serves": [*entry.vitals, *entry.checks],
+        "serves": [*entry.vitals, *entry.checks, *entry.commands],
         "file": str(model.path) if model.path else None,
         "bytes": entry.bytes,
         "sha256": entry.sha256 or (sha256_of(model.path) if model.path and entry.module else ""),

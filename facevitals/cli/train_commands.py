@@ -97,7 +97,6 @@ def measure(
 ) -> None:
     """Measure the error of DeepPhys and other estimators against the recorded pulse; needs no PyTorch."""
     silence_native_stderr()
-    from contextlib import closing
 
     from rich.progress import track as progress_over
 
@@ -114,14 +113,14 @@ def measure(
     except ValueError as error:
         raise failed(error) from error
     found: list[Evaluation] = []
-    with closing(FaceTracker()) as tracker:
-        for recording in progress_over(recordings, "recordings", console=console):
-            try:
-                path = prepared(recording, cache, tracker)
-            except NoTraces as error:
-                console.print(f"{recording.name} is left out: {error}", markup=False, highlight=False)
-                continue
-            found += evaluate(recording.name, load(path), chosen, window)
+    tracker = FaceTracker()
+    for recording in progress_over(recordings, "recordings", console=console):
+        try:
+            path = prepared(recording, cache, tracker)
+        except NoTraces as error:
+            console.print(f"{recording.name} is left out: {error}", markup=False, highlight=False)
+            continue
+        found += evaluate(recording.name, load(path), chosen, window)
     if not found:
         raise failed(ValueError(f"no face was seen in any recording of {data}"))
     report = report_of(found)

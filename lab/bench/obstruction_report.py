@@ -145,7 +145,6 @@ def drawn(people: Sequence[HeldOutPortrait]) -> Pictures:
                 score = 1.0 if mesh is None else float(meter.covered_parts([flatten(rgb, mesh)]).max())
                 real = person.file in REALLY_COVERED
                 rows.append((kind, skin, hidden, mesh is not None, score, real, person.chooses))
-    finder.close()
     return Pictures(*(np.array(column) for column in zip(*rows, strict=True)))
 
 

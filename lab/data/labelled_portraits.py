@@ -28,7 +28,6 @@ def load_portraits(folder: Path) -> tuple[list[Portrait], list[dict[str, str]], 
     labels: list[dict[str, str]] = json.loads((folder / "labels.json").read_text("utf-8"))
     finder = FaceFinder()
     found = [(portrait, label) for label in labels if (portrait := find_portrait(finder, folder / label["file"]))]
-    finder.close()
     return [portrait for portrait, _ in found], [label for _, label in found], len(labels) - len(found)
 
 

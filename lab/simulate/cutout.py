@@ -6,10 +6,15 @@ from numpy.typing import NDArray
 
 from lab.simulate.face_regions import CHIN, FOREHEAD
 from lab.simulate.optics import Image
+from shared.settings import Settings
+from workers.face.mesh import FaceFinder
+from workers.models.build import model_file
+from workers.models.person_network import SIDE
+from workers.models.session import open_network
 
 
 class NoFaceInPortrait(ValueError):  # noqa: N818  (named for what happened)
-    """MediaPipe finds no face in the portrait; use one that faces the camera."""
+    """There is no face in the portrait; use one that faces the camera."""
 
 
 def find_mesh(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -18,14 +23,10 @@ def find_mesh(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
     Raises:
         NoFaceInPortrait: no face is found.
     """
-    from mediapipe.python.solutions.face_mesh import FaceMesh
-
-    height, width = picture.shape[:2]
-    with FaceMesh(static_image_mode=True, refine_landmarks=True, min_detection_confidence=0.3) as finder:
-        found = finder.process(picture).multi_face_landmarks
-    if not found:
+    mesh = FaceFinder(min_score=0.3).mesh(picture)
+    if mesh is None:
         raise NoFaceInPortrait("no face was found in the portrait; take one that faces the camera")
-    return np.array([(point.x * width, point.y * height) for point in found[0].landmark])
+    return mesh.astype(np.float64)
 
 
 def find_person(picture: NDArray[np.uint8]) -> tuple[NDArray[np.float64], Image]:
@@ -34,12 +35,17 @@ def find_person(picture: NDArray[np.uint8]) -> tuple[NDArray[np.float64], Image]
     Raises:
         NoFaceInPortrait: no face is found.
     """
-    from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
-
     mesh = find_mesh(picture)
-    with SelfieSegmentation(model_selection=0) as cutter:
-        mask = np.asarray(cutter.process(picture).segmentation_mask, dtype=np.float32)
-    return mesh, _cut_out(picture, mask, float(np.linalg.norm(mesh[FOREHEAD] - mesh[CHIN])))
+    return mesh, _cut_out(picture, _person(picture), float(np.linalg.norm(mesh[FOREHEAD] - mesh[CHIN])))
+
+
+def _person(picture: NDArray[np.uint8]) -> Image:
+    """Probability (h, w) that each pixel shows the person."""
+    network = open_network(model_file("mediapipe.person", Settings().models_path), 1)
+    height, width = picture.shape[:2]
+    small = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    mask = network(small.transpose(2, 0, 1)[None].astype(np.float32) / 255)[0, 0]
+    return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 
 def _cut_out(picture: NDArray[np.uint8], mask: Image, face_height: float) -> Image:

@@ -6,13 +6,13 @@ import re
 from html.parser import HTMLParser
 
 import cv2
-import mediapipe as mp
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Playwright, expect
 from skimage import data
 
 from tests.browser import browser_session, service_fixtures
+from workers.face.mesh import FaceFinder
 
 DIST = browser_session.ROOT / "web" / "dist"
 SIZES = {"phone": (360, 780), "desktop": (1280, 900)}
@@ -208,15 +208,14 @@ def test_a_person_chooses_between_cameras(playwright: Playwright, gateway: servi
         assert session.page.evaluate(opened) == other
 
 
-def test_the_detector_finds_the_face_that_mediapipe_finds(browser: Browser, gateway: service_fixtures.Service) -> None:
+def test_the_page_finds_the_face_that_the_worker_finds(browser: Browser, gateway: service_fixtures.Service) -> None:
     portrait = data.astronaut()[  # type: ignore[no-untyped-call]
         :400, 60:440
     ]
     picture = cv2.copyMakeBorder(portrait, 40, 40, 100, 100, cv2.BORDER_CONSTANT, value=(90, 90, 90))
     height, width = picture.shape[:2]
     small = cv2.resize(picture, (128, round(128 * height / width)), interpolation=cv2.INTER_AREA)
-    with mp.solutions.face_detection.FaceDetection(model_selection=0) as detector:
-        box = detector.process(small).detections[0].location_data.relative_bounding_box
+    (box,) = FaceFinder().faces(small)
     rgba = np.dstack([small, np.full(small.shape[:2], 255, np.uint8)])
     worker = next((DIST / "assets").glob("worker-*.js")).name
     script = """async ([worker, pixels, width, height]) => {
@@ -232,7 +231,12 @@ def test_the_detector_finds_the_face_that_mediapipe_finds(browser: Browser, gate
     assert len(faces) == 1
     for ours, theirs in zip(
         (faces[0][name] for name in ("x", "y", "width", "height")),
-        (box.xmin, box.ymin, box.width, box.height),
+        (
+            box.left / small.shape[1],
+            box.top / small.shape[0],
+            box.width / small.shape[1],
+            box.height / small.shape[0],
+        ),
         strict=True,
     ):
         assert ours == pytest.approx(theirs, abs=0.03)

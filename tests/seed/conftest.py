@@ -24,7 +24,6 @@ def portraits() -> tuple[Portrait, ...]:
         mesh = finder.mesh(rgb)
         assert mesh is not None
         found.append(portrait_from_frame(index + 1.0, rgb, mesh))
-    finder.close()
     return tuple(found)
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.schemas import ClipFacts, RotationSource
-from workers.face.mesh import FaceBox, FaceFinder
+from workers.face.detector import FaceBox
+from workers.face.mesh import FaceFinder
 from workers.media.clip import Frame
 
 #: Number of looks that must agree.

@@ -6,7 +6,6 @@ processed when the next mesh has been measured.
 
 import math
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,8 +17,9 @@ from shared.vitals import CHECKS, Branch
 from workers.face.background import Background
 from workers.face.chest_patches import EMPTY_TORSO, Torso, TorsoCollector
 from workers.face.crops import CROP_SIDE, CropBox
+from workers.face.detector import FaceBox
 from workers.face.eye_patches import EMPTY_EYES, EyeCollector, Eyes
-from workers.face.mesh import POINTS, FaceBox, FaceFinder
+from workers.face.mesh import POINTS, FaceFinder
 from workers.face.obstruction_check import ObstructionDetector
 from workers.face.portraits import Portrait, PortraitCollector
 from workers.face.quality_checks import CheckedTrack, check_track, is_grey_face
@@ -128,19 +128,14 @@ class FaceTracker:
         return builder.finish()
 
     @property
-    def obstruction_network(self) -> Network:
-        """The network that detects occlusions of the face."""
-        return self._obstruction.network
-
-    def close(self) -> None:
-        """Free the models; the tracker can't be used afterwards."""
-        self._finder.close()
+    def networks(self) -> dict[str, Network]:
+        """The networks by the names of their models."""
+        return {**self._finder.networks, "obstruction": self._obstruction.network}
 
 
 def track_face(frames: Iterable[Frame], stride_s: float = STRIDE_S) -> FaceTrack:
-    """Follow the face through `frames` as `FaceTracker.track` does, with models loaded for this clip alone."""
-    with closing(FaceTracker(stride_s)) as tracker:
-        return tracker.track(frames)
+    """Follow the face through `frames` as `FaceTracker.track` does."""
+    return FaceTracker(stride_s).track(frames)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,13 @@
 import os
 import shutil
 import tarfile
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from html.parser import HTMLParser
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
+from urllib.parse import urldefrag, urljoin
 
 import httpx
 
@@ -17,6 +21,8 @@ DownloadProgress = Callable[[int, int], None]
 
 _NPM: Final = "npm:"
 _PUBLIC_NPM: Final = "https://registry.npmjs.org"
+_PYPI: Final = "pypi:"
+_PUBLIC_PYPI: Final = "https://pypi.org/simple"
 _CHUNK: Final = 1 << 18
 #: Seconds without a byte after which a download fails; its whole length has no limit.
 _STALL_S: Final = 30.0
@@ -45,7 +51,7 @@ def fetch(entry: ModelEntry, folder: Path, progress: DownloadProgress | None = N
     _receive(entry.download, part, progress or (lambda _have, _all: None))
     if sha256_of(part) != entry.download.sha256:
         part.unlink()
-        msg = f"{entry.name}: the file from {_address(entry.download.url)} does not have the checksum of the manifest"
+        msg = f"{entry.name}: the file from {entry.download.url} does not have the checksum of the manifest"
         raise FetchFailed(msg)
     target.parent.mkdir(parents=True, exist_ok=True)
     if entry.download.members:
@@ -97,9 +103,9 @@ def _receive(download: Download, part: Path, progress: DownloadProgress) -> None
 
 def _unpack(archive: Path, download: Download, folder: Path) -> None:
     """Extract the named members alone, to the manifest's paths: the archive chooses no path."""
-    with tarfile.open(archive, "r:gz") as tar:
+    with _opened(archive, download.url) as content_of:
         for member, name in download.members:
-            content = tar.extractfile(member)
+            content = content_of(member)
             if content is None:
                 msg = f"{archive.name} has no file {member}"
                 raise FetchFailed(msg)
@@ -111,10 +117,63 @@ def _unpack(archive: Path, download: Download, folder: Path) -> None:
             fresh.replace(target)
 
 
+@contextmanager
+def _opened(archive: Path, url: str) -> Iterator[Callable[[str], IO[bytes] | None]]:
+    """Open a .tgz, or a .whl by its address; yield what opens a member. Raises FetchFailed without that member."""
+    try:
+        if url.endswith(".whl"):
+            with zipfile.ZipFile(archive) as wheel:
+                yield wheel.open
+        else:
+            with tarfile.open(archive, "r:gz") as tar:
+                yield tar.extractfile
+    except KeyError as missing:
+        msg = f"{archive.name} lacks a file: {missing.args[0]}"
+        raise FetchFailed(msg) from missing
+
+
 def _address(url: str) -> str:
-    if not url.startswith(_NPM):
-        return url
-    return f"{_npm_registry()}/{url.removeprefix(_NPM)}"
+    if url.startswith(_NPM):
+        return f"{_npm_registry()}/{url.removeprefix(_NPM)}"
+    if url.startswith(_PYPI):
+        return _in_index(*url.removeprefix(_PYPI).split("/"))
+    return url
+
+
+def _in_index(package: str, file: str) -> str:
+    """Address of a package's file, as the index lists it (PEP 503 or 691).
+
+    Raises:
+        FetchFailed: the index can't be read, or does not have the file.
+    """
+    named = (os.environ.get(name) for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"))
+    page = f"{(next(filter(None, named), None) or _PUBLIC_PYPI).rstrip('/')}/{package}/"
+    try:
+        answer = httpx.get(page, headers={"Accept": "text/html"}, timeout=_STALL_S, follow_redirects=True)
+        answer.raise_for_status()
+    except httpx.HTTPError as error:
+        msg = f"{page} can't be read ({type(error).__name__})"
+        raise FetchFailed(msg) from error
+    links = _Links()
+    with closing(links):
+        links.feed(answer.text)
+    for link in links.found:
+        address = urldefrag(urljoin(str(answer.url), link)).url
+        if address.endswith(f"/{file}"):
+            return address
+    msg = f"{page} does not list {file}"
+    raise FetchFailed(msg)
+
+
+class _Links(HTMLParser):
+    """Collect the addresses that a page links to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value for name, value in attrs if tag == "a" and name == "href" and value]
 
 
 def _npm_registry() -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 #: Weights of a node: float32, or int64 for integers, in the file.
-Weights = NDArray[np.float64] | NDArray[np.int64]
+Weights = NDArray[Any]
 #: Values of a node's attribute.
 Attribute = int | str | list[int] | tuple[int, ...]
 
@@ -28,15 +28,21 @@ class Graph:
     def add(self, op: str, *weights: Weights, **attributes: Attribute) -> str:
         """Append a node on the last result, with weights of its own, and return the name of its result."""
         out = f"{op.lower()}{len(self._nodes)}"
-        names = [f"{out}_{part}" for part in range(len(weights))]
-        for name, value in zip(names, weights, strict=True):
-            kind = np.float32 if value.dtype.kind == "f" else np.int64
-            self._weights.append(numpy_helper.from_array(np.ascontiguousarray(value, dtype=kind), name))
+        names = [self._store(f"{out}_{part}", value) for part, value in enumerate(weights)]
         return self._append(op, [self.x, *names], out, attributes)
 
     def join(self, op: str, *others: str) -> str:
         """Append a node on the last result and on other results, and return the name of its result."""
         return self._append(op, [self.x, *others], f"{op.lower()}{len(self._nodes)}", {})
+
+    def node(self, op: str, *inputs: str | Weights, **attributes: Attribute) -> str:
+        """Append a node on results, by name, and on weights, in the node's order; return the name of its result."""
+        out = f"{op.lower()}{len(self._nodes)}"
+        names = [
+            given if isinstance(given, str) else self._store(f"{out}_{part}", given)
+            for part, given in enumerate(inputs)
+        ]
+        return self._append(op, names, out, attributes)
 
     def concatenate(self, axis: int, *results: str) -> str:
         """Append a node that concatenates results along an axis, and return the name of its result."""
@@ -57,6 +63,11 @@ class Graph:
         onnx.checker.check_model(model, full_check=True)
         serialised: bytes = model.SerializeToString(deterministic=True)
         return serialised
+
+    def _store(self, name: str, value: Weights) -> str:
+        kind = np.float32 if value.dtype.kind == "f" else np.int64
+        self._weights.append(numpy_helper.from_array(np.ascontiguousarray(value, dtype=kind), name))
+        return name
 
     def _append(self, op: str, inputs: list[str], out: str, attributes: Mapping[str, Attribute]) -> str:
         node = helper.make_node(op, inputs, [out])

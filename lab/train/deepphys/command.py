@@ -1,7 +1,7 @@
 """`facevitals train deepphys`: recordings and rendered clips in, a checkpoint and an ONNX file out."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -94,10 +94,10 @@ def _rendering(jobs: list[Any], processes: int) -> Iterator[Callable[[Path], Pat
 
 def _prepare(recordings: Sequence[Recording], cache: Path, log_line: Callable[[str], None]) -> list[Path]:
     found = []
-    with closing(FaceTracker()) as tracker:
-        for recording in recordings:
-            try:
-                found.append(prepared(recording, cache, tracker))
-            except NoTraces as error:
-                log_line(f"{recording.name} is left out: {error}")
+    tracker = FaceTracker()
+    for recording in recordings:
+        try:
+            found.append(prepared(recording, cache, tracker))
+        except NoTraces as error:
+            log_line(f"{recording.name} is left out: {error}")
     return found

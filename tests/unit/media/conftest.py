@@ -107,8 +107,6 @@ def _scene(astronaut: Picture) -> Scene:
 
 
 @pytest.fixture(scope="session")
-def tracker() -> Iterator[FaceTracker]:
+def tracker() -> FaceTracker:
     """One tracker for many clips, as in a worker."""
-    tracker = FaceTracker()
-    yield tracker
-    tracker.close()
+    return FaceTracker()

@@ -85,7 +85,6 @@ def test_no_state_is_kept_between_clips(scene: Scene, tracker: FaceTracker) -> N
     small = scene(1.5, scale=0.7)
     fresh = FaceTracker()
     expected = fresh.track(small)
-    fresh.close()
     tracker.track(scene(1.5, at=lambda _: (120.0, 140.0), scale=1.3))
     assert same(tracker.track(small), expected)
     assert same(tracker.track(small), expected)
@@ -150,7 +149,6 @@ def test_meshes_are_interpolated_linearly(scene: Scene, tracker: FaceTracker) ->
     frames = scene(2.0, at=lambda t: (150 + 8 * np.sin(2 * np.pi * 0.3 * t), 110.0))
     every = FaceTracker(stride_s=0)
     difference = tracker.track(frames).landmarks - every.track(frames).landmarks
-    every.close()
     width = 75.0
     assert float(np.sqrt((difference**2).sum(axis=2).mean())) / width < 0.02
     assert STRIDE_S > 1 / 30

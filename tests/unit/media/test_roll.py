@@ -9,7 +9,8 @@ import pytest
 
 from shared.clips.warnings import warnings_of
 from shared.schemas import ClipFacts, RotationSource, WarningCode
-from workers.face.mesh import FaceBox, FaceFinder
+from workers.face.detector import FaceBox
+from workers.face.mesh import FaceFinder
 from workers.face.roll import RollCorrector, upright_facts
 from workers.face.tracker import FaceTracker
 from workers.media.clip import Frame, open_clip

@@ -36,7 +36,7 @@ def test_every_entry_of_the_manifest_is_valid() -> None:
         assert entry.source.startswith(("https://", "this package"))
         assert entry.licence
         assert entry.command
-        assert entry.vitals or entry.checks
+        assert entry.vitals or entry.checks or entry.commands
         assert set(entry.vitals) <= set(VITALS)
         assert set(entry.checks) <= set(CHECKS)
         assert bool(entry.recipe) == bool(entry.builder)

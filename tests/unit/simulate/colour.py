@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.simulate.optics import to_linear
+from workers.face.mesh import FaceFinder
 
 CHEEKS = ((117, 118, 101, 205, 187, 147, 123), (346, 347, 330, 425, 411, 376, 352))
 
@@ -23,27 +24,21 @@ def decoded(path: Path) -> tuple[NDArray[np.float64], list[NDArray[np.uint8]]]:
 
 
 def faces_in(frames: list[NDArray[np.uint8]], stride: int = 1) -> list[int]:
-    """How many faces MediaPipe's mesh finds on every `stride`-th frame by itself."""
-    from mediapipe.python.solutions.face_mesh import FaceMesh
-
-    with FaceMesh(static_image_mode=True, max_num_faces=3) as mesh:
-        return [len(mesh.process(frame).multi_face_landmarks or ()) for frame in frames[::stride]]
+    """How many faces are detected on every `stride`-th frame by itself."""
+    finder = FaceFinder()
+    return [len(finder.faces(frame)) for frame in frames[::stride]]
 
 
 def cheeks(frames: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
     """(n, 3) mean linear RGB of the cheeks, following the face."""
-    from mediapipe.python.solutions.face_mesh import FaceMesh
-
-    colours = []
-    with FaceMesh() as mesh:
-        for frame in frames:
-            height, width = frame.shape[:2]
-            points = mesh.process(frame).multi_face_landmarks[0].landmark
-            skin = np.zeros((height, width), dtype=np.uint8)
-            for part in CHEEKS:
-                outline = np.array([(points[i].x * width, points[i].y * height) for i in part])
-                cv2.fillPoly(skin, [np.round(outline).astype(np.int32)], (1,))
-            colours.append(to_linear(frame[skin > 0]).mean(axis=0))
+    finder, colours = FaceFinder(), []
+    for frame in frames:
+        mesh = finder.mesh(frame)
+        assert mesh is not None
+        skin = np.zeros(frame.shape[:2], dtype=np.uint8)
+        for part in CHEEKS:
+            cv2.fillPoly(skin, [np.round(mesh[list(part)]).astype(np.int32)], (1,))
+        colours.append(to_linear(frame[skin > 0]).mean(axis=0))
     return np.array(colours)
 
 

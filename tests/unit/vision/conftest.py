@@ -14,6 +14,5 @@ def portrait() -> Portrait:
     rgb = np.asarray(data.astronaut(), np.uint8)  # type: ignore[no-untyped-call]
     finder = FaceFinder()
     mesh = finder.mesh(rgb)
-    finder.close()
     assert mesh is not None
     return portrait_from_frame(0.0, rgb, mesh)

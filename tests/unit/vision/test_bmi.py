@@ -17,7 +17,6 @@ Mesh = NDArray[np.float32]
 def mesh() -> Mesh:
     finder = FaceFinder()
     found = finder.mesh(np.asarray(data.astronaut(), np.uint8))  # type: ignore[no-untyped-call]
-    finder.close()
     assert found is not None
     return found
 

@@ -252,7 +252,6 @@ def test_minifasnet_separates_its_own_samples(fasnet: dict[str, Network]) -> Non
         rgb = np.ascontiguousarray(np.asarray(picture, np.uint8)[..., ::-1])
         box = max(finder.faces(rgb), key=lambda one: one.height)
         live[name] = live_probability(rgb, (box.left, box.top, box.right - box.left, box.height), fasnet)
-    finder.close()
     assert live["image_T1"] > 0.9
     assert max(live["image_F1"], live["image_F2"]) < 0.5
 
