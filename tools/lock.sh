@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes requirements/*.lock from pyproject.toml: every release pinned with its hashes, for Python 3.11 and 3.12 alike.
+# Writes requirements/*.lock from pyproject.toml: every release pinned with its hashes, for every supported Python.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 uv=${UV:-.venv/bin/uv}
@@ -23,6 +23,6 @@ trap 'rm -f "$overrides"' EXIT
 grep -v '^setuptools ' requirements/overrides.txt >"$overrides"
 compile seed --extra worker --extra dev --extra tracing --extra seed -c requirements/dev.lock pyproject.toml
 # On a GPU the same releases again, with onnxruntime-gpu in place of onnxruntime: both own the folder `onnxruntime`, so the one is left out.
-grep -v '^onnxruntime==' requirements/overrides.txt >"$overrides"
+grep -v '^onnxruntime>=' requirements/overrides.txt >"$overrides"
 echo "onnxruntime ; python_version < '0'" >>"$overrides"
 compile gpu --extra worker -c requirements/dev.lock pyproject.toml requirements/build.txt requirements/gpu.txt

@@ -98,7 +98,7 @@ def _comb(colour: Floats, fs: float, per_min: float) -> list[float]:
     relative = colour / colour.mean(axis=0)
     signal = detrend(relative[:, 1] - relative[:, 0], fs)
     amplitudes = np.abs(_transforms(len(signal), fs, RATES_PER_MIN) @ signal)
-    lines = np.abs(_transforms(len(signal), fs, per_min * np.arange(1, 4)) @ signal)
+    lines = np.abs(_transforms(len(signal), fs, per_min * np.arange(1, 4, dtype=np.float64)) @ signal)
     return [round(float(line / np.median(amplitudes)), 1) for line in lines]
 
 

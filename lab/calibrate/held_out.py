@@ -40,21 +40,21 @@ def cross_validate(
     agreements: list[Agreement | None] = [None] * len(clips)
     for index in range(folds):
         fusion = fit_fusion([clip for clip, of in zip(clips, fold, strict=True) if of != index])
-        for at in np.flatnonzero(fold == index):
+        for at in np.flatnonzero(fold == index).tolist():
             agreements[at] = agree(clips[at].estimates, fusion)
     agreed = [agreement for agreement in agreements if agreement is not None]
     rates = np.array([agreement.rate_per_min for agreement in agreed])
     confidences = np.array([agreement.confidence for agreement in agreed])
     half_widths = np.zeros(len(clips))
     for index in range(folds):
-        chosen = np.flatnonzero((fold != index) & (confidences >= confidence))
+        chosen = np.flatnonzero((fold != index) & (confidences >= confidence)).tolist()
         model = fit_interval(
             [agreed[at] for at in chosen],
             [clips[at] for at in chosen],
             (rates - truth)[chosen],
             level,
         )
-        for at in np.flatnonzero(fold == index):
+        for at in np.flatnonzero(fold == index).tolist():
             half_widths[at] = model.half_width_per_min(agreed[at], clips[at].duration_s, clips[at].movement)
     return HeldOut(rates, confidences, half_widths)
 

@@ -44,7 +44,7 @@ def _person(picture: NDArray[np.uint8]) -> Image:
     network = open_network(model_file("mediapipe.person", Settings().models_path), 1)
     height, width = picture.shape[:2]
     small = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
-    mask = network(small.transpose(2, 0, 1)[None].astype(np.float32) / 255)[0, 0]
+    mask = network(small.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255))[0, 0]
     return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 
@@ -70,4 +70,4 @@ def _cut_out(picture: NDArray[np.uint8], mask: Image, face_height: float) -> Ima
 def softened(matte: Image, face_height: float) -> Image:
     """A matte (h, w) with its edge softened as by a lens, and moved inwards a little."""
     soft = np.asarray(cv2.GaussianBlur(matte, (0, 0), 0.012 * face_height), dtype=np.float32)
-    return np.clip((soft - 0.4) / 0.5, 0, 1).astype(np.float32)
+    return np.asarray(np.clip((soft - 0.4) / 0.5, 0, 1), np.float32)

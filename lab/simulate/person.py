@@ -61,7 +61,7 @@ class Person:
     def paint(self, behind: Image, moment: Moment) -> Image:
         """The scene (h, w, 3) linear light: the person at `moment` in front of `behind`."""
         rows, columns = region(self._portrait.face)
-        face = self._base
+        face: cv2.typing.MatLike = self._base
         closure = next((blink for blink in self._portrait.blinks if blink.closure >= moment.lids), None)
         if moment.lids > 0.12 and closure is not None:
             face = face.copy()

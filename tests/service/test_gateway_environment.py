@@ -15,7 +15,7 @@ from facevitals.local.processes import start_child
 
 ROOT = Path(__file__).parents[2]
 #: Import names of packages that requirements/gateway.lock must not contain.
-ABSENT = ("numpy", "scipy", "cv2", "mediapipe", "onnxruntime", "onnx", "av", "h5py", "skimage", "PIL", "matplotlib")
+ABSENT = ("numpy", "scipy", "cv2", "tflite", "onnxruntime", "onnx", "av", "h5py", "skimage", "PIL", "matplotlib")
 
 
 @pytest.fixture(scope="module")

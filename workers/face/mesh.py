@@ -50,7 +50,7 @@ class _Region:
         return cls((left + right) / 2, (top + bottom) / 2, _REGION * max(right - left, bottom - top), roll)
 
     @classmethod
-    def of_mesh(cls, mesh: NDArray[np.float32]) -> Self:
+    def of_mesh(cls, mesh: NDArray[np.float64]) -> Self:
         """Return the region of a face with this mesh (478, 2)."""
         (left, top), (right, bottom) = mesh.min(axis=0).tolist(), mesh.max(axis=0).tolist()
         across = mesh[_EYES[1]] - mesh[_EYES[0]]

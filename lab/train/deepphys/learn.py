@@ -148,7 +148,7 @@ def _step(  # noqa: PLR0917
     rng = np.random.default_rng([plan.seed, step])
     torch.manual_seed(int(rng.integers(2**31)))
     known = min(len(examples), plan.known(step))
-    chunks = [chunk_of(Example.load(wait(examples[rng.integers(known)])), plan, rng) for _ in range(plan.batch)]
+    chunks = [chunk_of(Example.load(wait(examples[int(rng.integers(known))])), plan, rng) for _ in range(plan.batch)]
     motion, appearances, label = (
         torch.from_numpy(np.concatenate(parts)).to(plan.device) for parts in zip(*chunks, strict=True)
     )

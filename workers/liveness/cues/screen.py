@@ -62,7 +62,7 @@ def measure_border_edges(portrait: Portrait, min_length: float = 0.3) -> float:
     )
     low, high = portrait.landmarks[:, 0].min(), portrait.landmarks[:, 0].max()
     left = right = 0.0
-    found = np.zeros((0, 4)) if lines is None else np.asarray(lines, np.float64).reshape(-1, 4)  # type: ignore[redundant-expr]
+    found = np.zeros((0, 4)) if lines is None else np.asarray(lines, np.float64).reshape(-1, 4)
     for x1, y1, x2, y2 in found:
         rise, middle = abs(y2 - y1), (x1 + x2) / 2
         if abs(x2 - x1) > 0.25 * rise:

@@ -124,7 +124,7 @@ def traces_of(track: FaceTrack) -> Traces:
     Raises:
         NoTraces: fewer than two frames contain a face.
     """
-    measured = np.isfinite(track.regions[:, 0]).all(axis=-1)
+    measured = np.asarray(np.isfinite(track.regions[:, 0]).all(axis=-1), np.bool_)
     if measured.sum() < 2:
         msg = "no two frames hold a face"
         raise NoTraces(msg)

@@ -152,7 +152,7 @@ def explained_share(signal: NDArray[np.float64], fs: float) -> NDArray[np.float6
     rest = signal - np.polyval(np.polyfit(x, signal, 2), x)
     if float(rest.std()) <= 1e-12:
         return np.zeros(len(RATES_PER_MIN))
-    frequencies = np.fft.rfftfreq(n, 1 / fs)
+    frequencies = np.asarray(np.fft.rfftfreq(n, 1 / fs), np.float64)
     inside = (frequencies >= BREATHING_BAND_HZ[0]) & (frequencies <= BREATHING_BAND_HZ[1])
     slope = np.clip(_slope(rest, frequencies, inside), *WHITENING)
     gain = np.zeros(len(frequencies))
