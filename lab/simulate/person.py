@@ -48,9 +48,8 @@ class Person:
         self._base = np.ascontiguousarray(portrait.linear[rows, columns])
         perfusion = portrait.perfusion[rows, columns]
         blood = strength * pulsation(self._base, perfusion, skin_tone)
-        y = (
-            np.arange(rows.start, rows.stop, dtype=np.float32)[:, None, None] - portrait.centre[1]
-        ) / portrait.face_height
+        middle = float(portrait.centre[1])
+        y = (np.arange(rows.start, rows.stop, dtype=np.float32)[:, None, None] - middle) / portrait.face_height
         self._blood, self._late_blood = blood, blood * y * np.float32(TRANSIT_S)
         self._turned = self._shading(rows, columns)
         self._canvas = np.dstack([portrait.linear, portrait.matte]).astype(np.float32)
@@ -104,17 +103,19 @@ class Person:
         shift = np.array([moment.shift_across, moment.shift_down]) * unit
         point = self._grid - (self._origin + shift).astype(np.float32)
         x, y = point[..., 0], point[..., 1]
-        chin = portrait.landmarks[152]
+        chin = portrait.landmarks[152].tolist()
+        middle = portrait.centre.tolist()
         # 1 on the head, 0 on the shoulders, in between along the neck.
         torso = np.clip((y - (chin[1] - 0.05 * unit)) / (0.75 * unit), 0, 1)
         torso = torso * torso * (3 - 2 * torso)
-        pivot = np.array([chin[0], chin[1] + 0.35 * unit])
+        pivot = chin[0], chin[1] + 0.35 * unit
         dx, dy = x - pivot[0] - moment.across * unit, y - pivot[1] - moment.down * unit
-        cos, sin = np.cos(-moment.roll) / (1 + moment.nearer), np.sin(-moment.roll) / (1 + moment.nearer)
+        cos = float(np.cos(-moment.roll)) / (1 + moment.nearer)
+        sin = float(np.sin(-moment.roll)) / (1 + moment.nearer)
         head_x = x - (pivot[0] + cos * dx - sin * dy)
         head_y = y - (pivot[1] + sin * dx + cos * dy)
         # Parts nearer to the camera move further when the head turns.
-        radius = ((x - portrait.centre[0]) / (0.62 * unit)) ** 2 + ((y - portrait.centre[1]) / (0.8 * unit)) ** 2
+        radius = ((x - middle[0]) / (0.62 * unit)) ** 2 + ((y - middle[1]) / (0.8 * unit)) ** 2
         relief = 0.55 * unit * np.clip(1 - radius / 1.6, 0, 1) ** 1.5
         head_x = head_x + moment.yaw * relief
         head_y = head_y + moment.pitch * relief

@@ -114,12 +114,10 @@ def masked(portrait: PortraitLayers) -> PortraitLayers:
     size = (portrait.linear.shape[1], portrait.linear.shape[0])
     unit = portrait.face_height
     cloth = face_regions.area(portrait.landmarks, face_regions.SURGICAL_MASK, size, 0.008 * unit)
-    nose, chin = portrait.landmarks[face_regions.NOSE_BRIDGE, 1], portrait.landmarks[face_regions.CHIN, 1]
+    (middle, nose), (_, chin) = portrait.landmarks[[face_regions.NOSE_BRIDGE, face_regions.CHIN]].tolist()
     height = (np.arange(size[1], dtype=np.float32)[:, None] - nose) / (chin - nose)
     pleats = 1 - 0.12 * np.maximum(np.sin(2 * np.pi * 4 * height), 0) ** 4 * ((height > 0.2) & (height < 0.85))
-    across = (np.arange(size[0], dtype=np.float32)[None, :] - portrait.landmarks[face_regions.NOSE_BRIDGE, 0]) / (
-        0.5 * unit
-    )
+    across = (np.arange(size[0], dtype=np.float32)[None, :] - middle) / (0.5 * unit)
     blue = np.array([0.38, 0.60, 0.72], dtype=np.float32)
     shade = (pleats * (1 - 0.25 * across**2))[..., None] * blue
     linear = np.asarray(portrait.linear + cloth[..., None] * (shade - portrait.linear), dtype=np.float32)

@@ -102,5 +102,5 @@ class _Light:
         self._side = np.linspace(-1, 1, spec.width, dtype=np.float32)[None, :, None]
 
     def on(self, picture: Image, index: int) -> Image:
-        gain = (self._gain[index] * (1 + self._tilt[index] * self._side)).astype(np.float32)
+        gain = (self._gain[index] * (1 + float(self._tilt[index]) * self._side)).astype(np.float32)
         return np.asarray(picture * gain, dtype=np.float32)

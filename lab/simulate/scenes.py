@@ -203,7 +203,8 @@ def _screen(setting: Setting) -> Scene:
 
     def picture(i: int) -> Image:
         # A tenth of the light that the screen adds to the wall falls on the face.
-        room, spill = 1 + 0.05 * glow[i] * tint, 1 + 0.005 * glow[i] * tint
+        light = float(glow[i])
+        room, spill = 1 + 0.05 * light * tint, 1 + 0.005 * light * tint
         return np.asarray(person.paint((behind * (room / spill)).astype(np.float32), rest) * spill, dtype=np.float32)
 
     return Scene(picture, None)

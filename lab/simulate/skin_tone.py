@@ -114,8 +114,9 @@ def _below_brows(landmarks: NDArray[np.float64], unit: float) -> NDArray[np.floa
 def _head(landmarks: NDArray[np.float64], size: tuple[int, int], unit: float) -> Image:
     """The region around the head down to the chin, (h, w) in [0, 1]."""
     x, y = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
-    floor = np.clip((landmarks[face_regions.CHIN, 1] - 0.05 * unit - y) / (0.06 * unit), 0, 1)
-    near = np.clip((1.0 * unit - np.abs(x - landmarks[face_regions.BETWEEN_BROWS, 0])) / (0.1 * unit), 0, 1)
+    chin, brows = float(landmarks[face_regions.CHIN, 1]), float(landmarks[face_regions.BETWEEN_BROWS, 0])
+    floor = np.clip((chin - 0.05 * unit - y) / (0.06 * unit), 0, 1)
+    near = np.clip((1.0 * unit - np.abs(x - brows)) / (0.1 * unit), 0, 1)
     return np.asarray(floor * near, dtype=np.float32)
 
 
@@ -136,6 +137,7 @@ def _strength(landmarks: NDArray[np.float64], size: tuple[int, int], unit: float
     strength = np.full((size[1], size[0]), 0.5, dtype=np.float32)
     spots = [(brow, 0.42, 0.2), *((landmarks[list(cheek)].mean(axis=0), 0.2, 0.22) for cheek in face_regions.CHEEKS)]
     for point, wide, high in spots:
-        distance = ((x - point[0]) / (wide * unit)) ** 2 + ((y - point[1]) / (high * unit)) ** 2
+        across, down = point.tolist()
+        distance = ((x - across) / (wide * unit)) ** 2 + ((y - down) / (high * unit)) ** 2
         strength = np.maximum(strength, 0.5 + 0.5 * np.exp(-0.5 * distance**2))
     return np.asarray(strength, dtype=np.float32)

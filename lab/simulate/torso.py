@@ -65,7 +65,7 @@ def _shoulders(
     size: tuple[int, int], landmarks: NDArray[np.float64], unit: float, colour: NDArray[np.float64]
 ) -> tuple[Image, Image]:
     """Picture (h, w, 3) and matte (h, w) of a torso."""
-    chin_x, chin_y = landmarks[face_regions.CHIN]
+    chin_x, chin_y = landmarks[face_regions.CHIN].tolist()
     half = np.array([(0.30, 0.10), (0.34, 0.34), (0.62, 0.46), (0.98, 0.62), (1.14, 0.86), (1.20, 1.3), (1.22, 3.0)])
     outline = np.concatenate([half, half[::-1] * (-1, 1)]) * unit + (chin_x, chin_y)
     cover = face_regions.polygon(outline, size, 0.02 * unit)

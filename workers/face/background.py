@@ -39,8 +39,8 @@ class Background:
         step = _step(size)
         y, x = np.mgrid[0 : size[1] : step, 0 : size[0] : step]
         beside = np.abs(x - middle)
-        head = (beside < _HEAD * width) & (y > low[1] - 0.6 * width)
-        body = (beside < _SHOULDERS * width) & (y > high[1] - 0.3 * width)
+        head = (beside < _HEAD * width) & (y > float(low[1]) - 0.6 * width)
+        body = (beside < _SHOULDERS * width) & (y > float(high[1]) - 0.3 * width)
         free = ~(head | body)
         self._weights = (free / max(int(free.sum()), 1)).astype(np.float32).ravel()
         if free.mean() < _MIN_PART:

@@ -116,7 +116,7 @@ def measure_sharpness(rgb: NDArray[np.uint8], landmarks: NDArray[np.float32]) ->
     grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)
     small = np.asarray(cv2.resize(grey, (_SHARP_SIDE, _SHARP_SIDE), interpolation=cv2.INTER_AREA), np.float32)
     small *= 40.0 / max(float(small.std()), 5.0)
-    return float(np.clip(np.var(cv2.Laplacian(small, cv2.CV_32F)) / _SHARP, 0.0, 1.0))
+    return float(np.clip(float(np.var(cv2.Laplacian(small, cv2.CV_32F))) / _SHARP, 0.0, 1.0))
 
 
 def measure_frontality(landmarks: NDArray[np.float32]) -> float:

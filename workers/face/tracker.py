@@ -302,5 +302,6 @@ def _count_others(boxes: Sequence[FaceBox], mesh: NDArray[np.float32]) -> int:
     """Return the number of detected faces that are not the mesh's own."""
     low, high = mesh.min(axis=0), mesh.max(axis=0)
     middle, size = (low + high) / 2, high - low
-    large = (box for box in boxes if box.score >= _MIN_FACE_SCORE and box.height >= _MIN_SECOND_FACE_HEIGHT * size[1])
+    least = _MIN_SECOND_FACE_HEIGHT * float(size[1])
+    large = (box for box in boxes if box.score >= _MIN_FACE_SCORE and box.height >= least)
     return sum(bool(np.any(np.abs(box.centre - middle) > _SAME_FACE * size)) for box in large)

@@ -151,7 +151,7 @@ class _Light:
         self._glint = 1 + 0.5 * wander(times, 0.05, 0.8, rng)
 
     def on(self, picture: Image, index: int) -> Image:
-        gain = (self._gain[index] * (1 + self._tilt[index] * self._side)).astype(np.float32)
+        gain = (self._gain[index] * (1 + float(self._tilt[index]) * self._side)).astype(np.float32)
         lit = (picture + self._shine * np.float32(self._glint[index])) * gain
         return np.asarray(np.maximum(lit, 0), np.float32)
 

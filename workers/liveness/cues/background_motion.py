@@ -143,9 +143,10 @@ class _Pair:
         inside = self._compensated >= 0
         level = (down > -0.45) & (down < 0.35) & inside
         ring = (np.abs(across) > _BESIDE[0]) & (np.abs(across) < _BESIDE[1]) & level
+        (xx, xy, x0), (yx, yy, y0) = move.tolist()
         shift = np.hypot(
-            move[0, 0] * columns + move[0, 1] * rows + move[0, 2] - columns,
-            move[1, 0] * columns + move[1, 1] * rows + move[1, 2] - rows,
+            xx * columns + xy * rows + x0 - columns,
+            yx * columns + yy * rows + y0 - rows,
         )
         self._sides = [
             side

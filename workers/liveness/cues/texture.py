@@ -46,9 +46,9 @@ def live_probability(
 def face_box(landmarks: NDArray[np.float32]) -> tuple[float, float, float, float]:
     """Return the box (x, y, w, h) of a mesh `landmarks` (478, 2) as detectors draw it: square, mid-forehead to chin."""
     low, high = landmarks.min(axis=0), landmarks.max(axis=0)
-    side = float(0.9 * (high - low).max())
+    side = 0.9 * float((high - low).max())
     middle = (low + high) / 2
-    return float(middle[0] - side / 2), float(high[1] - side), side, side
+    return float(middle[0]) - side / 2, float(high[1]) - side, side, side
 
 
 def _crop_around(rgb: NDArray[np.uint8], box: tuple[float, float, float, float], scale: float) -> NDArray[np.uint8]:

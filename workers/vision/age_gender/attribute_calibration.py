@@ -34,7 +34,7 @@ class AgeCalibration:
     def years(self, ages: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the calibrated ages (n,) for the network's `ages` (n,), in years."""
         x, y = (np.array(column) for column in zip(*self.curve, strict=True))
-        before = np.maximum(x[0] - ages, 0.0) * ((y[1] - y[0]) / (x[1] - x[0]))
+        before = np.maximum(float(x[0]) - ages, 0.0) * float((y[1] - y[0]) / (x[1] - x[0]))
         return np.asarray(np.maximum(np.interp(ages, x, y) - before, 0.0), np.float32)
 
 

@@ -41,7 +41,7 @@ def predict_log_odds_male(portraits: Sequence[Portrait], network: Runner) -> NDA
             face = chip(portrait.rgb, portrait.landmarks, _GENDER_SIDE, padding)
             faces.append(face[:, ::-1] if mirrored else face)
     probabilities = network(_batch(np.stack(faces)))  # classes: female, male
-    odds = np.log(np.maximum(probabilities, np.exp(-_MAX_LOG_ODDS)))
+    odds = np.log(np.maximum(probabilities, float(np.exp(-_MAX_LOG_ODDS))))
     means = (
         np.clip(odds[:, 1] - odds[:, 0], -_MAX_LOG_ODDS, _MAX_LOG_ODDS).reshape(len(portraits), n_views).mean(axis=1)
     )
