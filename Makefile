@@ -92,6 +92,6 @@ lock: dev ## update the lock files from pyproject.toml (UPGRADE=1 takes newer re
 	@bash tools/lock.sh
 
 clean: ## remove environments, builds, caches and reports
-	rm -rf $(VENV) .venv-seed .venv-client .venv-setup.* web/node_modules web/openapi/node_modules web/dist .facevitals bench-out artefacts dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf $(VENV) .venv-seed .venv-client web/node_modules web/openapi/node_modules web/dist .facevitals bench-out artefacts dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 
 .PHONY: web-types wheel test-wheel test-seed seed-environment test-train train-environment help run up test test-nginx web page test-web test-browser test-hostile test-chaos check format bench default dev lock clean

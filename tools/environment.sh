@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # environment.sh LOCK [VENV]: makes VENV (default .venv) hold exactly what requirements/LOCK.lock lists, and the project itself in editable form.
-# Does nothing when it already does. Needs a package registry, and a Python 3.11 or 3.12 with venv or what tools/python.sh gets one with.
+# Does nothing when it already does. Needs a package registry, and a Python 3.11 to 3.14 with venv, which tools/python.sh finds.
 # PYTHON=… names the interpreter; a VENV made by another one is made anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,9 +23,9 @@ case $(installed) in dev\ *) case $lock in default | gateway) lock=dev ;; esac ;
 case $(installed) in default\ *) case $lock in gateway) lock=default ;; esac ;; esac
 
 # An interpreter's own directory and version, or failure if it is not a supported one.
-identity() { "$1" -c 'import sys; v = sys.version_info[:2]; print(sys.base_prefix, v); raise SystemExit(not (3, 11) <= v < (3, 13))' 2>/dev/null; }
+identity() { "$1" -c 'import sys; v = sys.version_info[:2]; print(sys.base_prefix, v); raise SystemExit(not (3, 11) <= v < (3, 15))' 2>/dev/null; }
 named=
-if [ -n "${PYTHON:-}" ]; then named=$(identity "$PYTHON") || fail "PYTHON=$PYTHON is not a Python 3.11 or 3.12"; fi
+if [ -n "${PYTHON:-}" ]; then named=$(identity "$PYTHON") || fail "PYTHON=$PYTHON is not a Python 3.11 to 3.14"; fi
 serves() {
     local own
     own=$(identity "$venv/bin/python") && { [ -z "$named" ] || [ "$named" = "$own" ]; }

@@ -202,7 +202,7 @@ def test_a_client_out_of_memory_is_retried_with_smaller_batches(portraits: tuple
 
 
 def test_a_worker_does_not_load_an_installed_tensorflow() -> None:
-    """MediaPipe imports TensorFlow if it is installed; the workers prevent this."""
+    """TensorFlow, PyTorch and JAX are loaded by the engines that need them, which are not the default."""
     code = (
         "import sys; from pathlib import Path; from shared.vitals import Branch;"
         "from workers.analyzer import Analyzer, AnalyzerOptions; import tempfile;"
