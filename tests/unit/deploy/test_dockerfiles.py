@@ -97,6 +97,12 @@ def test_each_image_uses_its_lock() -> None:
     }
 
 
+def test_every_worker_image_contains_the_face_mesh() -> None:
+    for name, stage in (("Dockerfile.api", "worker-environment"), ("Dockerfile.gpu", "environment")):
+        steps = [rest for word, rest in stages(name)[stage] if word == "RUN"]
+        assert any("facevitals models fetch --environment mediapipe" in step for step in steps), name
+
+
 def test_the_default_build_target_is_the_gateway() -> None:
     assert list(stages("Dockerfile.api"))[-1] == "gateway"
 
