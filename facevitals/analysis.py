@@ -163,7 +163,7 @@ class Analyzer:
             ClipRejected, FileNotFoundError, RuntimeError: see `Analysis.raise_for_state`; only with `check`.
         """
         requested = None if vitals is None else checked_vitals(vitals)
-        # Frames of two clips in one tracker give wrong landmarks, or end the process inside MediaPipe.
+        # Frames of two clips in one tracker give wrong landmarks.
         with self._turn:
             found = self._loaded().analyze(Path(clip), requested)
         analysis = Analysis(found.document, found.waveforms, found.tracebacks)

@@ -1,4 +1,4 @@
-"""Importing the packages of the extra `worker`: numpy, OpenCV, MediaPipe, ONNX Runtime and others."""
+"""Importing the packages of the extra `worker`: numpy, OpenCV, ONNX Runtime and others."""
 
 import os
 from collections.abc import Iterator

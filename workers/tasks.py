@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import faulthandler
 import os
 import signal
 import sys
@@ -27,7 +28,7 @@ from shared.jobs.celery_messages import Dropped
 from shared.jobs.job_store import JobStore
 from shared.jobs.queues import NOOP_TASK, TASKS, make_celery
 from shared.jobs.transport import message_dropped
-from shared.observability.logging import configure_logging, silence_native_stderr
+from shared.observability.logging import configure_logging
 from shared.observability.tracing import configure_tracing, shutdown_tracing
 from shared.settings import settings
 from shared.vitals import Branch
@@ -86,7 +87,8 @@ def _count_dropped(queue: str, why: Dropped, **_: object) -> None:
 def _init(**_: object) -> None:
     """Load the models that the queues need, so that the first clip does not wait for them."""
     die_with_parent()
-    silence_native_stderr()
+    # A crash in native code is reported with the Python stack.
+    faulthandler.enable()
     configure_logging(settings())
     configure_tracing(settings(), "worker")
     _Holder.get()

@@ -15,7 +15,6 @@ from facevitals.analysis import Analysis, Analyzer
 from facevitals.cli.render import print_document
 from facevitals.cli.service_commands import exit_code
 from facevitals.local.terminal import output
-from shared.observability.logging import silence_native_stderr
 from shared.schemas import JobDocument
 from shared.vitals import VITALS
 
@@ -40,7 +39,6 @@ def analyze(
 
     Each clip gives a document, whatever happens to it: one that can't be read is `failed`, and the next one follows.
     """
-    silence_native_stderr()
     if isinstance(sys.stdout, TextIOWrapper):
         # A file's name need not be printable in the terminal's encoding.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -1,5 +1,6 @@
 """The `facevitals` command."""
 
+import faulthandler
 import sys
 
 import typer
@@ -58,6 +59,9 @@ app.add_typer(key_commands.app, name="keys")
 
 def main() -> None:
     """Entry point."""
+    if sys.__stderr__ is not None:
+        # A crash in native code is reported with the Python stack.
+        faulthandler.enable(sys.__stderr__)
     try:
         app()
     except ValidationError as error:

@@ -10,7 +10,6 @@ from rich.console import Console
 
 from facevitals.local.generated_clip import generated_clip
 from facevitals.local.isolated_settings import analysis_settings
-from shared.observability.logging import silence_native_stderr
 
 if TYPE_CHECKING:
     from lab.report import Report
@@ -36,7 +35,6 @@ def speed(
     out: Out = Path("bench-out"),
 ) -> None:
     """Time the whole analysis and decoding of the same clip, in alternation."""
-    silence_native_stderr()
     from lab.bench.speed import measure
     from workers.analyzer import AnalyzerOptions
 
@@ -63,7 +61,6 @@ def accuracy(
     out: Out = Path("bench-out"),
 ) -> None:
     """Measure errors and coverage of the vitals and of their intervals. Continues where it stopped."""
-    silence_native_stderr()
     if vision is not None:
         from lab.bench.vision_report import vision_reports
 
@@ -113,7 +110,10 @@ def accuracy(
     for report in reports:
         report.write(out)
         console.print(report.markdown, markup=False, highlight=False)
-    tables.plot(rows, out)
+    try:
+        tables.plot(rows, out)
+    except ModuleNotFoundError as missing:
+        console.print(f"No figure is drawn: {missing.name} is not installed.")
     console.print(f"Written to {out}")
     print(json.dumps(tables.summary(rows, reports)))
 
@@ -133,7 +133,6 @@ def load(
     out: Out = Path("bench-out"),
 ) -> None:
     """Measure queue, uploads and memory, compared with baselines; followers, a long queue, many workers."""
-    silence_native_stderr()
     from facevitals.bench.load import LoadPlan, measure_load
 
     plan = LoadPlan(

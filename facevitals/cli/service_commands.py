@@ -22,7 +22,6 @@ from facevitals.local.stack import StackFailedError, running
 from facevitals.local.terminal import output
 from facevitals.local.worker_command import worker_command
 from shared.jobs.queues import QUEUES, QUEUES_VARIABLE
-from shared.observability.logging import silence_native_stderr
 from shared.schemas import BranchStatus, JobDocument, JobState
 from shared.settings import settings
 from shared.vitals import VITALS
@@ -111,7 +110,6 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the job document.")] = False,
 ) -> None:
     """Start the whole service, submit one clip, show its vitals, stop everything."""
-    silence_native_stderr()
     if clip is not None and not clip.is_file():
         errors.print(f"{clip} is not a file.", style="red")
         raise typer.Exit(2)

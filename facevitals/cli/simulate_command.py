@@ -9,7 +9,6 @@ from rich.progress import Progress
 
 from facevitals.extras import worker_extra
 from facevitals.simulation import simulate as write
-from shared.observability.logging import silence_native_stderr
 
 errors = Console(stderr=True, markup=False)
 
@@ -42,7 +41,6 @@ def simulate(
     portrait_skin_tone: Annotated[int, typer.Option(help="Fitzpatrick type that the picture shows.")] = 2,
 ) -> None:
     """Write a synthetic clip and its truth. Exit 2 for conditions that can't be simulated."""
-    silence_native_stderr()
     try:
         with worker_extra("The simulator"):
             from lab.simulate.scenes import KINDS

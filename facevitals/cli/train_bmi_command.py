@@ -7,7 +7,6 @@ from typing import Annotated, Final
 import typer
 
 from facevitals.cli.training_options import console, device_of, failed, torch_or_exit, training_progress
-from shared.observability.logging import silence_native_stderr
 from shared.settings import settings
 
 #: Backbones by name, and their files at torchvision. Nothing is downloaded automatically.
@@ -43,7 +42,6 @@ def bmi(
     threads: Annotated[int, typer.Option(help="Threads of the training on the CPU.", min=1)] = 1,
 ) -> None:
     """Train a ViT that estimates the BMI from a face, on labelled pictures of yours."""
-    silence_native_stderr()
     where = device_of(torch_or_exit(), device)
     from lab.train.bmi.command import run
     from lab.train.bmi.learn import Plan

@@ -10,7 +10,6 @@ import typer
 from facevitals.cli.train_bmi_command import bmi
 from facevitals.cli.training_options import console, device_of, failed, torch_or_exit, training_progress
 from facevitals.local.isolated_settings import analysis_settings
-from shared.observability.logging import silence_native_stderr
 
 app = typer.Typer(
     help="Train the project's own networks on your data, and measure them. Training needs PyTorch "
@@ -59,7 +58,6 @@ def deepphys(
     processes: Annotated[int, typer.Option(help="Processes that render.", min=1)] = 1,
 ) -> None:
     """Train DeepPhys on recordings with a reference pulse, or on rendered faces."""
-    silence_native_stderr()
     where = device_of(torch_or_exit(), device)
     from lab.train.deepphys.command import Sources, run
     from lab.train.deepphys.learn import Plan
@@ -96,8 +94,6 @@ def measure(
     out: Annotated[Path, typer.Option(help="Folder of the report and the Bland-Altman plot.")] = Path("bench-out"),
 ) -> None:
     """Measure the error of DeepPhys and other estimators against the recorded pulse; needs no PyTorch."""
-    silence_native_stderr()
-
     from rich.progress import track as progress_over
 
     from lab.data.prepared import load, prepared, recordings_in
@@ -125,9 +121,12 @@ def measure(
         raise failed(ValueError(f"no face was seen in any recording of {data}"))
     report = report_of(found)
     path = report.write(out)
-    plot = bland_altman(found, out / "train-test.png")
     console.print(report.markdown, markup=False, highlight=False)
-    console.print(f"Written to {path} and {plot}")
+    console.print(f"Written to {path}")
+    try:
+        console.print(f"Plotted in {bland_altman(found, out / 'train-test.png')}")
+    except ModuleNotFoundError as missing:
+        console.print(f"No figure is drawn: {missing.name} is not installed.")
     print(json.dumps(report.summary))
 
 

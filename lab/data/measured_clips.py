@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from lab.data.fingerprint import workers_fingerprint
 from lab.data.vitals_clips import RenderedClip, render
 from lab.simulate import ClipSpec
-from shared.observability.logging import silence_native_stderr
 from shared.schemas import Measure, VariabilityMeasures, Vital
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import open_clip
@@ -87,7 +86,6 @@ _tools: dict[str, Any] = {}
 
 def _prepare(models_dir: Path, open_only: bool, niceness: int) -> None:
     os.nice(niceness)
-    silence_native_stderr()
     # Every estimator, including those that are only measured alone.
     names = frozenset(spec.name for spec in ESTIMATORS)
     _tools["models"] = RppgModels.load(models_dir, 1, open_only=open_only, only=names)

@@ -1,16 +1,12 @@
 """Structured logging, with the job's id on every line about a job. Frames, faces and keys are never logged."""
 
-import faulthandler
 import logging
-import os
 import sys
 
 import structlog
 
 from shared.observability.redaction import Redactor, TaskMessageFilter, redacted_traceback
 from shared.settings import Settings
-
-_silenced = False
 
 
 def configure_logging(settings: Settings) -> None:
@@ -52,20 +48,3 @@ def configure_logging(settings: Settings) -> None:
     # These log every connection attempt and every request; the service logs the relevant ones itself.
     for name in ("kombu", "amqp", "httpx", "httpcore", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def silence_native_stderr() -> None:
-    """Discard what native libraries write to stderr, and keep what Python writes.
-
-    MediaPipe logs every start of a graph and has no option against it. A crash is still reported, by `faulthandler`.
-    """
-    global _silenced  # noqa: PLW0603  (file descriptor 2 is as global as it gets)
-    if _silenced:
-        return
-    _silenced = True
-    kept = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 2)
-    os.close(nothing)
-    sys.stderr = kept
-    faulthandler.enable(kept)

@@ -30,6 +30,14 @@ def facevitals(
     )
 
 
+def test_a_crash_in_native_code_is_reported_with_the_python_stack() -> None:
+    code = "import ctypes; from facevitals.cli import app; app.app = lambda: ctypes.string_at(0); app.main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == -signal.SIGSEGV
+    assert "Fatal Python error: Segmentation fault" in done.stderr
+    assert "in main" in done.stderr
+
+
 @pytest.fixture
 def up(tmp_path: Path) -> Callable[[], tuple["subprocess.Popen[str]", str]]:
     """Start `facevitals up`; return the process and the gateway's address."""

@@ -27,10 +27,8 @@ LONG = ("--rounds", "60", "--patience", "60", "--copies", "3", "--rate", "3e-3")
 
 
 @pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One thread; and the command leaves this process's standard error alone."""
+def one_thread() -> None:
     torch.set_num_threads(1)
-    monkeypatch.setattr("facevitals.cli.train_bmi_command.silence_native_stderr", lambda: None)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ from lab.arrays import Floats
 from lab.data.fingerprint import fingerprint
 from lab.simulate.cutout import NoFaceInPortrait
 from lab.train.deepphys import faces, rendered_crops
-from shared.observability.logging import silence_native_stderr
 from workers.rppg.signals.filters import detrend
 from workers.rppg.signals.traces import GRID_HZ
 
@@ -102,7 +101,6 @@ def rendering(jobs: Sequence[Job], processes: int) -> Iterator[Callable[[Path], 
 
 def _prepare() -> None:
     os.nice(10)
-    silence_native_stderr()
 
 
 def _render(job: Job) -> None:

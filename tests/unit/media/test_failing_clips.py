@@ -162,8 +162,6 @@ def test_an_exception_while_printing_costs_that_document_alone(
             raise UnicodeEncodeError("ascii", "\u00e9", 0, 1, "ordinal not in range")
         return {}
 
-    # It redirects the process's file descriptor 2, which the test run itself needs.
-    monkeypatch.setattr(analyze_command, "silence_native_stderr", lambda: None)
     monkeypatch.setattr(owner, name, fails_once)
     with pytest.raises(typer.Exit) as ended:
         analyze_command.analyze(clips, as_json=as_json, estimators="pos")
