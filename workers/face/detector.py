@@ -101,8 +101,10 @@ def cut(
     The outside is black, or with `extend` the picture's edge.
     """
     border = cv2.BORDER_REPLICATE if extend else cv2.BORDER_CONSTANT
-    square = cv2.warpAffine(
-        rgb, to_picture, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=border
+    # Not warpAffine, which rounds positions in another way than MediaPipe does.
+    place = np.vstack([to_picture, [0, 0, 1]])
+    square = cv2.warpPerspective(
+        rgb, place, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=border
     )
     pixels = np.ascontiguousarray(square.transpose(2, 0, 1), np.float32)
     pixels *= (values[1] - values[0]) / 255

@@ -5,9 +5,10 @@ MediaPipe's published graphs (`modules/face_landmark`).
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Protocol, Self
 from weakref import WeakValueDictionary
 
 import cv2
@@ -63,6 +64,26 @@ class _Region:
         turn = np.array([[right, -down], [down, right]])
         corner = np.array([self.x, self.y]) - turn @ np.full(2, _MESH_SIDE / 2)
         return np.column_stack([turn, corner])
+
+
+class Finder(Protocol):
+    """What finds faces in the frames of a clip. Frames must come in order; call `reset` before each clip."""
+
+    @property
+    def networks(self) -> Mapping[str, Network]:
+        """The networks by the names of their models."""
+
+    def reset(self) -> None:
+        """Discard the tracking state of the previous clip."""
+
+    def mesh(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """Return the mesh (478, 2) in pixels of `rgb` (h, w, 3), or None where no face is detected."""
+
+    def faces(self, rgb: NDArray[np.uint8]) -> tuple[FaceBox, ...]:
+        """Return the faces in `rgb` (h, w, 3) within about two metres."""
+
+    def distant_faces(self, rgb: NDArray[np.uint8]) -> tuple[FaceBox, ...]:
+        """Return the faces in `rgb` (h, w, 3) within about five metres."""
 
 
 #: Networks in use, by their files.
@@ -130,7 +151,7 @@ def _network(path: Path) -> Network:
     """Load a network, or return the one that another finder of this process has loaded."""
     network = _loaded.get(path)
     if network is None:
-        network = _loaded[path] = open_network(path, 1)
+        network = _loaded[path] = open_network(path, 1, required=True)
     return network
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from shared.schemas import ClipFacts, RotationSource
 from workers.face.detector import FaceBox
-from workers.face.mesh import FaceFinder
+from workers.face.mesh import Finder
 from workers.media.clip import Frame
 
 #: Number of looks that must agree.
@@ -45,7 +45,7 @@ class RollCorrector:
     unturned, and may have another shape.
     """
 
-    def __init__(self, finder: FaceFinder) -> None:
+    def __init__(self, finder: Finder) -> None:
         self._finder = finder
         self._held: list[Frame] = []
         self._votes = [0, 0, 0, 0]

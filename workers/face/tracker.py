@@ -19,7 +19,7 @@ from workers.face.chest_patches import EMPTY_TORSO, Torso, TorsoCollector
 from workers.face.crops import CROP_SIDE, CropBox
 from workers.face.detector import FaceBox
 from workers.face.eye_patches import EMPTY_EYES, EyeCollector, Eyes
-from workers.face.mesh import POINTS, FaceFinder
+from workers.face.mesh import POINTS, FaceFinder, Finder
 from workers.face.obstruction_check import ObstructionDetector
 from workers.face.portraits import Portrait, PortraitCollector
 from workers.face.quality_checks import CheckedTrack, check_track, is_grey_face
@@ -106,7 +106,7 @@ class FaceTracker:
     `stride_s` is the time between two measured meshes in seconds; 0 measures every frame.
     """
 
-    def __init__(self, stride_s: float = STRIDE_S, finder: FaceFinder | None = None) -> None:
+    def __init__(self, stride_s: float = STRIDE_S, finder: Finder | None = None) -> None:
         self._stride_s = stride_s
         self._finder = finder or FaceFinder()
         self._obstruction = ObstructionDetector()
@@ -152,7 +152,7 @@ class _TrackBuilder:
 
     def __init__(
         self,
-        finder: FaceFinder,
+        finder: Finder,
         obstruction: ObstructionDetector,
         stride_s: float,
         branches: Collection[Branch],

@@ -152,8 +152,8 @@ def _in_index(package: str, file: str) -> str:
         answer = httpx.get(page, headers={"Accept": "text/html"}, timeout=_STALL_S, follow_redirects=True)
         answer.raise_for_status()
     except httpx.HTTPError as error:
-        msg = f"{page} can't be read ({type(error).__name__})"
-        raise FetchFailed(msg) from error
+        msg = f"{_shown(page)} can't be read ({type(error).__name__})"
+        raise FetchFailed(msg) from None  # httpx's own message has the address with its password
     links = _Links()
     with closing(links):
         links.feed(answer.text)
@@ -161,8 +161,13 @@ def _in_index(package: str, file: str) -> str:
         address = urldefrag(urljoin(str(answer.url), link)).url
         if address.endswith(f"/{file}"):
             return address
-    msg = f"{page} does not list {file}"
+    msg = f"{_shown(page)} does not list {file}"
     raise FetchFailed(msg)
+
+
+def _shown(address: str) -> str:
+    """Return an address without the name and password of its user."""
+    return str(httpx.URL(address).copy_with(userinfo=b""))
 
 
 class _Links(HTMLParser):

@@ -108,8 +108,10 @@ def resolve(device: Device) -> Place:
     return "cpu"
 
 
-def open_network(path: Path, threads: int, device: Device = "cpu") -> Network:
+def open_network(path: Path, threads: int, device: Device = "cpu", *, required: bool = False) -> Network:
     """Load an ONNX file with one output; on the CPU it runs on `threads` threads.
+
+    A network that is `required` is loaded without a look at the free memory: nothing can be measured without it.
 
     Raises:
         DeviceUnavailable: `device` is `cuda`, and ONNX Runtime has no CUDA here.
@@ -120,7 +122,8 @@ def open_network(path: Path, threads: int, device: Device = "cpu") -> Network:
     begun = time.monotonic()
     place = resolve(device)
     weights_bytes = path.stat().st_size
-    require_room(path.stem, weights_bytes, place)
+    if not required:
+        require_room(path.stem, weights_bytes, place)
     # The default arena doubles with every request, and fails for networks that would fit.
     cuda = (_CUDA, {"arena_extend_strategy": "kSameAsRequested"})
     providers = [cuda, _CPU] if place == "cuda" else [_CPU]

@@ -176,8 +176,16 @@ class Translation:
         )
 
     def _pad(self, operator: Operator) -> None:
+        """Append zeros around the features; channels of zeros as a convolution, which needs no reordering (as below)."""
         before_and_after = self._weights(operator.inputs[1])[[0, 3, 1, 2]].T
-        self.graph.node("Pad", self._given(operator.inputs[0]), before_and_after.ravel())
+        features = self._given(operator.inputs[0])
+        (_, before, *_), (_, after, *_) = before_and_after.tolist()
+        if before_and_after.sum() == before + after:
+            channels = self.file.shape(operator.inputs[0])[3]
+            same = np.eye(before + channels + after)[:, before : before + channels]
+            self.graph.node("Conv", features, same[..., None, None])
+        else:
+            self.graph.node("Pad", features, before_and_after.ravel())
 
     def _reshape(self, operator: Operator) -> None:
         before, after = self.file.shape(operator.inputs[0]), self.file.shape(operator.outputs[0])

