@@ -61,6 +61,10 @@ train-environment: dev ## install PyTorch for `facevitals train …`; nothing el
 	@$(VENV)/bin/python -m pip install --quiet "torch==2.13.0"
 	@$(VENV)/bin/python -m pip install --quiet --no-deps "torchvision==0.28.0"
 
+test-oracle: dev ## compare the face finder with MediaPipe 0.10.21, in an environment of its own (needs Python 3.11 or 3.12)
+	@bash tools/oracle.sh || [ $$? = 3 ]
+	@$(VENV)/bin/python -m pytest tests/oracle --timeout 300 $(ARGS)
+
 test-seed: seed-environment ## test the original system's models (DeepFace, the ViT for BMI) with random weights
 	@.venv-seed/bin/python -m pytest tests/seed --timeout 900 $(ARGS)
 
@@ -92,6 +96,6 @@ lock: dev ## update the lock files from pyproject.toml (UPGRADE=1 takes newer re
 	@bash tools/lock.sh
 
 clean: ## remove environments, builds, caches and reports
-	rm -rf $(VENV) .venv-seed .venv-client web/node_modules web/openapi/node_modules web/dist .facevitals bench-out artefacts dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf $(VENV) .venv-seed .venv-client .venv-oracle web/node_modules web/openapi/node_modules web/dist .facevitals bench-out artefacts dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 
-.PHONY: web-types wheel test-wheel test-seed seed-environment test-train train-environment help run up test test-nginx web page test-web test-browser test-hostile test-chaos check format bench default dev lock clean
+.PHONY: test-oracle web-types wheel test-wheel test-seed seed-environment test-train train-environment help run up test test-nginx web page test-web test-browser test-hostile test-chaos check format bench default dev lock clean

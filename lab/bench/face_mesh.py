@@ -9,7 +9,7 @@ import multiprocessing
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -43,6 +43,21 @@ _MIN_SNR_DB: Final = -1.0
 _LEFT, _RIGHT = 454, 234
 
 Pair = tuple[float | None, float | None]
+
+
+class Moved:
+    """MediaPipe on pictures that are moved by a pixel: how far its own meshes differ for no reason."""
+
+    networks: Mapping[str, Network] = {}
+
+    def __init__(self, finder: MediaPipeFinder) -> None:
+        self._finder = finder
+        self.reset, self.faces, self.distant_faces = finder.reset, finder.faces, finder.distant_faces
+
+    def mesh(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """Return the mesh (478, 2) in pixels of `rgb` (h, w, 3), or None where no face is detected."""
+        mesh = self._finder.mesh(np.roll(rgb, 1, axis=1))
+        return None if mesh is None else mesh - np.array([1, 0], np.float32)
 
 
 @dataclass
@@ -171,21 +186,27 @@ def _frames(clip: MeshClip) -> list[Frame]:
         return frames
 
 
-def report_of(rows: Sequence[tuple[MeshClip, Meshes, Effects]]) -> Report:
+#: A clip, its meshes of both finders, MediaPipe's beside themselves, and what follows from those of both finders.
+Row = tuple[MeshClip, Meshes, Meshes, Effects]
+
+
+def report_of(rows: Sequence[Row]) -> Report:
     """Return the table: a measure in each row, a group of clips in each column, and all of them in the last."""
-    groups = [*dict.fromkeys(clip.group for clip, _, _ in rows), "all"]
+    groups = [*dict.fromkeys(row[0].group for row in rows), "all"]
     columns = []
     for group in groups:
         chosen = [row for row in rows if group in {row[0].group, "all"}]
-        columns.append({"clips": len(chosen)} | _totals([row[1] for row in chosen], [row[2] for row in chosen]))
+        columns.append(
+            {"clips": len(chosen)} | _totals(*(list(part) for part in zip(*(row[1:] for row in chosen), strict=True)))
+        )
     report = Report("face-mesh", "The face mesh beside MediaPipe's", ("", *groups))
     for measure in columns[0]:
         report.add(measure, *(column[measure] for column in columns))
     return report
 
 
-def _totals(meshes: Sequence[Meshes], effects: Sequence[Effects]) -> dict[str, Any]:
-    apart = 100 * np.concatenate([one.apart for one in meshes])
+def _totals(meshes: Sequence[Meshes], moved: Sequence[Meshes], effects: Sequence[Effects]) -> dict[str, Any]:
+    apart, own = (100 * np.concatenate([one.apart for one in kind]) for kind in (meshes, moved))
     skin = 100 * np.concatenate([one.skin for one in meshes])
     frames = sum(one.frames for one in meshes)
     rates = [effect.rate for effect in effects]
@@ -193,6 +214,8 @@ def _totals(meshes: Sequence[Meshes], effects: Sequence[Effects]) -> dict[str, A
     return {
         "landmarks apart, median, % of the face's width": float(np.median(apart)),
         "landmarks apart, 95 %": float(np.percentile(apart, 95)),
+        "the same of MediaPipe beside itself, median": float(np.median(own)),
+        "MediaPipe beside itself, 95 %": float(np.percentile(own, 95)),
         "skin, mean difference x and y, %": "{:+.4f}, {:+.4f}".format(*skin.mean(axis=0)),
         "skin's colour, median difference, %": 100 * float(np.nanmedian([effect.colour for effect in effects])),
         "frames": frames,
@@ -230,17 +253,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start_s, first_mb, further_mb = receive.recv()
     process.join()
 
-    ours, theirs = FaceFinder(), MediaPipeFinder()
+    ours, theirs, again = FaceFinder(), MediaPipeFinder(), MediaPipeFinder()
     trackers = [FaceTracker(finder=finder) for finder in (FaceFinder(), theirs)]
     age_network = open_network(model_file("agegender", Settings().models_path), 1)
-    rows = []
+    rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         for clip in mesh_clips(Path(folder), options.real, options.faces, options.seed):
             frames = _frames(clip)
-            row = (clip, compare_meshes(frames, ours, theirs), compare_tracks(frames, trackers, age_network))
-            rows.append(row)
-            apart = f"{100 * np.median(row[1].apart):.3f} %" if len(row[1].apart) else "no mesh"
-            _print(f"{clip.group}: {clip.name}: {apart}, lost {row[1].lost}, gained {row[1].gained}, {row[2]}")
+            meshes, moved = (compare_meshes(frames, finder, theirs) for finder in (ours, Moved(again)))
+            rows.append((clip, meshes, moved, compare_tracks(frames, trackers, age_network)))
+            apart = f"{100 * np.median(meshes.apart):.3f} %" if len(meshes.apart) else "no mesh"
+            _print(f"{clip.group}: {clip.name}: {apart}, lost {meshes.lost}, gained {meshes.gained}, {rows[-1][3]}")
     report = report_of(rows)
     started = theirs.start()
     report.notes += [
@@ -248,7 +271,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"Memory of the first finder: {first_mb:.0f} MB, MediaPipe {started['first_mb']:.0f} MB; of a further one: "
         f"{further_mb:.1f} MB, MediaPipe {theirs.further_mb():.0f} MB.",
     ]
-    theirs.close()
+    for finder in (theirs, again):
+        finder.close()
     _print(report.markdown)
     report.write(options.out)
     return 0

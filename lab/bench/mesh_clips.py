@@ -60,7 +60,7 @@ def mesh_clips(folder: Path, real: Path | None, faces: Path | None, seed: int) -
         yield MeshClip("far", path.stem, path, farther(0.4))
     for kind in ("masked", "covered", "half_covered", "face_leaves", "waved", "replayed"):
         yield MeshClip("covered, leaving, pictures", kind, rendered(kind, None, kind=kind))
-    for number in range(3):
+    for number in range(4):
         yield MeshClip("two faces", f"two_faces{number}", rendered(f"two_faces{number}", None, kind="two_faces"))
     if real is not None:
         yield from _real(real)

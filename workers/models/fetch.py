@@ -79,7 +79,7 @@ def _receive(download: Download, part: Path, progress: DownloadProgress) -> None
             if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and have and download.about:
                 return  # the file is complete already
             if answer.status_code not in {200, 206}:
-                msg = f"{url} answered {answer.status_code}"
+                msg = f"{_shown(url)} answered {answer.status_code}"
                 raise FetchFailed(msg)
             goes_on = answer.status_code == httpx.codes.PARTIAL_CONTENT
             have = have if goes_on else 0
@@ -89,15 +89,15 @@ def _receive(download: Download, part: Path, progress: DownloadProgress) -> None
                 for chunk in answer.iter_bytes(_CHUNK):
                     have += len(chunk)
                     if have > download.max_bytes:
-                        msg = f"{url} sends more than the {download.bytes} bytes that are expected"
+                        msg = f"{_shown(url)} sends more than the {download.bytes} bytes that are expected"
                         raise FetchFailed(msg)
                     file.write(chunk)
                     progress(have, total)
     except httpx.HTTPError as error:
-        msg = f"{url} can't be read ({type(error).__name__}); the same command goes on where it stopped"
+        msg = f"{_shown(url)} can't be read ({type(error).__name__}); the same command goes on where it stopped"
         raise FetchFailed(msg) from error
     if have < total:
-        msg = f"{url} ended after {have} of {total} bytes; the same command goes on where it stopped"
+        msg = f"{_shown(url)} ended after {have} of {total} bytes; the same command goes on where it stopped"
         raise FetchFailed(msg)
 
 

@@ -176,7 +176,7 @@ class Translation:
         )
 
     def _pad(self, operator: Operator) -> None:
-        """Append zeros around the features; channels of zeros as a convolution, which needs no reordering (as below)."""
+        """Append zeros around the features; channels by a convolution, which needs no reordering (see `_prelu`)."""
         before_and_after = self._weights(operator.inputs[1])[[0, 3, 1, 2]].T
         features = self._given(operator.inputs[0])
         (_, before, *_), (_, after, *_) = before_and_after.tolist()

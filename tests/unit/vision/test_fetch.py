@@ -231,16 +231,16 @@ def test_an_index_without_the_wheel_or_a_wheel_without_the_model_is_named(
 ) -> None:
     named = file_server.url.replace("http://", "http://user:secret@")
     monkeypatch.setenv("UV_DEFAULT_INDEX", f"{named}/simple")
-    with pytest.raises(FetchFailed, match="lacks a file.*other"):
+    with pytest.raises(FetchFailed, match=r"lacks a file.*other"):
         fetch(in_index(file_server, "package/other.bin"), tmp_path)
     entry = in_index(file_server)
     file_server.files["/simple/w/"] = b"<a href='w-2.whl'>w-2.whl</a>"
     with pytest.raises(FetchFailed, match=r"/simple/w/ does not list w-1\.whl") as refused:
-        fetch(entry, tmp_path)
+        fetch(entry, tmp_path / "again")
     assert "secret" not in str(refused.value)
     del file_server.files["/simple/w/"]
     with pytest.raises(FetchFailed, match="can't be read") as refused:
-        fetch(entry, tmp_path)
+        fetch(entry, tmp_path / "again")
     assert "secret" not in "".join(traceback.format_exception(refused.value))
 
 
