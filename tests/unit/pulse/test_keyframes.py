@@ -161,6 +161,37 @@ def test_the_repeated_pattern_is_removed_and_the_signal_kept() -> None:
     assert np.corrcoef(cleaned[:, 0], signal[:, 0])[0, 1] > 0.97
 
 
+@pytest.mark.parametrize("hidden", ["in one frame of each group", "in a frame of most groups", "in other frames"])
+def test_a_hidden_region_leaves_the_others_clean_and_is_cleaned_itself(hidden: str) -> None:
+    rng = np.random.default_rng(0)
+    frames = np.arange(450)
+    keys = frames % 30 == 0
+    signal = np.sin(2 * np.pi * 1.27 * frames / 30).astype(np.float32)
+    pattern = rng.normal(size=(30, 2)).astype(np.float32)
+    values = np.stack([signal, signal], axis=1) + pattern[frames % 30]
+    missing = {
+        "in one frame of each group": frames % 30 == 12,
+        "in a frame of most groups": (frames % 30 == 12) & (frames > 90),
+        "in other frames": rng.random(450) < 0.2,
+    }[hidden]
+    values[missing, 1] = np.nan
+    cleaned = without_pattern(values, keys)
+    assert np.corrcoef(cleaned[:, 0], signal)[0, 1] > 0.97
+    seen = np.isfinite(cleaned[:, 1])
+    assert not seen[missing].any()
+    assert seen.mean() > 0.75
+    assert np.corrcoef(cleaned[seen, 1], signal[seen])[0, 1] > 0.95
+
+
+def test_a_region_in_too_few_groups_is_left_as_it_is() -> None:
+    keys = np.arange(450) % 30 == 0
+    values = np.random.default_rng(0).normal(size=(450, 2)).astype(np.float32)
+    values[120:, 1] = np.nan
+    cleaned = without_pattern(values, keys)
+    assert np.array_equal(cleaned[:120, 1], values[:120, 1])
+    assert not np.array_equal(cleaned[:120, 0], values[:120, 0])
+
+
 def test_frames_without_a_face_stay_nan() -> None:
     keys = np.arange(450) % 30 == 0
     values = np.ones((450, 2), dtype=np.float32)

@@ -46,24 +46,40 @@ def rate_per_min(times_s: NDArray[np.float64], is_keyframe: NDArray[np.bool_]) -
 def without_pattern(values: NDArray[np.float32], is_keyframe: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return `values` (n, …), NaN for frames without a measurement, without what every group of pictures repeats.
 
-    They are unchanged if groups are not regular (`group_length`).
+    They are unchanged if groups are not regular (`group_length`). Each value, such as a colour of a region, is cleaned
+    on its own, by the groups and frames in which it was measured.
     """
     length = group_length(is_keyframe)
     if length is None:
         return values
     starts = np.flatnonzero(is_keyframe)
     ends = np.append(starts[1:], len(is_keyframe))
-    groups = [values[start:end] for start, end in zip(starts, ends, strict=True) if end - start == length]
-    groups = [group for group in groups if np.isfinite(group).all()]
-    if len(groups) < MIN_GROUPS:
-        return values
-    # Each group's mean is removed first, so that slow changes of the light don't enter the pattern.
-    pattern = np.mean([group - group.mean(axis=0) for group in groups], axis=0)
+    pattern = _pattern(
+        np.stack([values[start:end] for start, end in zip(starts, ends, strict=True) if end - start == length])
+    )
     since = np.arange(len(is_keyframe)) - np.maximum.accumulate(np.where(is_keyframe, np.arange(len(is_keyframe)), -1))
     known = (since >= 0) & (since < length) & (np.maximum.accumulate(is_keyframe))
     cleaned = values.copy()
     cleaned[known] -= pattern[since[known]]
     return cleaned
+
+
+def _pattern(groups: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what groups (g, length, …) have in common, (length, …).
+
+    It is 0 for a value that too few groups hold, and NaN for those frames of it that are missing in most groups.
+    """
+    measured = np.isfinite(groups)
+    # Each group's mean is removed first, so that slow changes of the light don't enter the pattern.
+    if measured.all():
+        return np.asarray(np.mean([group - group.mean(axis=0) for group in groups], axis=0))
+    present = np.where(measured, groups, 0)
+    means = present.sum(axis=1, keepdims=True) / np.maximum(measured.sum(axis=1, keepdims=True), 1)
+    times = measured.sum(axis=0)
+    pattern = np.where(measured, groups - means, 0).sum(axis=0) / np.maximum(times, 1)
+    enough = times >= MIN_GROUPS
+    pattern[~enough] = np.nan
+    return np.where(enough.mean(axis=0) >= 0.5, pattern, 0).astype(groups.dtype)
 
 
 def without_jumps(values: NDArray[np.float32], is_keyframe: NDArray[np.bool_]) -> NDArray[np.float32]:
