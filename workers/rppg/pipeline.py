@@ -25,6 +25,8 @@ _MODULES: Final = {spec.name: module_of(spec) for spec in _SPECS}
 #: because the light on a fast-moving face changes with each movement, everywhere at once: without the check, a pulse
 #: would be reported for one of 22 waved pictures.
 _DECISIVE: Final = ("face", "obstruction", "timing", "motion")
+#: Seconds by which traces may be shorter than their clip: they end where its last frame begins.
+_END_S: Final = 0.15
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,10 @@ def measure_rppg(
         for spec in vitals.still_open():
             vitals.report(spec, _abstained(spec, *measured))
         return BranchResult(vitals=vitals.in_order())
+    seen_s = measured.traces.duration_s
+    for spec in vitals.still_open():
+        if seen_s + _END_S < spec.minimum_s:
+            vitals.report(spec, _abstained(spec, Reason.FACE_LOST, _seen_too_short(seen_s, spec.minimum_s)))
     run = {estimate.name for estimate in measured.pulse.estimates}
     weights = tuple(sorted(weight for name, weight in models.weights.items() if name in run))
     return _measure_vitals(track, measured, vitals, weights, options or RppgOptions())
@@ -173,11 +179,14 @@ def examine(track: FaceTrack, models: RppgModels, *, thorough: bool = False) -> 
         return Reason.NO_FACE, str(none)
     seen = traces.longest_seen()
     if seen.duration_s < HEART_RATE.minimum_s:
-        detail = f"the face was seen for {seen.duration_s:.1f} s at a stretch, {HEART_RATE.minimum_s:g} s are needed"
-        return Reason.FACE_LOST, detail
+        return Reason.FACE_LOST, _seen_too_short(seen.duration_s, HEART_RATE.minimum_s)
     if not np.isfinite(seen.face).all() or seen.face.min() <= 0:
         return Reason.FACE_OBSTRUCTED, "too little skin was visible"
     return Examined(seen, estimate_pulse(seen, models.estimators, thorough=thorough))
+
+
+def _seen_too_short(seen_s: float, needed_s: float) -> str:
+    return f"the face was seen for {seen_s:.1f} s at a stretch, {needed_s:g} s are needed"
 
 
 def _with_lighting_reason(vital: Vital, track: FaceTrack) -> Vital:

@@ -110,6 +110,26 @@ def test_a_face_that_left_abstains_with_that_reason(make_track: MakeTrack, quick
     assert measure_rppg(make_track(lost_s=(0, 99)), quick_models).vitals["heart_rate"].reason is Reason.NO_FACE
 
 
+def test_a_vital_needs_its_shortest_time_with_the_face_in_view(make_track: MakeTrack, quick_models: RppgModels) -> None:
+    """Of a clip of 20 s in which the face is seen for 7 s, there is no respiration, however long the clip is."""
+    vitals = measure_rppg(make_track(duration_s=20, lost_s=(7, 20)), quick_models).vitals
+    assert vitals["heart_rate"].status is VitalStatus.OK
+    for name, spec in VITALS.items():
+        if name in vitals and spec.minimum_s > 7.2:
+            assert vitals[name].reason is Reason.FACE_LOST, name
+            assert vitals[name].detail == f"the face was seen for 7.0 s at a stretch, {spec.minimum_s:g} s are needed"
+    assert VITALS["respiration_rate"].minimum_s > 7.2
+
+
+@pytest.mark.parametrize("fps", [8.0, 15.0, 30.0, 60.0])
+def test_a_clip_of_the_shortest_length_is_long_enough(
+    make_track: MakeTrack, quick_models: RppgModels, fps: float
+) -> None:
+    track = make_track(duration_s=VITALS["respiration_rate"].minimum_s, fps=fps)
+    reason = measure_rppg(track, quick_models).vitals["respiration_rate"].reason
+    assert reason not in {Reason.FACE_LOST, Reason.CLIP_TOO_SHORT}
+
+
 def test_a_vital_that_was_not_requested_is_not_computed(make_track: MakeTrack, quick_models: RppgModels) -> None:
     result = measure_rppg(make_track(), quick_models, requested=frozenset({"stress"}))
     assert result.vitals["heart_rate"].reason is Reason.NOT_REQUESTED
