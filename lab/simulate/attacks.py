@@ -68,7 +68,7 @@ class Screen:
 
     def show(self, behind: Image, film: Image, i: int) -> Image:
         """Frame `i`, (h, w, 3) linear light: the screen with the picture `film` on it in front of `behind`."""
-        phase = 2 * np.pi * (self._rows - self._beat_hz * self._times_s[i])
+        phase = 2 * np.pi * (self._rows - self._beat_hz * float(self._times_s[i]))
         light = (self._grid * (1 + self._band * np.sin(phase)))[..., None]
         lit = film * light * (_SCREEN_LIGHT * _SCREEN_WHITE) + self._glare + 0.004
         edge = self._edge
