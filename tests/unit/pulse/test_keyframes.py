@@ -183,6 +183,20 @@ def test_a_hidden_region_leaves_the_others_clean_and_is_cleaned_itself(hidden: s
     assert np.corrcoef(cleaned[seen, 1], signal[seen])[0, 1] > 0.95
 
 
+@pytest.mark.parametrize("multiple", [3, 4, 5, 6, 7])
+def test_long_groups_keep_a_pulse_at_a_multiple_of_their_rate(multiple: int) -> None:
+    """What follows each keyframe, a jump that settles and a drift, is removed all the same."""
+    frames = np.arange(6 * 99 + 40)
+    since = frames % 99
+    pulse = np.sin(2 * np.pi * multiple * frames / 99).astype(np.float32)
+    pattern = (5 * np.exp(-since / 3) + 4 * since / 99).astype(np.float32)
+    values = np.stack([pulse + pattern, pattern], axis=1)
+    values[since == 50, 1] = np.nan
+    cleaned = without_pattern(values, since == 0)
+    assert np.corrcoef(cleaned[:, 0], pulse)[0, 1] > 0.85
+    assert np.nanstd(cleaned[:, 1]) < 0.15
+
+
 def test_a_region_in_too_few_groups_is_left_as_it_is() -> None:
     keys = np.arange(450) % 30 == 0
     values = np.random.default_rng(0).normal(size=(450, 2)).astype(np.float32)
