@@ -43,8 +43,6 @@ _MOVING: Final = 3
 _MOVED: Final = 0.04
 #: Seconds between two counts of the faces in the frame.
 _COUNT_S: Final = 1.0
-#: Seconds between two patches of the chest, whether the mesh was measured there or not.
-_CHEST_S: Final = 1 / 6
 #: Largest size of the frames that wait for the next mesh; it is measured earlier when they would exceed it. A third of
 #: a second takes 28 MB at 1280x720 and 30 frames a second, and 62 MB at 1920x1080; of 3840x2160 two frames fit.
 MAX_WAITING_BYTES: Final = 64_000_000
@@ -178,7 +176,6 @@ class _TrackBuilder:
         self._torso = TorsoCollector()
         self._eyes = EyeCollector()
         self._thumbnails = ThumbnailCollector()
-        self._chest_s = -_CHEST_S
         self._waiting: list[Frame] = []
         self._last: _Measurement | None = None
         self._size = (0, 0)
@@ -276,9 +273,8 @@ class _TrackBuilder:
                 weight = (frame.time_s - before.time_s) / (now.time_s - before.time_s)
                 mesh = before.mesh + np.float32(weight) * (now.mesh - before.mesh)
                 maps = ((before.skin, 1.0 - weight), (now.skin, weight))
-        if mesh is not None and self._for_rppg and frame.time_s - self._chest_s >= _CHEST_S - _SLACK_S:
+        if mesh is not None and self._for_rppg:
             self._torso.add(frame.time_s, frame.rgb, mesh)
-            self._chest_s = frame.time_s
         if mesh is not None and self._for_vision:
             self._eyes.add(frame.time_s, frame.rgb, mesh)
         self._times_s.append(frame.time_s)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from workers.face.chest_patches import EMPTY_TORSO, Torso
+from workers.face.chest_patches import EMPTY_TORSO, Torso, TorsoCollector
 from workers.rppg.signals.chest_motion import block_flow, chest_position
 from workers.rppg.vitals.breathing import RATES_PER_MIN, explained_share, fuse, modulations
 from workers.rppg.vitals.respiration_rate import breathing_of_chest, refusal
@@ -85,6 +85,30 @@ def test_a_chest_that_rises_and_falls_gives_its_rate() -> None:
     position = chest_position(_torso(0.5 * np.sin(2 * np.pi * 0.3 * TIMES)), TIMES)
     assert position is not None
     assert RATES_PER_MIN[np.argmax(explained_share(position, FS))] == pytest.approx(18, abs=0.7)
+
+
+def _collected(shake_hz: float, fps: float) -> Torso:
+    """The torso of someone who breathes 15 times a minute before a camera that shakes by two pixels."""
+    collector = TorsoCollector()
+    mesh = np.tile(np.array([[120.0, 20.0], [200.0, 110.0]], np.float32), (239, 1))
+    rows = np.arange(240)[:, None]
+    for time_s in np.arange(round(15 * fps)) / fps:
+        shift = 1.5 * np.sin(2 * np.pi * 0.25 * time_s) + 2 * np.sin(2 * np.pi * shake_hz * time_s)
+        stripes = 120 + 60 * np.sin(2 * np.pi * (rows - shift) / 40) + 30 * np.sin(2 * np.pi * (rows - shift) / 27)
+        picture = np.repeat(np.repeat(stripes, 320, axis=1)[..., None], 3, axis=2)
+        collector.add(float(time_s), picture.astype(np.uint8), mesh)
+    return collector.finish()
+
+
+@pytest.mark.parametrize("fps", [15.0, 24.0, 30.0, 60.0])
+@pytest.mark.parametrize("shake_hz", [0.0, 5.65, 6.3, 6.6])
+def test_a_camera_that_shakes_near_the_rate_of_the_patches_moves_no_chest(shake_hz: float, fps: float) -> None:
+    torso = _collected(shake_hz, fps)
+    assert np.diff(torso.times_s) == pytest.approx(1 / 6, abs=1.1 / fps)
+    times = np.arange(450) / 30
+    position = chest_position(torso, times)
+    assert position is not None
+    assert RATES_PER_MIN[np.argmax(explained_share(position, 30.0))] == pytest.approx(15, abs=1)
 
 
 def test_without_a_torso_there_is_no_chest_motion() -> None:
