@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 from workers.face.skin_regions import OVAL
 from workers.media.downscale import downsample, octaves
 
-#: The original system's moments in seconds: frames 30, 60, … 270 at 30 a second. Shorter clips spread nine evenly.
+#: The original system's moments in seconds of seen face: frames 30, 60, … 270 at 30 a second. Where the face is seen
+#: for a shorter time, nine moments are spread evenly over it.
 MOMENTS_S: Final = tuple(float(second) for second in range(1, 10))
-#: Shortest clip with the moments above, in seconds.
+#: Shortest time with a face that has the moments above, in seconds. No candidate is kept beyond it.
 _FULL_S: Final = MOMENTS_S[-1] + 1.0
 
 #: Side of the crop in face heights: some models need hair, ears and shoulders.
 _MARGIN: Final = 2.2
 #: Largest side of a portrait in pixels.
 _MAX_SIDE: Final = 800
-#: Shortest time between two candidates, in seconds.
+#: Shortest time between two candidates, in seconds of seen face; with `_FULL_S` it bounds their number.
 _MIN_INTERVAL_S: Final = 0.15
 #: Side in pixels at which sharpness is measured, and the variance of the Laplacian from which on it is 1.
 _SHARP_SIDE: Final = 96
@@ -49,35 +50,58 @@ class Portrait:
 @dataclass(frozen=True)
 class _Candidate:
     time_s: float
+    seen_s: float
     rgb: NDArray[np.uint8]
     landmarks: NDArray[np.float32]
 
 
 class PortraitCollector:
-    """Collect candidates during a clip, and select the portraits at its end."""
+    """Collect candidates during a clip, and select the portraits at its end.
+
+    Time is counted while the face is seen: the clip's own time, less the times before the face appeared and while it
+    was lost. The number of candidates is bounded, whatever the length of the clip.
+    """
 
     def __init__(self) -> None:
         self._candidates: list[_Candidate] = []
+        self._last_s: float | None = None
+        self._unseen_s = 0.0
+        self._lost = False
+
+    def __len__(self) -> int:
+        return len(self._candidates)
 
     def add_candidate(self, time_s: float, rgb: NDArray[np.uint8], mesh: NDArray[np.float32]) -> None:
         """Add a frame `rgb` (h, w, 3) with the face's `mesh` (478, 2)."""
-        if time_s > _FULL_S or (self._candidates and time_s - self._candidates[-1].time_s < _MIN_INTERVAL_S):
+        if self._last_s is None:
+            self._unseen_s = time_s
+        elif self._lost:
+            # A return counts as much as the shortest interval, so that a face lost again and again fills the time too.
+            self._unseen_s += max(time_s - self._last_s - _MIN_INTERVAL_S, 0.0)
+        self._last_s, self._lost = time_s, False
+        seen_s = time_s - self._unseen_s
+        if seen_s > _FULL_S or (self._candidates and seen_s - self._candidates[-1].seen_s < _MIN_INTERVAL_S):
             return
-        self._candidates.append(_Candidate(time_s, *_crop(rgb, mesh)))
+        self._candidates.append(_Candidate(time_s, seen_s, *_crop(rgb, mesh)))
 
-    def select(self, duration_s: float) -> tuple[Portrait, ...]:
-        """Return the candidates nearest to the nine moments of a clip of `duration_s` seconds, each once."""
-        if not self._candidates:
+    def add_absence(self) -> None:
+        """Add a frame in which no face was detected."""
+        self._lost = True
+
+    def select(self) -> tuple[Portrait, ...]:
+        """Return the candidates nearest to the nine moments of the time with a face, each once."""
+        if not self._candidates or self._last_s is None:
             return ()
+        duration_s = self._last_s - self._unseen_s
         moments = MOMENTS_S if duration_s >= _FULL_S else tuple(duration_s * i / 10 for i in range(1, 10))
-        times_s = np.array([candidate.time_s for candidate in self._candidates])
-        nearest = sorted({int(np.argmin(np.abs(times_s - moment_s))) for moment_s in moments})
+        seen_s = np.array([candidate.seen_s for candidate in self._candidates])
+        nearest = sorted({int(np.argmin(np.abs(seen_s - moment_s))) for moment_s in moments})
         return tuple(_make_portrait(self._candidates[index]) for index in nearest)
 
 
 def portrait_from_frame(time_s: float, rgb: NDArray[np.uint8], mesh: NDArray[np.float32]) -> Portrait:
     """Make a portrait from a whole frame `rgb` (h, w, 3) and its `mesh` (478, 2)."""
-    return _make_portrait(_Candidate(time_s, *_crop(rgb, mesh)))
+    return _make_portrait(_Candidate(time_s, 0.0, *_crop(rgb, mesh)))
 
 
 def _make_portrait(candidate: _Candidate) -> Portrait:

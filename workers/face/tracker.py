@@ -68,7 +68,7 @@ class FaceTrack:
     background   (n, 3)          mean linear-light RGB of the frame without the person
     crops        (n, 72, 72, 3)  uint8 sRGB crops of the face for neural estimators
     faces        (n,)            number of detected faces, kept between two counts
-    portraits                    at the original system's nine moments, spread evenly over shorter clips
+    portraits                    at nine moments of the time with a face (`workers.face.portraits`)
     checks                       face, obstruction, liveness, lighting, motion, timing, by name
     size                         (width, height) of the upright frame in pixels
     torso                        patches of the chest, six a second; for the rppg branch
@@ -214,7 +214,7 @@ class _TrackBuilder:
         background = np.array(self._backgrounds, np.float32).reshape(count, 3)
         faces = np.array(self._faces, np.int8)
         crops = np.array(self._crops, np.uint8).reshape(count, CROP_SIDE, CROP_SIDE, 3)
-        portraits = self._portraits.select(float(times_s[-1]) if count else 0.0)
+        portraits = self._portraits.select()
         grey = is_grey_face(crops, faces)
         checks = check_track(
             CheckedTrack(times_s, landmarks, regions, background, crops, faces, self._size, self._distant, grey)
@@ -250,6 +250,8 @@ class _TrackBuilder:
             self._portraits.add_candidate(frame.time_s, frame.rgb, mesh)
             if self._for_vision:
                 self._thumbnails.add(frame.time_s, frame.rgb, mesh)
+        else:
+            self._portraits.add_absence()
         if frame.time_s - self._counted_s >= _COUNT_S:
             self._others = 0 if mesh is None else _count_others(self._finder.faces(frame.rgb), mesh)
             self._distant |= mesh is None and bool(self._finder.distant_faces(frame.rgb))

@@ -233,6 +233,27 @@ def test_nine_portraits_are_taken_at_the_original_moments(scene: Scene, tracker:
         assert 0.3 < portrait.quality <= 1
 
 
+def test_portraits_show_a_face_that_appears_late(scene: Scene, tracker: FaceTracker) -> None:
+    def late(time_s: float, picture: Picture) -> Picture:
+        return picture if time_s >= 10.2 else wall(time_s, picture)
+
+    track = tracker.track(scene(22.0, fps=10, change=late))
+    assert [portrait.time_s for portrait in track.portraits] == pytest.approx(
+        [10.2 + second for second in range(1, 10)], abs=0.45
+    )
+    assert track.checks["obstruction"].status is CheckStatus.PASS
+
+
+def test_portraits_are_spread_over_all_stretches_with_the_face(scene: Scene, tracker: FaceTracker) -> None:
+    def twice(time_s: float, picture: Picture) -> Picture:
+        return picture if time_s < 2 or time_s >= 12 else wall(time_s, picture)
+
+    times_s = np.array([portrait.time_s for portrait in tracker.track(scene(15.0, fps=10, change=twice)).portraits])
+    assert len(times_s) == 9
+    assert ((times_s < 2) | (times_s >= 12)).all()
+    assert 3 <= np.sum(times_s < 2) <= 5
+
+
 def test_data_that_no_branch_needs_is_left_empty(scene: Scene, tracker: FaceTracker) -> None:
     frames = list(scene(1.0))
     looks, pulse = tracker.track(frames, (Branch.VISION,)), tracker.track(frames, (Branch.RPPG,))
