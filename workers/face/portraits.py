@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.face.box_crops import box_crops
 from workers.face.skin_regions import OVAL
 from workers.media.downscale import downsample, octaves
 
@@ -37,6 +38,7 @@ class Portrait:
     quality     in [0, 1], the product of `sharpness` and `frontality`
     sharpness   in [0, 1]
     frontality  in [0, 1]
+    box_crops   (2, 80, 80, 3) uint8 sRGB, the frame around the box of the face; for the liveness check, else None
     """
 
     time_s: float
@@ -45,6 +47,7 @@ class Portrait:
     quality: float
     sharpness: float
     frontality: float
+    box_crops: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class _Candidate:
     seen_s: float
     rgb: NDArray[np.uint8]
     landmarks: NDArray[np.float32]
+    box_crops: NDArray[np.uint8] | None
 
 
 class PortraitCollector:
@@ -60,9 +64,12 @@ class PortraitCollector:
 
     Time is counted while the face is seen: the clip's own time, less the times before the face appeared and while it
     was lost. The number of candidates is bounded, whatever the length of the clip.
+
+    `with_box_crops`: whether the portraits have `box_crops`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_box_crops: bool = False) -> None:
+        self._with_box_crops = with_box_crops
         self._candidates: list[_Candidate] = []
         self._last_s: float | None = None
         self._unseen_s = 0.0
@@ -82,7 +89,8 @@ class PortraitCollector:
         seen_s = time_s - self._unseen_s
         if seen_s > _FULL_S or (self._candidates and seen_s - self._candidates[-1].seen_s < _MIN_INTERVAL_S):
             return
-        self._candidates.append(_Candidate(time_s, seen_s, *_crop(rgb, mesh)))
+        crops = box_crops(rgb, mesh) if self._with_box_crops else None
+        self._candidates.append(_Candidate(time_s, seen_s, *_crop(rgb, mesh), crops))
 
     def add_absence(self) -> None:
         """Add a frame in which no face was detected."""
@@ -101,12 +109,14 @@ class PortraitCollector:
 
 def portrait_from_frame(time_s: float, rgb: NDArray[np.uint8], mesh: NDArray[np.float32]) -> Portrait:
     """Make a portrait from a whole frame `rgb` (h, w, 3) and its `mesh` (478, 2)."""
-    return _make_portrait(_Candidate(time_s, 0.0, *_crop(rgb, mesh)))
+    return _make_portrait(_Candidate(time_s, 0.0, *_crop(rgb, mesh), box_crops(rgb, mesh)))
 
 
 def _make_portrait(candidate: _Candidate) -> Portrait:
     sharp, front = measure_sharpness(candidate.rgb, candidate.landmarks), measure_frontality(candidate.landmarks)
-    return Portrait(candidate.time_s, candidate.rgb, candidate.landmarks, sharp * front, sharp, front)
+    return Portrait(
+        candidate.time_s, candidate.rgb, candidate.landmarks, sharp * front, sharp, front, candidate.box_crops
+    )
 
 
 def _crop(rgb: NDArray[np.uint8], mesh: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

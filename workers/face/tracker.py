@@ -172,7 +172,7 @@ class _TrackBuilder:
         self._mapper = SkinMapper()
         self._box = CropBox()
         self._background = Background()
-        self._portraits = PortraitCollector()
+        self._portraits = PortraitCollector(with_box_crops=self._for_vision)
         self._torso = TorsoCollector()
         self._eyes = EyeCollector()
         self._thumbnails = ThumbnailCollector()

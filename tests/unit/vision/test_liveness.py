@@ -13,6 +13,7 @@ from lab.data.liveness_clips import LivenessClip
 from lab.simulate import ClipSpec, simulate
 from shared.schemas import CheckStatus
 from shared.vitals import Reason
+from workers.face.box_crops import BOX_SCALES, crop_around
 from workers.face.eye_patches import EMPTY_EYES, PATCH, Eyes
 from workers.face.mesh import FaceFinder
 from workers.face.portraits import Portrait
@@ -29,7 +30,7 @@ from workers.models.build import ModelNotInstalled, model_file
 from workers.models.checkpoint import CheckpointUnreadable
 from workers.models.fasnet_network import graph_of
 from workers.models.manifest import MODELS
-from workers.models.session import Network, open_network
+from workers.models.session import Loaded, Network, Runner, open_network
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 THRESHOLDS = LivenessThresholds()
@@ -251,15 +252,40 @@ def test_minifasnet_separates_its_own_samples(fasnet: dict[str, Network]) -> Non
         assert picture is not None
         rgb = np.ascontiguousarray(np.asarray(picture, np.uint8)[..., ::-1])
         box = max(finder.faces(rgb), key=lambda one: one.height)
-        live[name] = live_probability(rgb, (box.left, box.top, box.right - box.left, box.height), fasnet)
+        place = (box.left, box.top, box.right - box.left, box.height)
+        live[name] = live_probability(np.stack([crop_around(rgb, place, scale) for scale in BOX_SCALES]), fasnet)
     assert live["image_T1"] > 0.9
     assert max(live["image_F1"], live["image_F2"]) < 0.5
 
 
-def test_texture_needs_both_networks(fasnet: dict[str, Network]) -> None:
-    assert texture_log_odds([portrait(room())], fasnet) is not None
-    assert texture_log_odds([portrait(room())], {}) is None
+class RecordingNetwork:
+    """Run a network, and keep its inputs."""
+
+    def __init__(self, network: Runner) -> None:
+        self._network = network
+        self.inputs: list[NDArray[np.float32]] = []
+
+    @property
+    def loaded(self) -> Loaded:
+        return self._network.loaded
+
+    def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.inputs.extend(inputs)
+        return self._network(*inputs)
+
+
+def test_each_network_receives_its_own_crop_of_the_frame(alive: FaceTrack, fasnet: dict[str, Network]) -> None:
+    recording = {name: RecordingNetwork(network) for name, network in fasnet.items()}
+    assert extract_cues(alive, recording).texture is not None
+    for near, far in zip(*(recording[name].inputs for name in FASNET), strict=True):
+        assert not np.array_equal(near, far)
+
+
+def test_texture_needs_both_networks(alive: FaceTrack, fasnet: dict[str, Network]) -> None:
+    assert texture_log_odds(alive.portraits, fasnet) is not None
+    assert texture_log_odds(alive.portraits, {}) is None
     assert texture_log_odds([], fasnet) is None
+    assert texture_log_odds([portrait(room())], fasnet) is None
 
 
 def test_files_other_than_minifasnet_are_refused(tmp_path: Path) -> None:
