@@ -24,6 +24,14 @@ def test_noise_has_no_rate_at_any_time() -> None:
     assert len(rates) <= 3
 
 
+@pytest.mark.parametrize("rate_per_min", [50, 100])
+def test_windows_at_a_rate_beyond_the_search_range_are_left_out(rate_per_min: float) -> None:
+    rate_hz = np.where(np.arange(1800) < 1200, 72, rate_per_min) / 60
+    middles, rates = rolling_rates(np.sin(2 * np.pi * np.cumsum(rate_hz) / 30), 30, 72)
+    assert np.abs(rates - 72).max() < 2
+    assert 30 <= middles.max() <= 42
+
+
 def test_only_long_clips_have_rates_over_time(make_track: MakeTrack, quick_models: RppgModels) -> None:
     for duration_s, there in ((15.0, False), (30.0, True)):
         waveforms = measure_rppg(make_track(duration_s=duration_s), quick_models).waveforms

@@ -17,6 +17,16 @@ def test_the_peak_of_a_sine_is_at_its_rate(rate: float, phase: float, duration_s
     assert 60 * spectrum_of(wave, 30).peak_hz() == pytest.approx(rate, abs=0.3)
 
 
+@pytest.mark.parametrize("rate", [36, 39, 50, 205, 210, 214])
+def test_the_edge_of_the_band_is_no_peak(rate: float) -> None:
+    spectrum = spectrum_of(np.sin(2 * np.pi * rate / 60 * np.arange(450) / 30), 30)
+    assert spectrum.has_peak is (rate in {50, 205})
+
+
+def test_a_flat_spectrum_has_no_peak() -> None:
+    assert not spectrum_of(np.zeros(450), 30).has_peak
+
+
 def test_noise_has_no_clear_peak() -> None:
     noise = np.random.default_rng(0).normal(size=450)
     times = np.arange(450) / 30

@@ -24,8 +24,16 @@ class PowerSpectrum:
     frequencies_hz: NDArray[np.float64]
     power: NDArray[np.float64]
 
+    @property
+    def has_peak(self) -> bool:
+        """Whether the highest power of a 1-D spectrum is a peak, and not at an edge of the band."""
+        return 0 < int(np.argmax(self.power)) < len(self.power) - 1
+
     def peak_hz(self) -> float:
-        """Frequency, Hz, of the highest power of a 1-D spectrum, refined by a parabola through logarithms."""
+        """Frequency, Hz, of the highest power of a 1-D spectrum, refined by a parabola through logarithms.
+
+        It is an edge of the band if the highest power is there: `has_peak` is False then.
+        """
         return refine(self.frequencies_hz, self.power, int(np.argmax(self.power)))
 
 

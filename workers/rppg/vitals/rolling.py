@@ -21,7 +21,7 @@ def rolling_rates(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return times (k,), seconds, of windows and their rates (k,), /min, of a pulse wave (n,) of about `rate_per_min`.
 
-    Windows in which no rate stands out are left out.
+    Windows in which no rate stands out are left out, and those whose highest power is at an edge of the search range.
     """
     length = round(WINDOW_S * fs)
     if len(wave) < 2 * length:
@@ -30,8 +30,9 @@ def rolling_rates(
     times, rates = [], []
     for start in range(0, len(wave) - length + 1, round(STEP_S * fs)):
         part = wave[start : start + length]
-        rate_hz = spectrum_of(part, fs, band).peak_hz()
-        if snr_db(spectrum_of(part, fs), rate_hz) >= MIN_SNR_DB:
+        searched = spectrum_of(part, fs, band)
+        rate_hz = searched.peak_hz()
+        if searched.has_peak and snr_db(spectrum_of(part, fs), rate_hz) >= MIN_SNR_DB:
             times.append(start_s + (start + length / 2) / fs)
             rates.append(60 * rate_hz)
     return np.array(times), np.array(rates)
