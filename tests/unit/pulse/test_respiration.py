@@ -26,6 +26,17 @@ def test_one_clear_signal_is_enough(rate: float) -> None:
     assert breathing.quantile(0.02) <= rate <= breathing.quantile(0.98)
 
 
+@pytest.mark.parametrize("rate", [2.5, 3.3, 45.5, 46.0])
+def test_breathing_slower_or_faster_than_the_range_is_not_reported_as_its_edge(rate: float) -> None:
+    times = np.arange(round(30 * FS)) / FS
+    wave = np.sin(2 * np.pi * rate / 60 * times + 0.7)
+    breathing = fuse({"chest": (wave, FS), "head": (wave, FS)})
+    assert breathing.at_edge
+    assert breathing.confidence > 0.9
+    assert "at the edge of the range 4 to 45 /min" in str(refusal(breathing))
+    assert breathing_of_chest(0.02 * wave, 0.005 * wave, FS) is None
+
+
 def test_signals_that_agree_outvote_one_that_does_not() -> None:
     signals = {"chest": (_breath(14, 0.5), FS), "head": (_breath(27, 0.5), FS), "baseline": (_breath(14.3, 0.5, 3), FS)}
     breathing = fuse(signals)

@@ -82,7 +82,9 @@ class Breathing:
 
     Attributes:
         belief: (k,) probability of each of `RATES_PER_MIN`.
-        rate_per_min: its peak.
+        rate_per_min: its maximum.
+        at_edge: whether that is the first or the last of `RATES_PER_MIN`: it is no peak then, and slower or faster
+            breathing has its maximum there as well.
         confidence: belief within `GROSS_PER_MIN` of the peak.
         agreeing: signals whose own spectrum peaks there.
         prominence: height of the peak above the median of the log likelihood, without the prior (natural logarithm).
@@ -92,6 +94,7 @@ class Breathing:
 
     belief: NDArray[np.float64]
     rate_per_min: float
+    at_edge: bool
     confidence: float
     agreeing: tuple[str, ...]
     prominence: float
@@ -212,6 +215,7 @@ def fuse(signals: Mapping[str, tuple[NDArray[np.float64], float]]) -> Breathing:
     return Breathing(
         belief=belief,
         rate_per_min=rate,
+        at_edge=not 0 < peak < len(belief) - 1,
         confidence=float(belief[near].sum()),
         agreeing=agreeing,
         prominence=float(evidence[peak] - np.median(evidence)),

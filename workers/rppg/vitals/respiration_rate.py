@@ -87,6 +87,9 @@ def refusal(breathing: Breathing) -> str | None:
         return "no signal that breathing modulates is periodic"
     if breathing.confidence < gate.min_confidence:
         return f"the likeliest rate has {breathing.confidence:.0%} confidence"
+    if breathing.at_edge:
+        low, high = RESPIRATION_RATE.plausible or (RATES_PER_MIN[0], RATES_PER_MIN[-1])
+        return f"the likeliest rate is at the edge of the range {low:g} to {high:g} /min, and may be outside of it"
     return None
 
 
