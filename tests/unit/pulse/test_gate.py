@@ -11,12 +11,14 @@ import workers.rppg.fusion
 from lab.calibrate.gate import fit_pbv_contrast, regression
 from lab.calibrate.halves import consistent_estimates, fit
 from lab.data.measured_clips import Row
-from shared.vitals import HEART_RATE, VitalSpec
+from shared.vitals import HEART_RATE, Reason, VitalSpec
 from tests.unit.pulse.conftest import MakeTraces, pulse_at
 from workers.rppg.fusion.agreement import KNOTS_PER_MIN, Agreement
+from workers.rppg.fusion.cascade import estimate_pulse
 from workers.rppg.fusion.evidence import gather, relative
-from workers.rppg.fusion.gate import GATE, RATE_RANGE_PER_MIN
+from workers.rppg.fusion.gate import GATE, RATE_RANGE_PER_MIN, refusal
 from workers.rppg.fusion.pulse_presence import PresenceModel, features
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.filters import to_pulse_wave
 
 _HALVES_COHERENCE = [field.name for field in fields(PresenceModel)].index("halves_correlation")
@@ -144,6 +146,22 @@ def test_the_minimum_pbv_contrast_is_above_that_of_all_lamps() -> None:
     assert least == pytest.approx(4 * np.sqrt(0.0008 / 3))
     assert report["living above"] == [1, 2]
     assert GATE.min_pbv_contrast > 0.1
+
+
+@pytest.mark.parametrize("edge", RATE_RANGE_PER_MIN)
+def test_the_edge_of_the_pulse_band_is_not_reported_unless_beats_confirm_it(
+    make_traces: MakeTraces, quick_models: RppgModels, edge: float
+) -> None:
+    pulse = estimate_pulse(make_traces(rate_per_min=edge), quick_models.estimators)
+    assert pulse.agreement.rate_per_min == pytest.approx(edge, abs=0.1)
+    assert pulse.rate_per_min == pytest.approx(edge, abs=0.2)
+    assert pulse.rate_per_min != pulse.agreement.rate_per_min
+    assert refusal(pulse) is None
+    refused = refusal(replace(pulse, rate_per_min=pulse.agreement.rate_per_min))
+    assert refused == (
+        Reason.NO_PULSE,
+        "the rate found is at the edge of the range 39 to 210 /min, and may be outside of it",
+    )
 
 
 def test_half_of_a_rate_is_checked_in_patches_if_they_were_used(make_traces: MakeTraces) -> None:

@@ -14,6 +14,7 @@ from workers.rppg.fusion.evidence import Evidence
 from workers.rppg.fusion.pulse import Pulse
 from workers.rppg.fusion.pulse_presence import PresenceModel
 from workers.rppg.signals.filters import PULSE_BAND_HZ
+from workers.rppg.signals.spectrum import STEP_HZ
 
 #: Rates that a heart can have, beats a minute: those of the pulse band.
 RATE_RANGE_PER_MIN: Final = (60 * PULSE_BAND_HZ[0], 60 * PULSE_BAND_HZ[1])
@@ -148,6 +149,11 @@ def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
             "too few estimators other than the networks agree on the rate",
         ),
         (not low <= pulse.rate_per_min <= high, Reason.NO_PULSE, "the rate found is not one that a heart has"),
+        (
+            _at_edge(pulse),
+            Reason.NO_PULSE,
+            f"the rate found is at the edge of the range {low:g} to {high:g} /min, and may be outside of it",
+        ),
     )
     return next(((reason, detail) for doubtful, reason, detail in doubts if doubtful), None)
 
@@ -165,6 +171,16 @@ def log_odds(pulse: Pulse) -> float:
 def log_odds_of_colours(pulse: Pulse) -> float:
     """Log odds that there is a pulse at all, of a pulse that was estimated from the regions' colours alone."""
     return GATE.presence_alone.log_odds(pulse.evidence, pulse.agreement)
+
+
+def _at_edge(pulse: Pulse) -> bool:
+    """Whether the rate is an edge of the pulse band, which estimators find for a rate beyond it as well.
+
+    A rate that beats were counted for is measured: they are counted in a band that reaches beyond the edge.
+    """
+    agreed, step = pulse.agreement.rate_per_min, 60 * STEP_HZ
+    counted = pulse.rate_per_min != agreed
+    return not counted and not RATE_RANGE_PER_MIN[0] + step < agreed < RATE_RANGE_PER_MIN[1] - step
 
 
 def _covered_by_keyframes(pulse: Pulse) -> bool:
