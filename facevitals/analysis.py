@@ -82,12 +82,16 @@ class Analyzer:
 
     Args:
         estimators: names of the pulse estimators to run; by default those that `facevitals models` and the README name.
+            A rate is reported if enough of them agree on it, so one alone needs `raw`.
+        raw: run a single estimator and report the rate that it finds, as `experimental` and without an interval:
+            nothing confirms that it is that of a pulse. No other vital of the pulse is measured.
         models_dir: folder of model files. Networks that are built from installed weights are kept there.
         device: where the networks run.
         threads: threads of each network's run.
 
     Raises:
-        ValueError: there is no estimator, one does not exist, or `device` or `threads` has no allowed value.
+        ValueError: there is no estimator, one does not exist, they are too few to confirm a heart rate, `raw` is given
+            without exactly one, or `device` or `threads` has no allowed value.
         OSError: a model can't be read, or built in the folder of models.
         RuntimeError: `device` is `cuda`, and ONNX Runtime has no CUDA here.
         ModuleNotFoundError: the extra `worker` is not installed.
@@ -97,6 +101,7 @@ class Analyzer:
         self,
         *,
         estimators: Iterable[str] | None = None,
+        raw: bool = False,
         models_dir: str | os.PathLike[str] | None = None,
         device: Device | None = None,
         threads: int | None = None,
@@ -117,7 +122,7 @@ class Analyzer:
             given["models_dir"] = Path(models_dir).absolute()
         chosen = {name: value for name, value in given.items() if value is not None}
         self._turn = Lock()
-        options = replace(options, **chosen)
+        options = replace(options, rppg=replace(options.rppg, raw=raw), **chosen)
         try:
             self._analyzer: LoadedAnalyzer | None = LoadedAnalyzer.load(options)
         except OSError as error:
@@ -176,7 +181,11 @@ class Analyzer:
 
 
 def analyze(
-    clip: str | os.PathLike[str], *, vitals: Iterable[str] | None = None, estimators: Iterable[str] | None = None
+    clip: str | os.PathLike[str],
+    *,
+    vitals: Iterable[str] | None = None,
+    estimators: Iterable[str] | None = None,
+    raw: bool = False,
 ) -> Analysis:
     """Analyse one clip, with models loaded for it alone; for more than one clip use `Analyzer`.
 
@@ -184,17 +193,18 @@ def analyze(
         clip: path of an MP4 or WebM file of 1 s to 120 s.
         vitals: names of the vitals to measure, by default all; the others are `abstained` with `not_requested`.
         estimators: names of the pulse estimators to run.
+        raw: report the rate of a single estimator, unconfirmed; see `Analyzer`.
 
     Raises:
         ClipRejected: the clip can't be analysed: no video, too short, too large; `code` and `detail` state which.
         FileNotFoundError: the file can't be read.
         OSError: a model can't be read, or built in the folder of models.
-        ValueError: a vital or an estimator does not exist.
+        ValueError: a vital or an estimator does not exist, or the estimators are too few; see `Analyzer`.
         ModuleNotFoundError: the extra `worker` is not installed.
         RuntimeError: an unexpected exception ended the analysis.
     """
     requested = None if vitals is None else checked_vitals(vitals)
-    with Analyzer(estimators=estimators) as analyzer:
+    with Analyzer(estimators=estimators, raw=raw) as analyzer:
         return analyzer.analyze(clip, vitals=requested)
 
 

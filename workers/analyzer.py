@@ -33,7 +33,7 @@ from workers.models.deepface_client import DeepFaceOptions
 from workers.models.manifest import MODELS
 from workers.models.session import Device, Runner, resolve
 from workers.rppg.network_sessions import RppgModels
-from workers.rppg.pipeline import RppgOptions, measure_rppg
+from workers.rppg.pipeline import RppgOptions, check_choice, measure_rppg
 from workers.rppg.vitals.oxygen_saturation import OxygenCalibration
 from workers.rppg.vitals.stress import StressThresholds
 from workers.vision.age_gender.ollama import OllamaGender, OllamaOptions
@@ -117,18 +117,13 @@ class Analyzer:
         """Load the models that these branches need; a network that is not built yet is built from installed weights.
 
         Raises:
-            ValueError: the options name an estimator that does not exist.
+            ValueError: the options name an estimator that does not exist, or too few to confirm a heart rate.
             DeviceUnavailable: the device is `cuda`, and ONNX Runtime has no CUDA here.
             ModelNotInstalled: the face mesh or a face detector is missing, without which nothing is measured.
         """
         device = resolve(options.device)
         vision: VisionModels | None = None
         rppg: RppgModels | None = None
-        if Branch.VISION in branches:
-            vision = VisionModels.load(
-                # The option, not `device`: PyTorch may see a GPU where ONNX Runtime was built without CUDA.
-                VisionOptions(options.models_dir, options.threads, options.open_only, options.device, options.deepface)
-            )
         if Branch.RPPG in branches:
             rppg = RppgModels.load(
                 options.models_dir,
@@ -136,6 +131,13 @@ class Analyzer:
                 open_only=options.open_only,
                 only=options.estimators,
                 device=device,
+            )
+            if options.estimators is not None or options.rppg.raw:
+                check_choice(rppg, raw=options.rppg.raw)
+        if Branch.VISION in branches:
+            vision = VisionModels.load(
+                # The option, not `device`: PyTorch may see a GPU where ONNX Runtime was built without CUDA.
+                VisionOptions(options.models_dir, options.threads, options.open_only, options.device, options.deepface)
             )
         return cls(FaceTracker(finder=FaceFinder(options.models_dir)), vision, rppg, options)
 

@@ -34,6 +34,9 @@ def analyze(
     estimators: Annotated[
         str | None, typer.Option(help="Comma-separated subset of the pulse estimators (see `facevitals models`).")
     ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="With one of --estimators: report its heart rate, which nothing confirms.")
+    ] = False,
 ) -> None:
     """Analyse clips in this process. Exit 0 analysed (vitals may abstain), 2 a clip was rejected, 1 failure.
 
@@ -45,7 +48,7 @@ def analyze(
     requested = _subset(vitals)
     chosen = [name.strip() for name in estimators.split(",")] if estimators else None
     try:
-        analyzer = Analyzer(estimators=chosen)
+        analyzer = Analyzer(estimators=chosen, raw=raw)
     except ModuleNotFoundError as missing:
         raise not_installed(missing) from missing
     except ValueError as error:

@@ -10,11 +10,13 @@ from shared.vitals import HEART_RATE, VITALS, Branch, Reason, Stage, VitalSpec
 from workers.branch.result import BranchResult, Progress
 from workers.face.tracker import FaceTrack
 from workers.rppg.fusion.cascade import estimate_pulse
+from workers.rppg.fusion.estimator_choice import why_too_few
 from workers.rppg.fusion.pulse import Pulse
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.traces import NoTraces, Traces, traces_of
 from workers.rppg.vitals.measurement import VitalInputs, VitalResult, measure_without_pulse, module_of
 from workers.rppg.vitals.oxygen_saturation import OxygenCalibration
+from workers.rppg.vitals.raw_heart_rate import measure_raw
 from workers.rppg.vitals.stress import StressThresholds
 
 #: The vitals of this branch, in the order of the table, and their modules.
@@ -31,10 +33,14 @@ _END_S: Final = 0.15
 
 @dataclass(frozen=True)
 class RppgOptions:
-    """The user's options of the branch's vitals."""
+    """The user's options of the branch's vitals.
+
+    With `raw`, the heart rate is that of the only estimator, unconfirmed, and no other vital of the pulse is measured.
+    """
 
     oxygen: OxygenCalibration = field(default_factory=OxygenCalibration)
     stress: StressThresholds = field(default_factory=StressThresholds)
+    raw: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,27 @@ class Examined:
 
     traces: Traces
     pulse: Pulse
+
+
+def check_choice(models: RppgModels, *, raw: bool) -> None:
+    """Check that the estimators that were chosen and loaded suffice to confirm a rate, or are one for a raw run.
+
+    Raises:
+        ValueError: they don't.
+    """
+    names, left_out = ", ".join(models.estimators), "; ".join(f"{k}: {why}" for k, why in models.left_out.items())
+    if raw:
+        if len(models.estimators) + len(models.left_out) != 1:
+            raise ValueError("a raw run takes exactly one estimator, named by --estimators (estimators=…)")
+        if left_out:
+            raise ValueError(f"the estimator can't be run: {left_out}")
+        return
+    why = why_too_few(models.estimators) if names else "none of those that were named can be run"
+    if why is not None:
+        raise ValueError(
+            f"too few estimators to confirm a heart rate ({names or left_out}): {why}. Name more, such as "
+            "pos,chrom,green, or one alone with --raw (raw=True), whose rate nothing confirms."
+        )
 
 
 def measure_rppg(
@@ -64,12 +91,16 @@ def measure_rppg(
         options: options of the vitals.
         examined: the result of `examine` for the same track, if it is known already.
     """
+    options = options or RppgOptions()
     vitals = _Vitals(progress or Progress())
     duration_s = duration_of(track)
     refused = _refusal(track)
     for spec in _SPECS:
         if requested is not None and spec.name not in requested:
             vitals.report(spec, _abstained(spec, Reason.NOT_REQUESTED, "not requested"))
+        elif options.raw and spec is not HEART_RATE:
+            detail = "a raw run measures no vital of the pulse but the heart rate"
+            vitals.report(spec, _abstained(spec, Reason.NOT_REQUESTED, detail))
         elif duration_s < spec.minimum_s:
             detail = f"needs {spec.minimum_s:g} s, the clip has {duration_s:.1f} s"
             vitals.report(spec, _abstained(spec, Reason.CLIP_TOO_SHORT, detail))
@@ -91,7 +122,7 @@ def measure_rppg(
             vitals.report(spec, _abstained(spec, Reason.FACE_LOST, _seen_too_short(seen_s, spec.minimum_s)))
     run = {estimate.name for estimate in measured.pulse.estimates}
     weights = tuple(sorted(weight for name, weight in models.weights.items() if name in run))
-    return _measure_vitals(track, measured, vitals, weights, options or RppgOptions())
+    return _measure_vitals(track, measured, vitals, weights, options)
 
 
 def duration_of(track: FaceTrack) -> float:
@@ -137,7 +168,7 @@ def _measure_vitals(
     track: FaceTrack, measured: Examined, vitals: _Vitals, weights: tuple[str, ...], options: RppgOptions
 ) -> BranchResult:
     inputs = VitalInputs(measured.traces, measured.pulse, weights, (options.oxygen, options.stress))
-    found = _MODULES[HEART_RATE.name].measure(inputs)
+    found = measure_raw(inputs) if options.raw else _MODULES[HEART_RATE.name].measure(inputs)
     rate = _with_lighting_reason(found.vital, track)
     vitals.report_if_open(HEART_RATE, rate)
     known = {HEART_RATE.name: rate}

@@ -9,7 +9,7 @@ import facevitals
 
 
 def analyze_one(path: str) -> float | None:
-    result = facevitals.analyze(path, vitals=["heart_rate"], estimators=("pos", "chrom"))
+    result = facevitals.analyze(path, vitals=["heart_rate"], estimators=("pos",), raw=True)
     assert_type(result, facevitals.Analysis)
     assert_type(result.document, facevitals.JobDocument)
     assert_type(result.vitals.heart_rate.value, float | None)

@@ -95,7 +95,7 @@ def test_the_command_line_prints_the_same_vitals(result: facevitals.Analysis, si
 def test_a_file_that_is_no_clip_is_rejected_with_code_and_sentence(tmp_path: Path, check: bool) -> None:
     text = tmp_path / "notes.mp4"
     text.write_text("not a clip")
-    with facevitals.Analyzer(estimators=["pos"]) as analyzer:
+    with facevitals.Analyzer(estimators=["pos"], raw=True) as analyzer:
         if not check:
             document = analyzer.analyze(text, check=False).document
             assert document.error is not None
@@ -119,6 +119,32 @@ def test_unknown_names_are_value_errors_that_list_the_known_ones(simulated: tupl
         facevitals.Analyzer(estimators=["fft"])
     with pytest.raises(ValueError, match="no estimator is named; known: pos, "):
         facevitals.Analyzer(estimators=[])
+
+
+def test_one_estimator_alone_is_refused_at_the_start(simulated: tuple[Path, Truth]) -> None:
+    message = r"too few estimators to confirm a heart rate \(pos\): .* at most 40%, and 75% is needed"
+    with pytest.raises(ValueError, match=message):
+        facevitals.analyze(simulated[0], estimators=["pos"])
+    with pytest.raises(ValueError, match="a raw run takes exactly one estimator"):
+        facevitals.Analyzer(raw=True)
+    command = [sys.executable, "-m", "facevitals", "analyze", str(simulated[0]), "--estimators", "pos"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 2
+    assert not done.stdout
+    assert "too few estimators" in done.stderr
+    assert "--raw" in done.stderr
+
+
+def test_a_raw_run_reports_the_rate_of_one_estimator_as_experimental(simulated: tuple[Path, Truth]) -> None:
+    result = facevitals.analyze(simulated[0], vitals=["heart_rate"], estimators=["pos"], raw=True)
+    heart_rate = result.vitals.heart_rate
+    assert heart_rate.value == pytest.approx(simulated[1].heart_rate, abs=2)
+    assert (heart_rate.status, heart_rate.interval) == (VitalStatus.EXPERIMENTAL, None)
+    assert result.waves.pulse is not None
+    options = ["--vitals", "heart_rate", "--estimators", "pos", "--raw", "--json"]
+    command = [sys.executable, "-m", "facevitals", "analyze", *options, str(simulated[0])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert json.loads(done.stdout)["vitals"] == result.document.as_json()["vitals"]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +189,7 @@ def test_the_command_names_a_device_that_is_missing(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_closed_analyzer_raises_instead_of_failing_the_clip(simulated: tuple[Path, Truth]) -> None:
-    with facevitals.Analyzer(estimators=["pos"]) as analyzer:
+    with facevitals.Analyzer(estimators=["pos"], raw=True) as analyzer:
         pass
     analyzer.close()
     for check in (True, False):

@@ -87,7 +87,7 @@ def test_looking_up_a_name_loads_no_vision_package_and_changes_nothing(name: str
 def test_an_analysis_leaves_no_limit_on_threads_behind() -> None:
     code = (
         "import facevitals\n"
-        "try: facevitals.analyze('missing.mp4', vitals=['heart_rate'], estimators=['pos'])\n"
+        "try: facevitals.analyze('missing.mp4', vitals=['heart_rate'], estimators=['pos'], raw=True)\n"
         "except FileNotFoundError: pass\n"
         "sys.stderr.flush()"
     )

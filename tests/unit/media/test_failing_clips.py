@@ -164,7 +164,7 @@ def test_an_exception_while_printing_costs_that_document_alone(
 
     monkeypatch.setattr(owner, name, fails_once)
     with pytest.raises(typer.Exit) as ended:
-        analyze_command.analyze(clips, as_json=as_json, estimators="pos")
+        analyze_command.analyze(clips, as_json=as_json, estimators="pos", raw=True)
     assert ended.value.exit_code == 1
     assert len(printed) == 2
     assert "UnicodeEncodeError" in capsys.readouterr().err

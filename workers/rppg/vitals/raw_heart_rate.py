@@ -1,0 +1,37 @@
+"""The heart rate of a raw run: what one estimator finds, without the gate and without an interval."""
+
+from shared.schemas import HeartRate, VitalStatus
+from shared.vitals import HEART_RATE, Reason
+from workers.rppg.fusion.gate import RATE_RANGE_PER_MIN
+from workers.rppg.signals.beats import mean_rate_per_min
+from workers.rppg.vitals.heart_rate import BASELINE
+from workers.rppg.vitals.measurement import VitalInputs, VitalResult, method_of, spectrum_over, wave_of
+
+
+def measure_raw(inputs: VitalInputs) -> VitalResult:
+    """Return the mean rate of the only estimator's wave near its highest peak, with the wave and its spectrum.
+
+    The vital is experimental: nothing confirms that the rate is that of a pulse. It abstains if the highest power is at
+    an edge of the pulse band, and so no peak, or if the rate is outside of the range.
+    """
+    pulse = inputs.pulse
+    name = next(estimate.name for estimate in pulse.estimates if estimate.part is None)
+    method = method_of(f"rate of {name}", inputs.models, pulse.frames)
+    low, high = RATE_RANGE_PER_MIN
+    rate = mean_rate_per_min(pulse.wave, pulse.fs, 60 * pulse.spectrum.peak_hz())
+    if not pulse.spectrum.has_peak or not low <= rate <= high:
+        detail = f"raw run: the wave of {name} has no peak within {low:g} to {high:g} /min"
+        return VitalResult(
+            HeartRate.without_value(HEART_RATE.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE, detail, method)
+        )
+    vital = HeartRate(
+        value=round(rate, 1),
+        unit=HEART_RATE.unit,
+        status=VitalStatus.EXPERIMENTAL,
+        detail=f"raw run: {name} was the only estimator, and nothing confirms that its rate is that of a pulse",
+        baseline=BASELINE,
+        method=method,
+        diagnostics={"estimators_run": 1.0, "snr_db": round(pulse.evidence.snr_db, 2)},
+    )
+    spectrum = spectrum_over(60 * pulse.spectrum.frequencies_hz, pulse.spectrum.power)
+    return VitalResult(vital, {"heart_rate": wave_of(pulse.times_s, pulse.wave)}, {"heart_rate": spectrum})
