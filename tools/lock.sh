@@ -26,3 +26,6 @@ compile seed --extra worker --extra dev --extra tracing --extra seed -c requirem
 grep -v '^onnxruntime>=' requirements/overrides.txt >"$overrides"
 echo "onnxruntime ; python_version < '0'" >>"$overrides"
 compile gpu --extra worker -c requirements/dev.lock pyproject.toml requirements/build.txt requirements/gpu.txt
+# MediaPipe, with which the face mesh is compared, without what its face solutions never import.
+printf '%s ; python_version < "0"\n' jax jaxlib sentencepiece sounddevice opencv-contrib-python >"$overrides"
+compile oracle requirements/oracle.txt

@@ -18,7 +18,7 @@ def graph_of(weights: Path) -> bytes:
         CheckpointUnreadable: the weights are another network's.
     """
     translation = Translation(TfliteFile(weights.read_bytes()))
-    places, scores = sorted(translation.file.outputs(), key=lambda tensor: -translation.file.shape(tensor)[-1])
+    places, scores = sorted(translation.file.outputs.values(), key=lambda tensor: -translation.file.shape(tensor)[-1])
     translation.graph.concatenate(2, *(translation.result_of(tensor) for tensor in (places, scores)))
     _, anchors, _ = translation.file.shape(scores)
     return translation.graph.serialise("blazeface", translation.inputs(), [1, anchors, VALUES])

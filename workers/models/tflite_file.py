@@ -60,14 +60,11 @@ class TfliteFile:
         """Numbers of the tensors that are given."""
         return [int(number) for number in self._network.InputsAsNumpy()]
 
-    def output(self, name: str) -> int:
-        """Return the number of the output tensor with this name. Raises LookupError without one."""
-        names = {self._network.Tensors(int(number)).Name().decode(): int(number) for number in self._outputs()}
-        return names[name]
-
-    def outputs(self) -> list[int]:
-        """Numbers of the tensors that are the result."""
-        return [int(number) for number in self._outputs()]
+    @property
+    def outputs(self) -> dict[str, int]:
+        """Numbers of the tensors that are the result, by their names."""
+        numbers = [int(number) for number in self._network.OutputsAsNumpy()]
+        return {self._network.Tensors(number).Name().decode(): number for number in numbers}
 
     def shape(self, tensor: int) -> list[int]:
         """Shape of a tensor."""
@@ -110,9 +107,6 @@ class TfliteFile:
                 found.BuiltinOptions(),
                 custom,
             )
-
-    def _outputs(self) -> Any:  # noqa: ANN401  (the package has no types)
-        return self._network.OutputsAsNumpy()
 
 
 def _dense(values: NDArray[Any], shape: list[int], sparsity: Any) -> NDArray[Any]:  # noqa: ANN401  (the package has no types)

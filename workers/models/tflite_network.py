@@ -52,7 +52,7 @@ class Translation:
 
     def result(self, output: str) -> str:
         """Return the name of an output's result in the graph. Raises LookupError without that output."""
-        return self.result_of(self.file.output(output))
+        return self.result_of(self.file.outputs[output])
 
     def result_of(self, tensor: int) -> str:
         """Return the name of a tensor's result in the graph. Raises LookupError without that result."""

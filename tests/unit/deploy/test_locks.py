@@ -50,7 +50,7 @@ def locked(name: str) -> dict[str, str]:
     return {Requirement(release).name: release.strip() for release, *_ in entries}
 
 
-@pytest.mark.parametrize("name", [*LOCKS, "seed", "client"])
+@pytest.mark.parametrize("name", [*LOCKS, "seed", "client", "oracle"])
 def test_every_release_is_pinned_and_hashed(name: str) -> None:
     for release in locked(name).values():
         (specifier,) = Requirement(release).specifier
