@@ -92,7 +92,7 @@ class Analyzer:
     Raises:
         ValueError: there is no estimator, one does not exist, they are too few to confirm a heart rate, `raw` is given
             without exactly one, or `device` or `threads` has no allowed value.
-        OSError: a model can't be read, or built in the folder of models.
+        OSError: a model can't be read, or built in the folder of models, or the face mesh is missing.
         RuntimeError: `device` is `cuda`, and ONNX Runtime has no CUDA here.
         ModuleNotFoundError: the extra `worker` is not installed.
     """
@@ -113,6 +113,7 @@ class Analyzer:
         with worker_extra("The analysis"):
             from workers.analyzer import Analyzer as LoadedAnalyzer
             from workers.analyzer import AnalyzerOptions
+            from workers.models.build import ModelNotInstalled
 
         options = AnalyzerOptions.from_settings(analysis_settings())
         given: dict[str, Any] = {"device": device, "threads": threads}
@@ -125,6 +126,8 @@ class Analyzer:
         options = replace(options, rppg=replace(options.rppg, raw=raw), **chosen)
         try:
             self._analyzer: LoadedAnalyzer | None = LoadedAnalyzer.load(options)
+        except ModelNotInstalled as missing:
+            raise OSError(f"the face can't be found without its models: {missing}") from missing
         except OSError as error:
             # As an OSError itself: FileNotFoundError means that a clip can't be read.
             raise OSError(

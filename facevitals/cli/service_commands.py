@@ -23,7 +23,7 @@ from facevitals.local.terminal import output
 from facevitals.local.worker_command import worker_command
 from shared.jobs.queues import QUEUES, QUEUES_VARIABLE
 from shared.schemas import BranchStatus, JobDocument, JobState
-from shared.settings import settings
+from shared.settings import Settings, settings
 from shared.vitals import VITALS
 
 #: Responses of a gateway that refuses a clip: too large, of another format, or not usable.
@@ -78,6 +78,7 @@ def worker(
     if not config.redis_url:
         errors.print("FACEVITALS_REDIS_URL is not set: name the broker that the gateway uses.", style="red")
         raise typer.Exit(1)
+    _require_face_models(config)
     os.environ[QUEUES_VARIABLE] = ",".join(names)
     command = worker_command("workers.tasks", names, concurrency, config.log_level)
     os.execv(sys.executable, command)  # noqa: S606  (no shell, and no input of others)
@@ -87,6 +88,7 @@ def up(
     workers: Annotated[int, typer.Option(help="Workers for each queue.", min=1)] = 1,
 ) -> None:
     """Run broker, gateway and workers; Ctrl-C stops all of them."""
+    _require_face_models(settings())
     try:
         with running(settings(), workers=workers) as stack:
             try:
@@ -116,6 +118,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="facevitals-run-") as folder:
         # Isolated from a service that already runs.
         config = isolated_settings(Path(folder))
+        _require_face_models(config)
         logs = Path(folder) / "logs"
         try:
             truth: dict[str, float] = {}
@@ -162,6 +165,19 @@ def submit(
     else:
         print_document(console, document)
     raise typer.Exit(exit_code(document))
+
+
+def _require_face_models(config: Settings) -> None:
+    """End the command where the models that find the face are missing: workers would end at their start, one by one."""
+    try:
+        from workers.models.installed import missing_face_models
+    except ModuleNotFoundError:  # the worker's own message says what to install
+        return
+    missing = missing_face_models(config.models_path)
+    if missing:
+        names = ", ".join(model.entry.name for model in missing)
+        errors.print(f"Nothing can be measured without {names}; get it with: {missing[0].entry.command}", style="red")
+        raise typer.Exit(1)
 
 
 def exit_code(document: JobDocument) -> int:

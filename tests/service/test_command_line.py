@@ -13,6 +13,7 @@ import pytest
 
 from facevitals.local.broker import free_port
 from tests.service.conftest import LOOKS_LIKE_MP4, WORKER_READY_S, Service, processes_of, wait_until
+from workers.models.manifest import MODELS
 
 FACEVITALS = [sys.executable, "-m", "facevitals"]
 
@@ -36,6 +37,21 @@ def test_a_crash_in_native_code_is_reported_with_the_python_stack() -> None:
     assert done.returncode == -signal.SIGSEGV
     assert "Fatal Python error: Segmentation fault" in done.stderr
     assert "in main" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("run",), ("up",), ("worker",), ("analyze", "clip.mp4")])
+def test_without_the_face_mesh_a_command_ends_at_once_with_the_remedy(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    damaged = tmp_path / next(entry.file for entry in MODELS if entry.name == "mediapipe.mesh")
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"half of it")
+    env = {"FACEVITALS_MODELS_DIR": str(tmp_path), "FACEVITALS_DATA_DIR": str(tmp_path / "data")}
+    done = facevitals(*arguments, env={**env, "FACEVITALS_REDIS_URL": "redis://127.0.0.1:1"}, timeout_s=60)
+    assert done.returncode == 1
+    assert "mediapipe.mesh" in done.stderr
+    assert "facevitals models fetch mediapipe" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.fixture

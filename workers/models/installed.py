@@ -46,6 +46,12 @@ def look_up(entry: ModelEntry, models_dir: Path, *, open_only: bool = False) -> 
     return InstalledModel(entry, ModelState.ALTERED if altered_files(entry, path) else ModelState.INSTALLED, path)
 
 
+def missing_face_models(models_dir: Path) -> tuple[InstalledModel, ...]:
+    """The models that find the face and can't be used; without them nothing is measured."""
+    found = (look_up(entry, models_dir) for entry in MODELS if "face" in entry.checks)
+    return tuple(model for model in found if model.state is not ModelState.INSTALLED)
+
+
 def installed_models(
     models_dir: Path, *, open_only: bool = False, deepface_home: Path | None = None
 ) -> tuple[InstalledModel, ...]:
