@@ -212,3 +212,9 @@ def _split(text: str) -> tuple[str, ...]:
 def settings() -> Settings:
     """Return this process's settings, read from the environment at the first call."""
     return Settings()
+
+
+def models_folder() -> Path:
+    """Folder of model files that the environment names, absolute; what is set for a service is not read."""
+    others = Settings.model_fields.keys() - {"data_dir", "models_dir"}
+    return Settings(**{name: Settings.model_fields[name].get_default() for name in others}).models_path

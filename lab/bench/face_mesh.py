@@ -22,7 +22,7 @@ from lab.bench.mediapipe_server import resident_mb
 from lab.bench.mesh_clips import SECONDS, MeshClip, mesh_clips
 from lab.report import Report
 from lab.simulate.portrait import read_picture
-from shared.settings import Settings
+from shared.settings import models_folder
 from workers.face.mesh import FaceFinder, Finder
 from workers.face.skin_regions import SKIN
 from workers.face.tracker import FaceTrack, FaceTracker
@@ -268,7 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     ours, theirs, again = FaceFinder(), MediaPipeFinder(), MediaPipeFinder()
     trackers = [FaceTracker(finder=finder) for finder in (FaceFinder(), theirs)]
-    age_network = open_network(model_file("agegender", Settings().models_path), 1)
+    age_network = open_network(model_file("agegender", models_folder()), 1)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         for clip in mesh_clips(Path(folder), options.real, options.faces, options.seed):

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from lab.simulate.face_regions import CHIN, FOREHEAD
 from lab.simulate.optics import Image
-from shared.settings import Settings
+from shared.settings import models_folder
 from workers.face.mesh import FaceFinder
 from workers.models.build import model_file
 from workers.models.person_network import SIDE
@@ -41,7 +41,7 @@ def find_person(picture: NDArray[np.uint8]) -> tuple[NDArray[np.float64], Image]
 
 def _person(picture: NDArray[np.uint8]) -> Image:
     """Probability (h, w) that each pixel shows the person."""
-    network = open_network(model_file("mediapipe.person", Settings().models_path), 1)
+    network = open_network(model_file("mediapipe.person", models_folder()), 1)
     height, width = picture.shape[:2]
     small = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
     mask = network(small.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255))[0, 0]

@@ -12,7 +12,7 @@ import pytest
 
 from facevitals.local.isolated_settings import FROM_ENVIRONMENT, ISOLATED, isolated_settings
 from facevitals.local.processes import start_child
-from shared.settings import PREFIX, Settings
+from shared.settings import PREFIX, Settings, models_folder
 
 #: Values for fields where an arbitrary value of the type is not valid.
 CHOSEN: dict[str, Any] = {
@@ -85,6 +85,16 @@ def test_an_empty_variable_is_not_a_folder(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("FACEVITALS_MODELS_DIR", "")
     monkeypatch.setenv("FACEVITALS_DEEPFACE_HOME", "")
     assert (Settings().models_dir, Settings().deepface_home) == (None, None)
+
+
+def test_the_models_folder_is_read_whatever_else_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACEVITALS_MAX_QUEUED", "nonsense")
+    monkeypatch.delenv("FACEVITALS_MODELS_DIR", raising=False)
+    assert models_folder() == Path(".facevitals/models").absolute()
+    monkeypatch.setenv("FACEVITALS_DATA_DIR", str(tmp_path))
+    assert models_folder() == tmp_path / "models"
+    monkeypatch.setenv("FACEVITALS_MODELS_DIR", str(tmp_path / "m"))
+    assert models_folder() == tmp_path / "m"
 
 
 def test_every_setting_is_listed_as_isolated_or_inherited() -> None:

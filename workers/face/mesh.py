@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.settings import Settings
+from shared.settings import models_folder
 from workers.face.detector import FaceBox, FaceDetector, cut
 from workers.models.build import model_file
 from workers.models.session import Network, open_network
@@ -94,15 +94,15 @@ class FaceFinder:
     """Find the mesh of one face and detect faces. Frames must come in order; call `reset` before each clip.
 
     Several finders share their networks: a further one takes next to no memory, and may run in a thread of its own.
-    `models_dir` is the folder of model files; where it is None, that of the settings. `min_score` is the smallest score
-    of a face within two metres.
+    `models_dir` is the folder of model files; where it is None, that which the environment names. `min_score` is the
+    smallest score of a face within two metres.
 
     Raises:
         ModelNotInstalled: the networks are missing; the message names the command that gets them.
     """
 
     def __init__(self, models_dir: Path | None = None, min_score: float = 0.5) -> None:
-        folder = models_dir or Settings().models_path
+        folder = models_dir or models_folder()
         #: The networks by the names of their models.
         self.networks = {name: _network(model_file(name, folder)) for name in _MODELS}
         self._mesh, near, far = self.networks.values()
