@@ -70,22 +70,26 @@ _SAFE_PACKAGES: Final = ("builtins", "redis", "socket")
 
 def redacted_traceback(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:
     """Format a traceback with its causes first, and with messages of `_SAFE_ERRORS` only."""
-    return "".join(_format(traceback.TracebackException(*exc_info))).rstrip()
+    return "".join(_format(exc_info[1], set())).rstrip()
 
 
-def _format(raised: traceback.TracebackException) -> Iterator[str]:
-    cause = raised.__cause__ or (None if raised.__suppress_context__ else raised.__context__)
-    if cause is not None:
-        yield from _format(cause)
+def _format(error: BaseException, seen: set[int]) -> Iterator[str]:
+    """Yield the lines of an exception, after those of its causes; `seen` are the ids of those that are printed."""
+    seen.add(id(error))
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None and id(cause) not in seen:
+        yield from _format(cause, seen)
         yield "\nwhich led to:\n\n"
     yield "Traceback (most recent call last):\n"
-    yield from raised.stack.format()
-    kind = raised.exc_type
+    yield from traceback.format_tb(error.__traceback__)
+    kind = type(error)
     module = kind.__module__
     yield kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
+    # Its text where str() fails, too.
+    raised = traceback.TracebackException(kind, error, None)
     yield f": {raised}\n" if issubclass(kind, _SAFE_ERRORS) and module.partition(".")[0] in _SAFE_PACKAGES else "\n"
-    for error in raised.exceptions or ():
-        yield from _format(error)
+    for part in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        yield from _format(part, seen)
 
 
 class TaskMessageFilter(logging.Filter):
