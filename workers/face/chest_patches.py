@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.face.skin_regions import OVAL
+from workers.media.clip import TIME_SLACK_S
 
 #: Pixels of a patch for one face width. A chest movement of a few pixels of the frame remains a good part of one here.
 _SCALE: Final = 40
@@ -19,8 +20,6 @@ _BOTTOM: Final = 1.4
 _MIN_HEIGHT: Final = 0.3
 #: Seconds between two patches.
 STEP_S: Final = 1 / 6
-#: Tolerance of intervals: browsers round times to whole milliseconds.
-_SLACK_S: Final = 5e-4
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class TorsoCollector:
             return
         left, top, right, bottom = self._box
         # Green carries most of the luminance and needs no conversion.
-        if self._summed_s and time_s - self._summed_s[0] >= STEP_S - _SLACK_S:
+        if self._summed_s and time_s - self._summed_s[0] >= STEP_S - TIME_SLACK_S:
             self._close()
         patch = np.asarray(cv2.resize(rgb[top:bottom, left:right, 1], self._size, interpolation=cv2.INTER_AREA))
         self._sum = patch.astype(np.float32) if self._sum is None else self._sum + patch

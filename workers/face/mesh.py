@@ -118,7 +118,7 @@ class FaceFinder:
 
     def mesh(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32] | None:
         """Return the mesh (478, 2) in pixels of `rgb` (h, w, 3), or None where no face is detected."""
-        picture, scale = _shrink(rgb)
+        picture, scale = shrink(rgb)
         region = self._region or self._detected(picture)
         self._region = None
         if region is None:
@@ -156,11 +156,11 @@ def _network(path: Path) -> Network:
 
 
 def _boxes(detector: FaceDetector, rgb: NDArray[np.uint8]) -> tuple[FaceBox, ...]:
-    picture, scale = _shrink(rgb)
+    picture, scale = shrink(rgb)
     return tuple(face.scaled(scale) for face in detector.faces(picture))
 
 
-def _shrink(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def shrink(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Return a picture of at most `_MAX_SIDE`, and the factors (x, y) from its pixels to those of `rgb`."""
     height, width = rgb.shape[:2]
     ratio = _MAX_SIDE / max(height, width)

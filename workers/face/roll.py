@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from shared.schemas import ClipFacts, RotationSource
 from workers.face.detector import FaceBox
 from workers.face.mesh import Finder
-from workers.media.clip import Frame
+from workers.media.clip import TIME_SLACK_S, Frame
 
 #: Number of looks that must agree.
 _VOTES: Final = 3
@@ -34,8 +34,6 @@ _MAX_HELD_BYTES: Final = 80_000_000
 #: landmarks alone do not show the roll. Evidence of a face tilted by 45 degrees differs by 0.07 between two views.
 _MIN_EVIDENCE: Final = 0.75
 _MARGIN: Final = 0.15
-#: Tolerance of intervals: browsers round times to whole milliseconds.
-_SLACK_S: Final = 5e-4
 
 
 class RollCorrector:
@@ -64,7 +62,7 @@ class RollCorrector:
             return
         self._held.append(frame)
         full = self._is_full(frame)
-        if full or frame.time_s >= self._look_s - _SLACK_S:
+        if full or frame.time_s >= self._look_s - TIME_SLACK_S:
             found = self._look(frame)
             self._look_s = frame.time_s + (_LOOK_S if found else _SEARCH_S)
         if full or max(self._votes) >= _VOTES:
@@ -80,7 +78,7 @@ class RollCorrector:
     def _is_full(self, frame: Frame) -> bool:
         """Whether the waiting frames leave no space or time for another one."""
         too_large = (len(self._held) + 1) * frame.rgb.nbytes > _MAX_HELD_BYTES
-        return any(self._votes) and (too_large or frame.time_s - self._held[0].time_s >= _MAX_HELD_S - _SLACK_S)
+        return any(self._votes) and (too_large or frame.time_s - self._held[0].time_s >= _MAX_HELD_S - TIME_SLACK_S)
 
     def _look(self, frame: Frame) -> bool:
         """Vote for the direction of the face in `frame`; return whether there is a face."""

@@ -26,7 +26,7 @@ from workers.face.quality_checks import CheckedTrack, check_track, is_grey_face
 from workers.face.roll import RollCorrector
 from workers.face.skin_regions import REGIONS, SkinMap, SkinMapper, region_colours
 from workers.face.thumbnails import EMPTY_THUMBNAILS, ThumbnailCollector, Thumbnails
-from workers.media.clip import Frame
+from workers.media.clip import TIME_SLACK_S, Frame
 from workers.models.session import Network
 
 __all__ = ["REGIONS", "FaceTrack", "FaceTracker", "Portrait", "track_face"]
@@ -46,8 +46,6 @@ _COUNT_S: Final = 1.0
 #: Largest size of the frames that wait for the next mesh; it is measured earlier when they would exceed it. A third of
 #: a second takes 28 MB at 1280x720 and 30 frames a second, and 62 MB at 1920x1080; of 3840x2160 two frames fit.
 MAX_WAITING_BYTES: Final = 64_000_000
-#: Tolerance of intervals: browsers round times to whole milliseconds.
-_SLACK_S: Final = 5e-4
 #: Smallest height of a second face, over the first one's. Smaller ones, such as a portrait on the wall, do not count.
 _MIN_SECOND_FACE_HEIGHT: Final = 0.4
 #: Smallest detector score of a second face. Two people side by side have 0.91 and more, a bookshelf has 0.58 at times.
@@ -197,7 +195,7 @@ class _TrackBuilder:
             self._rotation = rotation
         self._size = (frame.rgb.shape[1], frame.rgb.shape[0])
         self._waiting.append(frame)
-        due = self._last is None or frame.time_s - self._last.time_s >= self._pause_s - _SLACK_S
+        due = self._last is None or frame.time_s - self._last.time_s >= self._pause_s - TIME_SLACK_S
         if due or (len(self._waiting) + 1) * frame.rgb.nbytes > MAX_WAITING_BYTES:
             self._measure()
 

@@ -58,6 +58,8 @@ _MIN_INTERVAL_S: Final = 1 / MAX_FPS - 1.1e-3
 
 #: Seconds between two checks of the stop flag while the queue is full.
 _PUT_TIMEOUT_S: Final = 0.1
+#: Tolerance of intervals: browsers round times to whole milliseconds.
+TIME_SLACK_S: Final = 5e-4
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class Graph:
 
     def join(self, op: str, *others: str) -> str:
         """Append a node on the last result and on other results, and return the name of its result."""
-        return self._append(op, [self.x, *others], f"{op.lower()}{len(self._nodes)}", {})
+        return self.node(op, self.x, *others)
 
     def node(self, op: str, *inputs: str | Weights, **attributes: Attribute) -> str:
         """Append a node on results, by name, and on weights, in the node's order; return the name of its result."""
@@ -46,7 +46,7 @@ class Graph:
 
     def concatenate(self, axis: int, *results: str) -> str:
         """Append a node that concatenates results along an axis, and return the name of its result."""
-        return self._append("Concat", list(results), f"concat{len(self._nodes)}", {"axis": axis})
+        return self.node("Concat", *results, axis=axis)
 
     def serialise(self, name: str, inputs: Sequence[Any], shape: Sequence[int | str] = ("samples",)) -> bytes:
         """Check and serialise the model, whose output is the last result, float32 of `shape`; deterministic.
