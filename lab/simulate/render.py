@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.arrays import Floats
-from lab.simulate.encode import TICKS, encode
+from lab.encode import TICKS, encode
 from lab.simulate.optics import Image, sensor
 from lab.simulate.physiology import sample_body, wander
 from lab.simulate.scenes import KINDS, Scene, Setting

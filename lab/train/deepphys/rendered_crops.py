@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lab.arrays import Floats
 from lab.data.example import Example
-from lab.simulate.encode import encode
+from lab.encode import encode
 from lab.simulate.optics import Image, Sensor, pulsation, sensor, to_srgb
 from lab.simulate.physiology import live, wander
 from lab.simulate.posture import RECOIL

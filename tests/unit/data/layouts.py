@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.simulate.encode import encode
+from lab.encode import encode
 from tests.unit.media.conftest import filmed
 
 Picture = NDArray[np.uint8]

@@ -9,7 +9,7 @@ import pytest
 
 from lab.bench import keyframes
 from lab.simulate import ClipSpec, simulate
-from lab.simulate.encode import encode
+from lab.encode import encode
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import open_clip
 from workers.rppg.estimators import BY_COLOUR

@@ -1,0 +1,165 @@
+"""Write one clip of the world, with its truth, by either renderer."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lab.arrays import Floats
+from lab.encode import TICKS, encode
+from lab.world.conditions import Conditions, is_judged, is_ordinary
+from lab.world.portraits import Portrait
+from lab.world.pulse import Pulse, pulse_of
+
+#: Container of each codec.
+_SUFFIX: Final = {"vp8": ".webm", "vp9": ".webm", "h264": ".mp4"}
+#: Pixels of the picture that bit rates in `world.toml` refer to.
+_REFERENCE_PX: Final = 640 * 480
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What a renderer is given: the conditions, the frames' times, the portrait, and the pulse of a living person.
+
+    times_s  (n,) seconds, the first 0
+    picture  (h, w, 3) uint8 RGB
+    pulse    of the person. Without one no skin pulsates; `breath` moves the chest of whatever moves as a person does
+    """
+
+    conditions: Conditions
+    times_s: Floats
+    picture: NDArray[np.uint8]
+    pulse: Pulse | None
+    breath: Pulse
+
+
+class Renderer(Protocol):
+    """A renderer: frames (h, w, 3) uint8 RGB of a shot, in order, of the size `conditions.size`."""
+
+    def __call__(self, shot: Shot, /) -> Iterator[NDArray[np.uint8]]:
+        """Render the frames.
+
+        Raises:
+            ValueError: the portrait can't be used.
+        """
+
+
+@dataclass(frozen=True)
+class WorldClip:
+    """A clip's file, and its truth as it stands beside it in `.truth.json`."""
+
+    path: Path
+    truth: dict[str, Any]
+
+
+def write_clip(
+    folder: Path, renderer: str, conditions: Conditions, portrait: Portrait, ppg: Path | None = None
+) -> WorldClip:
+    """Render a clip into `folder` by "warp" (`lab.simulate.world_frames`) or "head3d" (`lab.head3d`).
+
+    Raises:
+        KeyError: there is no such renderer.
+        ValueError: the portrait can't be used.
+        OSError: a file can't be written.
+    """
+    suffix = _SUFFIX[conditions.codec]
+    name = f"{renderer}-{conditions.stratum}-{conditions.seed}-{conditions.index:04d}"
+    path = folder / f"{name}{suffix}"
+    times_s = frame_times(conditions, TICKS[suffix])
+    breath = pulse_of(conditions, ppg)
+    pulse = breath if conditions.alive else None
+    shot = Shot(conditions, times_s, portrait.picture(), pulse, breath)
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # one core a clip: clips are rendered side by side
+    try:
+        frames = zip(times_s.tolist(), _smaller(renderer_named(renderer)(shot), conditions.downscale), strict=True)
+        encode(
+            path,
+            frames,
+            codec=conditions.codec,
+            fps=conditions.fps,
+            bitrate_bps=_bitrate(conditions),
+            keyframe_s=conditions.keyframe_s,
+            duration_header=suffix == ".mp4",
+        )
+    finally:
+        cv2.setNumThreads(threads)
+    truth = truth_of(conditions, times_s, pulse, breath, renderer)
+    path.with_suffix(".truth.json").write_text(json.dumps(truth) + "\n", encoding="utf-8")
+    return WorldClip(path, truth)
+
+
+def renderer_named(name: str) -> Renderer:
+    """The renderer of this name.
+
+    Raises:
+        KeyError: there is no such renderer.
+    """
+    if name == "warp":
+        from lab.simulate.world_frames import frames_of
+    elif name == "head3d":
+        from lab.head3d import frames_of
+    else:
+        raise KeyError(name)
+    return frames_of
+
+
+def frame_times(conditions: Conditions, ticks: int) -> Floats:
+    """Presentation times (n,) of the frames in steps of 1/`ticks` s, the first 0, with jitter and lost frames."""
+    rng = conditions.rng("times")
+    count = max(2, round(conditions.duration_s * conditions.fps))
+    steps = np.clip(1 + conditions.jitter * rng.standard_normal(count), 0.25, None)
+    times = np.concatenate([[0.0], np.cumsum(steps)[:-1]])
+    times *= (count - 1) / times[-1] / conditions.fps
+    arrived = rng.random(count) >= conditions.dropped
+    arrived[0] = True
+    return np.asarray(np.unique(np.round(times[arrived] * ticks)) / ticks, np.float64)
+
+
+def truth_of(
+    conditions: Conditions, times_s: Floats, pulse: Pulse | None, breath: Pulse, renderer: str
+) -> dict[str, Any]:
+    """Truth of a clip over the times of its frames: rates are None where no living person is seen."""
+    start, stop = float(times_s[0]), float(times_s[-1])
+    beats = [] if pulse is None else pulse.beats_s[(pulse.beats_s >= start) & (pulse.beats_s <= stop)]
+    breaths = [] if pulse is None else breath.breaths_s[(breath.breaths_s >= start) & (breath.breaths_s <= stop)]
+    return {
+        "renderer": renderer,
+        "alive": conditions.alive,
+        "ordinary": is_ordinary(conditions),
+        "judged": is_judged(conditions.portrait),
+        "heart_rate": None if pulse is None else _rounded(pulse.rate_per_min(start, stop)),
+        "respiration_rate": None if pulse is None else _rounded(breath.breaths_per_min(start, stop)),
+        "beat_times_s": np.round(beats, 3).tolist(),
+        "breath_times_s": np.round(breaths, 3).tolist(),
+        "pulse_source": None if pulse is None else pulse.source,
+        "duration_s": round(stop - start, 3),
+        "conditions": conditions.to_dict(),
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _bitrate(conditions: Conditions) -> int:
+    width, height = conditions.size
+    pixels = width * height * conditions.downscale**2
+    rate = conditions.fps / 30 if conditions.fps > 30 else 1.0
+    return round(conditions.bitrate_bps * np.sqrt(pixels / _REFERENCE_PX) * np.sqrt(rate))
+
+
+def _smaller(frames: Iterator[NDArray[np.uint8]], factor: float) -> Iterator[NDArray[np.uint8]]:
+    """The frames as call software encodes them, with even sides."""
+    for frame in frames:
+        if factor == 1.0:
+            yield frame
+            continue
+        height, width = (2 * round(side * factor / 2) for side in frame.shape[:2])
+        yield np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
