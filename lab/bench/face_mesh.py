@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from lab.bench.mediapipe_finder import MediaPipeFinder
 from lab.bench.mediapipe_server import resident_mb
 from lab.bench.mesh_clips import SECONDS, MeshClip, mesh_clips
+from lab.bench.two_lines import two_lines
 from lab.report import Report
 from lab.simulate.portrait import read_picture
 from shared.settings import models_folder
@@ -30,16 +31,11 @@ from workers.liveness.cues.blinks import count_blinks
 from workers.media.clip import Frame, open_clip
 from workers.models.build import model_file
 from workers.models.session import Network, open_network
-from workers.rppg.estimators import chrom, pos
-from workers.rppg.signals.spectrum import snr_db, spectrum_of
 from workers.rppg.signals.traces import NoTraces, traces_of
 from workers.vision.age_gender.agegender_predictor import predict
 
 #: One mesh is measured in this many frames.
 _STEP: Final = 2
-#: The rule of two lines: POS where CHROM is within this rate, /min, and its SNR is above this, dB.
-_AGREEMENT: Final = 3.0
-_MIN_SNR_DB: Final = -1.0
 #: The outermost points of the mesh at the subject's left and right.
 _LEFT, _RIGHT = 454, 234
 
@@ -141,16 +137,12 @@ def compare_tracks(frames: Sequence[Frame], trackers: Sequence[FaceTracker], age
 
 
 def rule_of_two_lines(track: FaceTrack) -> float | None:
-    """Heart rate by POS, /min, where CHROM is within 3 /min and the SNR of POS is above -1 dB; else None."""
+    """Heart rate by the two lines (`lab.bench.two_lines`), /min; None where they abstain."""
     try:
         traces = traces_of(track)
     except NoTraces:
         return None
-    spectra = [spectrum_of(estimator.estimate(traces), traces.fs) for estimator in (pos, chrom)]
-    rates = [60 * spectrum.peak_hz() for spectrum in spectra]
-    if abs(rates[0] - rates[1]) > _AGREEMENT or snr_db(spectra[0], spectra[0].peak_hz()) <= _MIN_SNR_DB:
-        return None
-    return float(rates[0])
+    return two_lines(traces.face, traces.fs).rate_per_min()
 
 
 def _age(track: FaceTrack, network: Network | None) -> float | None:

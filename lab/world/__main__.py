@@ -1,6 +1,6 @@
 """`python -m lab.world`: render clips of the world into a folder, each with its truth beside it.
 
-    python -m lab.world --renderer warp --strata still motion --count 10 --seed 7 --portraits FACES --ppg BIDMC --out DIR
+python -m lab.world --renderer warp --strata still motion --count 10 --seed 7 --portraits FACES --ppg BIDMC --out DIR
 """
 
 import argparse
@@ -10,8 +10,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from lab.world.clip import write_clip
-from lab.world.conditions import LIFELESS, LIVING, draw, is_judged, world
-from lab.world.portraits import Portrait, find_portraits
+from lab.world.conditions import LIFELESS, LIVING, draw, world
+from lab.world.people import add_people_options, people_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,14 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=1, help="clips of each stratum")
     parser.add_argument("--first", type=int, default=0, help="index of the first clip of each stratum")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--portraits", type=Path, help="a folder of pictures of people; by default one portrait alone")
-    parser.add_argument("--people", choices=("all", "fitted", "judged"), default="all")
-    parser.add_argument("--ppg", type=Path, help="recorded pulses (bidmc_01_26.npz); by default synthetic ones alone")
+    add_people_options(parser)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
-    portraits = people(find_portraits(options.portraits), options.people)
+    portraits = people_of(options)
     by_name = {portrait.name: portrait for portrait in portraits}
     failed = 0
     with ProcessPoolExecutor(options.jobs) as pool:
@@ -47,11 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 failed += 1
                 sys.stderr.write(f"{work[job]}: {error}\n")
     return 1 if failed else 0
-
-
-def people(portraits: Sequence[Portrait], which: str) -> list[Portrait]:
-    """The portraits that are "fitted" on, those that are "judged" on, or "all"."""
-    return [portrait for portrait in portraits if which == "all" or is_judged(portrait.name) == (which == "judged")]
 
 
 if __name__ == "__main__":

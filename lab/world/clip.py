@@ -126,8 +126,11 @@ def truth_of(
 ) -> dict[str, Any]:
     """Truth of a clip over the times of its frames: rates are None where no living person is seen."""
     start, stop = float(times_s[0]), float(times_s[-1])
-    beats = [] if pulse is None else pulse.beats_s[(pulse.beats_s >= start) & (pulse.beats_s <= stop)]
-    breaths = [] if pulse is None else breath.breaths_s[(breath.breaths_s >= start) & (breath.breaths_s <= stop)]
+
+    def inside(events_s: Floats) -> list[float]:
+        kept: list[float] = np.round(events_s[(events_s >= start) & (events_s <= stop)], 3).tolist()
+        return [] if pulse is None else kept
+
     return {
         "renderer": renderer,
         "alive": conditions.alive,
@@ -135,8 +138,8 @@ def truth_of(
         "judged": is_judged(conditions.portrait),
         "heart_rate": None if pulse is None else _rounded(pulse.rate_per_min(start, stop)),
         "respiration_rate": None if pulse is None else _rounded(breath.breaths_per_min(start, stop)),
-        "beat_times_s": np.round(beats, 3).tolist(),
-        "breath_times_s": np.round(breaths, 3).tolist(),
+        "beat_times_s": inside(breath.beats_s),
+        "breath_times_s": inside(breath.breaths_s),
         "pulse_source": None if pulse is None else pulse.source,
         "duration_s": round(stop - start, 3),
         "conditions": conditions.to_dict(),
@@ -151,7 +154,7 @@ def _bitrate(conditions: Conditions) -> int:
     width, height = conditions.size
     pixels = width * height * conditions.downscale**2
     rate = conditions.fps / 30 if conditions.fps > 30 else 1.0
-    return round(conditions.bitrate_bps * np.sqrt(pixels / _REFERENCE_PX) * np.sqrt(rate))
+    return round(conditions.bitrate_bps * float(np.sqrt(pixels / _REFERENCE_PX * rate)))
 
 
 def _smaller(frames: Iterator[NDArray[np.uint8]], factor: float) -> Iterator[NDArray[np.uint8]]:
@@ -162,4 +165,3 @@ def _smaller(frames: Iterator[NDArray[np.uint8]], factor: float) -> Iterator[NDA
             continue
         height, width = (2 * round(side * factor / 2) for side in frame.shape[:2])
         yield np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-

@@ -121,8 +121,10 @@ def draw(stratum: str, seed: int, index: int, portraits: Sequence[Portrait]) -> 
         ValueError: no portrait is of the stratum's skin types.
     """
     entries = {**world()["base"], **world()["strata"][stratum]}
-    found = {name: _value(entry, _generator(seed, stratum, index, name)) for name, entry in entries.items()}
-    types = found.pop("skin_types")
+    types = entries.pop("skin_types")["value"]
+    found: dict[str, Any] = {
+        name: _value(entry, _generator(seed, stratum, index, name)) for name, entry in entries.items()
+    }
     fitting = [portrait for portrait in portraits if portrait.skin_type in types]
     if not fitting:
         raise ValueError(f"no portrait is of the skin types {types}")
@@ -164,9 +166,11 @@ def _generator(seed: int, stratum: str, index: int, purpose: str) -> np.random.G
     return np.random.default_rng([seed, index, int.from_bytes(digest[:8], "big")])
 
 
-def _value(entry: Mapping[str, Any], rng: np.random.Generator) -> Any:
+def _value(entry: Mapping[str, Any], rng: np.random.Generator) -> float | str:
+    """Draw one value of a distribution."""
     if "value" in entry:
-        return entry["value"]
+        fixed: float | str = entry["value"]
+        return fixed
     if "uniform" in entry:
         return float(rng.uniform(*entry["uniform"]))
     if "log_uniform" in entry:
@@ -177,7 +181,8 @@ def _value(entry: Mapping[str, Any], rng: np.random.Generator) -> Any:
             pass
         return value
     weights = np.array(entry["weights"], np.float64)
-    return entry["choice"][int(rng.choice(len(weights), p=weights / weights.sum()))]
+    chosen: float | str = entry["choice"][int(rng.choice(len(weights), p=weights / weights.sum()))]
+    return chosen
 
 
 def _check_fields() -> None:

@@ -64,9 +64,7 @@ def find_portraits(folder: Path | None, cache: Path | None = None) -> list[Portr
         known |= {name: _skin_type(_read(folder / name), finder) for name in missing}
         if cache is not None:
             cache.write_text(json.dumps(known, indent=0), encoding="utf-8")
-    found = [
-        Portrait(name, skin_type, folder / name) for name in names if (skin_type := known[name]) is not None
-    ]
+    found = [Portrait(name, skin_type, folder / name) for name in names if (skin_type := known[name]) is not None]
     if not found:
         raise ValueError(f"{folder} holds no picture of a person who faces the camera")
     return found

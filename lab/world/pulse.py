@@ -84,33 +84,34 @@ def _recorded(conditions: Conditions, ppg: Path) -> Pulse:
     """A stretch of a patient's recording, played at the speed that brings it nearest to the rate that was drawn."""
     rng = conditions.rng("recorded")
     patients = _patients(ppg)
+    names = sorted(patients)
+    length = conditions.duration_s + 2 * _LEAD_S
     for _ in range(_ATTEMPTS):
-        patient = sorted(patients)[int(rng.integers(len(patients)))]
-        wave, breath = patients[patient]
-        speed = 1.0
-        for _ in range(2):  # the stretch's own rate, then the stretch that becomes long enough at that speed
-            needed = round((conditions.duration_s + 2 * _LEAD_S) * speed * BIDMC_HZ) + 1
-            begin = int(rng.integers(len(wave) - needed)) if speed == 1.0 else min(begin, len(wave) - needed)
-            part = wave[begin : begin + needed]
-            beats = steepest_rises(part)
-            if len(beats) < 8:
-                break
-            intervals = np.diff(beats)
-            speed = float(np.clip(conditions.heart_rate / (60 / intervals.mean()), *_PLAYED))
-        if len(beats) < 8 or not _is_regular(intervals):
+        name = names[int(rng.integers(len(names)))]
+        wave, breath = patients[name]
+        # At its own speed first, to know its rate; then as much as that speed takes.
+        begin = int(rng.integers(len(wave) - round(length * _PLAYED[1] * BIDMC_HZ) - 1))
+        rate = _regular_rate(wave[begin : begin + round(length * BIDMC_HZ)])
+        if rate is None:
             continue
-        needed = round((conditions.duration_s + 2 * _LEAD_S) * speed * BIDMC_HZ) + 1
-        if begin + needed > len(wave):
+        speed = float(np.clip(conditions.heart_rate / rate, *_PLAYED))
+        part = slice(begin, begin + round(length * speed * BIDMC_HZ) + 1)
+        if _regular_rate(wave[part]) is None:
             continue
-        part = wave[begin : begin + needed]
-        beats = steepest_rises(part)
-        if len(beats) < 8 or not _is_regular(np.diff(beats)) or not _has_line(part, 1 / float(np.diff(beats).mean())):
-            continue
-        grid = np.arange(needed) / BIDMC_HZ / speed - _LEAD_S
-        lung = _lung(breath[begin : begin + needed])
+        grid = np.arange(part.stop - part.start) / (BIDMC_HZ * speed) - _LEAD_S
+        lung = _lung(breath[part])
+        beats = steepest_rises(wave[part]) / speed - _LEAD_S
         breaths = _inspirations(lung, BIDMC_HZ * speed) - _LEAD_S
-        return Pulse(grid, _standard(part), lung, beats / speed - _LEAD_S, breaths, f"bidmc {patient} x{speed:.2f}")
+        return Pulse(grid, _standard(wave[part]), lung, beats, breaths, f"bidmc {name} x{speed:.2f}")
     raise ValueError(f"{ppg} holds no regular stretch for {conditions.heart_rate:.0f} /min")
+
+
+def _regular_rate(wave: Floats) -> float | None:
+    """Rate of a wave (n,) at 125 Hz, /min, or None if its beats are irregular or its spectrum has no line there."""
+    intervals = np.diff(steepest_rises(wave))
+    if len(intervals) < 7 or not _is_regular(intervals) or not _has_line(wave, 1 / float(intervals.mean())):
+        return None
+    return 60 / float(intervals.mean())
 
 
 def _is_regular(intervals: Floats) -> bool:
@@ -135,7 +136,9 @@ def _patients(path: Path) -> dict[str, tuple[Floats, Floats]]:
     """Each patient's photoplethysmogram and breath, (n,) at 125 Hz."""
     with np.load(path) as data:
         names = sorted({name.split("_", maxsplit=1)[0] for name in data})
-        return {name: (data[f"{name}_ppg"].astype(np.float64), data[f"{name}_resp"].astype(np.float64)) for name in names}
+        return {
+            name: (data[f"{name}_ppg"].astype(np.float64), data[f"{name}_resp"].astype(np.float64)) for name in names
+        }
 
 
 def _standard(wave: Floats) -> Floats:
@@ -214,7 +217,9 @@ def _beats(conditions: Conditions, grid: Floats, lung: Floats, rng: np.random.Ge
             interval = mean * float(np.clip(np.exp(0.22 * rng.standard_normal()), 0.5, 2.0))
         elif conditions.rhythm == "bigeminy":
             early = 0.0 if early else float(rng.uniform(0.26, 0.4))
-            interval = regular * (1 - early) if early else 2 * mean - (beats[-1] - beats[-2] if len(beats) > 1 else mean)
+            interval = (
+                regular * (1 - early) if early else 2 * mean - (beats[-1] - beats[-2] if len(beats) > 1 else mean)
+            )
         elif early:
             interval, early = regular * (1 + early), 0.0  # the pause after an early beat
         elif conditions.rhythm == "ectopic" and rng.uniform() < 0.1:

@@ -16,6 +16,7 @@ from shared.schemas import Check, CheckStatus
 from shared.vitals import CHECKS, Branch
 from workers.face.background import Background
 from workers.face.chest_patches import EMPTY_TORSO, Torso, TorsoCollector
+from workers.face.clothes import Clothes
 from workers.face.crops import CROP_SIDE, CropBox
 from workers.face.detector import FaceBox
 from workers.face.eye_patches import EMPTY_EYES, EyeCollector, Eyes
@@ -73,6 +74,7 @@ class FaceTrack:
     is_keyframe  (n,)            whether the frame was encoded without reference to others; None where not known
     eyes                         patches of both eyes, in every frame; for the vision branch
     thumbnails                   small whole frames where the mesh was measured; for the vision branch
+    clothes      (n, 3)          mean linear-light RGB of the clothes; NaN where none are seen, None where not measured
     rotation                     degrees clockwise by which the frames were turned, as the face required
     grey                         whether the face has no colour, as in an infrared picture
     high_dynamic_range           whether the frames were converted from a high dynamic range
@@ -91,6 +93,7 @@ class FaceTrack:
     is_keyframe: NDArray[np.bool_] | None = None
     eyes: Eyes = EMPTY_EYES
     thumbnails: Thumbnails = EMPTY_THUMBNAILS
+    clothes: NDArray[np.float32] | None = None
     rotation: int = 0
     grey: bool = False
     high_dynamic_range: bool = False
@@ -172,6 +175,7 @@ class _TrackBuilder:
         self._background = Background()
         self._portraits = PortraitCollector(with_box_crops=self._for_vision)
         self._torso = TorsoCollector()
+        self._clothes = Clothes()
         self._eyes = EyeCollector()
         self._thumbnails = ThumbnailCollector()
         self._waiting: list[Frame] = []
@@ -182,6 +186,7 @@ class _TrackBuilder:
         self._distant = False
         self._landmarks: list[NDArray[np.float32] | None] = [None] * count
         self._regions: list[NDArray[np.float32] | None] = [None] * count
+        self._clothes_colours = [np.full(3, np.nan, np.float32)] * count
         self._crops: list[NDArray[np.uint8]] = [np.zeros((CROP_SIDE, CROP_SIDE, 3), np.uint8)] * count
         self._faces: list[int] = [0] * count
 
@@ -233,6 +238,7 @@ class _TrackBuilder:
             is_keyframe=np.array(self._keyframes, np.bool_),
             eyes=self._eyes.finish(),
             thumbnails=self._thumbnails.finish(),
+            clothes=np.array(self._clothes_colours, np.float32).reshape(count, 3) if self._for_rppg else None,
             rotation=self._rotation,
             grey=grey,
         )
@@ -245,6 +251,7 @@ class _TrackBuilder:
         if mesh is not None:
             skin = self._mapper.map(frame.rgb, mesh)
             self._background.exclude_person(self._size, mesh)
+            self._clothes.follow(self._size, mesh)
             self._portraits.add_candidate(frame.time_s, frame.rgb, mesh)
             if self._for_vision:
                 self._thumbnails.add(frame.time_s, frame.rgb, mesh)
@@ -282,6 +289,7 @@ class _TrackBuilder:
         self._landmarks.append(mesh)
         self._regions.append(None if mesh is None else region_colours(frame.rgb, mesh, maps))
         self._backgrounds.append(self._background.colour(frame.rgb))
+        self._clothes_colours.append(self._clothes.colour(frame.rgb))
         self._crops.append(self._box.crop(frame.rgb, mesh))
         self._faces.append(0 if mesh is None else 1 + self._others)
 

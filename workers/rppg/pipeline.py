@@ -94,7 +94,7 @@ def measure_rppg(
     options = options or RppgOptions()
     vitals = _Vitals(progress or Progress())
     duration_s = duration_of(track)
-    refused = _refusal(track)
+    refused = refusal_of(track)
     for spec in _SPECS:
         if requested is not None and spec.name not in requested:
             vitals.report(spec, _abstained(spec, Reason.NOT_REQUESTED, "not requested"))
@@ -190,7 +190,7 @@ def _measure_vitals(
     return BranchResult(vitals=vitals.in_order(), waveforms=Waveforms(waves=waves, spectra=spectra))
 
 
-def _refusal(track: FaceTrack) -> tuple[Reason, str | None] | None:
+def refusal_of(track: FaceTrack) -> tuple[Reason, str | None] | None:
     """Return why no vital can be measured in this track, or None."""
     for name in _DECISIVE:
         check = track.checks.get(name)

@@ -60,6 +60,7 @@ class Traces:
         keyframes_interpolated: (4, 3, n) the regions with the change across keyframes interpolated instead of the
             pattern removed; None if keyframes leave no pattern.
         keyframes_per_min: rate of keyframes per minute; 0 if they leave no pattern.
+        clothes: (3, n) linear RGB of the clothes; None if they are hidden.
         grey: whether the face has no colour: the three channels are equal.
         high_dynamic_range: whether the frames were converted from a high dynamic range.
     """
@@ -78,6 +79,7 @@ class Traces:
     keyframe_modulation: float = 0.0
     keyframes_interpolated: NDArray[np.float64] | None = None
     keyframes_per_min: float = 0.0
+    clothes: NDArray[np.float64] | None = None
     grey: bool = False
     high_dynamic_range: bool = False
 
@@ -105,6 +107,7 @@ class Traces:
             position=self.position[:, cut],
             seen=self.seen[cut],
             chest=None if self.chest is None else self.chest[cut],
+            clothes=None if self.clothes is None else self.clothes[:, cut],
             keyframes_interpolated=None
             if self.keyframes_interpolated is None
             else self.keyframes_interpolated[..., cut],
@@ -137,7 +140,7 @@ def traces_of(track: FaceTrack) -> Traces:
     for start, stop in gaps:
         seen &= ~((grid > start) & (grid < stop))
 
-    colours, light, pictures = _without_pattern(track)
+    colours, light, worn, pictures = _without_pattern(track)
     regions = _regions(colours, times, measured, grid)
     keyframes_per_min = None if track.is_keyframe is None else keyframe_artifacts.rate_per_min(times, track.is_keyframe)
     interpolated = None
@@ -146,10 +149,8 @@ def traces_of(track: FaceTrack) -> Traces:
             keyframe_artifacts.regions_without_jumps(track.regions, track.is_keyframe), times, measured, grid
         )
 
-    lit = np.isfinite(light).all(axis=-1)
-    background = np.full((3, count), np.nan)
-    if lit.sum() >= 2:
-        background = _resample(times[lit], light[lit].astype(np.float64), grid)
+    background = _surroundings(light, times, grid)
+    clothes = None if worn is None else _surroundings(worn, times, grid)
 
     position, motion = _movement(track, measured, grid)
     nearest = np.clip(np.searchsorted(seen_times, grid), 1, len(seen_times) - 1)
@@ -170,6 +171,7 @@ def traces_of(track: FaceTrack) -> Traces:
         keyframe_modulation=_amplitude_of(track.regions[:, 0, 1], colours[:, 0, 1]),
         keyframes_interpolated=interpolated,
         keyframes_per_min=keyframes_per_min or 0.0,
+        clothes=clothes if clothes is not None and np.isfinite(clothes).all() else None,
         grey=track.grey,
         high_dynamic_range=track.high_dynamic_range,
     )
@@ -188,6 +190,16 @@ def _regions(
     return regions
 
 
+def _surroundings(
+    light: NDArray[np.float32], times: NDArray[np.float64], grid: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Resample the light (m, 3) of something other than the face onto the grid (3, n); NaN if it is never seen."""
+    lit = np.isfinite(light).all(axis=-1)
+    if lit.sum() < 2:
+        return np.full((3, len(grid)), np.nan)
+    return _resample(times[lit], light[lit].astype(np.float64), grid)
+
+
 def _amplitude_of(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:
     """Amplitude of a sine with the power of the difference, over the mean of `before`; both (n,)."""
     if before is after:
@@ -197,10 +209,12 @@ def _amplitude_of(before: NDArray[np.float32], after: NDArray[np.float32]) -> fl
     return float(np.sqrt(2) * taken.std() / max(float(before[known].mean()), 1e-9))
 
 
-def _without_pattern(track: FaceTrack) -> tuple[NDArray[np.float32], NDArray[np.float32], Crops]:
-    """Regions, background and crops of a track without what the encoder repeats in every group of pictures."""
+def _without_pattern(
+    track: FaceTrack,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None, Crops]:
+    """Regions, background, clothes and crops of a track without what the encoder repeats in every group of pictures."""
     if track.is_keyframe is None or group_length(track.is_keyframe) is None:
-        return track.regions, track.background, track.crops
+        return track.regions, track.background, track.clothes, track.crops
     # In fractions of a pixel's value: rounded to integers, a pattern below one half would remain.
     crops = track.crops.astype(np.uint16)
     crops *= FINE
@@ -212,6 +226,7 @@ def _without_pattern(track: FaceTrack) -> tuple[NDArray[np.float32], NDArray[np.
     return (
         without_pattern(track.regions, track.is_keyframe),
         without_pattern(track.background, track.is_keyframe),
+        None if track.clothes is None else without_pattern(track.clothes, track.is_keyframe),
         crops,
     )
 

@@ -1,0 +1,191 @@
+"""`python -m lab.world.measured`: render clips of the world, measure them as the product does, and keep the traces.
+
+A clip's traces, its head's motion and every estimator's wave are kept in one file each (`.npz`, without pictures but
+crops of 36 pixels for networks to come), beside its truth. The clip is erased: later fits decode nothing.
+
+    python -m lab.world.measured --renderer warp --seed 7 --count 50 --portraits FACES --people fitted --ppg BIDMC ROWS
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lab.arrays import Floats
+from lab.world.clip import write_clip
+from lab.world.conditions import LIFELESS, LIVING, Conditions, draw, world
+from lab.world.people import add_people_options, people_of
+from lab.world.portraits import Portrait
+from shared.settings import models_folder
+from workers.face.tracker import FaceTracker
+from workers.media.clip import open_clip
+from workers.rppg.estimators import ESTIMATORS
+from workers.rppg.network_sessions import RppgModels
+from workers.rppg.pipeline import refusal_of
+from workers.rppg.signals.head_motion import head_motion
+from workers.rppg.signals.traces import NoTraces, Traces, scale_of, traces_of
+
+#: Fields of `Traces` that are kept.
+_KEPT = ("times_s", "regions", "background", "clothes", "motion", "position", "chest")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is kept of a clip.
+
+    name    of its file, without a suffix
+    truth   as in `.truth.json`
+    refused why the product measures no vital of the pulse in it, or None
+    traces  of the longest stretch with a face, without crops; None where there is none
+    head    (6, n) motion of the head
+    waves   of each estimator that ran, (n,) or (k, n)
+    """
+
+    name: str
+    truth: dict[str, Any]
+    refused: str | None
+    traces: Traces | None
+    head: Floats
+    waves: dict[str, Floats]
+
+    @property
+    def rate_per_min(self) -> float | None:
+        """True heart rate over the stretch that was measured: 60 over the mean interval of its beats."""
+        if self.traces is None or not self.truth["alive"]:
+            return None
+        start, stop = float(self.traces.times_s[0]), float(self.traces.times_s[-1])
+        beats = np.array(self.truth["beat_times_s"])
+        beats = beats[(beats >= start) & (beats <= stop)]
+        return 60 * (len(beats) - 1) / float(beats[-1] - beats[0]) if len(beats) > 2 else None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Render and measure the clips that are not kept yet."""
+    parser = argparse.ArgumentParser(prog="python -m lab.world.measured", description=__doc__)
+    parser.add_argument("rows", type=Path, help="folder of the kept files")
+    parser.add_argument("--renderer", choices=("warp", "head3d"), required=True)
+    parser.add_argument("--strata", nargs="+", choices=tuple(world()["strata"]), default=[*LIVING, *LIFELESS])
+    parser.add_argument("--count", type=int, default=1, help="clips of each stratum")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--jobs", type=int, default=1)
+    add_people_options(parser)
+    options = parser.parse_args(arguments)
+    options.rows.mkdir(parents=True, exist_ok=True)
+    portraits = people_of(options)
+    by_name = {portrait.name: portrait for portrait in portraits}
+    failed = 0
+    with ProcessPoolExecutor(options.jobs) as pool:
+        work = {}
+        for index in range(options.count):
+            for stratum in options.strata:
+                conditions = draw(stratum, options.seed, index, portraits)
+                name = f"{options.renderer}-{stratum}-{options.seed}-{index:04d}"
+                if not (options.rows / f"{name}.truth.json").is_file():
+                    portrait = by_name[conditions.portrait]
+                    job = pool.submit(_keep, options.rows, options.renderer, conditions, portrait, options.ppg)
+                    work[job] = name
+        for count, job in enumerate(as_completed(work), 1):
+            try:
+                rendered, measured = job.result()
+                sys.stderr.write(f"{count}/{len(work)} {work[job]} {rendered:.1f} s + {measured:.1f} s\n")
+            except ValueError as error:
+                failed += 1
+                sys.stderr.write(f"{count}/{len(work)} {work[job]}: {error}\n")
+    return 1 if failed else 0
+
+
+def measure(path: Path, truth: dict[str, Any]) -> tuple[Measured, NDArray[np.uint8]]:
+    """Measure a clip by every estimator that is installed; also gives crops (n, 36, 36, 3) of the face."""
+    tracker, models = _parts()
+    with open_clip(path) as clip:
+        track = tracker.track(clip.frames())
+    name = path.name.removesuffix(path.suffix)
+    refused = refusal_of(track)
+    reason = None if refused is None else str(refused[0])
+    none = Measured(name, truth, reason or "no_face", None, np.zeros((6, 0)), {})
+    no_crops = np.zeros((0, 36, 36, 3), np.uint8)
+    try:
+        traces = traces_of(track).longest_seen()
+    except NoTraces:
+        return none, no_crops
+    if traces.duration_s < 6 or not np.isfinite(traces.face).all() or traces.face.min() <= 0:
+        return none, no_crops
+    waves = {name: np.asarray(run(traces), np.float64) for name, run in models.estimators.items()}
+    halves = traces.crops.reshape(len(traces.crops), 36, 2, 36, 2, 3).astype(np.float32).mean(axis=(2, 4))
+    crops = np.clip(np.rint(halves / scale_of(traces.crops)), 0, 255).astype(np.uint8)
+    return Measured(name, truth, reason, traces, head_motion(traces), waves), crops
+
+
+def save(folder: Path, measured: Measured, crops: NDArray[np.uint8]) -> None:
+    """Keep a clip's measurement in a folder."""
+    arrays: dict[str, NDArray[Any]] = {"head": measured.head.astype(np.float32), "crops": crops}
+    arrays |= {f"wave.{name}": wave.astype(np.float32) for name, wave in measured.waves.items()}
+    traces = measured.traces
+    if traces is not None:
+        kept = {name: getattr(traces, name) for name in _KEPT}
+        arrays |= {f"trace.{name}": value for name, value in kept.items() if value is not None}
+        arrays["numbers"] = np.array(
+            [traces.fs, traces.frames, traces.keyframe_modulation, traces.keyframes_per_min, float(traces.grey)]
+        )
+    np.savez_compressed(folder / f"{measured.name}.npz", allow_pickle=False, **arrays)
+    kept_truth = {**measured.truth, "refused": measured.refused}
+    (folder / f"{measured.name}.truth.json").write_text(json.dumps(kept_truth) + "\n", encoding="utf-8")
+
+
+def load(path: Path) -> Measured:
+    """Read a clip's measurement from its `.truth.json`."""
+    truth = json.loads(path.read_text("utf-8"))
+    name = path.name.removesuffix(".truth.json")
+    with np.load(path.with_name(f"{name}.npz")) as data:
+        waves = {
+            key.removeprefix("wave."): data[key].astype(np.float64) for key in data.files if key.startswith("wave.")
+        }
+        traces = None
+        if "numbers" in data.files:
+            fs, frames, modulation, per_min, grey = data["numbers"].tolist()
+            kept = {key.removeprefix("trace."): data[key] for key in data.files if key.startswith("trace.")}
+            count = len(kept["times_s"])
+            traces = Traces(
+                fs=fs,
+                crops=np.zeros((count, 0, 0, 3), np.uint8),
+                seen=np.ones(count, np.bool_),
+                gaps=(),
+                frames=int(frames),
+                keyframe_modulation=modulation,
+                keyframes_per_min=per_min,
+                grey=bool(grey),
+                **kept,
+            )
+        return Measured(name, truth, truth["refused"], traces, data["head"].astype(np.float64), waves)
+
+
+def _keep(
+    rows: Path, renderer: str, conditions: Conditions, portrait: Portrait, ppg: Path | None
+) -> tuple[float, float]:
+    """Render, measure and keep one clip; returns the seconds that each took."""
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        clip = write_clip(Path(folder), renderer, conditions, portrait, ppg)
+        rendered = time.monotonic()
+        save(rows, *measure(clip.path, clip.truth))
+    return rendered - begun, time.monotonic() - rendered
+
+
+@cache
+def _parts() -> tuple[FaceTracker, RppgModels]:
+    models = RppgModels.load(models_folder(), only=frozenset(spec.name for spec in ESTIMATORS))
+    return FaceTracker(), models
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""Mean colour of the clothes below the chin: they reflect every light that falls on the person, and carry no pulse."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.face.skin_regions import OVAL, linear
+
+#: The area in face widths: half its width, and where it begins and ends below the chin. The neck, which pulsates, ends
+#: above it.
+_HALF_WIDTH: Final = 0.9
+_TOP: Final = 0.55
+_BOTTOM: Final = 1.6
+#: Smallest height of the area, in face widths; with less no clothes are seen.
+_MIN_HEIGHT: Final = 0.12
+#: Movement of the face from which on the area is chosen anew, in face widths: one that followed every small movement
+#: would vary by its texture.
+_MAX_SHIFT: Final = 0.3
+#: Number of samples along the area's width.
+_SAMPLES: Final = 40
+
+
+class Clothes:
+    """Compute the mean colour of the clothes on a coarse grid of pixels of a fixed area of the frame."""
+
+    def __init__(self) -> None:
+        self._face: NDArray[np.float32] | None = None
+        self._area: tuple[slice, slice] | None = None
+
+    def follow(self, size: tuple[int, int], mesh: NDArray[np.float32]) -> None:
+        """Choose the area below the face `mesh` (478, 2), in pixels of a frame of `size` (w, h)."""
+        outline = mesh[list(OVAL)]
+        low, high = outline.min(axis=0), outline.max(axis=0)
+        width = float(high[0] - low[0])
+        face = np.concatenate((low, high))
+        if self._face is not None and float(np.max(np.abs(face - self._face))) < _MAX_SHIFT * width:
+            return
+        self._face = face
+        middle = float(low[0] + high[0]) / 2
+        left, right = max(0, round(middle - _HALF_WIDTH * width)), min(size[0], round(middle + _HALF_WIDTH * width))
+        top, bottom = round(float(high[1]) + _TOP * width), min(size[1], round(float(high[1]) + _BOTTOM * width))
+        self._area = None
+        if bottom - top >= _MIN_HEIGHT * width and right - left >= width:
+            step = max(1, (right - left) // _SAMPLES)
+            self._area = slice(top, bottom, step), slice(left, right, step)
+
+    def colour(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the mean linear-light RGB (3,) of a frame `rgb` (h, w, 3); NaN where no clothes are seen."""
+        if self._area is None:
+            return np.full(3, np.nan, np.float32)
+        return np.asarray(linear(np.ascontiguousarray(rgb[self._area])).reshape(-1, 3).mean(axis=0), np.float32)
