@@ -1,6 +1,6 @@
 """The rival of every verdict: POS, where CHROM is within 3 /min of it and its signal-to-noise ratio is above -1 dB.
 
-It is frozen. It has filters, spectrum and both estimators of its own, as they were when the rule was found to do as well
+It is frozen: filters, spectrum and both estimators are its own, as they were when the rule was found to do as well
 as 389 fitted numbers, so that a change of the product's never moves it. Nothing in it is fitted but the -1 dB, of which
 `threshold_db` may be another value where coverages are compared at as many wrong answers.
 

@@ -24,7 +24,7 @@ def face(rate: float, noise: float, seed: int) -> Floats:
 
 @pytest.mark.parametrize("rate", [48.0, 75.0, 132.0])
 def test_it_reports_a_clear_pulse(rate: float) -> None:
-    found = two_lines(face(rate, 0.3, 1), FS)
+    found = two_lines(face(rate, 0.1, 1), FS)
     assert found.rate_per_min() == pytest.approx(rate, abs=1.5)
 
 
