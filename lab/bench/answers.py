@@ -1,0 +1,97 @@
+"""What the product answers on a kept clip of the world, without decoding it again."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from lab.bench.two_lines import TwoLines, two_lines
+from lab.world.measured import load
+from shared.schemas import VitalStatus
+from shared.vitals import RESPIRATION_RATE
+from workers.rppg.estimators import ESTIMATORS
+from workers.rppg.fusion.gate import log_odds
+from workers.rppg.fusion.wave_fusion import fused_pulse
+from workers.rppg.vitals.heart_rate import heart_rate
+from workers.rppg.vitals.measurement import VitalInputs, measure_without_pulse, module_of
+
+#: Largest error of a right answer, /min; and of an estimate that is near.
+WRONG_PER_MIN: Final = 5.0
+NEAR_PER_MIN: Final = 3.0
+#: Estimators that run without being requested.
+DEFAULT: Final = frozenset(spec.name for spec in ESTIMATORS if spec.default)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The product's answer on one clip.
+
+    truth       of the clip; `rate_per_min` over the stretch that was measured, None where no living person is seen
+    reported    heart rate, /min, or None with a `reason`
+    likeliest   the rate that would be reported at any threshold, /min; None where nothing was measured
+    score       clips are reported from a threshold of it on
+    interval    of the reported rate
+    respiration reported rate, /min
+    rival       the two lines on the same traces
+    nearest     smallest error of any estimator, /min
+    """
+
+    name: str
+    truth: dict[str, Any]
+    rate_per_min: float | None
+    reported: float | None
+    reason: str | None
+    likeliest: float | None
+    score: float
+    interval: tuple[float, float] | None
+    respiration: float | None
+    respiration_interval: tuple[float, float] | None
+    rival: TwoLines | None
+    nearest: float | None
+
+    @property
+    def alive(self) -> bool:
+        """Whether a living person is seen."""
+        return bool(self.truth["alive"])
+
+    @property
+    def wrong(self) -> bool:
+        """Whether a rate is reported that is off by more than `WRONG_PER_MIN`, or that no pulse has."""
+        return self.reported is not None and not is_right(self.reported, self.rate_per_min)
+
+
+def is_right(rate: float, true: float | None) -> bool:
+    """Whether a reported rate is near enough to the true one; never without a pulse."""
+    return true is not None and abs(rate - true) <= WRONG_PER_MIN
+
+
+def answer(file: Path) -> Answer:
+    """The product's answer on a kept clip, by its `.truth.json`."""
+    kept = load(file)
+    true = kept.rate_per_min
+    traces = kept.traces
+    if traces is None:
+        return Answer(kept.name, kept.truth, true, None, kept.refused, None, -1e3, None, None, None, None, None)
+    rival = two_lines(traces.face, traces.fs)
+    waves = {name: wave for name, wave in kept.waves.items() if name in DEFAULT}
+    pulse = fused_pulse(traces, waves)
+    vital = heart_rate(pulse, ())
+    inputs = VitalInputs(traces, pulse)
+    module = module_of(RESPIRATION_RATE)
+    ok = vital.status is VitalStatus.OK and kept.refused is None
+    breath = module.measure(inputs) if ok else measure_without_pulse(module, inputs)
+    respiration = None if breath is None or kept.refused else breath.vital
+    nearest = None if true is None else min(abs(estimate.rate_per_min - true) for estimate in pulse.estimates)
+    return Answer(
+        name=kept.name,
+        truth=kept.truth,
+        rate_per_min=true,
+        reported=float(vital.value) if ok and vital.value is not None else None,
+        reason=kept.refused or (None if ok else str(vital.reason)),
+        likeliest=pulse.rate_per_min,
+        score=log_odds(pulse) if kept.refused is None else -1e3,
+        interval=vital.interval if ok else None,
+        respiration=None if respiration is None or respiration.value is None else float(respiration.value),
+        respiration_interval=None if respiration is None else respiration.interval,
+        rival=rival,
+        nearest=nearest,
+    )
