@@ -85,7 +85,7 @@ def answer(file: Path) -> Answer:
         name=kept.name,
         truth=kept.truth,
         rate_per_min=true,
-        reported=float(vital.value) if ok and vital.value is not None else None,
+        reported=vital.value if ok else None,
         reason=kept.refused or (None if ok else str(vital.reason)),
         likeliest=pulse.rate_per_min,
         score=log_odds(pulse) if kept.refused is None else -1e3,

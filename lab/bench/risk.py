@@ -18,7 +18,7 @@ def upper_bound(wrong: int, count: int, level: float = 0.95) -> float:
 
     Clopper & Pearson 1934, Biometrika 26:404.
     """
-    return 1.0 if count == 0 or wrong == count else float(beta.ppf(level, wrong + 1, count - wrong))
+    return 1.0 if count in {0, wrong} else float(beta.ppf(level, wrong + 1, count - wrong))
 
 
 def risk_area(score: Floats, off: NDArray[np.bool_], weights: Floats | None = None) -> float:
