@@ -1,6 +1,6 @@
 """`python -m lab.world.measured`: render clips of the world, measure them as the product does, and keep the traces.
 
-A clip's traces, its head's motion and every estimator's wave are kept in one file each (`.npz`, without pictures but
+A clip's traces and every estimator's wave are kept in one file each (`.npz`, without pictures but
 crops of 36 pixels for networks to come), beside its truth. The clip is erased: later fits decode nothing.
 
     python -m lab.world.measured --renderer warp --seed 7 --count 50 --portraits FACES --people fitted --ppg BIDMC ROWS
@@ -32,11 +32,11 @@ from workers.media.clip import open_clip
 from workers.rppg.estimators import ESTIMATORS
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import refusal_of
-from workers.rppg.signals.head_motion import head_motion
+from workers.rppg.signals.nuisances import without_nuisances
 from workers.rppg.signals.traces import NoTraces, Traces, scale_of, traces_of
 
 #: Fields of `Traces` that are kept.
-_KEPT = ("times_s", "regions", "background", "clothes", "motion", "position", "chest")
+_KEPT = ("times_s", "regions", "background", "clothes", "motion", "head", "position", "chest")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,6 @@ class Measured:
     truth   as in `.truth.json`
     refused why the product measures no vital of the pulse in it, or None
     traces  of the longest stretch with a face, without crops; None where there is none
-    head    (6, n) motion of the head
     waves   of each estimator that ran, (n,) or (k, n)
     """
 
@@ -55,7 +54,6 @@ class Measured:
     truth: dict[str, Any]
     refused: str | None
     traces: Traces | None
-    head: Floats
     waves: dict[str, Floats]
 
     @property
@@ -112,7 +110,7 @@ def measure(path: Path, truth: dict[str, Any]) -> tuple[Measured, NDArray[np.uin
     name = path.name.removesuffix(path.suffix)
     refused = refusal_of(track)
     reason = None if refused is None else str(refused[0])
-    none = Measured(name, truth, reason or "no_face", None, np.zeros((6, 0)), {})
+    none = Measured(name, truth, reason or "no_face", None, {})
     no_crops = np.zeros((0, 36, 36, 3), np.uint8)
     try:
         traces = traces_of(track).longest_seen()
@@ -120,15 +118,16 @@ def measure(path: Path, truth: dict[str, Any]) -> tuple[Measured, NDArray[np.uin
         return none, no_crops
     if traces.duration_s < 6 or not np.isfinite(traces.face).all() or traces.face.min() <= 0:
         return none, no_crops
-    waves = {name: np.asarray(run(traces), np.float64) for name, run in models.estimators.items()}
+    cleaned = without_nuisances(traces)
+    waves = {name: np.asarray(run(cleaned), np.float64) for name, run in models.estimators.items()}
     halves = traces.crops.reshape(len(traces.crops), 36, 2, 36, 2, 3).astype(np.float32).mean(axis=(2, 4))
     crops = np.clip(np.rint(halves / scale_of(traces.crops)), 0, 255).astype(np.uint8)
-    return Measured(name, truth, reason, traces, head_motion(traces), waves), crops
+    return Measured(name, truth, reason, traces, waves), crops
 
 
 def save(folder: Path, measured: Measured, crops: NDArray[np.uint8]) -> None:
     """Keep a clip's measurement in a folder."""
-    arrays: dict[str, NDArray[Any]] = {"head": measured.head.astype(np.float32), "crops": crops}
+    arrays: dict[str, NDArray[Any]] = {"crops": crops}
     arrays |= {f"wave.{name}": wave.astype(np.float32) for name, wave in measured.waves.items()}
     traces = measured.traces
     if traces is not None:
@@ -166,7 +165,7 @@ def load(path: Path) -> Measured:
                 grey=bool(grey),
                 **kept,
             )
-        return Measured(name, truth, truth["refused"], traces, data["head"].astype(np.float64), waves)
+        return Measured(name, truth, truth["refused"], traces, waves)
 
 
 def _keep(

@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.signals.traces import Crops, Traces, scale_of
 
 #: Order of the rows of `head_motion`.
 AXES: Final = ("across", "down", "nearer", "roll", "yaw", "pitch")
@@ -22,20 +21,29 @@ _POOL: Final = 3
 _OVAL: Final = (0.66, 0.85)
 #: Share of the mean squared gradient that is added to each axis: one without texture to show it does not move.
 _RIDGE: Final = 0.02
+#: Crops whose flow is fitted at a time.
+_CHUNK: Final = 256
 #: A step this many times the median one is the crop that was placed anew.
 _JUMP: Final = 12.0
 
 
-def head_motion(traces: Traces) -> NDArray[np.float64]:
-    """Return the head's motion (6, n) by `AXES`: widths of the crop, share of the size, or radians; the first is 0."""
-    steps = _steps(traces.crops)
+def head_motion(crops: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the head's motion (6, n) by `AXES` in crops (n, h, h, 3).
+
+    In widths of the crop, as a share of the size, or in radians; the first is 0.
+    """
+    if len(crops) < 2:
+        return np.zeros((len(AXES), len(crops)))
+    # In chunks that share a frame: the columns of a long clip are a gigabyte.
+    starts = range(0, len(crops) - 1, _CHUNK)
+    steps = np.concatenate([_steps(crops[start : start + _CHUNK + 1]) for start in starts], axis=1)
     size = np.abs(steps).max(axis=0)
     jumped = size > _JUMP * max(float(np.median(size)), 1e-6)
     steps[:, jumped] = 0.0
     return np.asarray(np.concatenate((np.zeros((len(AXES), 1)), np.cumsum(steps, axis=1)), axis=1), np.float64)
 
 
-def _steps(crops: Crops) -> NDArray[np.float64]:
+def _steps(crops: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Motion (6, n-1) between successive crops."""
     grey = _pooled(crops)
     middle = (grey[1:] + grey[:-1]) / 2
@@ -72,11 +80,11 @@ def _steps(crops: Crops) -> NDArray[np.float64]:
     return np.asarray(found.T, np.float64)
 
 
-def _pooled(crops: Crops) -> NDArray[np.float64]:
+def _pooled(crops: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Green of the crops (n, h, h, 3), averaged over squares, 0 to 255: it carries most of the luminance."""
     side = crops.shape[1] // _POOL
     green = crops[:, : side * _POOL, : side * _POOL, 1].reshape(len(crops), side, _POOL, side, _POOL)
-    return np.asarray(green.sum(axis=(2, 4), dtype=np.uint32) / (_POOL**2 * scale_of(crops)), np.float64)
+    return np.asarray(green.sum(axis=(2, 4), dtype=np.uint32) / _POOL**2, np.float64)
 
 
 @lru_cache(maxsize=2)
