@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lab.bench import keyframes
-from lab.simulate import ClipSpec, simulate
 from lab.encode import encode
+from lab.simulate import ClipSpec, simulate
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import open_clip
 from workers.rppg.estimators import BY_COLOUR

@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-
 #: Order of the rows of `head_motion`.
 AXES: Final = ("across", "down", "nearer", "roll", "yaw", "pitch")
 #: Crops are averaged over squares of this many pixels: the flow is then a fraction of a pixel, and noise averages out.

@@ -63,9 +63,9 @@ def without_nuisances(traces: Traces) -> Traces:
     """Return traces whose regions and crops are without what the nuisances explain of the colours."""
     nuisances = nuisances_of(traces)
     regions = traces.regions.copy()
-    for region in regions:
+    for index, region in enumerate(regions):
         if np.isfinite(region).all() and region.min() > 0:
-            region *= np.exp(-nuisances.explained(np.log(region)))
+            regions[index] = region * np.exp(-nuisances.explained(np.log(region)))
     # Light changes the whole crop by one factor. What motion changes differs from place to place, and remains.
     factor = (regions[0] / np.maximum(traces.face, 1e-9)).T[:, None, None, :] ** _GAMMA
     crops = np.empty(traces.crops.shape, np.uint16)
