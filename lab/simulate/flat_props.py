@@ -22,6 +22,11 @@ class FlatProp:
         height, width = picture.shape[:2]
         self._corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], dtype=np.float32)
 
+    @property
+    def picture(self) -> Image:
+        """The picture with its matte, (h, w, 4)."""
+        return self._picture
+
     def paint(self, behind: Image, corners: Floats) -> Image:
         """The scene (h, w, 3) with the prop's `corners` (4, 2) at these pixels, clockwise from top left."""
         height, width = behind.shape[:2]

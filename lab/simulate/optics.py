@@ -79,35 +79,47 @@ def pulsation(linear: Image, weight: Image, skin_tone: int) -> Image:
     return np.asarray(diffuse * strength * weight[..., None], dtype=np.float32)
 
 
+#: Steps of the square root of light that a sensor's codes resolve, and the brightest light that they are for.
+_STEPS, _BRIGHTEST = 16384, 1.5
+
+
 @dataclass(frozen=True)
 class Sensor:
     """A camera's sensor with its gain: shot noise, read noise, sRGB encoding.
 
     Noise is added to the square root of the signal, where shot noise is equal at every brightness. It is cut from tiles
     that are drawn once, at a random place for each frame: a million normal numbers a frame would cost more than all the
-    rest of the rendering.
+    rest of the rendering. Light becomes a signal, `factor * light + offset`, whose square root is a code of 16 bits.
+
+    spread  standard deviation of a pixel's noise, as codes;  codes  (65536,) sRGB of each code
     """
 
-    gain: float
-    floor: float
-    scale: float
+    factor: float
+    offset: float
+    spread: float
     codes: NDArray[np.uint8]
-    tiles: Image
+    tiles: NDArray[np.int16]
     rng: np.random.Generator
 
     def expose(self, linear: Image) -> NDArray[np.uint8]:
         """`linear` (h, w, 3) as the camera's sRGB picture, uint8."""
-        height, width = linear.shape[:2]
+        signal = np.multiply(linear, self.factor, dtype=np.float32)
+        np.add(signal, self.offset, out=signal)
+        return self.picture(self.noisy(signal))
+
+    def noisy(self, signal: Image) -> NDArray[np.int16]:
+        """Codes (h, w, 3) of a `signal` (h, w, 3), which is overwritten, with noise."""
+        height, width = signal.shape[:2]
         tile = self.tiles[self.rng.integers(len(self.tiles))]
         top = int(self.rng.integers(tile.shape[0] - height + 1))
         left = int(self.rng.integers(tile.shape[1] - width + 1))
-        signal = np.multiply(linear, self.gain, dtype=np.float32)
-        np.add(signal, self.floor, out=signal)
-        np.sqrt(signal, out=signal)
-        np.add(signal, tile[top : top + height, left : left + width], out=signal)
-        np.multiply(signal, self.scale, out=signal)
-        np.clip(signal, 0, len(self.codes) - 1, out=signal)
-        return self.codes.take(signal.astype(np.uint16))
+        np.sqrt(np.maximum(signal, 0, out=signal), out=signal)
+        codes = signal.astype(np.int16)
+        return np.asarray(cv2.add(codes, tile[top : top + height, left : left + width]), dtype=np.int16)
+
+    def picture(self, codes: NDArray[np.int16]) -> NDArray[np.uint8]:
+        """Codes (h, w, 3) as sRGB, uint8."""
+        return np.asarray(cv2.LUT(codes.view(np.uint16), self.codes), dtype=np.uint8)
 
 
 def sensor(width: int, height: int, light: float, rng: np.random.Generator) -> Sensor:
@@ -116,18 +128,26 @@ def sensor(width: int, height: int, light: float, rng: np.random.Generator) -> S
     In the dark, exposure makes up for half of the missing light in stops, and noise grows.
     """
     exposure = float(np.sqrt(light))
-    electrons = FULL_WELL * exposure
+    return sensor_of((width, height), exposure, FULL_WELL * exposure, rng)
+
+
+def sensor_of(size: tuple[int, int], gain: float, electrons: float, rng: np.random.Generator) -> Sensor:
+    """A sensor of `size` (w, h) whose picture is the light times `gain`, with `electrons` in a pixel at its white."""
+    width, height = size
     floor = READ_NOISE**2 / electrons
-    steps = 16384
-    brightest = float(np.sqrt(1.5 + floor))
-    value = (np.arange(steps) / (steps - 1) * brightest) ** 2 - floor
-    codes = np.round(to_srgb(value) * 255).astype(np.uint8)
-    spread = np.float32(0.5 / np.sqrt(electrons))
-    tiles = rng.standard_normal((6, height + 64, width + 64, 3), dtype=np.float32) * spread
+    scale = (_STEPS - 1) / float(np.sqrt(_BRIGHTEST + floor))
+    # Codes below 0 are those of the upper half.
+    value = ((np.arange(32768) + 0.5) / scale) ** 2 - floor
+    codes = np.concatenate([np.round(to_srgb(value) * 255), np.zeros(32768)]).astype(np.uint8)
+    spread = 0.5 / float(np.sqrt(electrons))
+    tiles = np.empty((6, height + 64, width + 64, 3), np.int16)
     coarse = (len(tiles), -(-(height + 64) // BLOTCH_PX), -(-(width + 64) // BLOTCH_PX), 3)
-    blotches = rng.standard_normal(coarse, dtype=np.float32) * (np.float32(BLOTCHES) * spread)
-    for tile, blotch in zip(tiles, blotches, strict=True):
+    noise = rng.standard_normal(tiles.shape, dtype=np.float32) * np.float32(spread)
+    blotches = rng.standard_normal(coarse, dtype=np.float32) * np.float32(BLOTCHES * spread)
+    for tile, fine, blotch in zip(tiles, noise, blotches, strict=True):
         # A webcam interpolates colours, so that neighbouring pixels share noise; its lowest frequencies stay.
-        cv2.GaussianBlur(tile, (0, 0), 0.6, dst=tile)
-        np.add(tile, cv2.resize(blotch, (width + 64, height + 64), interpolation=cv2.INTER_CUBIC), out=tile)
-    return Sensor(exposure, floor, (steps - 1) / brightest, codes, tiles, rng)
+        cv2.GaussianBlur(fine, (0, 0), 0.6, dst=fine)
+        np.add(fine, cv2.resize(blotch, (width + 64, height + 64), interpolation=cv2.INTER_CUBIC), out=fine)
+        np.rint(np.multiply(fine, scale, out=fine), out=fine)
+        tile[:] = fine
+    return Sensor(gain * scale**2, floor * scale**2, spread * scale, codes, tiles, rng)

@@ -12,11 +12,12 @@ from lab.simulate import face_regions
 from lab.simulate.cutout import find_person, softened
 from lab.simulate.optics import Image, to_linear
 from lab.simulate.skin_tone import retoned, skin_maps
-from lab.simulate.torso import with_shoulders
+from lab.simulate.torso import BELOW, with_shoulders
 
 #: Closure of the lids in the pictures of a blink, 1 being shut.
 CLOSURES = (0.3, 0.6, 0.85, 1.0)
-
+#: Smallest closure that is drawn.
+MIN_CLOSURE = 0.12
 
 #: Softness of a webcam's lens and its colour interpolation, in face heights: 0.8 pixels in the default scene.
 WEBCAM_BLUR = 0.0045
@@ -73,6 +74,18 @@ def region(box: tuple[int, int, int, int]) -> tuple[slice, slice]:
     return slice(y, y + h), slice(x, x + w)
 
 
+def with_lids(face: Image, portrait: PortraitLayers, closure: float) -> Image:
+    """The pixels `portrait.face` (h, w, 3) with the lids closed to `closure`, 1 being shut."""
+    blink = next((blink for blink in portrait.blinks if blink.closure >= closure), None)
+    if closure <= MIN_CLOSURE or blink is None:
+        return face
+    rows, columns = region(portrait.face)
+    x, y, w, h = portrait.eyes
+    face = face.copy()
+    face[y - rows.start : y - rows.start + h, x - columns.start : x - columns.start + w] = blink.patch
+    return face
+
+
 def read_picture(source: Path | NDArray[np.uint8] | None) -> NDArray[np.uint8]:
     """A portrait as (h, w, 3) uint8 RGB: a file, an array, or None for scikit-image's astronaut.
 
@@ -94,19 +107,27 @@ def read_picture(source: Path | NDArray[np.uint8] | None) -> NDArray[np.uint8]:
 
 
 def load_portrait(
-    source: Path | NDArray[np.uint8] | None, face_height: float, have: int = 2, want: int = 2
+    source: Path | NDArray[np.uint8] | None,
+    face_height: float,
+    have: int = 2,
+    want: int = 2,
+    *,
+    below: float = BELOW,
+    alone: bool = False,
 ) -> PortraitLayers:
     """The person in `source` (None: scikit-image's astronaut), ready to be rendered.
 
     face_height  pixels from forehead to chin
     have         Fitzpatrick type that the picture shows;  want  the type to render
+    below        how far below the face's middle the person reaches, in face heights
+    alone        whether other people beside the person are cut off
 
     Raises:
         NoFaceInPortrait: no face is found in the picture.
         ValueError: `source` is not a picture.
     """
     picture = read_picture(source)
-    return _prepared(picture.tobytes(), picture.shape, round(face_height, 1), have, want)
+    return _prepared(picture.tobytes(), picture.shape, round(face_height, 1), (have, want), (below, alone))
 
 
 def masked(portrait: PortraitLayers) -> PortraitLayers:
@@ -131,7 +152,9 @@ def masked(portrait: PortraitLayers) -> PortraitLayers:
 
 
 @lru_cache(maxsize=8)
-def _prepared(data: bytes, shape: tuple[int, int, int], face_height: float, have: int, want: int) -> PortraitLayers:
+def _prepared(
+    data: bytes, shape: tuple[int, int, int], face_height: float, types: tuple[int, int], body: tuple[float, bool]
+) -> PortraitLayers:
     picture = np.frombuffer(data, dtype=np.uint8).reshape(shape)
     points, matte = _found(data, shape)
     scale = face_height / float(np.linalg.norm(points[face_regions.FOREHEAD] - points[face_regions.CHIN]))
@@ -140,12 +163,15 @@ def _prepared(data: bytes, shape: tuple[int, int, int], face_height: float, have
     interpolation = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
     scaled = np.asarray(cv2.resize(picture, size, interpolation=interpolation), dtype=np.uint8)
     matte = softened(np.asarray(cv2.resize(matte, size), dtype=np.float32), face_height)
+    below, alone = body
+    if alone:
+        matte = matte * _near(landmarks, size, face_height)
     parts = skin_maps(scaled, landmarks, matte, face_height)
     linear = np.asarray(cv2.GaussianBlur(to_linear(scaled), (0, 0), WEBCAM_BLUR * face_height), dtype=np.float32)
-    linear = retoned(linear, parts, have, want)
+    linear = retoned(linear, parts, *types)
     photo = _head_and_shoulders(linear, landmarks, face_height)
     bottom, before = size[1], landmarks[0, 0]
-    linear, matte, landmarks = with_shoulders(linear, matte, landmarks, face_height)
+    linear, matte, landmarks = with_shoulders(linear, matte, landmarks, face_height, below)
     left = round(float(landmarks[0, 0] - before))
     around = ((0, matte.shape[0] - bottom), (left, matte.shape[1] - size[0] - left))
     eyes = _box(landmarks[[index for eye in face_regions.EYES for index in eye]], 0.16 * face_height, matte.shape)
@@ -160,6 +186,14 @@ def _prepared(data: bytes, shape: tuple[int, int, int], face_height: float, have
         eyes=eyes,
         blinks=_blinks(linear, landmarks, eyes, face_height),
     )
+
+
+def _near(landmarks: NDArray[np.float64], size: tuple[int, int], unit: float) -> Image:
+    """Where a person's own head and shoulders can be, (h, w) in [0, 1]."""
+    x, y = ((landmarks[face_regions.FOREHEAD] + landmarks[face_regions.CHIN]) / 2).tolist()
+    half = np.array([(0.3, -1.0), (0.66, -0.7), (0.8, -0.2), (0.8, 0.35), (1.0, 0.6), (1.5, 0.9), (1.6, 9.0)])
+    outline = np.concatenate([half, half[::-1] * (-1, 1)]) * unit + (x, y)
+    return face_regions.polygon(outline, size, 0.03 * unit)
 
 
 def _head_and_shoulders(linear: Image, landmarks: NDArray[np.float64], unit: float) -> Image:

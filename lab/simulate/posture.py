@@ -29,6 +29,8 @@ class Posture:
     pulse, pulse_speed        blood volume, 1 for an average beat, and its change per second
     lids                      0 open, 1 closed
     shift_across, shift_down  translation of the whole person
+    mouth                     opening between the lips, in face heights
+    brows                     rise of the brows, in face heights
     """
 
     across: Floats
@@ -43,6 +45,8 @@ class Posture:
     lids: Floats
     shift_across: Floats
     shift_down: Floats
+    mouth: Floats
+    brows: Floats
 
     def at(self, index: int) -> "Moment":
         """The values of one frame."""
@@ -65,6 +69,8 @@ class Moment:
     lids: float
     shift_across: float
     shift_down: float
+    mouth: float
+    brows: float
 
 
 def at_rest(frames: int) -> Posture:
@@ -97,9 +103,11 @@ def sitting(body: Body, times_s: Floats, motion: float, blink_rate: float, rng: 
         breath=wave.lung_volume,
         pulse=wave.values,
         pulse_speed=(ahead - behind) / 0.02,
-        lids=_blinking(times_s, blink_rate, rng),
+        lids=blinking(times_s, blink_rate, rng),
         shift_across=np.zeros(len(times_s)),
         shift_down=np.zeros(len(times_s)),
+        mouth=np.zeros(len(times_s)),
+        brows=np.zeros(len(times_s)),
     )
 
 
@@ -108,7 +116,7 @@ def moved(posture: Posture, across: Floats, down: Floats) -> Posture:
     return replace(posture, shift_across=posture.shift_across + across, shift_down=posture.shift_down + down)
 
 
-def _blinking(times_s: Floats, rate: float, rng: np.random.Generator) -> Floats:
+def blinking(times_s: Floats, rate: float, rng: np.random.Generator) -> Floats:
     """Closure of the lids (n,) in [0, 1]: blinks at random times, at least a second apart."""
     lids = np.zeros(len(times_s))
     if rate <= 0:

@@ -15,15 +15,16 @@ GARMENT = (0.035, 0.06, 0.12)
 
 
 def with_shoulders(
-    linear: Image, matte: Image, landmarks: NDArray[np.float64], unit: float
+    linear: Image, matte: Image, landmarks: NDArray[np.float64], unit: float, below: float = BELOW
 ) -> tuple[Image, Image, NDArray[np.float64]]:
     """Picture (h, w, 3), matte (h, w) and mesh (478, 2), with shoulders added where the picture is too short.
 
-    `unit` is the height of the face in pixels.
+    unit   height of the face in pixels
+    below  how far below the face's middle the picture must reach, in face heights
     """
     middle = (landmarks[face_regions.FOREHEAD] + landmarks[face_regions.CHIN]) / 2
     height, width = matte.shape
-    missing = int(np.ceil(middle[1] + BELOW * unit)) - height
+    missing = int(np.ceil(middle[1] + below * unit)) - height
     if missing <= 0:
         return linear, matte, landmarks
     left = max(0, int(np.ceil(BESIDE * unit - middle[0])))
@@ -66,7 +67,9 @@ def _shoulders(
 ) -> tuple[Image, Image]:
     """Picture (h, w, 3) and matte (h, w) of a torso."""
     chin_x, chin_y = landmarks[face_regions.CHIN].tolist()
-    half = np.array([(0.30, 0.10), (0.34, 0.34), (0.62, 0.46), (0.98, 0.62), (1.14, 0.86), (1.20, 1.3), (1.22, 3.0)])
+    half = np.array(
+        [(0.30, 0.10), (0.34, 0.34), (0.62, 0.46), (0.98, 0.62), (1.14, 0.86), (1.20, 1.3), (1.22, 3.0), (1.22, 9.0)]
+    )
     outline = np.concatenate([half, half[::-1] * (-1, 1)]) * unit + (chin_x, chin_y)
     cover = face_regions.polygon(outline, size, 0.02 * unit)
     x, y = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
