@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--look", metavar="WHY", help="add the figures to lab/looks.csv")
     options = parser.parse_args(arguments)
     files = [file for folder in options.rows for file in sorted(folder.glob("*.truth.json"))]
-    with ProcessPoolExecutor(options.jobs) as pool:
+    with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
         answers = list(pool.map(answer, files, chunksize=8))
     reports = [strata(answers), rival(answers), lifeless(answers), intervals(answers), respiration(answers)]
     for report in reports:

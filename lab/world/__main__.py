@@ -7,6 +7,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 
 from lab.world.clip import write_clip
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     portraits = people_of(options)
     by_name = {portrait.name: portrait for portrait in portraits}
     failed = 0
-    with ProcessPoolExecutor(options.jobs) as pool:
+    with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
         work = {}
         for stratum in options.strata:
             for index in range(options.first, options.first + options.count):

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     portraits = people_of(options)
     by_name = {portrait.name: portrait for portrait in portraits}
     failed = 0
-    with ProcessPoolExecutor(options.jobs) as pool:
+    with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
         work = {}
         for index in range(options.count):
             for stratum in options.strata:
