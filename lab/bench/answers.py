@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.bench.two_lines import TwoLines, two_lines
-from lab.world.measured import load
-from shared.schemas import VitalStatus
+from lab.render.measured import load
+from shared.schemas import RespirationRate, VitalStatus
 from shared.vitals import RESPIRATION_RATE
 from workers.rppg.estimators import ESTIMATORS
 from workers.rppg.fusion.gate import log_odds
@@ -90,7 +90,7 @@ def answer(file: Path) -> Answer:
         likeliest=pulse.rate_per_min,
         score=log_odds(pulse) if kept.refused is None else -1e3,
         interval=vital.interval if ok else None,
-        respiration=None if respiration is None or respiration.value is None else float(respiration.value),
+        respiration=respiration.value if isinstance(respiration, RespirationRate) else None,
         respiration_interval=None if respiration is None else respiration.interval,
         rival=rival,
         nearest=nearest,

@@ -1,6 +1,6 @@
 """`python -m lab.bench.trust`: how far the heart rate can be trusted, on people and by a renderer it was not fitted on.
 
-Takes folders of kept clips (`python -m lab.world.measured`), and gives for each stratum how many rates were reported
+Takes folders of kept clips (`python -m lab.render.measured`), and gives for each stratum how many rates were reported
 and how many of them were wrong, with bounds; what the frozen rival does (`lab.bench.two_lines`); whether intervals
 hold; and what was reported without a pulse. With `--look WHY` the figures are added to `lab/looks.csv`: each look at
 test clips is kept, the bad ones too, since figures whose clips steered a change are no evidence.

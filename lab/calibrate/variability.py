@@ -19,7 +19,8 @@ import numpy as np
 
 from lab.calibrate.beat_errors import fitted_model, of_clips, of_patients
 from lab.calibrate.document import renewed_document
-from lab.data.bidmc import BIDMC_HZ, beats_at_30_hz, recordings, steepest_rises
+from lab.contact_ppg import BIDMC_HZ, steepest_rises
+from lab.data.bidmc import beats_at_30_hz, recordings
 from lab.data.measured_clips import Row, read_rows
 from lab.data.vitals_clips import live_spec
 from lab.simulate.physiology import FAST_HEART

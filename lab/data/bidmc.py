@@ -10,18 +10,17 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from scipy.signal import find_peaks, resample_poly
+from scipy.signal import resample_poly
 
 from lab.arrays import Floats
+from lab.contact_ppg import BIDMC_HZ, steepest_rises
 from shared.schemas import Interval
 from workers.rppg.signals.beats import Beats, beats_at, beats_of, mean_rate_per_min
-from workers.rppg.signals.filters import band_pass, to_pulse_wave
+from workers.rppg.signals.filters import to_pulse_wave
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
 from workers.rppg.signals.traces import GRID_HZ
 from workers.rppg.vitals.heart_rate_variability import MEASURES, VARIABILITY_MODEL, interval_of
 
-#: Sampling rate of the photoplethysmograms (PPG).
-BIDMC_HZ: Final = 125
 #: A window counts where the two annotators differ by at most this many breaths a minute.
 MAX_ANNOTATOR_DIFFERENCE_PER_MIN: Final = 2.0
 #: Fewest beats in a window at 125 Hz and at 30 Hz, and least share of regular beats at 125 Hz, for it to be compared.
@@ -99,18 +98,6 @@ def beats_at_30_hz(ppg: Floats) -> tuple[Beats, float]:
 def at_30_hz(ppg: Floats) -> Floats:
     """A PPG (n,) at 125 Hz, resampled to the traces' 30 Hz."""
     return np.asarray(resample_poly(ppg, 6, 25), np.float64)
-
-
-def steepest_rises(ppg: Floats) -> Floats:
-    """Times (k,) in seconds of the steepest rise of each beat of a PPG (n,) at 125 Hz.
-
-    A parabola through three samples places each between samples.
-    """
-    slope = np.gradient(band_pass(ppg, BIDMC_HZ, (0.5, 8.0)))
-    peaks, _ = find_peaks(slope, distance=round(0.3 * BIDMC_HZ), height=0.35 * float(np.percentile(slope, 97)))
-    peaks = peaks[(peaks > 0) & (peaks < len(slope) - 1)]
-    left, middle, right = slope[peaks - 1], slope[peaks], slope[peaks + 1]
-    return np.asarray((peaks + 0.5 * (left - right) / (left - 2 * middle + right)) / BIDMC_HZ, np.float64)
 
 
 def _breaths_per_min(marks_s: Floats) -> float:

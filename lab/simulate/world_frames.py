@@ -17,8 +17,8 @@ from lab.simulate.world_camera import Camera
 from lab.simulate.world_light import Light, light_of
 from lab.simulate.world_person import face_height, face_place, subject_of
 from lab.simulate.world_software import Software
-from lab.world.clip import Shot
 from lab.world.conditions import Conditions
+from lab.world.shot import Shot
 
 #: Number of fields of noise that a clip without a picture is made of.
 _NOISES: Final = 5

@@ -7,8 +7,8 @@ import numpy as np
 from lab.arrays import Floats
 from lab.simulate.physiology import wander
 from lab.simulate.posture import BREATH_NOD, BREATH_RISE, RECOIL, Posture, at_rest, blinking
-from lab.world.clip import Shot
 from lab.world.conditions import Conditions
+from lab.world.shot import Shot
 
 #: RMS of a person who sits: translation in face heights across, down and nearer, turns in radians (roll, yaw, pitch).
 _SWAY: Final = {

@@ -18,8 +18,8 @@ from lab.simulate.shading import shading
 from lab.simulate.warp import Placed, Warp
 from lab.simulate.world_light import Light
 from lab.simulate.world_motion import posture_of, sway
-from lab.world.clip import Shot
 from lab.world.conditions import Conditions
+from lab.world.shot import Shot
 
 #: Draws a frame by its index: the person without light, and the gain (3,) of the light on them.
 Drawn = Callable[[int], tuple[Placed, Floats]]

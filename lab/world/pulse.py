@@ -14,7 +14,7 @@ import numpy as np
 from scipy.signal import find_peaks
 
 from lab.arrays import Floats
-from lab.data.bidmc import BIDMC_HZ, steepest_rises
+from lab.contact_ppg import BIDMC_HZ, steepest_rises
 from lab.world.conditions import Conditions
 from workers.rppg.signals.filters import band_pass
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab.world.clip import frame_times
+from lab.render.clip import frame_times
 from lab.world.conditions import LIFELESS, LIVING, Conditions, draw, is_judged, is_ordinary, world
 from lab.world.portraits import Portrait, find_portraits
 from lab.world.pulse import pulse_of
@@ -49,7 +49,7 @@ def test_every_distribution_of_the_base_states_its_source() -> None:
 def test_an_ordinary_clip_stops_being_one_by_any_condition() -> None:
     ordinary = next(found for index in range(99) if is_ordinary(found := draw("still", 2, index, PEOPLE)))
     for change in ({"talking": 1.0}, {"background": "virtual"}, {"light": 0.1}, {"fps": 10}, {"heart_rate": 40.0}):
-        assert not is_ordinary(replace(ordinary, **change))  # type: ignore[arg-type]
+        assert not is_ordinary(replace(ordinary, **change))
 
 
 def test_the_people_that_nothing_is_fitted_on_are_about_half() -> None:

@@ -1,9 +1,9 @@
-"""`python -m lab.world.measured`: render clips of the world, measure them as the product does, and keep the traces.
+"""`python -m lab.render.measured`: render clips of the world, measure them as the product does, and keep the traces.
 
 A clip's traces and every estimator's wave are kept in one file each (`.npz`, without pictures but
 crops of 36 pixels for networks to come), beside its truth. The clip is erased: later fits decode nothing.
 
-    python -m lab.world.measured --renderer warp --seed 7 --count 50 --portraits FACES --people fitted --ppg BIDMC ROWS
+    python -m lab.render.measured --renderer warp --seed 7 --count 50 --portraits FACES --people fitted --ppg BIDMC ROWS
 """
 
 import argparse
@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.arrays import Floats
-from lab.world.clip import write_clip
+from lab.render.clip import RENDERERS, write_clip
+from lab.render.people import add_people_options, people_of
 from lab.world.conditions import LIFELESS, LIVING, Conditions, draw, world
-from lab.world.people import add_people_options, people_of
 from lab.world.portraits import Portrait
 from shared.settings import models_folder
 from workers.face.tracker import FaceTracker
@@ -70,9 +70,9 @@ class Measured:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Render and measure the clips that are not kept yet."""
-    parser = argparse.ArgumentParser(prog="python -m lab.world.measured", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab.render.measured", description=__doc__)
     parser.add_argument("rows", type=Path, help="folder of the kept files")
-    parser.add_argument("--renderer", choices=("warp", "head3d"), required=True)
+    parser.add_argument("--renderer", choices=tuple(RENDERERS), required=True)
     parser.add_argument("--strata", nargs="+", choices=tuple(world()["strata"]), default=[*LIVING, *LIFELESS])
     parser.add_argument("--count", type=int, default=1, help="clips of each stratum")
     parser.add_argument("--seed", type=int, required=True)

@@ -3,8 +3,9 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, cast
 
 import cv2
 import numpy as np
@@ -15,38 +16,15 @@ from lab.encode import TICKS, encode
 from lab.world.conditions import Conditions, is_judged, is_ordinary
 from lab.world.portraits import Portrait
 from lab.world.pulse import Pulse, pulse_of
+from lab.world.shot import Renderer, Shot
+
+#: Module of each renderer, by name.
+RENDERERS: Final = {"warp": "lab.simulate.world_frames", "head3d": "lab.head3d"}
 
 #: Container of each codec.
 _SUFFIX: Final = {"vp8": ".webm", "vp9": ".webm", "h264": ".mp4"}
 #: Pixels of the picture that bit rates in `world.toml` refer to.
 _REFERENCE_PX: Final = 640 * 480
-
-
-@dataclass(frozen=True)
-class Shot:
-    """What a renderer is given: the conditions, the frames' times, the portrait, and the pulse of a living person.
-
-    times_s  (n,) seconds, the first 0
-    picture  (h, w, 3) uint8 RGB
-    pulse    of the person. Without one no skin pulsates; `breath` moves the chest of whatever moves as a person does
-    """
-
-    conditions: Conditions
-    times_s: Floats
-    picture: NDArray[np.uint8]
-    pulse: Pulse | None
-    breath: Pulse
-
-
-class Renderer(Protocol):
-    """A renderer: frames (h, w, 3) uint8 RGB of a shot, in order, of the size `conditions.size`."""
-
-    def __call__(self, shot: Shot, /) -> Iterator[NDArray[np.uint8]]:
-        """Render the frames.
-
-        Raises:
-            ValueError: the portrait can't be used.
-        """
 
 
 @dataclass(frozen=True)
@@ -100,13 +78,7 @@ def renderer_named(name: str) -> Renderer:
     Raises:
         KeyError: there is no such renderer.
     """
-    if name == "warp":
-        from lab.simulate.world_frames import frames_of
-    elif name == "head3d":
-        from lab.head3d import frames_of
-    else:
-        raise KeyError(name)
-    return frames_of
+    return cast("Renderer", import_module(RENDERERS[name]).frames_of)
 
 
 def frame_times(conditions: Conditions, ticks: int) -> Floats:

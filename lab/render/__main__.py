@@ -1,6 +1,6 @@
-"""`python -m lab.world`: render clips of the world into a folder, each with its truth beside it.
+"""`python -m lab.render`: render clips of the world into a folder, each with its truth beside it.
 
-python -m lab.world --renderer warp --strata still motion --count 10 --seed 7 --portraits FACES --ppg BIDMC --out DIR
+python -m lab.render --renderer warp --strata still motion --count 10 --seed 7 --portraits FACES --ppg BIDMC --out DIR
 """
 
 import argparse
@@ -10,15 +10,15 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
-from lab.world.clip import write_clip
+from lab.render.clip import RENDERERS, write_clip
+from lab.render.people import add_people_options, people_of
 from lab.world.conditions import LIFELESS, LIVING, draw, world
-from lab.world.people import add_people_options, people_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Render the clips; print each file's name."""
-    parser = argparse.ArgumentParser(prog="python -m lab.world", description=__doc__.splitlines()[0])
-    parser.add_argument("--renderer", choices=("warp", "head3d"), default="warp")
+    parser = argparse.ArgumentParser(prog="python -m lab.render", description=__doc__.splitlines()[0])
+    parser.add_argument("--renderer", choices=tuple(RENDERERS), default="warp")
     parser.add_argument("--strata", nargs="+", choices=tuple(world()["strata"]), default=[*LIVING, *LIFELESS])
     parser.add_argument("--count", type=int, default=1, help="clips of each stratum")
     parser.add_argument("--first", type=int, default=0, help="index of the first clip of each stratum")
