@@ -33,7 +33,7 @@ from workers.media.clip import open_clip
 from workers.rppg.estimators import ESTIMATORS
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import refusal_of
-from workers.rppg.signals.nuisances import without_nuisances
+from workers.rppg.signals.nuisances import with_even_light, without_nuisances
 from workers.rppg.signals.traces import NoTraces, Traces, scale_of, traces_of
 
 #: Fields of `Traces` that are kept.
@@ -119,7 +119,7 @@ def measure(path: Path, truth: dict[str, Any]) -> tuple[Measured, NDArray[np.uin
         return none, no_crops
     if traces.duration_s < 6 or not np.isfinite(traces.face).all() or traces.face.min() <= 0:
         return none, no_crops
-    cleaned = without_nuisances(traces)
+    cleaned = with_even_light(traces, without_nuisances(traces))
     waves = {name: np.asarray(run(cleaned), np.float64) for name, run in models.estimators.items()}
     halves = traces.crops.reshape(len(traces.crops), 36, 2, 36, 2, 3).astype(np.float32).mean(axis=(2, 4))
     crops = np.clip(np.rint(halves / scale_of(traces.crops)), 0, 255).astype(np.uint8)

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.rppg.signals.filters import band_pass, detrend, standardise
-from workers.rppg.signals.nuisances import nuisances_of
 from workers.rppg.signals.traces import Crops, Traces, scale_of
 
 #: Patches along a side of the crop, of 3 x 3 pixels: larger ones mix quiet skin with noisy edges, smaller ones gain
@@ -66,7 +65,6 @@ def skin(traces: Traces) -> Skin:
         return Skin(patches, np.zeros((0, 3)), np.zeros(0), halves)
     means = patches.mean(axis=2, keepdims=True)
     change = band_pass(detrend(1.0 - patches / means, traces.fs), traces.fs)
-    change -= nuisances_of(traces).explained(change.reshape(-1, change.shape[-1])).reshape(change.shape)
     noise = change.var(axis=2)
     noise = np.maximum(noise + _VARIANCE_FLOOR * np.median(noise, axis=0), 1e-18)
     return Skin(change, noise, likeness(means[..., 0]), halves)

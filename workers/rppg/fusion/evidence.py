@@ -11,8 +11,10 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.estimators import NEURAL, pos
+from workers.rppg.estimators import NEURAL, chrom, pbv, pos
 from workers.rppg.signals.filters import detrend, to_pulse_wave
+from workers.rppg.signals.head_motion import sway
+from workers.rppg.signals.nuisances import without_nuisances
 from workers.rppg.signals.spectrum import SIGNAL_HALF_WIDTH_HZ, PowerSpectrum, spectrum_of, transform
 from workers.rppg.signals.spectrum import snr_db as snr_of
 from workers.rppg.signals.traces import Traces
@@ -24,6 +26,9 @@ _AROUND_HALF_HZ = 0.25
 #: Mean speed of a still sitter's landmarks, face widths per second: 0.006 to 0.015 on three real clips, 0.012 to 0.018
 #: on simulated ones that hold still or sit naturally.
 STILL = 0.012
+
+#: Rates this near to each other are one, beats a minute.
+_AGREEMENT_PER_MIN = 3.0
 
 #: Neighbourhood of a line in a spectrum, in Hz from its middle.
 _AROUND_HZ = (0.18, 0.7)
@@ -60,6 +65,9 @@ class Evidence:
         pbv_contrast: of patches, as in `workers.rppg.fusion.blood_signature.ColorSignature`; None if enough estimators
             agree on the rate without it.
         pbv_contrast_error: its standard error.
+        sway: slow translation of the head, widths of the face's crop (`workers.rppg.signals.head_motion.sway`).
+        cleaned_rate_per_min: rate on which POS, CHROM and PBV agree without what motion of the head and light on
+            clothes and background explain (`workers.rppg.signals.nuisances`); None if they do not agree.
     """
 
     snr_db: float
@@ -84,6 +92,8 @@ class Evidence:
     patches_coherence: float | None = None
     pbv_contrast: float | None = None
     pbv_contrast_error: float | None = None
+    sway: float | None = None
+    cleaned_rate_per_min: float | None = None
 
 
 def gather(
@@ -147,7 +157,16 @@ def gather(
         halves_correlation=halves_correlation(NEURAL),
         patches_snr_db=None if patches is None else snr_db(patches),
         patches_coherence=halves_correlation({"mrc"}),
+        sway=sway(traces.head, fs),
+        cleaned_rate_per_min=cleaned_rate_per_min(traces),
     )
+
+
+def cleaned_rate_per_min(traces: Traces) -> float | None:
+    """Rate on which POS, CHROM and PBV agree in the colours without nuisances, beats a minute; None if they do not."""
+    cleaned = without_nuisances(traces)
+    rates = [60 * spectrum_of(method.estimate(cleaned), traces.fs).peak_hz() for method in (pos, chrom, pbv)]
+    return float(np.median(rates)) if max(rates) - min(rates) <= _AGREEMENT_PER_MIN else None
 
 
 def relative(channel: NDArray[np.float64]) -> NDArray[np.float64]:

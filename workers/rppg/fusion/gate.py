@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from shared.vitals import Reason
 from workers.rppg.estimators import FAMILIES, NEURAL
-from workers.rppg.fusion.agreement import FUSION, MEMBER_PER_MIN, Agreement, voting
+from workers.rppg.fusion.agreement import FUSION, GROSS_PER_MIN, MEMBER_PER_MIN, Agreement, voting
 from workers.rppg.fusion.calibration import section
 from workers.rppg.fusion.evidence import Evidence
 from workers.rppg.fusion.pulse import Pulse
@@ -18,6 +18,10 @@ from workers.rppg.signals.spectrum import STEP_HZ
 
 #: Rates that a heart can have, beats a minute: those of the pulse band.
 RATE_RANGE_PER_MIN: Final = (60 * PULSE_BAND_HZ[0], 60 * PULSE_BAND_HZ[1])
+
+#: Least sway of a living head, widths of the face's crop: a tenth of a millimetre. Between the stillest of three real
+#: people (0.0007) and the liveliest of three pictures in changing light (0.0002).
+MIN_SWAY: Final = 0.00035
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,16 @@ def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
             "none of the estimators that were run is calibrated, so none has a vote",
         ),
         (
+            pulse.evidence.sway is not None and pulse.evidence.sway < MIN_SWAY,
+            Reason.NO_PULSE,
+            "the head does not move at all, as in a picture; a living one sways by more than a tenth of a millimetre",
+        ),
+        (
+            _is_explained(pulse),
+            Reason.ESTIMATORS_DISAGREE,
+            "motion of the head or light on the person explains this rate: without them another one is found",
+        ),
+        (
             _follows_flicker(pulse.evidence, gate),
             Reason.LIGHTING_UNSTABLE,
             "the light flickers at this rate, which explains it without a pulse",
@@ -171,6 +185,12 @@ def log_odds(pulse: Pulse) -> float:
 def log_odds_of_colours(pulse: Pulse) -> float:
     """Log odds that there is a pulse at all, of a pulse that was estimated from the regions' colours alone."""
     return GATE.presence_alone.log_odds(pulse.evidence, pulse.agreement)
+
+
+def _is_explained(pulse: Pulse) -> bool:
+    """Whether POS, CHROM and PBV agree on another rate once motion of the head and light on the person are removed."""
+    cleaned = pulse.evidence.cleaned_rate_per_min
+    return cleaned is not None and abs(cleaned - pulse.agreement.rate_per_min) > GROSS_PER_MIN
 
 
 def _at_edge(pulse: Pulse) -> bool:

@@ -12,8 +12,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.rppg.signals.filters import band_pass
+
 #: Order of the rows of `head_motion`.
 AXES: Final = ("across", "down", "nearer", "roll", "yaw", "pitch")
+#: Band of the slow motion that no living head is without, Hz: breath and balance.
+SWAY_HZ: Final = (0.15, 1.0)
 #: Crops are averaged over squares of this many pixels: the flow is then a fraction of a pixel, and noise averages out.
 _POOL: Final = 3
 #: Half-axes of the oval that holds the face, over those of the crop.
@@ -42,12 +46,17 @@ def head_motion(crops: NDArray[np.uint8]) -> NDArray[np.float64]:
     return np.asarray(np.concatenate((np.zeros((len(AXES), 1)), np.cumsum(steps, axis=1)), axis=1), np.float64)
 
 
+def sway(head: NDArray[np.float64], fs: float) -> float:
+    """Standard deviation of the slow translation of a head whose motion is (6, n) at `fs` Hz, widths of the crop."""
+    return float(np.linalg.norm(band_pass(head[:2], fs, SWAY_HZ, order=2).std(axis=1)))
+
+
 def _steps(crops: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Motion (6, n-1) between successive crops."""
     grey = _pooled(crops)
     middle = (grey[1:] + grey[:-1]) / 2
     change = grey[1:] - grey[:-1]
-    down, across = np.gradient(middle, axis=(1, 2))
+    down, across = (np.gradient(middle, axis=axis) for axis in (1, 2))
     inside, x, y, near = _face(grey.shape[1])
     middle, change, across, down = (part[:, inside] for part in (middle, change, across, down))
     level = middle / np.maximum(middle.mean(axis=1, keepdims=True), 1e-6)

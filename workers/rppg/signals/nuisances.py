@@ -60,19 +60,26 @@ def nuisances_of(traces: Traces) -> Nuisances:
 
 
 def without_nuisances(traces: Traces) -> Traces:
-    """Return traces whose regions and crops are without what the nuisances explain of the colours."""
+    """Return traces whose regions are without what the nuisances explain of their colours."""
     nuisances = nuisances_of(traces)
     regions = traces.regions.copy()
     for index, region in enumerate(regions):
         if np.isfinite(region).all() and region.min() > 0:
             regions[index] = region * np.exp(-nuisances.explained(np.log(region)))
-    # Light changes the whole crop by one factor. What motion changes differs from place to place, and remains.
-    factor = (regions[0] / np.maximum(traces.face, 1e-9)).T[:, None, None, :] ** _GAMMA
+    return replace(traces, regions=regions)
+
+
+def with_even_light(traces: Traces, cleaned: Traces) -> Traces:
+    """Return `cleaned` traces with crops whose light changes as that of its face does, in place of that of `traces`.
+
+    Light changes the whole crop by one factor. What motion changes differs from place to place, and remains.
+    """
+    factor = (cleaned.face / np.maximum(traces.face, 1e-9)).T[:, None, None, :] ** _GAMMA
     crops = np.empty(traces.crops.shape, np.uint16)
     scale = FINE / scale_of(traces.crops)
     for index, crop in enumerate(traces.crops):
         crops[index] = np.clip(np.rint(crop * (scale * factor[index])), 0, 255 * FINE)
-    return replace(traces, regions=regions, crops=crops)
+    return replace(cleaned, crops=crops)
 
 
 def _explained(changes: NDArray[np.float64], curves: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
