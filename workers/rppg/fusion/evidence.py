@@ -27,9 +27,6 @@ _AROUND_HALF_HZ = 0.25
 #: on simulated ones that hold still or sit naturally.
 STILL = 0.012
 
-#: Rates this near to each other are one, beats a minute.
-_AGREEMENT_PER_MIN = 3.0
-
 #: Neighbourhood of a line in a spectrum, in Hz from its middle.
 _AROUND_HZ = (0.18, 0.7)
 
@@ -66,8 +63,8 @@ class Evidence:
             agree on the rate without it.
         pbv_contrast_error: its standard error.
         sway: slow translation of the head, widths of the face's crop (`workers.rppg.signals.head_motion.sway`).
-        cleaned_rate_per_min: rate on which POS, CHROM and PBV agree without what motion of the head and light on
-            clothes and background explain (`workers.rppg.signals.nuisances`); None if they do not agree.
+        cleaned_rates_per_min: rates of POS, CHROM and PBV without what motion of the head and light on clothes and
+            background explain (`workers.rppg.signals.nuisances`); none if they were not run.
     """
 
     snr_db: float
@@ -93,7 +90,7 @@ class Evidence:
     pbv_contrast: float | None = None
     pbv_contrast_error: float | None = None
     sway: float | None = None
-    cleaned_rate_per_min: float | None = None
+    cleaned_rates_per_min: tuple[float, ...] = ()
 
 
 def gather(
@@ -158,15 +155,14 @@ def gather(
         patches_snr_db=None if patches is None else snr_db(patches),
         patches_coherence=halves_correlation({"mrc"}),
         sway=sway(traces.head, fs),
-        cleaned_rate_per_min=cleaned_rate_per_min(traces),
+        cleaned_rates_per_min=cleaned_rates_per_min(traces),
     )
 
 
-def cleaned_rate_per_min(traces: Traces) -> float | None:
-    """Rate on which POS, CHROM and PBV agree in the colours without nuisances, beats a minute; None if they do not."""
+def cleaned_rates_per_min(traces: Traces) -> tuple[float, ...]:
+    """Rates of POS, CHROM and PBV in the colours without nuisances, beats a minute."""
     cleaned = without_nuisances(traces)
-    rates = [60 * spectrum_of(method.estimate(cleaned), traces.fs).peak_hz() for method in (pos, chrom, pbv)]
-    return float(np.median(rates)) if max(rates) - min(rates) <= _AGREEMENT_PER_MIN else None
+    return tuple(60 * spectrum_of(method.estimate(cleaned), traces.fs).peak_hz() for method in (pos, chrom, pbv))
 
 
 def relative(channel: NDArray[np.float64]) -> NDArray[np.float64]:

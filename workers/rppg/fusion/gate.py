@@ -130,7 +130,7 @@ def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
         (
             _is_explained(pulse),
             Reason.ESTIMATORS_DISAGREE,
-            "motion of the head or light on the person explains this rate: without them another one is found",
+            "motion of the head or light on the person explains this rate: without them it is not found in the skin",
         ),
         (
             _follows_flicker(pulse.evidence, gate),
@@ -188,9 +188,9 @@ def log_odds_of_colours(pulse: Pulse) -> float:
 
 
 def _is_explained(pulse: Pulse) -> bool:
-    """Whether POS, CHROM and PBV agree on another rate once motion of the head and light on the person are removed."""
-    cleaned = pulse.evidence.cleaned_rate_per_min
-    return cleaned is not None and abs(cleaned - pulse.agreement.rate_per_min) > GROSS_PER_MIN
+    """Whether POS, CHROM and PBV all lose the rate once motion of the head and light on the person are removed."""
+    cleaned = pulse.evidence.cleaned_rates_per_min
+    return bool(cleaned) and all(abs(rate - pulse.agreement.rate_per_min) > GROSS_PER_MIN for rate in cleaned)
 
 
 def _at_edge(pulse: Pulse) -> bool:

@@ -20,7 +20,7 @@ _MIN_HZ: Final = 0.4
 #: Half-widths of the bands in which beats are counted, Hz: the count is used if they agree.
 COUNTING_HALF_BANDS_HZ: Final = (0.3, 0.4, 0.6)
 #: Distance of the counted rate from the spectrum's peak, beats a minute, beyond which the count is not used.
-MAX_STEP_PER_MIN: Final = 10.0
+MAX_STEP_PER_MIN: Final = 3.0
 
 #: Intervals outside these bounds, seconds, are not between beats (Task Force 1996, Circulation 93:1043).
 INTERVAL_S: Final = (0.3, 2.0)
