@@ -14,6 +14,7 @@ from facevitals.cli import (
     service_commands,
     simulate_command,
     train_commands,
+    validate_command,
 )
 from facevitals.cli.settings_help import SETTINGS_HELP
 from shared.settings import PREFIX, Settings
@@ -52,6 +53,7 @@ app.command()(service_commands.gateway)
 app.command()(service_commands.worker)
 app.command()(service_commands.submit)
 app.command()(simulate_command.simulate)
+app.command()(validate_command.validate)
 app.add_typer(bench_commands.app, name="bench")
 app.add_typer(train_commands.app, name="train")
 app.add_typer(key_commands.app, name="keys")
