@@ -60,12 +60,14 @@ def validate(data: Data, out: Out = Path("validate-out"), jobs: Jobs = 1, only: 
 
 
 def measured_rows(
-    data: Path, out: Path, jobs: int, only: str | None
+    data: Path, out: Path, jobs: int, only: str | None, *, as_shipped: bool = False
 ) -> tuple[dict[str, Any], list["Row"], dict[str, str]]:
     """Measure the windows of `data` that are not in the rows of `out`; shows the progress.
 
-    Returns how they were made, the rows of all windows, and the faults of recordings that could not be read, by name.
-    Ends the command where there is nothing to measure.
+    Ends the command where there is nothing to measure. `as_shipped` leaves the user's calibration out.
+
+    Returns:
+        How the rows were made, the rows of all windows, and the faults of recordings that can't be read, by name.
     """
     try:
         with worker_extra("The analysis"):
@@ -76,19 +78,23 @@ def measured_rows(
             from lab.validate.windows import WINDOW_S
             from workers.analyzer import AnalyzerOptions
             from workers.models.build import ModelNotInstalled
+            from workers.rppg.fusion.recalibration import RecalibrationUnreadable
     except ModuleNotFoundError as missing:
-        raise _ended(str(missing), 1) from missing
+        raise ended(str(missing), 1) from missing
     try:
         layout, recordings = labelled_in(data)
     except (NoRecordings, OSError) as error:
-        raise _ended(str(error), 2) from error
+        raise ended(str(error), 2) from error
     recordings = [each for each in recordings if only is None or fnmatch.fnmatch(each.name, only)]
     if not recordings:
-        raise _ended(f"No file of {data} matches {only}.", 2)
+        raise ended(f"No file of {data} matches {only}.", 2)
     faults: dict[str, str] = {}
     try:
-        options = AnalyzerOptions.from_settings(analysis_settings())
-        journal = Journal(out, WINDOW_S)
+        config = analysis_settings()
+        if as_shipped:
+            config = config.model_copy(update={"calibration": None})
+        options = AnalyzerOptions.from_settings(config)
+        journal = Journal(out, WINDOW_S, options.rppg.recalibration.digest)
         columns = (TextColumn("recordings"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=errors) as progress:
             task = progress.add_task("", total=len(recordings))
@@ -97,22 +103,26 @@ def measured_rows(
                     faults[name] = why
                     progress.console.print(f"{name} could not be read: {why}", style="yellow", soft_wrap=True)
                 progress.advance(task)
+    except RecalibrationUnreadable as error:
+        raise ended(str(error), 1) from error
     except (ModelNotInstalled, OSError, RuntimeError) as error:
-        raise _ended(f"{error}. What was measured is kept in {out}: run the command again.", 1) from error
+        raise ended(f"{error}. What was measured is kept in {out}: run the command again.", 1) from error
     names = {each.name for each in recordings}
     rows = [row for row in journal.rows() if is_window(row) and row["file"] in names]
     if not rows:
-        raise _ended(f"None of the {len(recordings)} recordings could be read.", 1)
+        raise ended(f"None of the {len(recordings)} recordings could be read.", 1)
     made_by = {
         "version": VERSION,
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
         "layout": layout,
+        "calibration": options.rppg.recalibration.digest,
         "window_s": WINDOW_S,
         "rows_sha256": digest_of(rows),
     }
     return made_by, rows, faults
 
 
-def _ended(why: str, code: int) -> typer.Exit:
+def ended(why: str, code: int) -> typer.Exit:
+    """Print why the command ends; returns how."""
     errors.print(why, style="red", soft_wrap=True)
     return typer.Exit(code)

@@ -1,6 +1,7 @@
 """The whole product on the frames of one window: what the service would report, and what it reported that from."""
 
 import datetime as dt
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
@@ -16,7 +17,8 @@ from workers.face.mesh import FaceFinder
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import Frame
 from workers.models.session import resolve
-from workers.rppg.fusion.gate import log_odds
+from workers.rppg.fusion.gate import log_odds, min_log_odds, refusal
+from workers.rppg.fusion.recalibration import Recalibration
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import Examined, examine, measure_rppg
 from workers.rppg.vitals.heart_rate import half_width_per_min
@@ -57,8 +59,9 @@ class Product:
     def measure(self, track: FaceTrack, *, personal: bool) -> Row:
         """The vitals, the checks and the candidate of a tracked face; `personal`: age, gender and BMI as well.
 
-        The candidate is the pulse before the verdict, so that the verdict can be studied: its rate in beats a minute,
-        the log odds that it is a pulse, the confidence in its rate, and half of its interval. None without a face.
+        The candidate is the pulse before the verdict and before any calibration of the user's, so that these can be
+        studied: its rate in beats a minute, the log odds that it is a pulse, those that it needs, whether another
+        condition of the gate refuses it, the confidence in its rate, and half of its interval. None without a face.
         """
         requested = [*OF_PULSE, *(PERSONAL if personal else ())]
         candidate: Row | None = None
@@ -105,9 +108,12 @@ class Product:
         if known is None:
             return result, None
         pulse = known.pulse
+        other = refusal(pulse, Recalibration(verdict_offset=math.inf))
         return result, {
             "heart_rate": round(pulse.rate_per_min, 2),
             "pulse_log_odds": round(log_odds(pulse), 3),
+            "min_log_odds": min_log_odds(pulse),
+            "refused_otherwise": other[0] if other else None,
             "confidence": round(pulse.agreement.confidence, 4),
             "half_width": round(half_width_per_min(pulse), 3),
         }

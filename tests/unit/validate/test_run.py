@@ -77,7 +77,8 @@ def test_every_whole_window_has_a_row(journal: Journal) -> None:
         assert row["reference"] == {"heart_rate": 84.0}
         assert row["person"] == {"age": 30.0, "gender": "female", "skin_type": 2}
         assert row["candidate"]["heart_rate"] == pytest.approx(84, abs=3)
-        assert {"pulse_log_odds", "confidence", "half_width"} <= row["candidate"].keys()
+        assert row["candidate"]["pulse_log_odds"] >= row["candidate"]["min_log_odds"]
+        assert row["candidate"]["refused_otherwise"] is None
     (wall,) = windows_of(journal, "wall.avi")
     assert (wall["vitals"]["heart_rate"]["reason"], wall["candidate"]) == ("no_face", None)
 
