@@ -11,7 +11,7 @@ from facevitals.extras import worker_extra
 from shared.version import VERSION
 
 if TYPE_CHECKING:
-    from lab.validate.journal import Row
+    from lab.data.rows import Row
 
 
 def calibrate(
@@ -64,7 +64,7 @@ def _rows(data: Path, out: Path, jobs: int, only: str | None) -> tuple[dict[str,
     try:
         with worker_extra("The analysis"):
             from lab.data.fingerprint import workers_fingerprint
-            from lab.data.measured_clips import read_rows
+            from lab.data.rows import read_rows
             from lab.validate.journal import digest_of, is_window
     except ModuleNotFoundError as missing:
         raise ended(str(missing), 1) from missing

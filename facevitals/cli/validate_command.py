@@ -2,6 +2,7 @@
 
 import datetime as dt
 import fnmatch
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,7 @@ from facevitals.local.isolated_settings import analysis_settings
 from shared.version import VERSION
 
 if TYPE_CHECKING:
-    from lab.validate.journal import Row
+    from lab.data.rows import Row
 
 errors = Console(stderr=True, markup=False, highlight=False)
 
@@ -89,6 +90,7 @@ def measured_rows(
     if not recordings:
         raise ended(f"No file of {data} matches {only}.", 2)
     faults: dict[str, str] = {}
+    kept = f"What was measured is kept in {out}: run the command again to continue."
     try:
         config = analysis_settings()
         if as_shipped:
@@ -103,10 +105,14 @@ def measured_rows(
                     faults[name] = why
                     progress.console.print(f"{name} could not be read: {why}", style="yellow", soft_wrap=True)
                 progress.advance(task)
+    except KeyboardInterrupt as stopped:
+        raise ended(f"Stopped. {kept}", 130) from stopped
+    except BrokenProcessPool as broken:
+        raise ended(f"A process was killed; was the memory exhausted? Fewer --jobs need less. {kept}", 1) from broken
     except RecalibrationUnreadable as error:
         raise ended(str(error), 1) from error
     except (ModelNotInstalled, OSError, RuntimeError) as error:
-        raise ended(f"{error}. What was measured is kept in {out}: run the command again.", 1) from error
+        raise ended(f"{error}. {kept}", 1) from error
     names = {each.name for each in recordings}
     rows = [row for row in journal.rows() if is_window(row) and row["file"] in names]
     if not rows:

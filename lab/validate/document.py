@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from lab.data.rows import Row
 from lab.report import machine
 from lab.validate.figures import TOLERANCES
-from lab.validate.journal import Row
 from shared.schemas import NOTICE
 from shared.vitals import VITALS
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 
 from lab.arrays import Floats
+from lab.data.rows import Row
 from lab.validate.agreement import bootstrap_mean, errors_of, risk_coverage, upper_bound
-from lab.validate.journal import Row
 from shared.vitals import VITALS
 
 #: Largest error that is not wrong, of each vital with a number. Heart rate: ANSI/AAMI EC13; saturation: the accuracy

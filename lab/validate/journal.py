@@ -4,15 +4,13 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from lab.data.fingerprint import workers_fingerprint
-from lab.data.measured_clips import read_rows
+from lab.data.rows import Row, read_rows
 
 #: Name of the journal in the folder of a validation.
 ROWS: Final = "rows.jsonl"
-
-Row = dict[str, Any]
 
 
 class Journal:

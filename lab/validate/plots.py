@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from lab.data.rows import Row
 from lab.validate.figures import TOLERANCES, samples
-from lab.validate.journal import Row
 from shared.vitals import VITALS
 
 #: Dots an inch.

@@ -4,8 +4,9 @@ import datetime as dt
 import math
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
+from lab.data.rows import Row
 from shared.ids import new_id
 from shared.jobs.assembly import assemble, versions
 from shared.schemas import BranchOutcome, BranchStatus, Vital
@@ -27,8 +28,6 @@ from workers.rppg.vitals.heart_rate import half_width_per_min
 PERSONAL: Final = tuple(spec.name for spec in VITALS.values() if spec.branch is Branch.VISION)
 #: Vitals of the pulse, which are measured in every window.
 OF_PULSE: Final = tuple(spec.name for spec in VITALS.values() if spec.branch is Branch.RPPG)
-
-Row = dict[str, Any]
 
 
 class Product:

@@ -9,7 +9,9 @@ from multiprocessing import get_context
 
 from lab.data.labelled import LabelledRecording, has_high_dynamic_range
 from lab.data.recording import RecordingUnreadable
-from lab.validate.journal import Journal, Row
+from lab.data.rows import Row
+from lab.validate.interrupt import end_when_interrupted
+from lab.validate.journal import Journal
 from lab.validate.product import PERSONAL, Product
 from lab.validate.windows import WINDOW_S, windows
 from workers.analyzer import AnalyzerOptions
@@ -45,7 +47,7 @@ def measure_recordings(
     # The processes share the cores already.
     options = replace(options, threads=1)
     # Processes are spawned: CUDA and FFmpeg's threads can't survive a fork.
-    with ProcessPoolExecutor(min(jobs, len(rest)), get_context("spawn")) as pool:
+    with ProcessPoolExecutor(min(jobs, len(rest)), get_context("spawn"), end_when_interrupted) as pool:
         pending = {
             pool.submit(_measure, each, known[each.name], journal, options, window_s): each.name for each in rest
         }
