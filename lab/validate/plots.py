@@ -49,7 +49,9 @@ def _bland_altman(rows: Sequence[Row], figures: dict[str, Any], vital: str, fold
     levels = [errors["bias"], *(errors["limits"] or ())]
     for level, style in zip(levels, ("-", "--", "--"), strict=False):
         axes.axhline(level, color="0.3", linewidth=1, linestyle=style)
-        axes.annotate(f"{level:+.2f}", (1.0, level), xycoords=("axes fraction", "data"), fontsize=8, va="bottom")
+        axes.annotate(
+            f"{level:+.2f}", (1.0, level), (4, 0), ("axes fraction", "data"), "offset points", fontsize=8, va="center"
+        )
     title, unit = VITALS[vital].title, VITALS[vital].unit
     axes.set(
         title=f"{title}: {len(reported)} reported, {figures['vitals'][vital]['refused']} refused",

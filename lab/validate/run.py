@@ -9,9 +9,10 @@ from multiprocessing import get_context
 
 from lab.data.labelled import LabelledRecording, has_high_dynamic_range
 from lab.data.recording import RecordingUnreadable
+from lab.data.reference import References
 from lab.data.rows import Row
 from lab.validate.interrupt import end_when_interrupted
-from lab.validate.journal import Journal
+from lab.validate.journal import Journal, is_window
 from lab.validate.product import PERSONAL, Product
 from lab.validate.windows import WINDOW_S, windows
 from workers.analyzer import AnalyzerOptions
@@ -27,7 +28,8 @@ def measure_recordings(
 ) -> Iterator[tuple[str, str | None]]:
     """Write the rows that are missing in the journal. Yields each recording's name when it is finished, and its fault.
 
-    A recording that can't be read costs itself alone. Recordings that were finished before are yielded first.
+    A recording that can't be read costs itself alone. Recordings that were finished before are yielded first: they are
+    not measured again, but their rows get the references and labels of today.
 
     Raises:
         DeviceUnavailable: the device is `cuda`, and ONNX Runtime has no CUDA here.
@@ -37,9 +39,14 @@ def measure_recordings(
     journal.repair()
     rows = journal.rows()
     finished = {row["file"] for row in rows if row["kind"] == "recording" and row["error"] is None}
-    yield from ((each.name, None) for each in recordings if each.name in finished)
+    known: dict[str, list[Row]] = {each.name: [] for each in recordings}
+    for row in rows:
+        if is_window(row) and row["file"] in known:
+            known[row["file"]].append(row)
+    for each in recordings:
+        if each.name in finished:
+            yield each.name, _relabel(each, known[each.name], journal)
     rest = [each for each in recordings if each.name not in finished]
-    known = {each.name: [row for row in rows if row["file"] == each.name and row["kind"] == "window"] for each in rest}
     if jobs <= 1 or len(rest) <= 1:
         for each in rest:
             yield each.name, _measure(each, known[each.name], journal, options, window_s)
@@ -71,6 +78,8 @@ def _measure(
     why: str | None = None
     count = 0
     product = _product(options)
+    if known and (why := _relabel(recording, known, journal)) is not None:
+        return why
     try:
         for row in _rows(recording, known, product, window_s):
             journal.add(row)
@@ -83,6 +92,25 @@ def _measure(
         why = "".join(traceback.format_exception(error))
     journal.add({"kind": "recording", **_about(recording), "error": why})
     return why
+
+
+def _relabel(recording: LabelledRecording, known: list[Row], journal: Journal) -> str | None:
+    """Renew references and labels of rows that were measured before; returns why they can't be read, or None."""
+    try:
+        references = recording.references()
+    except (RecordingUnreadable, OSError) as error:
+        return str(error)
+    for row in known:
+        renewed = {**row, **_about(recording), "reference": _between(references, row["first_s"], row["stop_s"])}
+        if renewed != row:
+            journal.add(renewed)
+    return None
+
+
+def _between(references: References, first_s: float, stop_s: float) -> Row:
+    """The references between two times; None where there is no usable one."""
+    found = {name: reference.between(first_s, stop_s) for name, reference in references.items()}
+    return {name: None if value is None else round(value, 3) for name, value in found.items()}
 
 
 def _about(recording: LabelledRecording) -> Row:
@@ -107,13 +135,10 @@ def _rows(recording: LabelledRecording, known: list[Row], product: Product, wind
             "kind": "window",
             **_about(recording),
             "start_s": window.start_s,
-            "stop_s": round(window.last_s, 3),
+            "first_s": window.first_s,
+            "stop_s": window.last_s,
             "frames": len(track.times_s),
-            "reference": {
-                name: None if value is None else round(value, 3)
-                for name, reference in references.items()
-                for value in [reference.between(window.first_s, window.last_s)]
-            },
+            "reference": _between(references, window.first_s, window.last_s),
             **product.measure(track, personal=personal),
         }
         personal = personal and not _has_person(row)

@@ -148,6 +148,24 @@ def test_a_finished_recording_is_not_read_again_and_a_broken_one_is(
     assert windows_of(journal, "person.avi") == before
 
 
+def test_corrected_references_reach_rows_that_were_measured_before(
+    journal: Journal, data: Path, options: AnalyzerOptions, tmp_path: Path
+) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    corrected = Journal(tmp_path / "out", WINDOW_S)
+    shutil.copy(journal.path, corrected.path)
+    table = tmp_path / "data" / "recordings.csv"
+    table.write_text(table.read_text().replace("person.avi,pers,84,,30,f,2", "person.avi,anna,90,15,31,f,"))
+    (tmp_path / "data" / "person.avi").unlink()
+    assert measured(tmp_path / "data", corrected, options)["person.avi"] is None
+    rows = windows_of(corrected, "person.avi")
+    assert [row["reference"] for row in rows] == [{"heart_rate": 90.0, "respiration_rate": 15.0}] * 2
+    assert [(row["subject"], row["person"]) for row in rows] == [("anna", {"age": 31.0, "gender": "female"})] * 2
+    assert [row["vitals"] for row in rows] == [row["vitals"] for row in windows_of(journal, "person.avi")]
+    (wall,) = windows_of(corrected, "wall.avi")
+    assert wall == windows_of(journal, "wall.avi")[0]
+
+
 def test_rows_of_other_code_or_windows_or_calibration_do_not_count(journal: Journal, tmp_path: Path) -> None:
     shutil.copy(journal.path, tmp_path)
     assert Journal(tmp_path, WINDOW_S).rows() == journal.rows()
