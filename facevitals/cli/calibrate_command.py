@@ -63,14 +63,13 @@ def _rows(data: Path, out: Path, jobs: int, only: str | None) -> tuple[dict[str,
         return made_by, rows
     try:
         with worker_extra("The analysis"):
-            from lab.data.fingerprint import workers_fingerprint
             from lab.data.rows import read_rows
-            from lab.validate.journal import digest_of, is_window
+            from lab.validate.journal import FORMAT, digest_of, is_window, present_code
     except ModuleNotFoundError as missing:
         raise ended(str(missing), 1) from missing
     every = [row for row in read_rows(data) if is_window(row)]
-    code = workers_fingerprint()
-    latest = {(row["file"], row["start_s"], row["window_s"]): row for row in every if row["code"] == code}
+    made_now = [row for row in every if (row.get("format"), row["code"]) == (FORMAT, present_code())]
+    latest = {(row["file"], row["start_s"], row["window_s"]): row for row in made_now}
     if not latest:
         why = "were measured by another release: run `facevitals validate` again" if every else "are missing"
         raise ended(f"{data}: rows of windows {why}.", 2)

@@ -74,8 +74,8 @@ def measured_rows(
         with worker_extra("The analysis"):
             from lab.data.datasets import labelled_in
             from lab.data.recording import NoRecordings
-            from lab.validate.journal import Journal, digest_of, is_window
-            from lab.validate.run import measure_recordings
+            from lab.validate.journal import digest_of, is_window
+            from lab.validate.run import journal_of, measure_recordings
             from lab.validate.windows import WINDOW_S
             from workers.analyzer import AnalyzerOptions
             from workers.models.build import ModelNotInstalled
@@ -96,7 +96,7 @@ def measured_rows(
         if as_shipped:
             config = config.model_copy(update={"calibration": None})
         options = AnalyzerOptions.from_settings(config)
-        journal = Journal(out, WINDOW_S, options.rppg.recalibration.digest)
+        journal = journal_of(out, options)
         columns = (TextColumn("recordings"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=errors) as progress:
             task = progress.add_task("", total=len(recordings))

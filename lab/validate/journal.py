@@ -11,23 +11,25 @@ from lab.data.rows import Row, read_rows
 
 #: Name of the journal in the folder of a validation.
 ROWS: Final = "rows.jsonl"
+#: Version of the rows' format.
+FORMAT: Final = 1
 
 
 class Journal:
     """The rows of one validation. Lines are appended whole, so that several processes can write.
 
-    Rows of other code, of another length of windows, or measured with another calibration do not count: their windows
-    are measured again.
+    Rows of other code, of another length of windows, or measured with other options do not count: their windows are
+    measured again.
 
-    folder       of the journal; made if it is missing
-    window_s     length of the windows
-    calibration  digest of the calibration in use; None without one
+    folder    of the journal; made if it is missing
+    window_s  length of the windows
+    options   digest of the options of the analysis
     """
 
-    def __init__(self, folder: Path, window_s: float, calibration: str | None = None) -> None:
+    def __init__(self, folder: Path, window_s: float, options: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / ROWS
-        self._made_by = {"code": workers_fingerprint(), "window_s": window_s, "calibration": calibration}
+        self._made_by = {"format": FORMAT, "code": present_code(), "window_s": window_s, "options": options}
 
     def rows(self) -> list[Row]:
         """The rows that count, the last one of each window and recording, in the order of files and times."""
@@ -54,6 +56,11 @@ class Journal:
             os.write(handle, line)
         finally:
             os.close(handle)
+
+
+def present_code() -> str:
+    """Hash of the code that makes the rows."""
+    return workers_fingerprint(vision=True)
 
 
 def is_window(row: Row) -> bool:

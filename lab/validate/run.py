@@ -6,7 +6,9 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, replace
 from functools import lru_cache
 from multiprocessing import get_context
+from pathlib import Path
 
+from lab.data.fingerprint import fingerprint
 from lab.data.labelled import LabelledRecording, has_high_dynamic_range
 from lab.data.recording import RecordingUnreadable
 from lab.data.reference import References
@@ -16,6 +18,13 @@ from lab.validate.journal import Journal, is_window
 from lab.validate.product import PERSONAL, Product
 from lab.validate.windows import WINDOW_S, windows
 from workers.analyzer import AnalyzerOptions
+
+
+def journal_of(folder: Path, options: AnalyzerOptions, window_s: float = WINDOW_S) -> Journal:
+    """The journal in a folder for rows that are measured with these options."""
+    # What changes the speed alone, and the folder of the models, change no row.
+    relevant = replace(options, models_dir=Path(), threads=1, device="auto")
+    return Journal(folder, window_s, fingerprint(relevant))
 
 
 def measure_recordings(

@@ -21,7 +21,7 @@ from lab.calibrate.recalibration import (
     judged,
     judged_windows,
 )
-from lab.data.fingerprint import workers_fingerprint
+from lab.validate.journal import FORMAT, present_code
 from workers.rppg.fusion.recalibration import Recalibration
 
 NEEDED = 3.0
@@ -137,7 +137,8 @@ def row(person: int, number: int, window: JudgedWindow, **changes: object) -> di
         "reference": {"heart_rate": 70.0},
         "candidate": candidate,
         "checks": {},
-        "code": workers_fingerprint(),
+        "format": FORMAT,
+        "code": present_code(),
     }
     return {**body, **changes}
 

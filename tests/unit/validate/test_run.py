@@ -17,10 +17,12 @@ from lab.data.datasets import labelled_in
 from lab.data.labelled import LabelledRecording, clip_frames
 from lab.simulate import ClipSpec, simulate
 from lab.validate.journal import Journal, is_window
-from lab.validate.run import measure_recordings
+from lab.validate.run import journal_of, measure_recordings
 from tests.unit.data.layouts import write_avi, write_table
 from workers.analyzer import Analyzer, AnalyzerOptions
 from workers.media.clip import Frame
+from workers.rppg.fusion.recalibration import Recalibration
+from workers.rppg.pipeline import RppgOptions
 
 #: Short windows, of the shortest clip with a heart rate.
 WINDOW_S = 5.0
@@ -53,7 +55,7 @@ def measured(data: Path, journal: Journal, options: AnalyzerOptions, jobs: int =
 
 @pytest.fixture(scope="module")
 def journal(data: Path, options: AnalyzerOptions, tmp_path_factory: pytest.TempPathFactory) -> Journal:
-    journal = Journal(tmp_path_factory.mktemp("out"), WINDOW_S)
+    journal = journal_of(tmp_path_factory.mktemp("out"), options, WINDOW_S)
     faults = measured(data, journal, options)
     assert {name: why is None for name, why in faults.items()} == {
         "person.avi": True,
@@ -110,7 +112,7 @@ def test_windows_in_the_journal_are_not_measured_again(
     journal: Journal, data: Path, options: AnalyzerOptions, tmp_path: Path
 ) -> None:
     lines = journal.path.read_text().splitlines()
-    second = Journal(tmp_path, WINDOW_S)
+    second = journal_of(tmp_path, options, WINDOW_S)
     # Interrupted while the second window of the first recording was written.
     kept = next(index for index, line in enumerate(lines) if json.loads(line)["start_s"] == 5.0)
     second.path.write_text("\n".join(lines[:kept]) + "\n" + lines[kept][:40])
@@ -152,7 +154,7 @@ def test_corrected_references_reach_rows_that_were_measured_before(
     journal: Journal, data: Path, options: AnalyzerOptions, tmp_path: Path
 ) -> None:
     shutil.copytree(data, tmp_path / "data")
-    corrected = Journal(tmp_path / "out", WINDOW_S)
+    corrected = journal_of(tmp_path / "out", options, WINDOW_S)
     shutil.copy(journal.path, corrected.path)
     table = tmp_path / "data" / "recordings.csv"
     table.write_text(table.read_text().replace("person.avi,pers,84,,30,f,2", "person.avi,anna,90,15,31,f,"))
@@ -166,20 +168,25 @@ def test_corrected_references_reach_rows_that_were_measured_before(
     assert wall == windows_of(journal, "wall.avi")[0]
 
 
-def test_rows_of_other_code_or_windows_or_calibration_do_not_count(journal: Journal, tmp_path: Path) -> None:
+def test_rows_of_other_code_or_windows_or_options_do_not_count(
+    journal: Journal, options: AnalyzerOptions, tmp_path: Path
+) -> None:
     shutil.copy(journal.path, tmp_path)
-    assert Journal(tmp_path, WINDOW_S).rows() == journal.rows()
-    assert Journal(tmp_path, 15.0).rows() == []
-    assert Journal(tmp_path, WINDOW_S, calibration="another").rows() == []
+    assert journal_of(tmp_path, options, WINDOW_S).rows() == journal.rows()
+    assert journal_of(tmp_path, replace(options, threads=7), WINDOW_S).rows() == journal.rows()
+    assert journal_of(tmp_path, options, 15.0).rows() == []
+    calibrated = RppgOptions(recalibration=Recalibration(verdict_offset=-1))
+    for other in (replace(options, open_only=True), replace(options, rppg=calibrated)):
+        assert journal_of(tmp_path, other, WINDOW_S).rows() == []
     text = journal.path.read_text().replace(journal.rows()[0]["code"], "earlier code")
     (tmp_path / journal.path.name).write_text(text)
-    assert Journal(tmp_path, WINDOW_S).rows() == []
+    assert journal_of(tmp_path, options, WINDOW_S).rows() == []
 
 
 def test_several_processes_give_the_same_rows(
     journal: Journal, data: Path, options: AnalyzerOptions, tmp_path: Path
 ) -> None:
-    together = Journal(tmp_path, WINDOW_S)
+    together = journal_of(tmp_path, options, WINDOW_S)
     measured(data, together, options, jobs=2)
     assert [row["vitals"] for row in together.rows() if is_window(row)] == [
         row["vitals"] for row in journal.rows() if is_window(row)
