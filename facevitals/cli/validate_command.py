@@ -79,6 +79,7 @@ def measured_rows(
             from lab.validate.windows import WINDOW_S
             from workers.analyzer import AnalyzerOptions
             from workers.models.build import ModelNotInstalled
+            from workers.models.session import DeviceUnavailable
             from workers.rppg.fusion.recalibration import RecalibrationUnreadable
     except ModuleNotFoundError as missing:
         raise ended(str(missing), 1) from missing
@@ -111,7 +112,7 @@ def measured_rows(
         raise ended(f"A process was killed; was the memory exhausted? Fewer --jobs need less. {kept}", 1) from broken
     except RecalibrationUnreadable as error:
         raise ended(str(error), 1) from error
-    except (ModelNotInstalled, OSError, RuntimeError) as error:
+    except (ModelNotInstalled, DeviceUnavailable, OSError) as error:
         raise ended(f"{error}. {kept}", 1) from error
     names = {each.name for each in recordings}
     rows = [row for row in journal.rows() if is_window(row) and row["file"] in names]

@@ -10,6 +10,7 @@ import pytest
 from lab.data.datasets import labelled_in
 from lab.data.labelled import LabelledRecording, Person
 from lab.data.recording import NoRecordings, RecordingUnreadable
+from shared.clips.rejection import ClipRejected
 from tests.unit.data.layouts import (
     Picture,
     write_listed,
@@ -21,6 +22,7 @@ from tests.unit.data.layouts import (
     write_ubfc_first,
     write_ubfc_phys,
 )
+from workers.media.clip import ClipBudget, open_clip
 
 SECONDS = 8.0
 RATE = 84.0
@@ -97,6 +99,20 @@ def test_a_broken_recording_fails_alone(tmp_path: Path, astronaut: Picture) -> N
         list(second.frames())
     with pytest.raises(RecordingUnreadable, match="subject3/ground_truth"):
         third.references()
+
+
+def test_trusted_files_have_no_limits(tmp_path: Path, astronaut: Picture) -> None:
+    write_ubfc(tmp_path, 1, astronaut, 70.0, duration_s=1.2)
+    video = tmp_path / "subject1" / "vid.avi"
+    # A chunk beside the pictures, as large as the index of a recording of hours.
+    with video.open("ab") as file:
+        file.write(b"JUNK" + (2_100_000).to_bytes(4, "little") + bytes(2_100_000))
+    with pytest.raises(ClipRejected, match="more than 2 MB beside pictures"), open_clip(video) as clip:
+        list(clip.frames())
+    assert len(list(only(tmp_path).frames())) == 36
+    budget = ClipBudget.unlimited()
+    assert min(budget.bytes, budget.frames, budget.duration_s, budget.cpu_s) > 10**12
+    assert budget.pixels > 100 * ClipBudget().pixels
 
 
 def test_the_cameras_times_replace_those_of_the_container(tmp_path: Path, astronaut: Picture) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -193,7 +194,9 @@ def test_several_processes_give_the_same_rows(
     ]
 
 
-def test_the_command_writes_rows_report_and_figures(data: Path, tmp_path: Path) -> None:
+def test_the_command_writes_rows_report_and_figures(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "out"
     result = CliRunner().invoke(app, ["validate", str(data), "--out", str(out), "--only", "[pb]*.avi"])
     assert result.exit_code == 0, result.output
@@ -214,8 +217,11 @@ def test_the_command_writes_rows_report_and_figures(data: Path, tmp_path: Path) 
     text = (out / "report.md").read_text()
     for part in ("Heart rate by skin type", "Gender by sex", "broken.avi", "bland-altman-heart-rate.png"):
         assert part in text
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     again = CliRunner().invoke(app, ["validate", str(data), "--out", str(out), "--only", "person.avi"])
     assert again.exit_code == 0, again.output
+    assert "matplotlib is not installed" in again.stderr
+    assert "bland-altman" not in (out / "report.md").read_text()
 
 
 def test_the_command_names_what_is_wrong_with_the_data(data: Path, tmp_path: Path) -> None:
