@@ -91,7 +91,8 @@ class Analyzer:
 
     Raises:
         ValueError: there is no estimator, one does not exist, they are too few to confirm a heart rate, `raw` is given
-            without exactly one, or `device` or `threads` has no allowed value.
+            without exactly one, `device` or `threads` has no allowed value, or the file that `FACEVITALS_CALIBRATION`
+            names can't be used.
         OSError: a model can't be read, or built in the folder of models, or the face mesh is missing.
         RuntimeError: `device` is `cuda`, and ONNX Runtime has no CUDA here.
         ModuleNotFoundError: the extra `worker` is not installed.

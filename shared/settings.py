@@ -103,6 +103,9 @@ class Settings(BaseSettings):
     )
     spo2_b: float = Field(26.0, description="B of SpO2 = A - B·R, in per cent")
     spo2_sd: float = Field(6.0, gt=0, description="residual standard deviation of that formula, in per cent")
+    calibration: Path | None = Field(
+        None, description="file of `facevitals calibrate` that moves the verdict and the interval of the heart rate"
+    )
     stress_sdnn_ms: float = Field(50.0, gt=0, description="SDNN in ms below which stress is indicated")
     stress_lf_hf: float = Field(2.5, gt=0, description="LF/HF above which stress is indicated")
     open_models_only: bool = Field(False, description="use only models with an open licence")
@@ -127,7 +130,7 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field("console", description="format of log lines")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
 
-    @field_validator("models_dir", "deepface_home", mode="before")
+    @field_validator("models_dir", "deepface_home", "calibration", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         # An empty variable means "not set"; as a path it would be the working directory.

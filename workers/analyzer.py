@@ -32,6 +32,7 @@ from workers.media.clip import Clip, ClipBudget, Frame, open_clip
 from workers.models.deepface_client import DeepFaceOptions
 from workers.models.manifest import MODELS
 from workers.models.session import Device, Runner, resolve
+from workers.rppg.fusion.recalibration import Recalibration
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import RppgOptions, check_choice, measure_rppg
 from workers.rppg.vitals.oxygen_saturation import OxygenCalibration
@@ -60,7 +61,11 @@ class AnalyzerOptions:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "AnalyzerOptions":
-        """Take the options from the settings of the service."""
+        """Take the options from the settings of the service.
+
+        Raises:
+            RecalibrationUnreadable: the file of the user's calibration can't be used.
+        """
         return cls(
             models_dir=settings.models_path,
             threads=settings.threads,
@@ -80,6 +85,7 @@ class AnalyzerOptions:
             rppg=RppgOptions(
                 OxygenCalibration(settings.spo2_a, settings.spo2_b, settings.spo2_sd),
                 StressThresholds(settings.stress_sdnn_ms, settings.stress_lf_hf),
+                recalibration=Recalibration.read(settings.calibration),
             ),
             budget=ClipBudget.of(ClipFormats(settings.clip_formats)),
         )

@@ -9,11 +9,13 @@ from pydantic import ValidationError
 from facevitals.cli import (
     analyze_command,
     bench_commands,
+    calibrate_command,
     key_commands,
     model_commands,
     service_commands,
     simulate_command,
     train_commands,
+    validate_command,
 )
 from facevitals.cli.settings_help import SETTINGS_HELP
 from shared.settings import PREFIX, Settings
@@ -52,6 +54,8 @@ app.command()(service_commands.gateway)
 app.command()(service_commands.worker)
 app.command()(service_commands.submit)
 app.command()(simulate_command.simulate)
+app.command()(validate_command.validate)
+app.command()(calibrate_command.calibrate)
 app.add_typer(bench_commands.app, name="bench")
 app.add_typer(train_commands.app, name="train")
 app.add_typer(key_commands.app, name="keys")

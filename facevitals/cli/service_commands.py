@@ -78,7 +78,7 @@ def worker(
     if not config.redis_url:
         errors.print("FACEVITALS_REDIS_URL is not set: name the broker that the gateway uses.", style="red")
         raise typer.Exit(1)
-    _require_face_models(config)
+    _require_what_workers_need(config)
     os.environ[QUEUES_VARIABLE] = ",".join(names)
     command = worker_command("workers.tasks", names, concurrency, config.log_level)
     os.execv(sys.executable, command)  # noqa: S606  (no shell, and no input of others)
@@ -88,7 +88,7 @@ def up(
     workers: Annotated[int, typer.Option(help="Workers for each queue.", min=1)] = 1,
 ) -> None:
     """Run broker, gateway and workers; Ctrl-C stops all of them."""
-    _require_face_models(settings())
+    _require_what_workers_need(settings())
     try:
         with running(settings(), workers=workers) as stack:
             try:
@@ -118,7 +118,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="facevitals-run-") as folder:
         # Isolated from a service that already runs.
         config = isolated_settings(Path(folder))
-        _require_face_models(config)
+        _require_what_workers_need(config)
         logs = Path(folder) / "logs"
         try:
             truth: dict[str, float] = {}
@@ -167,12 +167,21 @@ def submit(
     raise typer.Exit(exit_code(document))
 
 
-def _require_face_models(config: Settings) -> None:
-    """End the command where the models that find the face are missing: workers would end at their start, one by one."""
+def _require_what_workers_need(config: Settings) -> None:
+    """End the command where workers would end at their start.
+
+    They need the models that find the face, and a calibration that can be used if one is set.
+    """
     try:
         from workers.models.installed import missing_face_models
+        from workers.rppg.fusion.recalibration import Recalibration, RecalibrationUnreadable
     except ModuleNotFoundError:  # the worker's own message says what to install
         return
+    try:
+        Recalibration.read(config.calibration)
+    except RecalibrationUnreadable as error:
+        errors.print(str(error), style="red", soft_wrap=True)
+        raise typer.Exit(1) from error
     missing = missing_face_models(config.models_path)
     if missing:
         names = ", ".join(model.entry.name for model in missing)

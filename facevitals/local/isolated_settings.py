@@ -10,7 +10,7 @@ FROM_ENVIRONMENT: Final = frozenset(
     {
         *("models_dir", "deepface_home", "deepface_backend", "open_models_only", "device", "threads"),
         *("age_aggregate", "bmi_from_face", "liveness_pass", "liveness_fail", "liveness_decides"),
-        *("spo2_a", "spo2_b", "spo2_sd", "stress_sdnn_ms", "stress_lf_hf"),
+        *("spo2_a", "spo2_b", "spo2_sd", "calibration", "stress_sdnn_ms", "stress_lf_hf"),
         *("ollama_url", "ollama_model", "ollama_timeout_s", "ollama_keep_alive"),
         # The clip's lifetime has a lower bound that depends on the deadline, so they are taken together.
         *("max_wait_s", "job_deadline_s", "branch_soft_limit_s", "branch_hard_limit_s", "clip_ttl_s"),

@@ -14,9 +14,10 @@ def fingerprint(*parts: object) -> str:
     return digest.hexdigest()[:20]
 
 
-def workers_fingerprint() -> str:
-    """Hash of the workers' code and calibration, 12 hexadecimal digits; `vision` and `liveness` are left out."""
+def workers_fingerprint(*, vision: bool = False) -> str:
+    """Hash of the workers' code and calibration, 12 hexadecimal digits; `vision` and `liveness` only on request."""
     folder = Path(str(files("workers")))
     code = (path for path in folder.rglob("*") if path.suffix in {".py", ".json"})
-    found = sorted(path for path in code if not {folder / "vision", folder / "liveness"} & set(path.parents))
+    left_out = set() if vision else {folder / "vision", folder / "liveness"}
+    found = sorted(path for path in code if not left_out & set(path.parents))
     return hashlib.sha256(b"".join(path.read_bytes() for path in found)).hexdigest()[:12]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.data.fingerprint import workers_fingerprint
+from lab.data.rows import Row, read_rows
 from lab.data.vitals_clips import RenderedClip, render
 from lab.simulate import ClipSpec
 from shared.schemas import Measure, VariabilityMeasures, Vital
@@ -31,7 +32,7 @@ from workers.rppg.signals.spectrum import snr_db, spectrum_of
 from workers.rppg.signals.traces import Traces
 from workers.rppg.vitals.heart_rate_variability import MEASURES, beats_in, regular
 
-Row = dict[str, Any]
+__all__ = ["CONDITIONS", "Row", "read_rows", "row_of", "rows"]
 
 #: Conditions of a clip that are kept in its row.
 CONDITIONS: Final = (
@@ -98,19 +99,6 @@ def _row(job: tuple[ClipSpec, Path]) -> Row:
     with open_clip(rendered.path) as clip:
         track = _tools["tracker"].track(clip.frames())
     return row_of(rendered, track, _tools["models"])
-
-
-def read_rows(journal: Path) -> list[Row]:
-    """All rows of a journal; empty without the file. An incomplete last line is left out."""
-    if not journal.is_file():
-        return []
-    found = []
-    for line in journal.read_text("utf-8").splitlines():
-        try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return found
 
 
 def row_of(rendered: RenderedClip, track: FaceTrack, models: RppgModels) -> Row:

@@ -12,6 +12,7 @@ from workers.face.tracker import FaceTrack
 from workers.rppg.fusion.cascade import estimate_pulse
 from workers.rppg.fusion.estimator_choice import why_too_few
 from workers.rppg.fusion.pulse import Pulse
+from workers.rppg.fusion.recalibration import Recalibration
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.traces import NoTraces, Traces, traces_of
 from workers.rppg.vitals.measurement import VitalInputs, VitalResult, measure_without_pulse, module_of
@@ -41,6 +42,7 @@ class RppgOptions:
     oxygen: OxygenCalibration = field(default_factory=OxygenCalibration)
     stress: StressThresholds = field(default_factory=StressThresholds)
     raw: bool = False
+    recalibration: Recalibration = field(default_factory=Recalibration)
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,9 @@ class _Vitals:
 def _measure_vitals(
     track: FaceTrack, measured: Examined, vitals: _Vitals, weights: tuple[str, ...], options: RppgOptions
 ) -> BranchResult:
-    inputs = VitalInputs(measured.traces, measured.pulse, weights, (options.oxygen, options.stress))
+    inputs = VitalInputs(
+        measured.traces, measured.pulse, weights, (options.oxygen, options.stress, options.recalibration)
+    )
     found = measure_raw(inputs) if options.raw else _MODULES[HEART_RATE.name].measure(inputs)
     rate = _with_lighting_reason(found.vital, track)
     vitals.report_if_open(HEART_RATE, rate)

@@ -4,11 +4,15 @@
 dataclass of its own: what a threshold decides stands beside it.
 """
 
+import hashlib
 import json
 from importlib.resources import files
 from typing import Any, Final
 
-_DOCUMENT: Final[dict[str, Any]] = json.loads((files("workers.rppg.fusion") / "calibration.json").read_text("utf-8"))
+_TEXT: Final = (files("workers.rppg.fusion") / "calibration.json").read_text("utf-8")
+_DOCUMENT: Final[dict[str, Any]] = json.loads(_TEXT)
+#: Digest of the file, for what is fitted to the numbers that result from it.
+DIGEST: Final = hashlib.sha256(_TEXT.encode()).hexdigest()[:12]
 
 
 def section(name: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from workers.rppg.fusion.calibration import section
 from workers.rppg.fusion.evidence import Evidence
 from workers.rppg.fusion.pulse import Pulse
 from workers.rppg.fusion.pulse_presence import PresenceModel
+from workers.rppg.fusion.recalibration import Recalibration
 from workers.rppg.signals.filters import PULSE_BAND_HZ
 from workers.rppg.signals.spectrum import STEP_HZ
 
@@ -110,10 +111,15 @@ class Gate:
 
 #: The gate as calibrated.
 GATE: Final = Gate.from_section(section("gate"))
+#: No calibration of the user's own.
+AS_SHIPPED: Final = Recalibration()
 
 
-def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
-    """Return why the pulse is not reported, the most specific reason first, or None if it is."""
+def refusal(pulse: Pulse, recalibration: Recalibration = AS_SHIPPED) -> tuple[Reason, str] | None:
+    """Return why the pulse is not reported, the most specific reason first, or None if it is.
+
+    The cascade does without the user's `recalibration`, so that it changes which pulses are reported, but no pulse.
+    """
     gate, agreement = GATE, pulse.agreement
     low, high = RATE_RANGE_PER_MIN
     doubts = (
@@ -138,7 +144,7 @@ def refusal(pulse: Pulse) -> tuple[Reason, str] | None:
             "the light flickers at this rate, which explains it without a pulse",
         ),
         (
-            log_odds(pulse) < gate.presence_for(pulse.evidence).min_log_odds,
+            recalibration.log_odds(log_odds(pulse)) < min_log_odds(pulse),
             Reason.NO_PULSE,
             "no rate stands out in the colour of the skin",
         ),
@@ -180,6 +186,11 @@ def is_confident(pulse: Pulse) -> bool:
 def log_odds(pulse: Pulse) -> float:
     """Log odds that there is a pulse at all, by the presence model for its kind of evidence."""
     return GATE.presence_for(pulse.evidence).log_odds(pulse.evidence, pulse.agreement)
+
+
+def min_log_odds(pulse: Pulse) -> float:
+    """Log odds that the pulse needs, by the presence model for its kind of evidence."""
+    return GATE.presence_for(pulse.evidence).min_log_odds
 
 
 def log_odds_of_colours(pulse: Pulse) -> float:

@@ -12,8 +12,9 @@ from shared.vitals import HEART_RATE
 from workers.rppg.fusion.agreement import Agreement
 from workers.rppg.fusion.calibration import section
 from workers.rppg.fusion.evidence import Evidence
-from workers.rppg.fusion.gate import log_odds, refusal
+from workers.rppg.fusion.gate import AS_SHIPPED, log_odds, refusal
 from workers.rppg.fusion.pulse import Pulse
+from workers.rppg.fusion.recalibration import Recalibration
 from workers.rppg.vitals.measurement import VitalInputs, VitalResult, method_of, spectrum_over, wave_of
 from workers.rppg.vitals.rolling import rolling_rates
 
@@ -106,19 +107,19 @@ def half_width_per_min(pulse: Pulse) -> float:
     )
 
 
-def heart_rate(pulse: Pulse, models: Iterable[str]) -> HeartRate:
+def heart_rate(pulse: Pulse, models: Iterable[str], recalibration: Recalibration = AS_SHIPPED) -> HeartRate:
     """Return the vital `heart_rate` of a pulse that the gate accepts, or abstained with the gate's reason.
 
-    `models` are the weights that took part.
+    `models` are the weights that took part; `recalibration` is the user's, of verdict and interval.
     """
     run = [estimate for estimate in pulse.estimates if estimate.part is None]
     estimators = ", ".join(estimate.name for estimate in run)
     method = method_of(f"agreement of {estimators}", models, pulse.frames)
-    refused = refusal(pulse)
+    refused = refusal(pulse, recalibration)
     if refused is not None:
         reason, detail = refused
         return HeartRate.without_value(HEART_RATE.unit, VitalStatus.ABSTAINED, reason, detail, method)
-    half = half_width_per_min(pulse)
+    half = recalibration.half_width_per_min(half_width_per_min(pulse))
     rate = pulse.rate_per_min
     return HeartRate(
         value=round(rate, 1),
@@ -141,7 +142,7 @@ def heart_rate(pulse: Pulse, models: Iterable[str]) -> HeartRate:
 def measure(inputs: VitalInputs) -> VitalResult:
     """Measure the heart rate, with the pulse wave, its spectrum, and the rate over time of a long clip."""
     pulse = inputs.pulse
-    vital = heart_rate(pulse, inputs.models)
+    vital = heart_rate(pulse, inputs.models, inputs.option(Recalibration))
     waves = {"heart_rate": wave_of(pulse.times_s, pulse.wave)}
     if vital.status is VitalStatus.OK:
         times_s, rates = rolling_rates(pulse.wave, pulse.fs, pulse.rate_per_min, float(pulse.times_s[0]))

@@ -1,0 +1,1 @@
+"""Validation of the whole product on recordings of people: `facevitals validate`."""

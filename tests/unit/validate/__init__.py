@@ -1,0 +1,1 @@
+"""Validation: layouts, references, numbers, and the whole command on small folders."""
