@@ -34,6 +34,17 @@ def ornstein_uhlenbeck(rng: np.random.Generator, count: int, tau_s: float) -> Fl
     return np.asarray(lfilter([1.0], [1.0, -keep], noise), np.float64)
 
 
+def wandering(rng: np.random.Generator, count: int, tau_s: float) -> Floats:
+    """Smooth random course (count,) of mean 0 and variance 1: the process above after a lag of a third of its time.
+
+    An Ornstein-Uhlenbeck process has no slope: heads have mass and clouds have soft edges.
+    """
+    keep = float(np.exp(-3 / (tau_s * GRID_HZ)))
+    lead = round(2 * tau_s * GRID_HZ)
+    rough = ornstein_uhlenbeck(rng, count + lead, tau_s)
+    return standardised(np.asarray(lfilter([1 - keep], [1.0, -keep], rough)[lead:], np.float64))
+
+
 def struck_spring(rng: np.random.Generator, count: int, hz: float, damping: float, strikes_hz: float) -> Floats:
     """Damped spring (count,) of natural frequency `hz`, struck at random times by impulses of random size."""
     angle, decay = 2 * np.pi * hz / GRID_HZ, damping * 2 * np.pi * hz / GRID_HZ

@@ -12,9 +12,9 @@ from lab.head3d.courses import (
     events,
     grid_for,
     minimum_jerk,
-    ornstein_uhlenbeck,
     phase_of,
     standardised,
+    wandering,
 )
 from lab.world.clip import Shot
 from lab.world.conditions import Conditions
@@ -148,7 +148,7 @@ def _common(shot: Shot) -> Floats:
     conditions = shot.conditions
     rng = conditions.rng("head3d/room light")
     grid = grid_for(shot.times_s)
-    drift = standardised(ornstein_uhlenbeck(rng, len(grid), 6.0))
+    drift = wandering(rng, len(grid), 6.0)
     flicker = np.sin(2 * np.pi * (conditions.room_flicker_hz * shot.times_s + rng.random()))
     slow = 1 + conditions.light_drift * np.interp(shot.times_s, grid, drift)
     return np.asarray(slow * (1 + conditions.room_flicker_depth * flicker), np.float64)
@@ -176,11 +176,11 @@ def _own_course(conditions: Conditions, grid: Floats, rng: np.random.Generator) 
     if conditions.person_light == "monitor":
         return standardised(_scenes(rng, grid, 0.8, 5.0, 0.05) + 0.5 * _scroll(rng, grid))
     if conditions.person_light == "television":
-        pans = ornstein_uhlenbeck(rng, len(grid), 0.5)
+        pans = wandering(rng, len(grid), 0.5)
         return standardised(_scenes(rng, grid, 1.0, 6.0, 0.03) + 0.35 * pans)
     if conditions.person_light == "window":
-        return standardised(ornstein_uhlenbeck(rng, len(grid), 3.0) + 0.3 * ornstein_uhlenbeck(rng, len(grid), 0.6))
-    return standardised(ornstein_uhlenbeck(rng, len(grid), 1.0))
+        return standardised(wandering(rng, len(grid), 3.0) + 0.3 * wandering(rng, len(grid), 0.6))
+    return wandering(rng, len(grid), 1.0)
 
 
 def _scenes(rng: np.random.Generator, grid: Floats, shortest_s: float, longest_s: float, step_s: float) -> Floats:

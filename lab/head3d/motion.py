@@ -9,10 +9,10 @@ from lab.arrays import Floats
 from lab.head3d.courses import (
     grid_for,
     minimum_jerk,
-    ornstein_uhlenbeck,
     phase_of,
     standardised,
     struck_spring,
+    wandering,
 )
 from lab.world.clip import Shot
 from lab.world.conditions import Conditions
@@ -92,9 +92,9 @@ def _sway(conditions: Conditions, count: int) -> Floats:
     rng = conditions.rng("head3d/sway")
     pose = np.zeros((count, 6))
     for axis, share in enumerate(_SWAY_SHARES):
-        slow = ornstein_uhlenbeck(rng, count, float(rng.uniform(1.5, 5.0)))
+        slow = wandering(rng, count, float(rng.uniform(1.5, 5.0)))
         quick = struck_spring(rng, count, float(rng.uniform(0.4, 1.3)), float(rng.uniform(0.25, 0.8)), 1.5)
-        pose[:, axis] = share * standardised(standardised(slow) + rng.uniform(0.15, 0.5) * standardised(quick))
+        pose[:, axis] = share * standardised(slow + rng.uniform(0.05, 0.25) * standardised(quick))
     pose[:, :3] *= conditions.sway * np.radians(_SWAY_DEG) / np.linalg.norm(_SWAY_SHARES[:3])
     pose[:, 3:] *= conditions.sway * _SWAY_SHIFT / np.linalg.norm(_SWAY_SHARES[3:5])
     return pose

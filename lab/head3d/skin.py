@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from lab.arrays import Floats, Floats32
-from lab.head3d.courses import grid_for, ornstein_uhlenbeck
+from lab.head3d.courses import grid_for, wandering
 from lab.head3d.surface import Relief
 from lab.world.clip import Shot
 
@@ -85,7 +85,7 @@ def _slow(shot: Shot) -> Floats:
     """Slow changes of blood volume (n,), in heights of a beat."""
     rng = shot.conditions.rng("head3d/slow")
     grid = grid_for(shot.times_s)
-    phase = 2 * np.pi * (0.1 * grid + 0.1 * ornstein_uhlenbeck(rng, len(grid), 8.0)) + rng.uniform(0, 2 * np.pi)
-    vasomotion = np.sin(phase) * np.exp(0.3 * ornstein_uhlenbeck(rng, len(grid), 10.0))
+    phase = 2 * np.pi * (0.1 * grid + 0.1 * wandering(rng, len(grid), 8.0)) + rng.uniform(0, 2 * np.pi)
+    vasomotion = np.sin(phase) * np.exp(0.3 * wandering(rng, len(grid), 10.0))
     slow = _VASOMOTION * np.interp(shot.times_s, grid, vasomotion)
     return np.asarray(slow + _BREATH * shot.breath.lung_at(shot.times_s - 0.6), np.float64)
