@@ -7,7 +7,7 @@ import numpy as np
 
 from lab.arrays import Floats, Floats32
 from lab.head3d.projection import View
-from lab.head3d.surface import CHIN, Relief
+from lab.head3d.surface import BARE, Relief
 from lab.world.conditions import Conditions
 
 
@@ -70,8 +70,8 @@ def _inside(distance: Floats32, edge: float) -> Floats32:
 
 
 def _neck_colour(relief: Relief) -> Floats:
-    """Colour (3,) of the skin above the chin."""
-    x, y = np.round(relief.mesh[CHIN] * relief.face_px + relief.origin).astype(int)
-    reach = max(2, round(0.1 * relief.face_px))
-    patch = relief.albedo[max(y - 2 * reach, 0) : y - reach // 2, max(x - reach, 0) : x + reach].reshape(-1, 3)
-    return np.median(patch, axis=0).astype(np.float64)
+    """Colour (3,) of the neck's skin: that of cheeks and forehead."""
+    x, y = np.round(relief.mesh[list(BARE)] * relief.face_px + relief.origin).astype(int).T
+    height, width = relief.alpha.shape
+    colours = relief.albedo[y.clip(0, height - 1), x.clip(0, width - 1)]
+    return np.asarray(np.median(colours, axis=0), np.float64)

@@ -18,6 +18,8 @@ _PERFUSION: Final = (
     (205, 1.0), (425, 1.0), (50, 1.0), (280, 1.0), (151, 0.9), (103, 0.8), (332, 0.8), (4, 0.75), (0, 0.75), (17, 0.8),
     (199, 0.7), (33, 0.55), (263, 0.55), (127, 0.65), (356, 0.65), (172, 0.7), (397, 0.7), (152, 0.55),
 )  # fmt: skip
+#: Landmarks in the middle of both cheeks.
+_CHEEKS: Final = (50, 101, 205, 280, 330, 425)
 #: Radius of a region, face heights.
 _REGION: Final = 0.11
 #: Later arrival at the forehead than at the chin, seconds, and the deviation of a patchy delay (Kamshilin et al. 2015).
@@ -53,7 +55,7 @@ class Blood:
 
 
 def perfusion_of(shot: Shot, relief: Relief) -> tuple[Floats, Floats]:
-    """Perfusion relative to a cheek, and the pulse's delay in seconds, each (k,)."""
+    """Perfusion of the skin relative to the cheeks, and the pulse's delay in seconds, each (k,)."""
     rng = shot.conditions.rng("head3d/perfusion")
     across, down, _ = relief.nodes.T.astype(np.float64)
     total, weights = np.zeros(len(across)), np.full(len(across), 1e-6)
@@ -63,12 +65,15 @@ def perfusion_of(shot: Shot, relief: Relief) -> tuple[Floats, Floats]:
         total, weights = total + weight * value, weights + weight
     skin = relief.skin.ravel()
     perfusion = total / weights * patches(rng, relief, 0.16)
+    perfused = perfusion * skin
     # The strength is that of the cheeks: the patches change the rest relative to them.
-    cheek = np.exp(-0.5 * ((np.abs(across) - 0.23) ** 2 + (down - 0.12) ** 2) / 0.07**2) * skin
-    perfusion /= max(float(np.average(perfusion, weights=cheek + 1e-9)), 0.2)
+    cheeks = sum(
+        np.exp(-0.5 * ((across - x) ** 2 + (down - y) ** 2) / 0.05**2) for x, y in relief.mesh[list(_CHEEKS)].tolist()
+    )
+    perfused /= max(float(np.average(perfused, weights=cheeks + 1e-9)), 0.3)
     delay = -_RISE_DELAY_S * 2 * down
     delay += _PATCHY_DELAY_S * np.log(patches(rng, relief, 1.0))
-    return perfusion * skin, delay
+    return perfused, delay
 
 
 def patches(rng: np.random.Generator, relief: Relief, deviation: float) -> Floats:

@@ -82,7 +82,7 @@ class Stage:
         elif conditions.subject == "print":
             head = print_of(conditions, head)
         head = head.cropped()
-        self._head = head
+        self.head = head
         self._gloss = cv2.merge([head.gloss] * 4)
         self._texture = np.dstack([head.albedo, head.alpha])
         eyes = float(head.mesh[[33, 263], 1].mean())
@@ -118,7 +118,7 @@ class Stage:
 
     def _lit(self, frame: int, pose: Floats, gains: Floats) -> Floats32:
         """Light that leaves the relief's texture towards the camera, times its cover, and that cover: (h, w, 4)."""
-        head, turn = self._head, turn_of(pose)
+        head, turn = self.head, turn_of(pose)
         received = np.ones((len(head.nodes), 4), np.float32)
         received[:, :3] = self._lights.irradiance(frame, turn, pose[3:], head.nodes, head.normals) * gains
         if self._blood is not None:
@@ -136,8 +136,8 @@ class Stage:
 
     def _over_texture(self, values: Floats32) -> Floats32:
         """Values (k, 4) of the nodes over the texture (h, w, 4)."""
-        rows, columns = self._head.depth.shape
-        size = self._head.alpha.shape[::-1]
+        rows, columns = self.head.depth.shape
+        size = self.head.alpha.shape[::-1]
         whole = cv2.resize(values.reshape(rows, columns, 4), size, interpolation=cv2.INTER_LINEAR)
         return np.asarray(whole, np.float32)
 
