@@ -1,0 +1,1 @@
+"""The second renderer of the world."""
