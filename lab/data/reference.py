@@ -9,7 +9,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.stats import skew
 
 from lab.arrays import Floats
-from lab.data.bidmc import BIDMC_HZ, steepest_rises
+from lab.contact_ppg import BIDMC_HZ, steepest_rises
 from shared.vitals import VITALS
 from workers.rppg.signals.beats import beats_at
 

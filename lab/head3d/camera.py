@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from lab.arrays import Floats, Floats32
 from lab.head3d.tone import curve
-from lab.world.clip import Shot
 from lab.world.conditions import Conditions
+from lab.world.shot import Shot
 
 #: Standard deviation of the green noise at `light` 1 in 640x480, in 255ths of the root of the light.
 _NOISE: Final = 0.8

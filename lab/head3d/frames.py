@@ -12,7 +12,7 @@ from lab.head3d.lights import Lights
 from lab.head3d.room import room_of
 from lab.head3d.software import CallSoftware, Denoiser
 from lab.head3d.stage import Backdrop, Sight, Stage
-from lab.world.clip import Shot
+from lab.world.shot import Shot
 
 
 def frames_of(shot: Shot) -> Iterator[NDArray[np.uint8]]:

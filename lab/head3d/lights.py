@@ -16,8 +16,8 @@ from lab.head3d.courses import (
     standardised,
     wandering,
 )
-from lab.world.clip import Shot
 from lab.world.conditions import Conditions
+from lab.world.shot import Shot
 
 #: Colours of the person's light, by tint; "blood" is white that changes in the colours of the blood.
 _TINTS: Final = {

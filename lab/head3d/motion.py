@@ -14,8 +14,8 @@ from lab.head3d.courses import (
     struck_spring,
     wandering,
 )
-from lab.world.clip import Shot
 from lab.world.conditions import Conditions
+from lab.world.shot import Shot
 
 #: Columns of a pose: turns in radians, shifts in face heights.
 AXES: Final = ("pitch", "yaw", "roll", "across", "down", "nearer")

@@ -7,7 +7,7 @@ import numpy as np
 from lab.arrays import Floats, Floats32
 from lab.head3d.courses import grid_for, wandering
 from lab.head3d.surface import Relief
-from lab.world.clip import Shot
+from lab.world.shot import Shot
 
 #: Median peak-to-trough AC/DC of the green light of a cheek by skin type, 1 to 6. Fair skin after Verkruysse et al.
 #: 2008 and de Haan & van Leest 2014; melanin takes the light before it meets blood, so that type VI keeps about a

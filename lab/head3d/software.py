@@ -11,7 +11,7 @@ from lab.head3d.courses import grid_for, ornstein_uhlenbeck
 from lab.head3d.room import scenery_of
 from lab.head3d.stage import Sight, view_of
 from lab.head3d.tone import GAMMA
-from lab.world.clip import Shot
+from lab.world.shot import Shot
 
 #: Size of the mask of a person in call software (MediaPipe's selfie segmentation has 256x144).
 _MASK_SIZE: Final = (160, 90)

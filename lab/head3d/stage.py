@@ -16,8 +16,8 @@ from lab.head3d.props import board_of, photo_of, print_of
 from lab.head3d.room import room_of
 from lab.head3d.skin import Blood
 from lab.head3d.surface import relief_of
-from lab.world.clip import Shot
 from lab.world.conditions import Conditions
+from lab.world.shot import Shot
 
 #: Focal length in widths of the picture: a webcam sees 60 degrees across.
 _FOCAL_WIDTHS: Final = 0.87

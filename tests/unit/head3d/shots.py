@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from lab.arrays import Floats, Floats32
 from lab.head3d.stage import Stage
-from lab.world.clip import Shot, frame_times
+from lab.render.clip import frame_times
 from lab.world.conditions import Conditions, draw
 from lab.world.portraits import find_portraits
 from lab.world.pulse import pulse_of
+from lab.world.shot import Shot
 
 #: Landmarks of both cheeks.
 CHEEKS = (50, 101, 205, 280, 330, 425)

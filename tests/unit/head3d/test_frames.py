@@ -60,7 +60,7 @@ CHANGES: dict[str, tuple[object, dict[str, object]]] = {
     "background": ("virtual", {}),
     "mask_error": (0.04, {"background": "blur", "mask_error": 0.004}),
 }
-#: Fields that `lab.world.clip` gives effect to; the portrait is the shot's picture.
+#: Fields that `lab.render.clip` gives effect to; the portrait is the shot's picture.
 ELSEWHERE = {
     "portrait", "duration_s", "fps", "codec", "bitrate_bps", "keyframe_s", "jitter", "dropped", "downscale",
 }  # fmt: skip
