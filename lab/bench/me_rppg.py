@@ -66,7 +66,7 @@ def specs(portraits: Path | None) -> list[ClipSpec]:
     found = [replace(spec, seed=100 + index) for index, spec in enumerate(CONDITIONS)]
     faces = sorted(portraits.glob("*.jpg")) if portraits else []
     for index in range(min(_FACES, len(faces))):
-        face = faces[(index + 1) * len(faces) // (_FACES + 1)]
+        face = faces[(index + 1) * len(faces) // 9]
         found[index - _FACES] = replace(found[index - _FACES], portrait=face)
     return found
 
