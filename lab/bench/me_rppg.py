@@ -119,13 +119,13 @@ def candidates(folder: Path) -> dict[str, Estimator]:
     return found | RppgModels.load(folder, threads=1, only=others).estimators
 
 
-def clips(folders: list[Path], rendered: Path, portraits: Path | None) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Clips and their truths."""
+def clips(folders: list[Path], rendered: Path, simulated: list[ClipSpec]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Clips and their truths: those of the folders, then the simulated ones, which are kept in `rendered`."""
     for folder in folders:
         for truth in sorted(folder.glob("*.truth.json")):
             for path in sorted(folder.glob(truth.name.replace(".truth.json", ".[mw]*"))):
                 yield path, json.loads(truth.read_text("utf-8"))
-    for spec in specs(portraits):
+    for spec in simulated:
         clip = render(spec, rendered)
         yield clip.path, clip.truth
 
@@ -134,6 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and write the report."""
     parser = argparse.ArgumentParser(prog="python -m lab.bench.me_rppg", description=__doc__)
     parser.add_argument("folders", type=Path, nargs="*", help="folders of further clips")
+    parser.add_argument("--simulated", type=int, default=len(CONDITIONS), help="number of simulated clips")
     parser.add_argument("--portraits", type=Path, help="folder of pictures of faces for the simulated clips")
     parser.add_argument("--clips", type=Path, default=FOLDER / "clips", help="folder that keeps rendered clips")
     parser.add_argument("--out", type=Path, default=FOLDER)
@@ -142,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         estimators = candidates(Path(folder))
         measured: dict[str, list[tuple[float, float, float, float]]] = {name: [] for name in estimators}
         rates = Report("me-rppg-clips", "Heart rate of each clip, /min", ("clip", "truth", *estimators))
-        for path, truth in clips(options.folders, options.clips, options.portraits):
+        for path, truth in clips(options.folders, options.clips, specs(options.portraits)[: options.simulated]):
             rate = truth.get("heart_rate", truth.get("heart_rate_per_min"))
             with open_clip(path) as clip:
                 traces = traces_of(FaceTracker().track(clip.frames())).longest_seen()
@@ -153,14 +154,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     measured[name].append((found_rate - rate, *rest))
             sys.stdout.write(f"{path.name}\n")
     columns = ("estimator", "within 3 /min", "mae", "snr dB", "correlation", "ms of one core")
-    report = Report(
-        "me-rppg", f"Each estimator alone: {len(next(iter(measured.values())))} clips with a pulse", columns
-    )
+    with_pulse = len(next(iter(measured.values())))
+    report = Report("me-rppg", f"Each estimator alone, clips with a known heart rate: {with_pulse}", columns)
     for name, rows in measured.items():
         error, snr, correlation, cost = np.array(rows).T
         near = int((np.abs(error) <= NEAR_PER_MIN).sum())
+        waves = correlation[np.isfinite(correlation)]
         report.add(
-            name, near, *(float(np.nanmean(x)) for x in (np.abs(error), snr, correlation)), float(np.median(cost))
+            name,
+            near,
+            float(np.abs(error).mean()),
+            float(snr.mean()),
+            float(waves.mean()) if len(waves) else "",
+            float(np.median(cost)),
         )
     report.notes.append("Correlation with the true blood volume of the simulated clips, at the best lag within 0.4 s.")
     for table in (report, rates):
