@@ -8,8 +8,8 @@ convolves them. The mean of the last maps passes through two more state-space mo
 
 The authors normalise over time in two ways, and both are built here from the same weights:
 
-- `graph_of`: over a window of about `WINDOW` frames, without its linear trend, as in training. The state-space models
-  hand their state on to the next window.
+- `graph_of`: over a window of about `WINDOW` frames, without its linear trend, as in training. The state of the
+  state-space models passes to the next window.
 - `stepwise_graph_of`: by moving averages, one frame at a time or several; the result is the same. It needs no frame of
   the future, and its waves are worse (docs/models/me_rppg.md).
 

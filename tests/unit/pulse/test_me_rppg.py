@@ -1,4 +1,4 @@
-"""ME-rPPG: its graphs equal the recurrences, a clip's windows hand their state on, and it has no vote."""
+"""ME-rPPG: its graphs equal the recurrences, state passes from window to window, and it has no vote."""
 
 from pathlib import Path
 from typing import Final
@@ -76,7 +76,7 @@ def in_parts(network: Network, inputs: list[Floats], length: int) -> Floats:
     return np.concatenate(waves)
 
 
-def test_windows_with_their_state_handed_on_equal_the_recurrence_over_the_clip(network: Network) -> None:
+def test_windows_that_pass_their_state_on_equal_the_recurrence_over_the_clip(network: Network) -> None:
     frames = pulsating(60)
 
     def in_windows(maps: NDArray[np.float64], epsilon: float) -> NDArray[np.float64]:
