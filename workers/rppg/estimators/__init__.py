@@ -45,7 +45,8 @@ class EstimatorSpec:
         family: estimator in the calibration data whose error model it has while its own was not measured. A family
             counts as one independent estimator. None: its own name; without calibration it has no vote then.
         model: for a network, the manifest's name of its weights.
-        shipped: weights of this project, used if those of `model` are not installed.
+        fallback: manifest's name of the weights that are used if those of `model` are not installed or left out for
+            their licence.
         module: its module in this package. None: the module of its name.
     """
 
@@ -55,7 +56,7 @@ class EstimatorSpec:
     crops: bool = False
     family: str | None = None
     model: str | None = None
-    shipped: str | None = None
+    fallback: str | None = None
     module: str | None = None
 
     @property
@@ -71,7 +72,7 @@ class EstimatorSpec:
     @property
     def weights(self) -> tuple[str, ...]:
         """Names of the weights that it can run with; the first that is installed is used."""
-        return tuple(name for name in (self.model, self.shipped) if name is not None)
+        return tuple(name for name in (self.model, self.fallback) if name is not None)
 
     @property
     def neural(self) -> bool:
@@ -95,7 +96,7 @@ class EstimatorSpec:
 
 #: Every estimator, in the order in which they run. LGI, OMIT and PBV project colours like CHROM; ICA, MRC and 2SR
 #: follow light of any colour like GREEN; PhysNet and TS-CAN are taken to be no better than the published DeepPhys and
-#: MTTS-CAN.
+#: MTTS-CAN. ME-rPPG has no vote: it is not calibrated.
 ESTIMATORS: Final[tuple[EstimatorSpec, ...]] = (
     EstimatorSpec("pos", default=True),
     EstimatorSpec("chrom", default=True),
@@ -106,9 +107,10 @@ ESTIMATORS: Final[tuple[EstimatorSpec, ...]] = (
     EstimatorSpec("mrc", default=True, crops=True, family="green"),
     EstimatorSpec("ica", family="green"),
     EstimatorSpec("2sr", module="ssr", crops=True, family="green"),
-    EstimatorSpec("deepphys", default=True, stage=1, crops=True, model="deepphys", shipped="deepphys.rendered"),
+    EstimatorSpec("deepphys", default=True, stage=1, crops=True, model="deepphys", fallback="deepphys.rendered"),
     EstimatorSpec("tscan", default=True, stage=2, crops=True, family="mttscan", model="tscan.rlap"),
     EstimatorSpec("physnet", stage=3, crops=True, family="deepphys", model="physnet.rlap"),
+    EstimatorSpec("me_rppg", stage=3, crops=True, model="me_rppg.rlap", fallback="me_rppg.demo"),
 )
 
 #: Names of the networks.
