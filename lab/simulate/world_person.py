@@ -87,7 +87,7 @@ def blood_of(conditions: Conditions, portrait: PortraitLayers) -> tuple[Image, I
     uneven = 1 + _UNEVEN * _smooth_map(usual.shape, portrait.face_height, rng)
     well = usual > 0.8
     if well.any():
-        uneven = uneven / float(np.average(uneven, weights=usual * well))
+        uneven = uneven / float((usual * uneven)[well].mean())
     green = GREEN_PULSE[conditions.skin_type - 1] * conditions.pulse_strength * (1 - conditions.makeup)
     strength = (green * conditions.blood_rgb).astype(np.float32)
     limit = _SHINE * np.median(base[well], axis=0) if well.any() else np.full(3, 1.0)
