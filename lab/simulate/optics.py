@@ -98,7 +98,7 @@ class Sensor:
     offset: float
     spread: float
     codes: NDArray[np.uint8]
-    tiles: NDArray[np.int16]
+    tiles: Image
     rng: np.random.Generator
 
     def expose(self, linear: Image) -> NDArray[np.uint8]:
@@ -114,8 +114,8 @@ class Sensor:
         top = int(self.rng.integers(tile.shape[0] - height + 1))
         left = int(self.rng.integers(tile.shape[1] - width + 1))
         np.sqrt(np.maximum(signal, 0, out=signal), out=signal)
-        codes = signal.astype(np.int16)
-        return np.asarray(cv2.add(codes, tile[top : top + height, left : left + width]), dtype=np.int16)
+        np.add(signal, tile[top : top + height, left : left + width], out=signal)
+        return signal.astype(np.int16)
 
     def picture(self, codes: NDArray[np.int16]) -> NDArray[np.uint8]:
         """Codes (h, w, 3) as sRGB, uint8."""
@@ -137,17 +137,15 @@ def sensor_of(size: tuple[int, int], gain: float, electrons: float, rng: np.rand
     floor = READ_NOISE**2 / electrons
     scale = (_STEPS - 1) / float(np.sqrt(_BRIGHTEST + floor))
     # Codes below 0 are those of the upper half.
-    value = ((np.arange(32768) + 0.5) / scale) ** 2 - floor
+    value = (np.arange(32768) / scale) ** 2 - floor
     codes = np.concatenate([np.round(to_srgb(value) * 255), np.zeros(32768)]).astype(np.uint8)
     spread = 0.5 / float(np.sqrt(electrons))
-    tiles = np.empty((6, height + 64, width + 64, 3), np.int16)
+    tiles = rng.standard_normal((6, height + 64, width + 64, 3), dtype=np.float32) * np.float32(spread)
     coarse = (len(tiles), -(-(height + 64) // BLOTCH_PX), -(-(width + 64) // BLOTCH_PX), 3)
-    noise = rng.standard_normal(tiles.shape, dtype=np.float32) * np.float32(spread)
     blotches = rng.standard_normal(coarse, dtype=np.float32) * np.float32(BLOTCHES * spread)
-    for tile, fine, blotch in zip(tiles, noise, blotches, strict=True):
+    for tile, blotch in zip(tiles, blotches, strict=True):
         # A webcam interpolates colours, so that neighbouring pixels share noise; its lowest frequencies stay.
-        cv2.GaussianBlur(fine, (0, 0), 0.6, dst=fine)
-        np.add(fine, cv2.resize(blotch, (width + 64, height + 64), interpolation=cv2.INTER_CUBIC), out=fine)
-        np.rint(np.multiply(fine, scale, out=fine), out=fine)
-        tile[:] = fine
+        cv2.GaussianBlur(tile, (0, 0), 0.6, dst=tile)
+        np.add(tile, cv2.resize(blotch, (width + 64, height + 64), interpolation=cv2.INTER_CUBIC), out=tile)
+        np.multiply(tile, scale, out=tile)
     return Sensor(gain * scale**2, floor * scale**2, spread * scale, codes, tiles, rng)

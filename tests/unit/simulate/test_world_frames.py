@@ -112,10 +112,10 @@ def test_what_does_not_live_has_no_pulse(subject: str) -> None:
 
 
 def test_a_photo_does_not_move_and_a_doll_does() -> None:
-    moving = {"sway": 2.0, "blink_rate": 60.0, "talking": 1.0, "light": 1.0}
+    moving = replace(TINY, sway=2.0, blink_rate=60.0, talking=1.0)
     steps = {}
     for subject in ("photo", "doll"):
-        frames = rendered(replace(TINY, subject=subject, **moving)).astype(np.float64)
+        frames = rendered(replace(moving, subject=subject)).astype(np.float64)
         steps[subject] = float(np.abs(frames[6:].mean(axis=0) - frames[:6].mean(axis=0)).mean())
     assert steps["doll"] > 2 * steps["photo"]
 
