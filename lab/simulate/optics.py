@@ -81,6 +81,8 @@ def pulsation(linear: Image, weight: Image, skin_tone: int) -> Image:
 
 #: Steps of the square root of light that a sensor's codes resolve, and the brightest light that they are for.
 _STEPS, _BRIGHTEST = 16384, 1.5
+#: Rows of a picture that are developed at once: a strip stays in the processor's cache from light to code.
+_STRIP = 48
 
 
 @dataclass(frozen=True)
@@ -89,13 +91,15 @@ class Sensor:
 
     Noise is added to the square root of the signal, where shot noise is equal at every brightness. It is cut from tiles
     that are drawn once, at a random place for each frame: a million normal numbers a frame would cost more than all the
-    rest of the rendering. Light becomes a signal, `factor * light + offset`, whose square root is a code of 16 bits.
+    rest of the rendering. Light becomes a signal, `factor * light + offset`, whose square root times `scale` is a code
+    of 16 bits.
 
     spread  standard deviation of a pixel's noise, as codes;  codes  (65536,) sRGB of each code
     """
 
     factor: float
     offset: float
+    scale: float
     spread: float
     codes: NDArray[np.uint8]
     tiles: Image
@@ -103,23 +107,34 @@ class Sensor:
 
     def expose(self, linear: Image) -> NDArray[np.uint8]:
         """`linear` (h, w, 3) as the camera's sRGB picture, uint8."""
-        signal = np.multiply(linear, self.factor, dtype=np.float32)
-        np.add(signal, self.offset, out=signal)
-        return self.picture(self.noisy(signal))
+        height, width = linear.shape[:2]
+        noise = self.noise((width, height))
+        picture = np.empty(linear.shape, np.uint8)
+        for top in range(0, height, _STRIP):
+            rows = slice(top, top + _STRIP)
+            signal = np.multiply(linear[rows], self.factor, dtype=np.float32)
+            np.add(signal, self.offset, out=signal)
+            self.picture(self.noisy(signal, noise[rows]), picture[rows])
+        return picture
 
-    def noisy(self, signal: Image) -> NDArray[np.int16]:
-        """Codes (h, w, 3) of a `signal` (h, w, 3), which is overwritten, with noise."""
-        height, width = signal.shape[:2]
+    def noise(self, size: tuple[int, int]) -> Image:
+        """Noise (h, w, 3) of the square root of a signal, for a frame of `size` (w, h)."""
+        width, height = size
         tile = self.tiles[self.rng.integers(len(self.tiles))]
         top = int(self.rng.integers(tile.shape[0] - height + 1))
         left = int(self.rng.integers(tile.shape[1] - width + 1))
+        return np.asarray(tile[top : top + height, left : left + width], dtype=np.float32)
+
+    def noisy(self, signal: Image, noise: Image) -> NDArray[np.int16]:
+        """Codes (h, w, 3) of a `signal` (h, w, 3), which is overwritten, with noise."""
         np.sqrt(np.maximum(signal, 0, out=signal), out=signal)
-        np.add(signal, tile[top : top + height, left : left + width], out=signal)
+        np.add(signal, noise, out=signal)
+        np.multiply(signal, self.scale, out=signal)
         return signal.astype(np.int16)
 
-    def picture(self, codes: NDArray[np.int16]) -> NDArray[np.uint8]:
-        """Codes (h, w, 3) as sRGB, uint8."""
-        return np.asarray(cv2.LUT(codes.view(np.uint16), self.codes), dtype=np.uint8)
+    def picture(self, codes: NDArray[np.int16], out: NDArray[np.uint8]) -> None:
+        """Write codes (h, w, 3) as sRGB to `out` (h, w, 3)."""
+        cv2.LUT(codes.view(np.uint16), self.codes, dst=out)
 
 
 def sensor(width: int, height: int, light: float, rng: np.random.Generator) -> Sensor:
@@ -147,5 +162,4 @@ def sensor_of(size: tuple[int, int], gain: float, electrons: float, rng: np.rand
         # A webcam interpolates colours, so that neighbouring pixels share noise; its lowest frequencies stay.
         cv2.GaussianBlur(tile, (0, 0), 0.6, dst=tile)
         np.add(tile, cv2.resize(blotch, (width + 64, height + 64), interpolation=cv2.INTER_CUBIC), out=tile)
-        np.multiply(tile, scale, out=tile)
-    return Sensor(gain * scale**2, floor * scale**2, spread * scale, codes, tiles, rng)
+    return Sensor(gain, floor, scale, spread * scale, codes, tiles, rng)
