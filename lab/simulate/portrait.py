@@ -167,7 +167,7 @@ def _prepared(
     scaled = np.asarray(cv2.resize(picture, size, interpolation=interpolation), dtype=np.uint8)
     matte = softened(np.asarray(cv2.resize(matte, size), dtype=np.float32), face_height)
     if alone:
-        matte = matte * _near(landmarks, size, face_height)
+        matte = _connected(matte * _near(landmarks, size, face_height), landmarks)
     parts = skin_maps(scaled, landmarks, matte, face_height)
     linear = np.asarray(cv2.GaussianBlur(to_linear(scaled), (0, 0), WEBCAM_BLUR * face_height), dtype=np.float32)
     linear = retoned(linear, parts, *types)
@@ -196,6 +196,16 @@ def _near(landmarks: NDArray[np.float64], size: tuple[int, int], unit: float) ->
     half = np.array([(0.3, -1.0), (0.66, -0.7), (0.8, -0.2), (0.8, 0.35), (1.0, 0.6), (1.5, 0.9), (1.6, 9.0)])
     outline = np.concatenate([half, half[::-1] * (-1, 1)]) * unit + (x, y)
     return face_regions.polygon(outline, size, 0.03 * unit)
+
+
+def _connected(matte: Image, landmarks: NDArray[np.float64]) -> Image:
+    """The part of a matte (h, w) that is connected with the face."""
+    _, labels = cv2.connectedComponents((matte > 0.25).astype(np.uint8))
+    height, width = matte.shape
+    x, y = np.clip(np.rint(landmarks[face_regions.NOSE_BRIDGE]), 0, (width - 1, height - 1)).astype(int)
+    part = np.asarray(labels == labels[y, x], dtype=np.float32)
+    # The soft edge stays.
+    return matte * cv2.dilate(part, np.ones((9, 9), np.uint8))
 
 
 def _head_and_shoulders(linear: Image, landmarks: NDArray[np.float64], unit: float) -> Image:

@@ -138,7 +138,8 @@ class _Mouth:
         drawn = cv2.remap(part, self._x, (source - self._part.start).astype(np.float32), cv2.INTER_LINEAR)
         edge = self._y - self._line
         inside = np.clip((edge + self._soft) / self._soft, 0, 1)
-        inside *= np.clip((opening * self._gap - edge) / self._soft, 0, 1)
+        gap = opening * self._gap
+        inside *= np.clip((gap - edge) / self._soft, 0, 1) * np.clip(gap / self._soft, 0, 1)
         dark = np.asarray(_MOUTH_RGB, dtype=np.float32)
         part[:] = drawn + inside[..., None] * (np.minimum(dark, part) - drawn)
         return face
