@@ -6,7 +6,8 @@ pulse and a diffuse part that the blood's absorption modulates. All values betwe
 1 being the sensor's white.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache
 
 import cv2
@@ -14,6 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.float32]
+
+#: A curve from linear light to the values of a picture in [0, 1].
+Response = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 #: Relative pulsation AC/DC of R, G, B: de Haan & van Leest 2014, "Improved motion robustness of remote-PPG by using the
 #: blood volume pulse signature".
@@ -91,14 +95,14 @@ class Sensor:
 
     Noise is added to the square root of the signal, where shot noise is equal at every brightness. It is cut from tiles
     that are drawn once, at a random place for each frame: a million normal numbers a frame would cost more than all the
-    rest of the rendering. Light becomes a signal, `factor * light + offset`, whose square root times `scale` is a code
+    rest of the rendering. Light becomes a signal, `gain * light + floor`, whose square root times `scale` is a code
     of 16 bits.
 
     spread  standard deviation of a pixel's noise, as codes;  codes  (65536,) sRGB of each code
     """
 
-    factor: float
-    offset: float
+    gain: float
+    floor: float
     scale: float
     spread: float
     codes: NDArray[np.uint8]
@@ -112,10 +116,14 @@ class Sensor:
         picture = np.empty(linear.shape, np.uint8)
         for top in range(0, height, _STRIP):
             rows = slice(top, top + _STRIP)
-            signal = np.multiply(linear[rows], self.factor, dtype=np.float32)
-            np.add(signal, self.offset, out=signal)
+            signal = np.multiply(linear[rows], self.gain, dtype=np.float32)
+            np.add(signal, self.floor, out=signal)
             self.picture(self.noisy(signal, noise[rows]), picture[rows])
         return picture
+
+    def with_response(self, response: Response) -> "Sensor":
+        """The same sensor with another curve than sRGB from linear light to the picture, in [0, 1]."""
+        return replace(self, codes=_codes(self.scale, self.floor, response))
 
     def noise(self, size: tuple[int, int]) -> Image:
         """Noise (h, w, 3) of the square root of a signal, for a frame of `size` (w, h)."""
@@ -151,9 +159,6 @@ def sensor_of(size: tuple[int, int], gain: float, electrons: float, rng: np.rand
     width, height = size
     floor = READ_NOISE**2 / electrons
     scale = (_STEPS - 1) / float(np.sqrt(_BRIGHTEST + floor))
-    # Codes below 0 are those of the upper half.
-    value = (np.arange(32768) / scale) ** 2 - floor
-    codes = np.concatenate([np.round(to_srgb(value) * 255), np.zeros(32768)]).astype(np.uint8)
     spread = 0.5 / float(np.sqrt(electrons))
     tiles = rng.standard_normal((6, height + 64, width + 64, 3), dtype=np.float32) * np.float32(spread)
     coarse = (len(tiles), -(-(height + 64) // BLOTCH_PX), -(-(width + 64) // BLOTCH_PX), 3)
@@ -162,4 +167,11 @@ def sensor_of(size: tuple[int, int], gain: float, electrons: float, rng: np.rand
         # A webcam interpolates colours, so that neighbouring pixels share noise; its lowest frequencies stay.
         cv2.GaussianBlur(tile, (0, 0), 0.6, dst=tile)
         np.add(tile, cv2.resize(blotch, (width + 64, height + 64), interpolation=cv2.INTER_CUBIC), out=tile)
-    return Sensor(gain, floor, scale, spread * scale, codes, tiles, rng)
+    return Sensor(gain, floor, scale, spread * scale, _codes(scale, floor, to_srgb), tiles, rng)
+
+
+def _codes(scale: float, floor: float, response: Response) -> NDArray[np.uint8]:
+    """uint8 (65536,) of each code of 16 bits; those of the upper half are negative, and black."""
+    value = (np.arange(32768) / scale) ** 2 - floor
+    shown = np.round(np.clip(response(value), 0, 1) * 255)
+    return np.concatenate([shown, np.zeros(32768)]).astype(np.uint8)

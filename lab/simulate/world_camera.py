@@ -78,7 +78,7 @@ class Camera:
             signal = self._signal(scene, rows)
             if bands is not None:
                 signal *= bands[rows, :, None]
-                signal += self._sensor.offset * (1 - bands[rows, :, None])
+                signal += self._sensor.floor * (1 - bands[rows, :, None])
             if self._conditions.tone_mapping:
                 self._map_tones(signal)
             metered += float(signal[::_METER, ::_METER].sum())
@@ -94,7 +94,7 @@ class Camera:
 
     def _signal(self, scene: LitScene, rows: slice) -> Image:
         """Signal (h, w, 3) of some rows of a scene."""
-        factor, offset = self._sensor.factor * self._exposure, self._sensor.offset
+        factor, offset = self._sensor.gain * self._exposure, self._sensor.floor
         signal = np.asarray(_scaled(scene.behind[rows], scene.room * factor, offset), dtype=np.float32)
         placed = scene.placed
         if placed is None:
@@ -113,7 +113,7 @@ class Camera:
         conditions = self._conditions
         if not conditions.auto_exposure:
             return
-        level = (signal - self._sensor.offset) / self._exposure
+        level = (signal - self._sensor.floor) / self._exposure
         if self._metered is None:
             self._metered = (level, level)
         first, followed = self._metered
@@ -128,7 +128,7 @@ class Camera:
         height, width = signal.shape[:2]
         small = cv2.resize(signal, (max(width // 16, 4), max(height // 16, 4)), interpolation=cv2.INTER_AREA)
         around = cv2.GaussianBlur(small.mean(axis=2), (0, 0), max(0.35 * self._unit / 16, 1.0))
-        level = self._sensor.factor * 0.2
+        level = self._sensor.gain * 0.2
         gain = (level / np.maximum(around, 0.02 * level)) ** (0.5 * self._conditions.tone_mapping)
         large = cv2.resize(np.clip(gain, 0.4, 2.5).astype(np.float32), (width, height))
         signal *= large[..., None]

@@ -8,15 +8,16 @@ import pytest
 from numpy.typing import NDArray
 
 from lab.arrays import Floats
+from lab.render.clip import frame_times
 from lab.simulate.optics import GREEN_PULSE, to_linear
 from lab.simulate.portrait import load_portrait
 from lab.simulate.world_frames import frames_of
 from lab.simulate.world_light import light_of, person_change
 from lab.simulate.world_person import face_height, face_place
-from lab.world.clip import Shot, frame_times
 from lab.world.conditions import Conditions, draw
 from lab.world.portraits import ASTRONAUT, Portrait, find_portraits
 from lab.world.pulse import pulse_of
+from lab.world.shot import Shot
 
 (ASTRONAUT_PORTRAIT,) = find_portraits(None)
 
