@@ -1,6 +1,8 @@
 """Encode frames with their times as an MP4 or WebM file, as a browser's recorder does."""
 
+from collections import deque
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +26,9 @@ TICKS = {".mp4": 90_000, ".webm": 1_000}
 
 #: Seconds between keyframes: browsers request one about every hundred frames.
 KEYFRAME_S = 3.3
+
+#: Frames that may wait for the encoder, which works beside whatever makes the frames.
+_WAITING = 8
 
 
 def encode(
@@ -62,15 +67,25 @@ def encode(
             coder.time_base = time_base
             coder.thread_count = 1
             coder.gop_size = max(1, round(keyframe_s * fps))
-            for time_s, rgb in frames:
-                if stream.width != rgb.shape[1]:
-                    stream.height, stream.width = rgb.shape[:2]
-                frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(
-                    format="yuv420p", interpolation=Interpolation.AREA
-                )
-                frame.pts, frame.time_base = round(time_s / time_base), time_base
-                for packet in stream.encode(frame):
+
+            def write(frame: av.VideoFrame) -> None:
+                small = frame.reformat(format="yuv420p", interpolation=Interpolation.AREA)
+                small.pts, small.time_base = frame.pts, time_base
+                for packet in stream.encode(small):
                     container.mux(packet)
+
+            waiting: deque[Future[None]] = deque()
+            with ThreadPoolExecutor(1, "encoder") as encoder:
+                for time_s, rgb in frames:
+                    if stream.width != rgb.shape[1]:
+                        stream.height, stream.width = rgb.shape[:2]
+                    frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+                    frame.pts = round(time_s / time_base)
+                    waiting.append(encoder.submit(write, frame))
+                    if len(waiting) > _WAITING:
+                        waiting.popleft().result()
+                for done in waiting:
+                    done.result()
             for packet in stream.encode():
                 container.mux(packet)
     except BaseException:

@@ -29,14 +29,24 @@ def find_mesh(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
     return mesh.astype(np.float64)
 
 
-def find_person(picture: NDArray[np.uint8]) -> tuple[NDArray[np.float64], Image]:
+def find_person(picture: NDArray[np.uint8], cut_px: int | None = None) -> tuple[NDArray[np.float64], Image]:
     """Face mesh (478, 2) in pixels, and a matte (h, w) that is 1 where the person is.
+
+    The matte is found at a height of at most `cut_px` pixels, which takes less time; None is the picture's own size.
 
     Raises:
         NoFaceInPortrait: no face is found.
     """
     mesh = find_mesh(picture)
-    return mesh, _cut_out(picture, _person(picture), float(np.linalg.norm(mesh[FOREHEAD] - mesh[CHIN])))
+    face_height = float(np.linalg.norm(mesh[FOREHEAD] - mesh[CHIN]))
+    height, width = picture.shape[:2]
+    scale = 1.0 if cut_px is None else min(1.0, cut_px / height)
+    if scale == 1.0:
+        return mesh, _cut_out(picture, _person(picture), face_height)
+    small = cv2.resize(picture, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
+    rough = cv2.resize(_person(picture), (small.shape[1], small.shape[0]), interpolation=cv2.INTER_AREA)
+    matte = _cut_out(np.asarray(small, dtype=np.uint8), np.asarray(rough, dtype=np.float32), face_height * scale)
+    return mesh, np.asarray(cv2.resize(matte, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 
 def _person(picture: NDArray[np.uint8]) -> Image:

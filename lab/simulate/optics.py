@@ -6,7 +6,8 @@ pulse and a diffuse part that the blood's absorption modulates. All values betwe
 1 being the sensor's white.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache
 
 import cv2
@@ -14,6 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.float32]
+
+#: A curve from linear light to the values of a picture in [0, 1].
+Response = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 #: Relative pulsation AC/DC of R, G, B: de Haan & van Leest 2014, "Improved motion robustness of remote-PPG by using the
 #: blood volume pulse signature".
@@ -81,6 +85,8 @@ def pulsation(linear: Image, weight: Image, skin_tone: int) -> Image:
 
 #: Steps of the square root of light that a sensor's codes resolve, and the brightest light that they are for.
 _STEPS, _BRIGHTEST = 16384, 1.5
+#: Rows of a picture that are developed at once: a strip stays in the processor's cache from light to code.
+_STRIP = 48
 
 
 @dataclass(frozen=True)
@@ -89,37 +95,54 @@ class Sensor:
 
     Noise is added to the square root of the signal, where shot noise is equal at every brightness. It is cut from tiles
     that are drawn once, at a random place for each frame: a million normal numbers a frame would cost more than all the
-    rest of the rendering. Light becomes a signal, `factor * light + offset`, whose square root is a code of 16 bits.
+    rest of the rendering. Light becomes a signal, `gain * light + floor`, whose square root times `scale` is a code
+    of 16 bits.
 
     spread  standard deviation of a pixel's noise, as codes;  codes  (65536,) sRGB of each code
     """
 
-    factor: float
-    offset: float
+    gain: float
+    floor: float
+    scale: float
     spread: float
     codes: NDArray[np.uint8]
-    tiles: NDArray[np.int16]
+    tiles: Image
     rng: np.random.Generator
 
     def expose(self, linear: Image) -> NDArray[np.uint8]:
         """`linear` (h, w, 3) as the camera's sRGB picture, uint8."""
-        signal = np.multiply(linear, self.factor, dtype=np.float32)
-        np.add(signal, self.offset, out=signal)
-        return self.picture(self.noisy(signal))
+        height, width = linear.shape[:2]
+        noise = self.noise((width, height))
+        picture = np.empty(linear.shape, np.uint8)
+        for top in range(0, height, _STRIP):
+            rows = slice(top, top + _STRIP)
+            signal = np.multiply(linear[rows], self.gain, dtype=np.float32)
+            np.add(signal, self.floor, out=signal)
+            self.picture(self.noisy(signal, noise[rows]), picture[rows])
+        return picture
 
-    def noisy(self, signal: Image) -> NDArray[np.int16]:
-        """Codes (h, w, 3) of a `signal` (h, w, 3), which is overwritten, with noise."""
-        height, width = signal.shape[:2]
+    def with_response(self, response: Response) -> "Sensor":
+        """The same sensor with another curve than sRGB from linear light to the picture, in [0, 1]."""
+        return replace(self, codes=_codes(self.scale, self.floor, response))
+
+    def noise(self, size: tuple[int, int]) -> Image:
+        """Noise (h, w, 3) of the square root of a signal, for a frame of `size` (w, h)."""
+        width, height = size
         tile = self.tiles[self.rng.integers(len(self.tiles))]
         top = int(self.rng.integers(tile.shape[0] - height + 1))
         left = int(self.rng.integers(tile.shape[1] - width + 1))
-        np.sqrt(np.maximum(signal, 0, out=signal), out=signal)
-        codes = signal.astype(np.int16)
-        return np.asarray(cv2.add(codes, tile[top : top + height, left : left + width]), dtype=np.int16)
+        return np.asarray(tile[top : top + height, left : left + width], dtype=np.float32)
 
-    def picture(self, codes: NDArray[np.int16]) -> NDArray[np.uint8]:
-        """Codes (h, w, 3) as sRGB, uint8."""
-        return np.asarray(cv2.LUT(codes.view(np.uint16), self.codes), dtype=np.uint8)
+    def noisy(self, signal: Image, noise: Image) -> NDArray[np.int16]:
+        """Codes (h, w, 3) of a `signal` (h, w, 3), which is overwritten, with noise."""
+        np.sqrt(np.maximum(signal, 0, out=signal), out=signal)
+        np.add(signal, noise, out=signal)
+        np.multiply(signal, self.scale, out=signal)
+        return signal.astype(np.int16)
+
+    def picture(self, codes: NDArray[np.int16], out: NDArray[np.uint8]) -> None:
+        """Write codes (h, w, 3) as sRGB to `out` (h, w, 3)."""
+        cv2.LUT(codes.view(np.uint16), self.codes, dst=out)
 
 
 def sensor(width: int, height: int, light: float, rng: np.random.Generator) -> Sensor:
@@ -136,18 +159,19 @@ def sensor_of(size: tuple[int, int], gain: float, electrons: float, rng: np.rand
     width, height = size
     floor = READ_NOISE**2 / electrons
     scale = (_STEPS - 1) / float(np.sqrt(_BRIGHTEST + floor))
-    # Codes below 0 are those of the upper half.
-    value = ((np.arange(32768) + 0.5) / scale) ** 2 - floor
-    codes = np.concatenate([np.round(to_srgb(value) * 255), np.zeros(32768)]).astype(np.uint8)
     spread = 0.5 / float(np.sqrt(electrons))
-    tiles = np.empty((6, height + 64, width + 64, 3), np.int16)
+    tiles = rng.standard_normal((6, height + 64, width + 64, 3), dtype=np.float32) * np.float32(spread)
     coarse = (len(tiles), -(-(height + 64) // BLOTCH_PX), -(-(width + 64) // BLOTCH_PX), 3)
-    noise = rng.standard_normal(tiles.shape, dtype=np.float32) * np.float32(spread)
     blotches = rng.standard_normal(coarse, dtype=np.float32) * np.float32(BLOTCHES * spread)
-    for tile, fine, blotch in zip(tiles, noise, blotches, strict=True):
+    for tile, blotch in zip(tiles, blotches, strict=True):
         # A webcam interpolates colours, so that neighbouring pixels share noise; its lowest frequencies stay.
-        cv2.GaussianBlur(fine, (0, 0), 0.6, dst=fine)
-        np.add(fine, cv2.resize(blotch, (width + 64, height + 64), interpolation=cv2.INTER_CUBIC), out=fine)
-        np.rint(np.multiply(fine, scale, out=fine), out=fine)
-        tile[:] = fine
-    return Sensor(gain * scale**2, floor * scale**2, spread * scale, codes, tiles, rng)
+        cv2.GaussianBlur(tile, (0, 0), 0.6, dst=tile)
+        np.add(tile, cv2.resize(blotch, (width + 64, height + 64), interpolation=cv2.INTER_CUBIC), out=tile)
+    return Sensor(gain, floor, scale, spread * scale, _codes(scale, floor, to_srgb), tiles, rng)
+
+
+def _codes(scale: float, floor: float, response: Response) -> NDArray[np.uint8]:
+    """uint8 (65536,) of each code of 16 bits; those of the upper half are negative, and black."""
+    value = (np.arange(32768) / scale) ** 2 - floor
+    shown = np.round(np.clip(response(value), 0, 1) * 255)
+    return np.concatenate([shown, np.zeros(32768)]).astype(np.uint8)

@@ -21,6 +21,8 @@ MIN_CLOSURE = 0.12
 
 #: Softness of a webcam's lens and its colour interpolation, in face heights: 0.8 pixels in the default scene.
 WEBCAM_BLUR = 0.0045
+#: Height of the picture at which a person is cut out from among others, pixels.
+_CUT_PX = 256
 
 
 @dataclass(frozen=True)
@@ -156,16 +158,16 @@ def _prepared(
     data: bytes, shape: tuple[int, int, int], face_height: float, types: tuple[int, int], body: tuple[float, bool]
 ) -> PortraitLayers:
     picture = np.frombuffer(data, dtype=np.uint8).reshape(shape)
-    points, matte = _found(data, shape)
+    below, alone = body
+    points, matte = _found(data, shape, _CUT_PX if alone else None)
     scale = face_height / float(np.linalg.norm(points[face_regions.FOREHEAD] - points[face_regions.CHIN]))
     size = (round(shape[1] * scale), round(shape[0] * scale))
     landmarks = points * (np.array(size) / (shape[1], shape[0]))
     interpolation = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
     scaled = np.asarray(cv2.resize(picture, size, interpolation=interpolation), dtype=np.uint8)
     matte = softened(np.asarray(cv2.resize(matte, size), dtype=np.float32), face_height)
-    below, alone = body
     if alone:
-        matte = matte * _near(landmarks, size, face_height)
+        matte = _connected(matte * _near(landmarks, size, face_height), landmarks)
     parts = skin_maps(scaled, landmarks, matte, face_height)
     linear = np.asarray(cv2.GaussianBlur(to_linear(scaled), (0, 0), WEBCAM_BLUR * face_height), dtype=np.float32)
     linear = retoned(linear, parts, *types)
@@ -196,6 +198,16 @@ def _near(landmarks: NDArray[np.float64], size: tuple[int, int], unit: float) ->
     return face_regions.polygon(outline, size, 0.03 * unit)
 
 
+def _connected(matte: Image, landmarks: NDArray[np.float64]) -> Image:
+    """The part of a matte (h, w) that is connected with the face."""
+    _, labels = cv2.connectedComponents((matte > 0.25).astype(np.uint8))
+    height, width = matte.shape
+    x, y = np.clip(np.rint(landmarks[face_regions.NOSE_BRIDGE]), 0, (width - 1, height - 1)).astype(int)
+    part = np.asarray(labels == labels[y, x], dtype=np.float32)
+    # The soft edge stays.
+    return matte * cv2.dilate(part, np.ones((9, 9), np.uint8))
+
+
 def _head_and_shoulders(linear: Image, landmarks: NDArray[np.float64], unit: float) -> Image:
     x, y = (landmarks[face_regions.FOREHEAD] + landmarks[face_regions.CHIN]) / 2
     left, top = int(max(x - unit, 0)), int(max(y - 1.15 * unit, 0))
@@ -203,8 +215,8 @@ def _head_and_shoulders(linear: Image, landmarks: NDArray[np.float64], unit: flo
 
 
 @lru_cache(maxsize=8)
-def _found(data: bytes, shape: tuple[int, int, int]) -> tuple[NDArray[np.float64], Image]:
-    return find_person(np.frombuffer(data, dtype=np.uint8).reshape(shape))
+def _found(data: bytes, shape: tuple[int, int, int], cut_px: int | None) -> tuple[NDArray[np.float64], Image]:
+    return find_person(np.frombuffer(data, dtype=np.uint8).reshape(shape), cut_px)
 
 
 def _box(points: NDArray[np.float64], margin: float, shape: tuple[int, ...]) -> tuple[int, int, int, int]:

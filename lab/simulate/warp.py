@@ -51,6 +51,7 @@ class Warp:
         self._box = np.array([(xs.min(), ys.min()), (xs.max(), ys.max())]) if len(xs) else np.zeros((2, 2))
         brows = portrait.landmarks[[point for brow in face_regions.BROWS for point in brow]]
         self._brows = brows.mean(axis=0)
+        self._kept: tuple[tuple[float, float], tuple[NDArray[np.float32], NDArray[np.float32], Image]] | None = None
 
     def draw(self, canvas: Image, moment: Moment) -> Placed:
         """The portrait's `canvas` (h, w, 4), linear light and matte, as the frame shows it at `moment`."""
@@ -78,22 +79,15 @@ class Warp:
         """(h, w, 2): displacement of the portrait, which includes its place, at each cell of the grid."""
         portrait, unit = self._portrait, self._portrait.face_height
         shift = np.array([moment.shift_across, moment.shift_down]) * unit
-        point = self._grid - (self._origin + shift).astype(np.float32)
+        chin = portrait.landmarks[face_regions.CHIN].tolist()
+        point, torso, relief = self._at_rest(float(shift[0]), float(shift[1]))
         x, y = point[..., 0], point[..., 1]
-        chin = portrait.landmarks[152].tolist()
-        middle = portrait.centre.tolist()
-        # 1 on the head, 0 on the shoulders, in between along the neck.
-        torso = np.clip((y - (chin[1] - 0.05 * unit)) / (0.75 * unit), 0, 1)
-        torso = torso * torso * (3 - 2 * torso)
         pivot = chin[0], chin[1] + 0.35 * unit
         dx, dy = x - pivot[0] - moment.across * unit, y - pivot[1] - moment.down * unit
         cos = float(np.cos(-moment.roll)) / (1 + moment.nearer)
         sin = float(np.sin(-moment.roll)) / (1 + moment.nearer)
         head_x = x - (pivot[0] + cos * dx - sin * dy)
         head_y = y - (pivot[1] + sin * dx + cos * dy)
-        # Parts nearer to the camera move further when the head turns.
-        radius = ((x - middle[0]) / (0.62 * unit)) ** 2 + ((y - middle[1]) / (0.8 * unit)) ** 2
-        relief = 0.55 * unit * np.clip(1 - radius / 1.6, 0, 1) ** 1.5
         head_x = head_x + moment.yaw * relief
         head_y = head_y + moment.pitch * relief
         if moment.brows:
@@ -104,6 +98,26 @@ class Warp:
         body_y = 0.3 * moment.down * unit - rise
         moved = np.stack(((1 - torso) * head_x + torso * body_x, (1 - torso) * head_y + torso * body_y), axis=-1)
         return moved.astype(np.float32) + (self._origin + shift).astype(np.float32)
+
+    def _at_rest(self, across: float, down: float) -> tuple[NDArray[np.float32], NDArray[np.float32], Image]:
+        """The portrait's pixel (h, w, 2), the share of the torso (h, w) and the head's relief (h, w) of each cell.
+
+        They belong to a person who is shifted by `across` and `down` pixels, and are kept until the shift changes.
+        """
+        if self._kept is not None and self._kept[0] == (across, down):
+            return self._kept[1]
+        portrait, unit = self._portrait, self._portrait.face_height
+        point = self._grid - (self._origin + np.array([across, down])).astype(np.float32)
+        x, y = point[..., 0], point[..., 1]
+        chin, middle = portrait.landmarks[face_regions.CHIN].tolist(), portrait.centre.tolist()
+        # 1 on the shoulders, 0 on the head, in between along the neck.
+        torso = np.clip((y - (chin[1] - 0.05 * unit)) / (0.75 * unit), 0, 1)
+        torso = torso * torso * (3 - 2 * torso)
+        # Parts nearer to the camera move further when the head turns.
+        radius = ((x - middle[0]) / (0.62 * unit)) ** 2 + ((y - middle[1]) / (0.8 * unit)) ** 2
+        relief = 0.55 * unit * np.clip(1 - radius / 1.6, 0, 1) ** 1.5
+        self._kept = (across, down), (point, torso, relief)
+        return self._kept[1]
 
 
 def _range(flags: NDArray[np.bool_]) -> tuple[int, int]:

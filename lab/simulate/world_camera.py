@@ -1,5 +1,6 @@
 """The camera of a clip of the world: exposure, tone mapping, sensor noise and its reduction."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -22,8 +23,24 @@ _DARK: Final = 0.3
 _LONGEST: Final = 3.0
 #: Step, pixels, of the pixels that auto exposure meters.
 _METER: Final = 16
+#: Rows of a picture that are developed at once.
+_STRIP: Final = 48
 #: Deviation from the last picture, in standard deviations of the noise, up to which it is taken for noise.
 _STILL: Final = 3.0
+
+
+@dataclass(frozen=True)
+class LitScene:
+    """A scene and its light in one frame.
+
+    behind        (h, w, 3) linear light;  placed  what is before it, or None
+    room, person  (3,) gains of the light on both
+    """
+
+    behind: Image
+    placed: Placed | None
+    room: Floats
+    person: Floats
 
 
 class Camera:
@@ -45,43 +62,58 @@ class Camera:
         self._last: NDArray[np.int16] | None = None
         self._denoise = _denoising(conditions.temporal_denoise, self._sensor)
 
-    def compose(self, behind: Image, placed: Placed | None, gains: tuple[Floats, Floats]) -> Image:
-        """Signal (h, w, 3) of a scene: `behind` (h, w, 3) linear light, what is before it, and the gains of both."""
-        factor, offset = self._sensor.factor * self._exposure, self._sensor.offset
-        room, person = gains
-        signal = np.asarray(_scaled(behind, room * factor, offset), dtype=np.float32)
-        if placed is not None:
-            lit = _scaled(placed.colour, person * factor, offset)
-            part = signal[placed.rows, placed.columns]
-            part[:] = cv2.blendLinear(lit, part, placed.matte, np.subtract(1, placed.matte))
+    def take(self, scene: LitScene, light: Light, index: int) -> Picture:
+        """The picture (h, w, 3) uint8 sRGB of a scene; the exposure of the next frame follows it."""
+        height, width = scene.behind.shape[:2]
+        bands = light.bands(index, height)
+        noise = self._sensor.noise((width, height))
+        picture = np.empty((height, width, 3), np.uint8)
+        last, metered = self._last, 0.0
+        if self._denoise is not None and last is None:
+            self._last = np.empty((height, width, 3), np.int16)
+        # A strip of the picture stays in the processor's cache from light to code.
+        step = height if self._conditions.tone_mapping else _STRIP
+        for top in range(0, height, step):
+            rows = slice(top, min(top + step, height))
+            signal = self._signal(scene, rows)
+            if bands is not None:
+                signal *= bands[rows, :, None]
+                signal += self._sensor.floor * (1 - bands[rows, :, None])
+            if self._conditions.tone_mapping:
+                self._map_tones(signal)
+            metered += float(signal[::_METER, ::_METER].sum())
+            codes = self._sensor.noisy(signal, noise[rows])
+            if self._denoise is not None and self._last is not None:
+                if last is not None:
+                    change = cv2.subtract(codes, last[rows])
+                    codes = np.asarray(cv2.add(last[rows], cv2.LUT(change.view(np.uint16), self._denoise)), np.int16)
+                self._last[rows] = codes
+            self._sensor.picture(codes, picture[rows])
+        self._adapt(metered / (-(-height // _METER) * -(-width // _METER) * 3), index)
+        return picture
+
+    def _signal(self, scene: LitScene, rows: slice) -> Image:
+        """Signal (h, w, 3) of some rows of a scene."""
+        factor, offset = self._sensor.gain * self._exposure, self._sensor.floor
+        signal = np.asarray(_scaled(scene.behind[rows], scene.room * factor, offset), dtype=np.float32)
+        placed = scene.placed
+        if placed is None:
+            return signal
+        top, bottom = max(rows.start, placed.rows.start), min(rows.stop, placed.rows.stop)
+        if top < bottom:
+            own = slice(top - placed.rows.start, bottom - placed.rows.start)
+            matte = placed.matte[own]
+            part = signal[top - rows.start : bottom - rows.start, placed.columns]
+            lit = _scaled(placed.colour[own], scene.person * factor, offset)
+            part[:] = cv2.blendLinear(lit, part, matte, np.subtract(1, matte))
         return signal
 
-    def develop(self, signal: Image, light: Light, index: int) -> Picture:
-        """The picture (h, w, 3) uint8 sRGB of a signal; the exposure of the next frame follows it."""
-        offset = self._sensor.offset
-        bands = light.bands(index, len(signal))
-        if bands is not None:
-            signal *= bands[..., None]
-            signal += offset * (1 - bands[..., None])
-        if self._conditions.tone_mapping:
-            self._map_tones(signal)
-        self._meter(signal, index)
-        codes = self._sensor.noisy(signal)
-        if self._denoise is not None:
-            if self._last is None:
-                self._last = codes
-            else:
-                change = cv2.subtract(codes, self._last)
-                kept = cv2.LUT(change.view(np.uint16), self._denoise)
-                self._last = np.asarray(cv2.add(self._last, kept), dtype=np.int16)
-            codes = self._last
-        return self._sensor.picture(codes)
-
-    def _meter(self, signal: Image, index: int) -> None:
+    def _adapt(self, signal: float, index: int) -> None:
+        """Set the exposure of the next frame by the mean `signal` of this one."""
         conditions = self._conditions
         if not conditions.auto_exposure:
             return
-        level = float(signal[::_METER, ::_METER].mean() - self._sensor.offset) / self._exposure
+        level = (signal - self._sensor.floor) / self._exposure
         if self._metered is None:
             self._metered = (level, level)
         first, followed = self._metered
@@ -96,7 +128,7 @@ class Camera:
         height, width = signal.shape[:2]
         small = cv2.resize(signal, (max(width // 16, 4), max(height // 16, 4)), interpolation=cv2.INTER_AREA)
         around = cv2.GaussianBlur(small.mean(axis=2), (0, 0), max(0.35 * self._unit / 16, 1.0))
-        level = self._sensor.factor * 0.2
+        level = self._sensor.gain * 0.2
         gain = (level / np.maximum(around, 0.02 * level)) ** (0.5 * self._conditions.tone_mapping)
         large = cv2.resize(np.clip(gain, 0.4, 2.5).astype(np.float32), (width, height))
         signal *= large[..., None]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lab.simulate import rooms
 from lab.simulate.optics import Image
-from lab.simulate.world_camera import Camera
+from lab.simulate.world_camera import Camera, LitScene
 from lab.simulate.world_light import Light, light_of
 from lab.simulate.world_person import face_height, face_place, subject_of
 from lab.simulate.world_software import Software
@@ -38,8 +38,7 @@ def frames_of(shot: Shot) -> Iterator[NDArray[np.uint8]]:
     camera, software = Camera(conditions, times, unit), Software(conditions, times, unit)
     for index in range(len(times)):
         placed, person = (None, light.room[index]) if subject is None else subject.draw(index)
-        signal = camera.compose(behind(index), placed, (light.room[index], person))
-        picture = camera.develop(signal, light, index)
+        picture = camera.take(LitScene(behind(index), placed, light.room[index], person), light, index)
         if subject is not None and placed is not None:
             picture = software.change(picture, placed, (subject.places[index, 0], subject.places[index, 1]), index)
         yield picture

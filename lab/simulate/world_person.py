@@ -87,7 +87,7 @@ def blood_of(conditions: Conditions, portrait: PortraitLayers) -> tuple[Image, I
     uneven = 1 + _UNEVEN * _smooth_map(usual.shape, portrait.face_height, rng)
     well = usual > 0.8
     if well.any():
-        uneven = uneven / float(np.average(uneven, weights=usual * well))
+        uneven = uneven / float((usual * uneven)[well].mean())
     green = GREEN_PULSE[conditions.skin_type - 1] * conditions.pulse_strength * (1 - conditions.makeup)
     strength = (green * conditions.blood_rgb).astype(np.float32)
     limit = _SHINE * np.median(base[well], axis=0) if well.any() else np.full(3, 1.0)
@@ -138,7 +138,8 @@ class _Mouth:
         drawn = cv2.remap(part, self._x, (source - self._part.start).astype(np.float32), cv2.INTER_LINEAR)
         edge = self._y - self._line
         inside = np.clip((edge + self._soft) / self._soft, 0, 1)
-        inside *= np.clip((opening * self._gap - edge) / self._soft, 0, 1)
+        gap = opening * self._gap
+        inside *= np.clip((gap - edge) / self._soft, 0, 1) * np.clip(gap / self._soft, 0, 1)
         dark = np.asarray(_MOUTH_RGB, dtype=np.float32)
         part[:] = drawn + inside[..., None] * (np.minimum(dark, part) - drawn)
         return face

@@ -6,7 +6,6 @@ condition is drawn at random, over a wider range than real rooms and cameras hav
 """
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -159,10 +158,13 @@ class _Light:
 def _camera(side: int, rng: np.random.Generator) -> Sensor:
     """A sensor in light of a random level, with a random contrast and gamma."""
     camera = sensor(side, side, float(np.exp(rng.uniform(np.log(0.15), 0))), rng)
-    value = (np.arange(len(camera.codes)) / camera.scale) ** 2 - camera.floor
-    code = to_srgb(value) ** rng.uniform(0.8, 1.2)
-    bent = code + rng.uniform(-0.25, 0.25) * code * (1 - code) * (2 * code - 1)
-    return replace(camera, codes=np.round(np.clip(bent, 0, 1) * 255).astype(np.uint8))
+    gamma, contrast = rng.uniform(0.8, 1.2), rng.uniform(-0.25, 0.25)
+
+    def response(value: Floats) -> Floats:
+        code = to_srgb(value) ** gamma
+        return code + contrast * code * (1 - code) * (2 * code - 1)
+
+    return camera.with_response(response)
 
 
 def _encoded(frames: list[NDArray[np.uint8]], times: Floats, fps: float, rng: np.random.Generator) -> NDArray[np.uint8]:
