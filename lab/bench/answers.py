@@ -9,6 +9,7 @@ from lab.render.measured import load
 from shared.schemas import RespirationRate, VitalStatus
 from shared.vitals import RESPIRATION_RATE
 from workers.rppg.estimators import ESTIMATORS
+from workers.rppg.fusion.evidence import cleaned_rates
 from workers.rppg.fusion.gate import log_odds
 from workers.rppg.fusion.wave_fusion import fused_pulse
 from workers.rppg.vitals.heart_rate import heart_rate
@@ -73,7 +74,7 @@ def answer(file: Path) -> Answer:
         return Answer(kept.name, kept.truth, true, None, kept.refused, None, -1e3, None, None, None, None, None)
     rival = two_lines(traces.face, traces.fs)
     waves = {name: wave for name, wave in kept.waves.items() if name in DEFAULT}
-    pulse = fused_pulse(traces, waves)
+    pulse = fused_pulse(traces, waves, cleaned_rates(traces))
     vital = heart_rate(pulse, ())
     inputs = VitalInputs(traces, pulse)
     module = module_of(RESPIRATION_RATE)

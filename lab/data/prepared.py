@@ -18,10 +18,10 @@ from workers.rppg.signals.traces import Traces, traces_of
 #: Datasets by name; a new one is a module with `recordings`, and a line here.
 LAYOUTS: Final = {"UBFC-rPPG": ubfc.recordings, "PURE": pure.recordings, "facevitals simulate": simulated.recordings}
 #: Version of prepared files: raise it when their making changes. Changes of the workers' code are not detected.
-_FORMAT_VERSION: Final = 2
+_FORMAT_VERSION: Final = 1
 
 #: Fields of `Traces` that are arrays.
-_ARRAYS: Final = ("times_s", "regions", "background", "motion", "head", "crops", "position", "seen")
+_ARRAYS: Final = ("times_s", "regions", "background", "motion", "crops", "position", "seen")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from workers.face.clothes import Clothes
 from workers.face.crops import CROP_SIDE, CropBox
 from workers.face.detector import FaceBox
 from workers.face.eye_patches import EMPTY_EYES, EyeCollector, Eyes
+from workers.face.head_motion import head_motion
 from workers.face.mesh import POINTS, FaceFinder, Finder
 from workers.face.obstruction_check import ObstructionDetector
 from workers.face.portraits import Portrait, PortraitCollector
@@ -75,6 +76,7 @@ class FaceTrack:
     eyes                         patches of both eyes, in every frame; for the vision branch
     thumbnails                   small whole frames where the mesh was measured; for the vision branch
     clothes      (n, 3)          mean linear-light RGB of the clothes; NaN where none are seen, None where not measured
+    head         (n, 6)          motion of the head by `workers.face.head_motion.AXES`; None where not measured
     rotation                     degrees clockwise by which the frames were turned, as the face required
     grey                         whether the face has no colour, as in an infrared picture
     high_dynamic_range           whether the frames were converted from a high dynamic range
@@ -94,6 +96,7 @@ class FaceTrack:
     eyes: Eyes = EMPTY_EYES
     thumbnails: Thumbnails = EMPTY_THUMBNAILS
     clothes: NDArray[np.float32] | None = None
+    head: NDArray[np.float64] | None = None
     rotation: int = 0
     grey: bool = False
     high_dynamic_range: bool = False
@@ -239,6 +242,7 @@ class _TrackBuilder:
             eyes=self._eyes.finish(),
             thumbnails=self._thumbnails.finish(),
             clothes=np.array(self._clothes_colours, np.float32).reshape(count, 3) if self._for_rppg else None,
+            head=head_motion(crops),
             rotation=self._rotation,
             grey=grey,
         )

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from lab.arrays import Floats
 from lab.simulate import pulse_wave
 from workers.face.clothes import Clothes
+from workers.face.head_motion import AXES, head_motion
 from workers.rppg.estimators import green, pos
 from workers.rppg.fusion.evidence import amplitude
-from workers.rppg.signals.head_motion import AXES, head_motion
 from workers.rppg.signals.nuisances import with_even_light, without_nuisances
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
 from workers.rppg.signals.traces import Traces
@@ -123,10 +123,14 @@ def crops_of(across: Floats, down: Floats, gain: Floats, roll: Floats) -> NDArra
     return np.repeat(np.rint(np.array(frames))[..., None], 3, axis=3).astype(np.uint8)
 
 
+def motion_of(crops: NDArray[np.uint8]) -> Floats:
+    return head_motion(crops).T
+
+
 def test_a_nod_far_faster_than_the_mesh_is_measured() -> None:
     nod = 0.01 * np.sin(2 * np.pi * 2.7 * TIMES)
     zero, one = np.zeros(N), np.ones(N)
-    found = head_motion(crops_of(zero, nod, one, zero))
+    found = motion_of(crops_of(zero, nod, one, zero))
     # Part of a shift of a rounded face is explained as its turn.
     vertical = found[AXES.index("down")] + 0.6 * found[AXES.index("pitch")]
     assert rate_of(found[AXES.index("down")]) == pytest.approx(2.7 * 60, abs=1)
@@ -137,7 +141,7 @@ def test_a_nod_far_faster_than_the_mesh_is_measured() -> None:
 def test_a_roll_is_a_roll() -> None:
     roll = 0.03 * np.sin(2 * np.pi * 1.2 * TIMES)
     zero = np.zeros(N)
-    found = head_motion(crops_of(zero, zero, np.ones(N), roll))
+    found = motion_of(crops_of(zero, zero, np.ones(N), roll))
     row = found[AXES.index("roll")]
     assert abs(np.corrcoef(row, roll)[0, 1]) > 0.99
     assert np.ptp(row) == pytest.approx(np.ptp(roll), rel=0.25)
@@ -146,13 +150,13 @@ def test_a_roll_is_a_roll() -> None:
 def test_light_that_varies_is_no_motion() -> None:
     zero = np.zeros(N)
     light = 1 + 0.02 * np.sin(2 * np.pi * 1.5 * TIMES)
-    assert np.abs(head_motion(crops_of(zero, zero, light, zero))).max() < 2e-3
+    assert np.abs(motion_of(crops_of(zero, zero, light, zero))).max() < 2e-3
 
 
 def test_a_box_that_was_placed_anew_is_no_motion() -> None:
     zero = np.zeros(N)
     jump = 0.002 * np.sin(2 * np.pi * 1.1 * TIMES) + 0.12 * (TIMES > 7)
-    assert np.ptp(head_motion(crops_of(zero, jump, np.ones(N), zero))) < 0.02
+    assert np.ptp(motion_of(crops_of(zero, jump, np.ones(N), zero))) < 0.02
 
 
 def test_clothes_are_looked_for_below_the_neck() -> None:

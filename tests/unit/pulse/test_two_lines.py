@@ -41,7 +41,6 @@ def test_it_was_frozen_from_the_estimators_of_the_product() -> None:
         regions=np.stack([rgb] * 4),
         background=np.full((3, 450), np.nan),
         motion=rows,
-        head=np.zeros((6, 450)),
         crops=np.zeros((450, 0, 0, 3), np.uint8),
         position=np.stack((rows, rows)),
         seen=np.ones(450, np.bool_),

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from workers.models.memory import OutOfMemory
 from workers.rppg.estimators import STAGES, Estimator
+from workers.rppg.fusion.evidence import cleaned_rates
 from workers.rppg.fusion.gate import is_confident
 from workers.rppg.fusion.pulse import Pulse
 from workers.rppg.fusion.wave_fusion import fused_pulse
@@ -26,6 +27,7 @@ def estimate_pulse(traces: Traces, estimators: Mapping[str, Estimator], *, thoro
     waves: dict[str, NDArray[np.float64]] = {}
     pulse: Pulse | None = None
     failure: OutOfMemory | None = None
+    cleaned = cleaned_rates(traces)
     stages = sorted({STAGES.get(name, 0) for name in estimators})
     for stage in stages:
         for name, run in estimators.items():
@@ -36,7 +38,7 @@ def estimate_pulse(traces: Traces, estimators: Mapping[str, Estimator], *, thoro
                     failure = error
         if not waves or (thorough and stage != stages[-1]):
             continue
-        pulse = fused_pulse(traces, waves)
+        pulse = fused_pulse(traces, waves, cleaned)
         if is_confident(pulse):
             break
     if pulse is None:

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from workers.rppg.estimators import NEURAL, chrom, pbv, pos
 from workers.rppg.signals.filters import detrend, to_pulse_wave
-from workers.rppg.signals.head_motion import sway
-from workers.rppg.signals.nuisances import without_nuisances
+from workers.rppg.signals.nuisances import sway_of, without_nuisances
 from workers.rppg.signals.spectrum import SIGNAL_HALF_WIDTH_HZ, PowerSpectrum, spectrum_of, transform
 from workers.rppg.signals.spectrum import snr_db as snr_of
 from workers.rppg.signals.traces import Traces
@@ -62,7 +61,7 @@ class Evidence:
         pbv_contrast: of patches, as in `workers.rppg.fusion.blood_signature.ColorSignature`; None if enough estimators
             agree on the rate without it.
         pbv_contrast_error: its standard error.
-        sway: slow translation of the head, widths of the face's crop (`workers.rppg.signals.head_motion.sway`).
+        sway: slow translation of the head, widths of the face's crop; None where it was not measured.
         cleaned_rates_per_min: rates of POS, CHROM and PBV without what motion of the head and light on clothes and
             background explain (`workers.rppg.signals.nuisances`); none if they were not run.
     """
@@ -154,12 +153,11 @@ def gather(
         halves_correlation=halves_correlation(NEURAL),
         patches_snr_db=None if patches is None else snr_db(patches),
         patches_coherence=halves_correlation({"mrc"}),
-        sway=sway(traces.head, fs),
-        cleaned_rates_per_min=cleaned_rates_per_min(traces),
+        sway=sway_of(traces),
     )
 
 
-def cleaned_rates_per_min(traces: Traces) -> tuple[float, ...]:
+def cleaned_rates(traces: Traces) -> tuple[float, ...]:
     """Rates of POS, CHROM and PBV in the colours without nuisances, beats a minute."""
     cleaned = without_nuisances(traces)
     return tuple(60 * spectrum_of(method.estimate(cleaned), traces.fs).peak_hz() for method in (pos, chrom, pbv))

@@ -18,10 +18,13 @@ from workers.rppg.signals.spectrum import snr_db, spectrum_of
 from workers.rppg.signals.traces import Traces
 
 
-def fused_pulse(traces: Traces, outputs: Mapping[str, NDArray[np.float64]]) -> Pulse:
+def fused_pulse(
+    traces: Traces, outputs: Mapping[str, NDArray[np.float64]], cleaned_rates_per_min: tuple[float, ...] = ()
+) -> Pulse:
     """Fuse the outputs of estimators, by name: each (n,) or (k, n) as `workers.rppg.estimators.Estimator` returns it.
 
-    An estimator without calibration has no vote, and its wave is no evidence; its estimate is listed all the same.
+    `cleaned_rates_per_min` are those of `workers.rppg.fusion.evidence.cleaned_rates`, for the gate to compare. An
+    estimator without calibration has no vote, and its wave is no evidence; its estimate is listed all the same.
 
     Raises:
         ValueError: there is no output.
@@ -40,6 +43,7 @@ def fused_pulse(traces: Traces, outputs: Mapping[str, NDArray[np.float64]]) -> P
     fused = fuse({name: waves[name] for name in behind}, traces.fs, agreement.rate_per_min / 60)
     rate_per_min = mean_rate_per_min(fused, traces.fs, agreement.rate_per_min)
     evidence = gather(traces, waves, fused, agreement.rate_per_min / 60, parts)
+    evidence = replace(evidence, cleaned_rates_per_min=cleaned_rates_per_min)
     if evidence.patches_snr_db is not None and GATE.too_few_signal_estimators(agreement):
         signature = color_signature(traces, agreement.rate_per_min / 60)
         if signature is not None:

@@ -2,7 +2,7 @@
 
 The logarithm of a colour is a sum: of the skin's own, of the light that falls on it, and of what the head's motion
 changes in that light. Light is seen on the clothes and on the background too, and the motion in every frame
-(`workers.rppg.signals.head_motion`). How much of each is in a colour is found by Bayesian linear regression in the
+(`workers.face.head_motion`). How much of each is in a colour is found by Bayesian linear regression in the
 pulse band (Bishop 2006, "Pattern Recognition and Machine Learning", 3.3), with priors in physical units: light changes
 skin about as much as it changes clothes, and light fields change by about their own strength over the width of a face.
 So clothes that vary less than the skin explain next to nothing of it, and their noise removes no pulse; a background
@@ -24,6 +24,8 @@ LIGHT_GAIN: Final = 2.0
 MOTION_GAIN: Final = 0.5
 #: Band in which they are found, Hz: somewhat wider than the pulse band, whose neighbourhood is looked at as well.
 BAND_HZ: Final = (0.5, 4.0)
+#: Band of the slow motion that no living head is without, Hz: breath and balance.
+SWAY_HZ: Final = (0.15, 1.0)
 #: Rounds of estimating the variance of what is not explained.
 _ROUNDS: Final = 3
 _MIN_VARIANCE: Final = 1e-12
@@ -55,8 +57,16 @@ def nuisances_of(traces: Traces) -> Nuisances:
         for other in (traces.clothes, traces.background)
         if other is not None and np.isfinite(other).all() and other.min() > 0
     ]
-    curves = np.concatenate([*light, MOTION_GAIN * traces.head])
+    motion = [] if traces.head is None else [MOTION_GAIN * traces.head]
+    curves = np.concatenate([*light, *motion]) if light or motion else np.zeros((0, len(traces.times_s)))
     return Nuisances(traces.fs, band_pass(detrend(curves, traces.fs), traces.fs, BAND_HZ))
+
+
+def sway_of(traces: Traces) -> float | None:
+    """Standard deviation of the head's slow translation, widths of the face's crop; None where it is not measured."""
+    if traces.head is None:
+        return None
+    return float(np.linalg.norm(band_pass(traces.head[:2], traces.fs, SWAY_HZ, order=2).std(axis=1)))
 
 
 def without_nuisances(traces: Traces) -> Traces:

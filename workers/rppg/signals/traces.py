@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from workers.face.tracker import REGIONS, FaceTrack
 from workers.rppg.signals import keyframe_artifacts
 from workers.rppg.signals.chest_motion import chest_position
-from workers.rppg.signals.head_motion import head_motion
 from workers.rppg.signals.keyframe_artifacts import group_length, without_pattern
 
 #: Sampling rate of the grid, Hz.
@@ -50,7 +49,7 @@ class Traces:
         regions: (4, 3, n) linear RGB of `workers.face.tracker.REGIONS`; NaN throughout for a region hardly visible.
         background: (3, n) linear RGB of the background.
         motion: (n,) speed of the landmarks, face widths per second.
-        head: (6, n) motion of the head in every frame (`workers.rppg.signals.head_motion`).
+        head: (6, n) motion of the head by `workers.face.head_motion.AXES`; None where not measured.
         crops: (n, 72, 72, 3) face crops, nearest in time: uint8, or uint16 in fractions of 1/`FINE` if an encoder's
             pattern was removed (`scale_of`).
         position: (2, n) centre of the landmarks, face widths.
@@ -72,7 +71,6 @@ class Traces:
     regions: NDArray[np.float64]
     background: NDArray[np.float64]
     motion: NDArray[np.float64]
-    head: NDArray[np.float64]
     crops: Crops
     position: NDArray[np.float64]
     seen: NDArray[np.bool_]
@@ -83,6 +81,7 @@ class Traces:
     keyframes_interpolated: NDArray[np.float64] | None = None
     keyframes_per_min: float = 0.0
     clothes: NDArray[np.float64] | None = None
+    head: NDArray[np.float64] | None = None
     grey: bool = False
     high_dynamic_range: bool = False
 
@@ -106,7 +105,7 @@ class Traces:
             regions=self.regions[..., cut],
             background=self.background[:, cut],
             motion=self.motion[cut],
-            head=self.head[:, cut],
+            head=None if self.head is None else self.head[:, cut],
             crops=self.crops[cut],
             position=self.position[:, cut],
             seen=self.seen[cut],
@@ -166,7 +165,7 @@ def traces_of(track: FaceTrack) -> Traces:
         regions=regions,
         background=background,
         motion=motion,
-        head=_between(times, head_motion(track.crops).T, grid).T,
+        head=None if track.head is None else _between(times, track.head, grid).T,
         crops=crops,
         position=position,
         seen=seen,

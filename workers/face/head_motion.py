@@ -12,12 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.signals.filters import band_pass
-
 #: Order of the rows of `head_motion`.
 AXES: Final = ("across", "down", "nearer", "roll", "yaw", "pitch")
-#: Band of the slow motion that no living head is without, Hz: breath and balance.
-SWAY_HZ: Final = (0.15, 1.0)
 #: Crops are averaged over squares of this many pixels: the flow is then a fraction of a pixel, and noise averages out.
 _POOL: Final = 3
 #: Half-axes of the oval that holds the face, over those of the crop.
@@ -31,24 +27,19 @@ _JUMP: Final = 12.0
 
 
 def head_motion(crops: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return the head's motion (6, n) by `AXES` in crops (n, h, h, 3).
+    """Return the head's motion (n, 6) by `AXES` in crops (n, h, h, 3).
 
     In widths of the crop, as a share of the size, or in radians; the first is 0.
     """
     if len(crops) < 2:
-        return np.zeros((len(AXES), len(crops)))
+        return np.zeros((len(crops), len(AXES)))
     # In chunks that share a frame: the columns of a long clip are a gigabyte.
     starts = range(0, len(crops) - 1, _CHUNK)
     steps = np.concatenate([_steps(crops[start : start + _CHUNK + 1]) for start in starts], axis=1)
     size = np.abs(steps).max(axis=0)
     jumped = size > _JUMP * max(float(np.median(size)), 1e-6)
     steps[:, jumped] = 0.0
-    return np.asarray(np.concatenate((np.zeros((len(AXES), 1)), np.cumsum(steps, axis=1)), axis=1), np.float64)
-
-
-def sway(head: NDArray[np.float64], fs: float) -> float:
-    """Standard deviation of the slow translation of a head whose motion is (6, n) at `fs` Hz, widths of the crop."""
-    return float(np.linalg.norm(band_pass(head[:2], fs, SWAY_HZ, order=2).std(axis=1)))
+    return np.asarray(np.concatenate((np.zeros((1, len(AXES))), np.cumsum(steps, axis=1).T)), np.float64)
 
 
 def _steps(crops: NDArray[np.uint8]) -> NDArray[np.float64]:
