@@ -103,7 +103,9 @@ class Settings(BaseSettings):
     )
     spo2_b: float = Field(26.0, description="B of SpO2 = A - B·R, in per cent")
     spo2_sd: float = Field(6.0, gt=0, description="residual standard deviation of that formula, in per cent")
-    stress_sdnn_ms: float = Field(50.0, gt=0, description="SDNN in ms below which stress is indicated")
+    stress_sdnn_ms: float = Field(
+        50.0, gt=0, description="SDNN in ms, adjusted to a heart at rest, below which stress is indicated"
+    )
     stress_lf_hf: float = Field(2.5, gt=0, description="LF/HF above which stress is indicated")
     open_models_only: bool = Field(False, description="use only models with an open licence")
     ollama_url: str = Field(
