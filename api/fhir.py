@@ -37,6 +37,7 @@ CODES: Final = {
 _ABSENT_CODES: Final = {
     Reason.NOT_REQUESTED: "not-asked",
     Reason.MODEL_NOT_INSTALLED: "unsupported",
+    Reason.NOT_CALIBRATED: "unsupported",
     Reason.CLIP_REJECTED: "error",
     Reason.BRANCH_FAILED: "error",
     Reason.BRANCH_TIMEOUT: "error",

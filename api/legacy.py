@@ -35,7 +35,7 @@ DRAIN_S: Final = 3.0
 
 
 class SaveVideoAnswer(BaseModel):
-    """The response: `result` has each vital's value, `reasons` why a value is missing, `job` the whole document."""
+    """The response: `result` has each vital's value, `reasons` why one is missing or limited, `job` the document."""
 
     success: bool
     message: str

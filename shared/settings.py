@@ -106,7 +106,9 @@ class Settings(BaseSettings):
     calibration: Path | None = Field(
         None, description="file of `facevitals calibrate` that moves the verdict and the interval of the heart rate"
     )
-    stress_sdnn_ms: float = Field(50.0, gt=0, description="SDNN in ms below which stress is indicated")
+    stress_sdnn_ms: float = Field(
+        50.0, gt=0, description="SDNN in ms, adjusted to a heart at rest, below which stress is indicated"
+    )
     stress_lf_hf: float = Field(2.5, gt=0, description="LF/HF above which stress is indicated")
     open_models_only: bool = Field(False, description="use only models with an open licence")
     ollama_url: str = Field(

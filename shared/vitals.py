@@ -34,7 +34,7 @@ class CheckName(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a vital has no value, or a check did not pass."""
+    """Why a vital has no value or an experimental one is of limited use, or why a check did not pass."""
 
     CLIP_TOO_SHORT = "clip_too_short"
     FRAME_RATE_LOW = "frame_rate_low"
@@ -49,9 +49,12 @@ class Reason(StrEnum):
     LIGHTING_UNSTABLE = "lighting_unstable"
     NO_COLOUR = "no_colour"
     HIGH_DYNAMIC_RANGE = "high_dynamic_range"
+    NOT_CALIBRATED = "not_calibrated"
     NO_PULSE = "no_pulse"
     ESTIMATORS_DISAGREE = "estimators_disagree"
     NO_BREATHING_SIGNAL = "no_breathing_signal"
+    TOO_UNCERTAIN = "too_uncertain"
+    NOT_AT_REST = "not_at_rest"
     NOT_LIVE = "not_live"
     MODEL_NOT_INSTALLED = "model_not_installed"
     CLIP_REJECTED = "clip_rejected"

@@ -1,6 +1,6 @@
-"""Errors of SDNN and RMSSD beyond the sampling error that the number of beats implies.
+"""Errors of SDNN, RMSSD, pNN50 and LF/HF against the true beats of the same seconds.
 
-Fitted to patients' photoplethysmograms (BIDMC) at a webcam's 30 Hz, and to simulated clips.
+Fitted to patients' photoplethysmograms (BIDMC) at a webcam's 30 Hz, and for SDNN and RMSSD to simulated clips as well.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,27 +15,30 @@ from lab.calibrate.fit import CONFORMAL_FOLDS, quantile_regression
 from lab.calibrate.table import dataset_weights, folds_by_subject
 from lab.data.bidmc import window_beats
 from lab.data.measured_clips import Row
+from shared.vitals import VARIABILITY
 from workers.rppg.vitals.heart_rate_variability import (
     LEVEL,
     MEASURES,
-    MIN_ERROR_MS,
+    MIN_ERRORS,
     VARIABILITY_MODEL,
     VariabilityModel,
+    is_uninformative,
     mean_ibi_ms,
-    sampling_interval,
     variability_features,
 )
 
-#: Lengths of the patients' windows, seconds: a clip's length, twice and four times that.
-LENGTHS_S: Final = (15, 30, 60)
-#: Required signs of the coefficients of `variability_features`, the constant's being free: a slower heart, more noise
-#: and a longer window never narrow an interval.
-SIGNS: Final = (0, 1, -1, 1)
+#: Lengths of the patients' windows, seconds: a clip's length up to that of the longest clip.
+LENGTHS_S: Final = (15, 30, 60, 120)
+#: Measures that a simulated clip's truth has.
+_OF_CLIPS: Final = ("sdnn_ms", "rmssd_ms")
+#: Required signs of the coefficients of `variability_features`, 0 for either: more noise and a larger value never
+#: narrow an interval.
+SIGNS: Final = (0, 0, -1, 0, 1)
 
 
 @dataclass(frozen=True)
 class MeasureError:
-    """SDNN or RMSSD (`name`) as estimated in a window, its true value, and what the error may depend on.
+    """A measure (`name`) as estimated in a window, its true value, and what the error may depend on.
 
     `intervals` counts beat intervals, `mean_ibi_s` is their mean in seconds, `snr_db` the SNR of the pulse wave.
     """
@@ -43,42 +46,46 @@ class MeasureError:
     name: str
     dataset: str
     subject: str
-    value_ms: float
-    truth_ms: float
+    value: float
+    truth: float
     intervals: int
     mean_ibi_s: float
     snr_db: float
 
     @property
-    def stretch_s(self) -> float:
-        """Length of the beats in seconds, as `workers.rppg.vitals.heart_rate_variability.interval_of` counts it."""
-        return self.intervals * self.mean_ibi_s
+    def features(self) -> Floats:
+        """Features (5,) of the error, as `workers.rppg.vitals.heart_rate_variability.interval_of` computes them."""
+        return variability_features(self.value, self.mean_ibi_s, self.snr_db, self.intervals * self.mean_ibi_s)
 
     @property
-    def beside_sampling_ms(self) -> float:
-        """Smallest allowance for beat errors, in ms, with which the interval contains the truth."""
-        error = self.truth_ms - self.value_ms
-        low, high = sampling_interval(self.value_ms, self.intervals)
-        allowed = high - self.value_ms if error > 0 else self.value_ms - low
-        return float(np.sqrt(max(error**2 - allowed**2, 0.0)))
+    def error(self) -> float:
+        """Absolute error in the measure's unit; of the logarithm for LF/HF."""
+        if self.name == "lf_hf":
+            return abs(float(np.log(self.truth / self.value)))
+        return abs(self.truth - self.value)
+
+    def allowance(self, model: VariabilityModel) -> float:
+        """Error that the interval of the model allows for, in the unit of `error`."""
+        return model.error(self.name, self.value, self.mean_ibi_s, self.snr_db, self.intervals * self.mean_ibi_s)
 
     def reported(self, model: VariabilityModel) -> bool:
-        """Whether the service would report the measure (`workers.rppg.vitals.heart_rate_variability.exceeds_noise`)."""
-        return model.error_ms(self.name, self.mean_ibi_s, self.snr_db) <= model.max_error_ms
-
-    def error_ms(self, model: VariabilityModel) -> float:
-        """Allowance of the model for beat errors, ms."""
-        return model.error_ms(self.name, self.mean_ibi_s, self.snr_db, self.stretch_s)
+        """Whether the service reports the measure (`workers.rppg.vitals.heart_rate_variability.reason_withheld`)."""
+        error = self.allowance(model)
+        bounds = (self.value * np.exp(-error), self.value * np.exp(error)) if self.name == "lf_hf" else (-error, error)
+        return not is_uninformative(self.name, *bounds)
 
 
 def of_patients(path: Path) -> Iterator[MeasureError]:
-    """Windows of BIDMC whose SNR is high enough to place beats."""
+    """Windows of BIDMC whose SNR is high enough to place beats, for each measure of at least its shortest length."""
     for length_s in LENGTHS_S:
         for part in window_beats(path, length_s):
-            for name in VARIABILITY_MODEL.errors:
+            if part.snr_db < VARIABILITY_MODEL.min_snr_db:
+                continue
+            mean_s, kept = mean_ibi_ms(part.beats) / 1000, int(part.beats.kept.sum())
+            for name in MIN_ERRORS:
                 value, truth = MEASURES[name](part.beats), MEASURES[name](part.truth)
-                mean_s, kept = mean_ibi_ms(part.beats) / 1000, int(part.beats.kept.sum())
-                if part.snr_db >= VARIABILITY_MODEL.min_snr_db:
+                shortest_s = VARIABILITY[name].experimental_s or VARIABILITY[name].minimum_s
+                if length_s >= shortest_s and np.isfinite((value, truth)).all():
                     dataset = f"patients, {length_s} s"
                     yield MeasureError(name, dataset, part.patient, value, truth, kept, mean_s, part.snr_db)
 
@@ -94,7 +101,7 @@ def of_clips(rows: Sequence[Row]) -> Iterator[MeasureError]:
         if row["conditions"]["kind"] != "live" or beats is None or not accepted:
             continue
         snr_db = row["evidence"]["snr_db"]
-        for name in VARIABILITY_MODEL.errors:
+        for name in _OF_CLIPS:
             truth = row["truth"][name]
             if truth is not None and snr_db >= VARIABILITY_MODEL.min_snr_db:
                 kept, mean_s = beats["intervals"], beats["mean_ibi_ms"] / 1000
@@ -102,13 +109,13 @@ def of_clips(rows: Sequence[Row]) -> Iterator[MeasureError]:
 
 
 def fit_errors(found: Sequence[MeasureError]) -> tuple[float, ...]:
-    """Coefficients (4,) of `variability_features` by quantile regression; every dataset has the same weight.
+    """Coefficients (5,) of `variability_features` by quantile regression; every dataset has the same weight.
 
     Corrected as in `lab.calibrate.fit.fit_interval`: each fold of people is predicted from the rest, and the level is
     raised until `LEVEL` of the predictions hold in the dataset that needs it most.
     """
-    rows = np.array([variability_features(part.mean_ibi_s, part.snr_db, part.stretch_s) for part in found])
-    target = np.log([part.beside_sampling_ms + MIN_ERROR_MS for part in found])
+    rows = np.array([part.features for part in found])
+    target = np.log([part.error + MIN_ERRORS[part.name] for part in found])
     weights = dataset_weights(found)
     dataset = np.array([part.dataset for part in found])
     fold = folds_by_subject(found, CONFORMAL_FOLDS, seed=0)
@@ -137,7 +144,7 @@ def held_out(found: Sequence[MeasureError], seed: int = 1) -> dict[str, dict[str
 def fitted_model(found: Sequence[MeasureError]) -> tuple[VariabilityModel, dict[str, Any]]:
     """The calibration's model with errors fitted to all windows, and a report with held-out figures."""
     errors, report = {}, {}
-    for name in VARIABILITY_MODEL.errors:
+    for name in MIN_ERRORS:
         chosen = [part for part in found if part.name == name]
         errors[name] = tuple(round(value, 3) for value in fit_errors(chosen))
         report[name] = {"fitted": errors[name], "held_out": held_out(chosen)}
@@ -145,7 +152,7 @@ def fitted_model(found: Sequence[MeasureError]) -> tuple[VariabilityModel, dict[
 
 
 def _figures(pairs: Sequence[tuple[MeasureError, VariabilityModel]]) -> dict[str, float]:
-    reported = [(part.beside_sampling_ms, part.error_ms(model)) for part, model in pairs if part.reported(model)]
+    reported = [(part.error, part.allowance(model)) for part, model in pairs if part.reported(model)]
     counts: dict[str, float] = {
         "windows": len(pairs),
         "people": len({part.subject for part, _ in pairs}),
@@ -154,8 +161,9 @@ def _figures(pairs: Sequence[tuple[MeasureError, VariabilityModel]]) -> dict[str
     if not reported:
         return counts
     return counts | {
-        "interval_coverage": round(float(np.mean([needed <= error for needed, error in reported])), 3),
-        "median_error_ms": round(float(np.median([error for _, error in reported])), 1),
+        "interval_coverage": round(float(np.mean([error <= allowed for error, allowed in reported])), 3),
+        "coverage_of_all": round(float(np.mean([part.error <= part.allowance(model) for part, model in pairs])), 3),
+        "median_half_width": round(float(np.median([allowed for _, allowed in reported])), 2),
     }
 
 

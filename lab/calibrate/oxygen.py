@@ -1,7 +1,8 @@
 """`python -m lab.calibrate.oxygen READINGS.csv`: fit a camera's A and B to clips with an oximeter's readings.
 
-READINGS.csv has columns `clip,spo2`, one line for each clip. Prints the settings and their residual deviation on these
-clips. Healthy people at rest differ too little to fit a slope: where readings span less than 4 %, B keeps its default.
+READINGS.csv has columns `clip,spo2`, one line for each clip; clips without a pulse or without colour are left out.
+Prints the settings and their residual deviation on these clips. Healthy people at rest differ too little to fit a
+slope: where readings span less than 4 %, B keeps its default.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from workers.media.clip import open_clip
 from workers.rppg.fusion.gate import refusal
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import Examined, examine
-from workers.rppg.vitals.oxygen_saturation import OxygenCalibration, ratio_of_ratios
+from workers.rppg.vitals.oxygen_saturation import OxygenCalibration, ratio_of_ratios, why_without_colour
 
 #: Least span of the readings, in per cent, for a slope to be fitted.
 MIN_SPAN: Final = 4.0
@@ -58,7 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if not isinstance(examined, Examined) or refusal(examined.pulse) is not None:
                 sys.stderr.write(f"{row['clip']}: no pulse, left out\n")
                 continue
-            ratios.append(ratio_of_ratios(examined.traces, examined.pulse).value)
+            ratio = ratio_of_ratios(examined.traces, examined.pulse)
+            if (why := why_without_colour(examined.traces, ratio)) is not None:
+                sys.stderr.write(f"{row['clip']}: {why}, left out\n")
+                continue
+            ratios.append(ratio.value)
             readings.append(float(row["spo2"]))
     found = fit(np.array(ratios), np.array(readings))
     summary = {"FACEVITALS_SPO2_A": found.a, "FACEVITALS_SPO2_B": found.b, "FACEVITALS_SPO2_SD": found.residual_sd}

@@ -1,9 +1,9 @@
-"""`python -m lab.calibrate.variability`: the error of SDNN and RMSSD, and the shortfall of SDNN of short clips.
+"""`python -m lab.calibrate.variability`: the errors of variability, and the shortfall of SDNN of short clips.
 
-Errors are fitted to photoplethysmograms of patients (BIDMC) at a webcam's 30 Hz, and to the simulated clips in the
-journal of `lab.calibrate.gate`; the shortfall from five minutes to the patients alone. Reports how often a verdict of
-stress would differ after five minutes. With `--write`, renews `errors` and `shortfall` in
-`workers/rppg/fusion/calibration.json`.
+Errors are those against the true beats of the same seconds. They are fitted to photoplethysmograms of patients (BIDMC)
+at a webcam's 30 Hz, and to the simulated clips in the journal of `lab.calibrate.gate`; the shortfall from five minutes
+to the patients alone. Reports how often a verdict of stress would differ after five minutes. With `--write`, renews
+`errors` and `shortfall` in `workers/rppg/fusion/calibration.json`.
 """
 
 import argparse
@@ -31,12 +31,13 @@ from workers.rppg.vitals.heart_rate_variability import (
     FULL_S,
     VARIABILITY_MODEL,
     VariabilityModel,
-    exceeds_noise,
     interval_of,
+    mean_ibi_ms,
+    reason_withheld,
     regular,
     sdnn_ms,
 )
-from workers.rppg.vitals.stress import StressThresholds, stress
+from workers.rppg.vitals.stress import StressThresholds, adjusted_to_rest_ms, stress
 
 #: Lengths of segment for which the shortfall is fitted, and starts of the five minutes in a patient's eight, seconds.
 LENGTHS_S: Final = (10, 15, 30, 60, 120)
@@ -47,7 +48,10 @@ MIN_REGULAR_SHARE: Final = 0.95
 
 @dataclass(frozen=True)
 class Segment:
-    """SDNN of a segment at 30 Hz, the upper end of its interval, and SDNN of the five minutes that contain it, ms."""
+    """SDNN of a segment at 30 Hz, the upper end of its interval, and SDNN of the five minutes that contain it, ms.
+
+    `mean_ibi_ms` is the mean interval of the segment, `full_mean_ibi_ms` that of the five minutes.
+    """
 
     kind: str
     person: str
@@ -55,17 +59,29 @@ class Segment:
     sdnn_ms: float
     high_ms: float
     full_ms: float
+    mean_ibi_ms: float
+    full_mean_ibi_ms: float
 
     @property
     def log_ratio(self) -> float:
         """Log ratio of the full SDNN to that of the segment."""
         return float(np.log(self.full_ms / self.sdnn_ms))
 
+    @property
+    def adjusted_ms(self) -> tuple[float, float]:
+        """SDNN of the segment and of the five minutes, adjusted to a heart at rest, ms."""
+        return (
+            adjusted_to_rest_ms(self.sdnn_ms, self.mean_ibi_ms),
+            adjusted_to_rest_ms(self.full_ms, self.full_mean_ibi_ms),
+        )
+
     def verdict(self, threshold_ms: float) -> object:
         """The verdict of `stress` for the segment; None where it abstains."""
         measure = Measure(value=self.sdnn_ms, unit="ms", status=VitalStatus.EXPERIMENTAL, interval=(0.0, self.high_ms))
         absent = Measure(value=None, unit=None, status=VitalStatus.ABSTAINED, reason=Reason.CLIP_TOO_SHORT)
-        measures = dict.fromkeys(VariabilityMeasures.model_fields, absent) | {"sdnn_ms": measure}
+        mean_ibi = Measure(value=self.mean_ibi_ms, unit="ms", status=VitalStatus.OK)
+        measures = dict.fromkeys(VariabilityMeasures.model_fields, absent)
+        measures |= {"sdnn_ms": measure, "mean_ibi_ms": mean_ibi}
         beats = HeartRateVariability(value=measures, unit=None, status=VitalStatus.EXPERIMENTAL)
         return stress(beats, StressThresholds(sdnn_ms=threshold_ms), [], 0, self.duration_s).value
 
@@ -118,10 +134,11 @@ def segments(path: Path, model: VariabilityModel) -> Iterator[Segment]:
             for length_s in LENGTHS_S:
                 for at in range(0, round(FULL_S) - length_s + 1, max(length_s // 2, 10)):
                     beats, snr = beats_at_30_hz(full[at * BIDMC_HZ : (at + length_s) * BIDMC_HZ])
-                    if regular(beats) and exceeds_noise("sdnn_ms", beats, snr, model):
-                        value = sdnn_ms(beats)
+                    if regular(beats) and reason_withheld("sdnn_ms", beats, snr, model) is None:
+                        value, full_ms = sdnn_ms(beats), sdnn_ms(truth)
                         high = interval_of("sdnn_ms", value, beats, snr, model)[1]
-                        yield Segment("patients", patient, length_s, value, high, sdnn_ms(truth))
+                        means = mean_ibi_ms(beats), mean_ibi_ms(truth)
+                        yield Segment("patients", patient, length_s, value, high, full_ms, *means)
 
 
 def segments_of_clips(rows: Sequence[Row]) -> Iterator[Segment]:
@@ -133,7 +150,8 @@ def segments_of_clips(rows: Sequence[Row]) -> Iterator[Segment]:
             full = spec.hrv_sdnn_ms * min(1.0, FAST_HEART / spec.heart_rate) ** 2
             sdnn = hrv["sdnn_ms"]
             high = sdnn["interval"][1]
-            yield Segment("simulated clips", str(row["seed"]), spec.duration_s, sdnn["value"], high, full)
+            means = hrv["mean_ibi_ms"]["value"], 60_000 / spec.heart_rate
+            yield Segment("simulated clips", str(row["seed"]), spec.duration_s, sdnn["value"], high, full, *means)
 
 
 def _verdicts(found: Sequence[Segment]) -> list[dict[str, Any]]:
@@ -144,9 +162,9 @@ def _verdicts(found: Sequence[Segment]) -> list[dict[str, Any]]:
     rows = []
     for kind, duration_s in sorted({(part.kind, part.duration_s) for part in found}):
         chosen = [part for part in found if (part.kind, part.duration_s) == (kind, duration_s)]
-        for threshold in (StressThresholds().sdnn_ms, float(np.median([part.full_ms for part in chosen]))):
-            full = np.array([part.full_ms < threshold for part in chosen])
-            plain = np.array([part.sdnn_ms < threshold for part in chosen])
+        for threshold in (StressThresholds().sdnn_ms, float(np.median([part.adjusted_ms[1] for part in chosen]))):
+            full = np.array([part.adjusted_ms[1] < threshold for part in chosen])
+            plain = np.array([part.adjusted_ms[0] < threshold for part in chosen])
             verdicts = [part.verdict(threshold) for part in chosen]
             reported = np.array([verdict is not None for verdict in verdicts])
             flipped = np.array([verdict == "stress" for verdict in verdicts]) != full

@@ -47,7 +47,7 @@ class WindowBeats:
     snr_db: float
 
     def measured(self, name: str) -> tuple[float, float, Interval]:
-        """Value in ms, true value and interval of the measure `name` (`sdnn_ms`, `rmssd_ms`)."""
+        """Value, true value and interval of the measure `name`, in its unit."""
         value = MEASURES[name](self.beats)
         return value, MEASURES[name](self.truth), interval_of(name, value, self.beats, self.snr_db)
 

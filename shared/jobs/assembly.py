@@ -124,9 +124,12 @@ def _vital(
 
 
 def _if_live(spec: VitalSpec, vital: Vital, liveness: Check) -> Vital:
-    """Return the vital; one that rests on a pulse abstains where the liveness check failed."""
-    has_value = vital.status in {VitalStatus.OK, VitalStatus.EXPERIMENTAL}
-    if not has_value or spec.branch is not Branch.RPPG or liveness.status is not CheckStatus.FAIL:
+    """Return the vital; one that rests on a pulse abstains where the liveness check failed, for that reason alone.
+
+    Without liveness no other reason matters: whatever a better clip of the same picture gave would be refused too.
+    """
+    rests_on_pulse = spec.branch is Branch.RPPG and vital.reason is not Reason.NOT_REQUESTED
+    if liveness.status is not CheckStatus.FAIL or not rests_on_pulse:
         return vital
     reason = liveness.reason or Reason.NOT_LIVE
     return type(vital).without_value(vital.unit, VitalStatus.ABSTAINED, reason, liveness.detail, vital.method)

@@ -45,7 +45,10 @@ class CheckEvent(Schema):
 
 
 class VitalEvent(Schema):
-    """A vital is known. A later event of the same name replaces it."""
+    """A vital is known, provisionally until `done`. A later event of the same name replaces it.
+
+    The checks may be known later: where liveness fails, the vitals of the pulse are withdrawn by such events.
+    """
 
     name: VitalName
     # As the model that it is: a union would look for the one that fits best.

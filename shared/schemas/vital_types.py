@@ -71,7 +71,11 @@ class Measure(Schema):
 
 
 class VariabilityMeasures(Schema):
-    """The measures of heart-rate variability; each needs a clip of its own minimum length."""
+    """The measures of heart-rate variability; each needs a clip of its own minimum length.
+
+    Intervals contain the measure of the clip's own beats, as a contact sensor would record them, not that of a longer
+    recording.
+    """
 
     sdnn_ms: Measure = Field(description="Standard deviation of the intervals between beats.")
     rmssd_ms: Measure = Field(description="Root mean square of successive differences.")
@@ -140,8 +144,11 @@ class StressDiagnostics(Diagnostics):
     sdnn_ms: float | None = Field(None, description="SDNN of the clip.")
     sdnn_low_ms: float | None = Field(None, description="Lower bound of SDNN of the clip.")
     sdnn_high_ms: float | None = Field(None, description="Upper bound of SDNN of the clip.")
-    sdnn_5_min_low_ms: float | None = Field(None, description="Lower bound of SDNN of five minutes.")
-    sdnn_5_min_high_ms: float | None = Field(None, description="Upper bound of SDNN of five minutes.")
+    sdnn_adjusted_ms: float | None = Field(None, description="SDNN of the clip, adjusted to a mean interval of 926 ms.")
+    sdnn_5_min_low_ms: float | None = Field(None, description="Lower bound of SDNN of five minutes, adjusted likewise.")
+    sdnn_5_min_high_ms: float | None = Field(
+        None, description="Upper bound of SDNN of five minutes, adjusted likewise."
+    )
     lf_hf: float | None = Field(None, description="LF/HF of the clip, where it is long enough.")
     probability_sdnn_low: float | None = Field(None, description="Probability that SDNN of five minutes is low.")
 

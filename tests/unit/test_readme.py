@@ -24,5 +24,5 @@ def test_every_make_target_that_the_readme_names_exists() -> None:
 
 
 def test_the_number_of_reasons_is_right() -> None:
-    assert "twenty-three reasons" in README
-    assert len(Reason) == 23
+    assert "twenty-six reasons" in README
+    assert len(Reason) == 26

@@ -19,6 +19,7 @@ from shared.schemas import (
     JobDocument,
     JobState,
     Measure,
+    OxygenSaturation,
     Problem,
     Vital,
     Vitals,
@@ -152,8 +153,34 @@ def test_a_picture_of_a_person_has_no_heart_rate_but_an_age() -> None:
         VitalStatus.ABSTAINED,
         Reason.NOT_LIVE,
     )
-    assert document.vitals.stress.reason is Reason.NO_PULSE
     assert document.vitals.age == age
     warns = fails.model_copy(update={"status": CheckStatus.WARN})
     warned = good(Branch.VISION, liveness=warns)
     assert put_together({Branch.VISION: warned, Branch.RPPG: rppg}).vitals.heart_rate == rate
+
+
+@pytest.mark.parametrize("requested", [None, ["heart_rate", "age"]])
+def test_a_failed_liveness_check_is_the_reason_of_every_requested_vital_of_the_pulse(
+    requested: list[str] | None,
+) -> None:
+    fails = Check(status=CheckStatus.FAIL, reason=Reason.NOT_LIVE, detail="This looks like a picture.")
+    missing = OxygenSaturation.without_value("%", VitalStatus.UNAVAILABLE, Reason.MODEL_NOT_INSTALLED)
+    rppg = good(Branch.RPPG)
+    rppg = rppg.model_copy(update={"vitals": Vitals(**{**rppg.vitals.by_name(), "oxygen_saturation": missing})})
+    outcomes = {Branch.VISION: good(Branch.VISION, liveness=fails), Branch.RPPG: rppg}
+    for name, vital in put_together(outcomes, requested).vitals.by_name().items():
+        if VITALS[name].branch is Branch.RPPG:
+            wanted = requested is None or name in requested
+            assert vital.reason is (Reason.NOT_LIVE if wanted else Reason.NOT_REQUESTED), name
+            assert vital.detail == (fails.detail if wanted else None), name
+            assert (vital.value, vital.status) == (None, VitalStatus.ABSTAINED), name
+        else:
+            assert vital.reason is not Reason.NOT_LIVE, name
+
+
+def test_a_failed_pulse_branch_of_a_picture_has_the_reason_of_the_picture() -> None:
+    fails = Check(status=CheckStatus.FAIL, reason=Reason.NOT_LIVE, detail="This looks like a picture.")
+    failed = bad(BranchStatus.ERROR, ErrorCode.BRANCH_FAILED)
+    document = put_together({Branch.VISION: good(Branch.VISION, liveness=fails), Branch.RPPG: failed})
+    assert document.vitals.heart_rate.reason is Reason.NOT_LIVE
+    assert document.branches.rppg.status is BranchStatus.ERROR

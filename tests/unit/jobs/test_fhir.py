@@ -49,3 +49,34 @@ def test_values_have_units_and_absent_values_a_reason() -> None:
     assert "valueQuantity" not in respiration
     assert respiration["dataAbsentReason"]["text"] == "no_pulse"
     assert bmi["dataAbsentReason"]["coding"][0]["code"] == "error"
+
+
+def test_a_saturation_without_a_calibration_is_preliminary_with_a_note_or_unsupported() -> None:
+    detail = "the camera was not calibrated"
+    given = OxygenSaturation(
+        value=97.0, unit="%", status=VitalStatus.EXPERIMENTAL, reason=Reason.NOT_CALIBRATED, detail=detail
+    )
+    absent = OxygenSaturation.without_value("%", VitalStatus.ABSTAINED, Reason.NOT_CALIBRATED, detail)
+    resources = []
+    for vital in (given, absent):
+        outcome = BranchOutcome(status=BranchStatus.OK, elapsed_ms=1, vitals={"oxygen_saturation": vital})
+        document = assemble(
+            job_id="01J",
+            created_at=NOW,
+            finished_at=NOW,
+            requested=[Branch.RPPG],
+            outcomes={Branch.RPPG: outcome},
+            vitals=["oxygen_saturation"],
+            versions={},
+        )
+        made = bundle(document)
+        Bundle.model_validate(made)
+        (resource,) = (
+            entry["resource"]
+            for entry in made["entry"]
+            if entry["resource"]["code"]["coding"][0]["code"] == CODES["oxygen_saturation"].loinc
+        )
+        resources.append(resource)
+    assert resources[0]["status"] == "preliminary"
+    assert {"text": detail} in resources[0]["note"]
+    assert resources[1]["dataAbsentReason"]["coding"][0]["code"] == "unsupported"

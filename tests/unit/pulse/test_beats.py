@@ -1,21 +1,32 @@
 """Beats are found by the phase of the wave; variability is computed from their intervals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from shared.schemas import VitalStatus
+from shared.vitals import Reason
+from workers.rppg.fusion.pulse import Pulse
+from workers.rppg.network_sessions import RppgModels
+from workers.rppg.pipeline import Examined, examine
 from workers.rppg.signals.beats import beats_at, beats_of, mean_rate_per_min
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
 from workers.rppg.vitals.heart_rate_variability import (
+    POPULATION_SD,
     VARIABILITY_MODEL,
-    exceeds_noise,
     interval_of,
     lf_hf,
     mean_ibi_ms,
     pnn50,
+    reason_withheld,
     rmssd_ms,
     sdnn_ms,
+    variability,
 )
+
+from .conftest import MakeTrack
 
 
 def _wave(beat_times_s: NDArray[np.float64], duration_s: float, noise: float = 0.0) -> NDArray[np.float64]:
@@ -100,15 +111,69 @@ def test_slow_variation_is_low_frequency_and_fast_is_high() -> None:
     assert lf_hf(fast) < 0.33
 
 
-def test_beats_of_a_noisy_slow_heart_do_not_exceed_its_noise() -> None:
-    clear = beats_at(np.cumsum(np.full(20, 0.8) + 0.03 * np.sin(np.arange(20))))
-    assert exceeds_noise("rmssd_ms", clear, 8.0)
-    assert not exceeds_noise("rmssd_ms", clear, 0.0)
+def test_a_measure_whose_interval_is_as_wide_as_the_population_is_withheld() -> None:
+    clear = beats_at(np.cumsum(np.full(20, 0.8) + 0.01 * np.sin(np.arange(20))))
+    assert reason_withheld("rmssd_ms", clear, 8.0) is None
+    assert reason_withheld("rmssd_ms", clear, 0.0) is Reason.NO_PULSE
     rng = np.random.default_rng(0)
     trembling = beats_at(np.cumsum(1.3 + 0.09 * rng.normal(size=15)))
-    assert not exceeds_noise("rmssd_ms", trembling, 3.0)
-    assert not exceeds_noise("pnn50", trembling, 3.0)
-    assert exceeds_noise("mean_ibi_ms", trembling, 3.0)
+    for name in ("sdnn_ms", "rmssd_ms", "pnn50"):
+        assert reason_withheld(name, trembling, 3.0) is Reason.TOO_UNCERTAIN, name
+    assert reason_withheld("mean_ibi_ms", trembling, 3.0) is None
+
+
+@pytest.mark.parametrize("name", ["sdnn_ms", "rmssd_ms"])
+@pytest.mark.parametrize("spread", [0.005, 0.02, 0.05, 0.1])
+@pytest.mark.parametrize("snr", [2.0, 6.0, 12.0])
+def test_no_reported_interval_is_as_wide_as_an_answer_that_is_the_same_for_everyone(
+    name: str, spread: float, snr: float
+) -> None:
+    beats = beats_at(np.cumsum(0.9 + spread * np.random.default_rng(1).normal(size=17)))
+    value = {"sdnn_ms": sdnn_ms, "rmssd_ms": rmssd_ms}[name](beats)
+    low, high = interval_of(name, value, beats, snr)
+    if reason_withheld(name, beats, snr) is None:
+        assert high - low < 2 * 1.645 * POPULATION_SD[name]
+    else:
+        assert high - value >= 1.645 * POPULATION_SD[name] - 0.1
+
+
+def _pulse(make_track: MakeTrack, quick_models: RppgModels, duration_s: float = 25.0) -> Pulse:
+    examined = examine(make_track(duration_s=duration_s, noise=0.001), quick_models)
+    assert isinstance(examined, Examined)
+    return examined.pulse
+
+
+def test_variability_needs_sdnn_or_rmssd(make_track: MakeTrack, quick_models: RppgModels) -> None:
+    """A mean interval alone, which every accepted pulse has, is no variability."""
+    pulse = _pulse(make_track, quick_models)
+    clear = variability(pulse, [])
+    assert clear.status is VitalStatus.OK
+    assert clear.value is not None
+    assert clear.value.sdnn_ms.value is not None
+    noisy = replace(pulse, evidence=replace(pulse.evidence, snr_db=VARIABILITY_MODEL.min_snr_db - 0.1))
+    vital = variability(noisy, [])
+    assert (vital.value, vital.status, vital.reason) == (None, VitalStatus.ABSTAINED, Reason.NO_PULSE)
+    assert vital.detail is not None
+    assert "too noisy" in vital.detail
+
+
+def test_variability_too_uncertain_to_inform_is_withheld(make_track: MakeTrack, quick_models: RppgModels) -> None:
+    pulse = _pulse(make_track, quick_models)
+    rng = np.random.default_rng(3)
+    beats_s = np.concatenate(([-1.0], np.cumsum(0.9 + 0.1 * np.sin(1.1 * np.arange(40)) + 0.04 * rng.normal(size=40))))
+    trembling = replace(
+        pulse,
+        rate_per_min=60 / 0.9,
+        wave=_wave(beats_s, pulse.duration_s),
+        evidence=replace(pulse.evidence, snr_db=2.0),
+    )
+    vital = variability(trembling, [])
+    assert (vital.value, vital.status, vital.reason) == (None, VitalStatus.ABSTAINED, Reason.TOO_UNCERTAIN)
+
+
+def test_short_variability_is_experimental(make_track: MakeTrack, quick_models: RppgModels) -> None:
+    vital = variability(_pulse(make_track, quick_models, 15.0), [])
+    assert vital.status is VitalStatus.EXPERIMENTAL
 
 
 def test_short_clips_underestimate_five_minute_variability() -> None:

@@ -923,10 +923,10 @@ export interface components {
         };
         /**
          * Reason
-         * @description Why a vital has no value, or a check did not pass.
+         * @description Why a vital has no value or an experimental one is of limited use, or why a check did not pass.
          * @enum {string}
          */
-        readonly Reason: "clip_too_short" | "frame_rate_low" | "timing_gaps" | "no_face" | "face_lost" | "multiple_faces" | "face_obstructed" | "face_too_small" | "motion" | "low_light" | "lighting_unstable" | "no_colour" | "high_dynamic_range" | "no_pulse" | "estimators_disagree" | "no_breathing_signal" | "not_live" | "model_not_installed" | "clip_rejected" | "branch_failed" | "branch_timeout" | "queue_timeout" | "not_requested";
+        readonly Reason: "clip_too_short" | "frame_rate_low" | "timing_gaps" | "no_face" | "face_lost" | "multiple_faces" | "face_obstructed" | "face_too_small" | "motion" | "low_light" | "lighting_unstable" | "no_colour" | "high_dynamic_range" | "not_calibrated" | "no_pulse" | "estimators_disagree" | "no_breathing_signal" | "too_uncertain" | "not_at_rest" | "not_live" | "model_not_installed" | "clip_rejected" | "branch_failed" | "branch_timeout" | "queue_timeout" | "not_requested";
         /**
          * RespirationRate
          * @description Respiration rate, breaths a minute.
@@ -984,7 +984,7 @@ export interface components {
         readonly RotationSource: "metadata" | "face";
         /**
          * SaveVideoAnswer
-         * @description The response: `result` has each vital's value, `reasons` why a value is missing, `job` the whole document.
+         * @description The response: `result` has each vital's value, `reasons` why one is missing or limited, `job` the document.
          */
         readonly SaveVideoAnswer: {
             /** Success */
@@ -1075,7 +1075,9 @@ export interface components {
         };
         /**
          * SentVitalEvent
-         * @description A vital is known. A later event of the same name replaces it.
+         * @description A vital is known, provisionally until `done`. A later event of the same name replaces it.
+         *
+         *         The checks may be known later: where liveness fails, the vitals of the pulse are withdrawn by such events.
          */
         readonly SentVitalEvent: {
             /** @description The value for `Last-Event-ID`, to resume after this event. */
@@ -1172,13 +1174,18 @@ export interface components {
              */
             readonly sdnn_high_ms?: number | null;
             /**
+             * Sdnn Adjusted Ms
+             * @description SDNN of the clip, adjusted to a mean interval of 926 ms.
+             */
+            readonly sdnn_adjusted_ms?: number | null;
+            /**
              * Sdnn 5 Min Low Ms
-             * @description Lower bound of SDNN of five minutes.
+             * @description Lower bound of SDNN of five minutes, adjusted likewise.
              */
             readonly sdnn_5_min_low_ms?: number | null;
             /**
              * Sdnn 5 Min High Ms
-             * @description Upper bound of SDNN of five minutes.
+             * @description Upper bound of SDNN of five minutes, adjusted likewise.
              */
             readonly sdnn_5_min_high_ms?: number | null;
             /**
@@ -1211,6 +1218,9 @@ export interface components {
         /**
          * VariabilityMeasures
          * @description The measures of heart-rate variability; each needs a clip of its own minimum length.
+         *
+         *     Intervals contain the measure of the clip's own beats, as a contact sensor would record them, not that of a longer
+         *     recording.
          */
         readonly VariabilityMeasures: {
             /** @description Standard deviation of the intervals between beats. */
@@ -1226,7 +1236,9 @@ export interface components {
         };
         /**
          * VitalEvent
-         * @description A vital is known. A later event of the same name replaces it.
+         * @description A vital is known, provisionally until `done`. A later event of the same name replaces it.
+         *
+         *     The checks may be known later: where liveness fails, the vitals of the pulse are withdrawn by such events.
          */
         readonly VitalEvent: {
             readonly name: components["schemas"]["VitalName"];

@@ -62,6 +62,13 @@ describe('the card of a vital', () => {
     expect(within(card).getByText(/Do not rely on it/)).toBeTruthy()
   })
 
+  it('gives the reason why an experimental value is of limited use', () => {
+    const value = { ...(vitals.oxygen_saturation as OxygenSaturation), reason: 'not_calibrated' } as const
+    const card = show('oxygen_saturation', value)
+    expect(card.querySelector('.value')?.textContent).toBe('97')
+    expect(within(card).getByText(/^The camera was not calibrated for this\. The operator/)).toBeTruthy()
+  })
+
   it('gives each measure of heart-rate variability a status of its own', () => {
     const card = show('heart_rate_variability', vitals.heart_rate_variability)
     const statuses = [...card.querySelectorAll('[data-measure]')].map((row) => row.getAttribute('data-status'))

@@ -46,6 +46,7 @@ function Result({ name, vital }: { readonly name: VitalName; readonly vital: Vit
       {typeof vital.value === 'string' && <Label vital={vital} value={vital.value} />}
       {vital.value !== null && typeof vital.value === 'object' && <Measures measures={vital.value} />}
       {vital.status === 'experimental' && <p className="note">{strings.job.experimental}</p>}
+      {vital.value !== null && vital.reason && <p className="note">{limitation(because(strings, vital.reason))}</p>}
       <Details vital={vital} />
     </>
   )
@@ -179,6 +180,9 @@ function Measures({ measures }: { readonly measures: Readonly<Record<string, Mea
 }
 
 const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
+
+/** Why a value that is given is of limited use, and what to do. */
+const limitation = ([what, todo]: readonly [string, string]): string => `${sentence(what)}. ${todo}`.trim()
 
 function Details({ vital }: { readonly vital: Vital }) {
   const { strings, number } = useSpeech()

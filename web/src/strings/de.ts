@@ -254,6 +254,10 @@ export const de: Strings = {
       'das Video wurde in HDR aufgenommen',
       'Schalten Sie HDR-Video in den Einstellungen der Kamera aus, und nehmen Sie erneut auf.',
     ],
+    not_calibrated: [
+      'die Kamera wurde dafür nicht kalibriert',
+      'Wer diesen Server betreibt, kann eine Kamera mit einem Fingeroximeter kalibrieren. Bis dahin sagt der Wert wenig aus.',
+    ],
     no_pulse: [
       'es war kein deutlicher Puls zu sehen',
       'Helles, gleichmäßiges Licht auf bloßer Haut und ein ruhiger Kopf helfen am meisten.',
@@ -265,6 +269,14 @@ export const de: Strings = {
     no_breathing_signal: [
       'es war keine deutliche Atmung zu sehen',
       'Zeigen Sie auch die Schultern, und atmen Sie wie gewohnt.',
+    ],
+    too_uncertain: [
+      'das Ergebnis wäre nicht sicherer als geraten',
+      'Helles, gleichmäßiges Licht, ein ruhiger Kopf und ein längeres Video helfen am meisten.',
+    ],
+    not_at_rest: [
+      'das Herz schlägt schneller als in Ruhe, und Anstrengung sieht genauso aus',
+      'Ruhen Sie einige Minuten, und nehmen Sie erneut auf.',
     ],
     not_live: [
       'das Bild sieht nicht nach einer lebenden Person aus',

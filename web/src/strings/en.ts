@@ -227,9 +227,21 @@ export const en: Strings = {
       'the clip was recorded in HDR',
       'Turn HDR video off in the camera’s settings, and record again.',
     ],
+    not_calibrated: [
+      'the camera was not calibrated for this',
+      'The operator of this server can calibrate a camera with a finger oximeter. Until then the level means little.',
+    ],
     no_pulse: ['no clear pulse could be seen', 'Bright, even light on bare skin and a still head help most.'],
     estimators_disagree: ['the methods did not agree with each other', 'Hold still in even light and record again.'],
     no_breathing_signal: ['no clear breathing could be seen', 'Show your shoulders as well, and breathe as usual.'],
+    too_uncertain: [
+      'the result would be no more certain than a guess',
+      'Bright, even light, a still head and a longer video help most.',
+    ],
+    not_at_rest: [
+      'the heart beats faster than at rest, and exercise looks the same',
+      'Rest for some minutes, and record again.',
+    ],
     not_live: ['the picture does not look like a living person', 'Record yourself directly, not a photo or a screen.'],
     model_not_installed: [
       'this server has not installed what it needs',

@@ -1,6 +1,9 @@
 """Heart-rate variability of the beats: each measure with its own minimum length, status and interval.
 
-Definitions: Task Force of the ESC and NASPE 1996, Circulation 93:1043, tables 1 and 2.
+Definitions: Task Force of the ESC and NASPE 1996, Circulation 93:1043, tables 1 and 2. An interval contains the measure
+of the clip's own beats, as a contact sensor would record them, not that of a longer recording: of five minutes SDNN is
+about twice that of 15 s (`VariabilityModel.shortfall`). A measure whose interval is as wide as the spread between
+healthy people at rest is withheld.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,7 +13,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import detrend
-from scipy.stats import chi2
 
 from shared.schemas import HeartRateVariability, Interval, Measure, VitalStatus
 from shared.vitals import HEART_RATE_VARIABILITY, VARIABILITY, Reason, VariabilitySpec
@@ -34,10 +36,19 @@ MIN_KEPT_SHARE: Final = 0.8
 _Z: Final = 1.645
 #: Norms of variability apply to five minutes (Task Force 1996, Circulation 93:1043), seconds.
 FULL_S: Final = 300.0
-#: Added to an error of SDNN or RMSSD before its logarithm is taken, milliseconds.
-MIN_ERROR_MS: Final = 1.0
+#: Standard deviation between healthy adults at rest (Nunan, Sandercock & Brodie 2010, "A quantitative systematic review
+#: of normal values for short-term heart rate variability in healthy adults", Pacing Clin. Electrophysiol. 33(11):1407:
+#: SDNN 50 ± 16 ms, RMSSD 42 ± 15 ms, LF/HF 2.8 ± 2.6). `_Z` of them to each side of the mean are the 90 % interval of
+#: an answer that is the same for everyone.
+POPULATION_SD: Final = {"sdnn_ms": 16.0, "rmssd_ms": 15.0, "lf_hf": 2.6}
+#: Measures that have no published spread, and the measure whose refusal is theirs as well.
+_REFUSED_WITH: Final = {"pnn50": "rmssd_ms"}
+#: Added to an error before its logarithm is taken: milliseconds, per cent, and a logarithm for LF/HF.
+MIN_ERRORS: Final = {"sdnn_ms": 1.0, "rmssd_ms": 1.0, "pnn50": 1.0, "lf_hf": 0.05}
+#: Least value of a measure as a feature of its error.
+MIN_VALUE: Final = 2.0
 #: Bounds of a stretch of beats as a feature of its error, seconds: what the model was fitted to.
-STRETCHES_S: Final = (15.0, 60.0)
+STRETCHES_S: Final = (15.0, 120.0)
 
 
 @dataclass(frozen=True)
@@ -51,10 +62,9 @@ class VariabilityModel:
         half_bands_hz: half-widths of the band, Hz.
         at_snr_db: signal-to-noise ratios that they belong to, decibels.
         min_snr_db: signal-to-noise ratio that locating beats needs, decibels.
-        max_error_ms: error of a short stretch, milliseconds, above which a measure reflects noise more than the heart.
-        errors: for each measure the weights of `variability_features` whose product is log(error + `MIN_ERROR_MS`). The
-            error is that of nine in ten beside what the sample's size allows: quantile regression on both sets of data,
-            conformalised on people left out.
+        errors: for each measure of `MIN_ERRORS` the weights of `variability_features` whose product is
+            log(error + `MIN_ERRORS`). Nine in ten measures are closer to that of the true beats of the same seconds:
+            quantile regression on both sets of data, conformalised on people left out.
         shortfall: (drift, spread): SDNN of `FULL_S` over that of T seconds of them has, as a logarithm, the median
             drift·log(`FULL_S`/T) and the standard deviation spread.
 
@@ -64,7 +74,6 @@ class VariabilityModel:
     half_bands_hz: tuple[float, float]
     at_snr_db: tuple[float, float]
     min_snr_db: float
-    max_error_ms: float
     errors: dict[str, tuple[float, ...]]
     shortfall: tuple[float, float]
 
@@ -72,14 +81,14 @@ class VariabilityModel:
         """Half-width of the band, Hz, for a wave of that signal-to-noise ratio."""
         return float(np.interp(snr_db, self.at_snr_db, self.half_bands_hz))
 
-    def error_ms(self, name: str, mean_ibi_s: float, snr_db: float, stretch_s: float = STRETCHES_S[0]) -> float:
-        """Error of a measure of `stretch_s` seconds of beats, milliseconds.
+    def error(self, name: str, value: float, mean_ibi_s: float, snr_db: float, stretch_s: float) -> float:
+        """Error of a measure of `stretch_s` seconds of beats, in its unit; of the logarithm for LF/HF.
 
         Raises:
             KeyError: the measure has no error model.
         """
-        features = variability_features(mean_ibi_s, snr_db, stretch_s)
-        return max(float(np.exp(features @ np.array(self.errors[name]))) - MIN_ERROR_MS, 0.0)
+        features = variability_features(value, mean_ibi_s, snr_db, stretch_s)
+        return max(float(np.exp(features @ np.array(self.errors[name]))) - MIN_ERRORS[name], 0.0)
 
     def shortfall_of(self, duration_s: float) -> tuple[float, float]:
         """Median and standard deviation of log(SDNN of `FULL_S` / SDNN of `duration_s`); (0, 0) beyond `FULL_S`."""
@@ -87,14 +96,15 @@ class VariabilityModel:
         return (drift * float(np.log(FULL_S / duration_s)), spread) if duration_s < FULL_S else (0.0, 0.0)
 
 
-def variability_features(mean_ibi_s: float, snr_db: float, stretch_s: float) -> NDArray[np.float64]:
-    """Features (4,) of the error: a constant, the mean interval, the wave's SNR, and the length of the stretch.
+def variability_features(value: float, mean_ibi_s: float, snr_db: float, stretch_s: float) -> NDArray[np.float64]:
+    """Features (5,) of the error: a constant, the mean interval, the wave's SNR, the length of the stretch, the value.
 
-    A longer stretch narrows the sample's own interval, but is more likely to contain what moves beats in bouts (an
-    ectopic beat, a moment's movement).
+    Noise that moves beats lengthens the measure itself, so that large values have large errors.
     """
     longer = float(np.clip(stretch_s, *STRETCHES_S)) / STRETCHES_S[0]
-    return np.array([1.0, np.log(mean_ibi_s), np.clip(snr_db, -5, 20) / 10, np.log(longer)])
+    return np.array(
+        [1.0, np.log(mean_ibi_s), np.clip(snr_db, -5, 20) / 10, np.log(longer), np.log(max(value, MIN_VALUE))]
+    )
 
 
 #: The model as calibrated.
@@ -150,9 +160,17 @@ MEASURES: Final[dict[str, Callable[[Beats], float]]] = {
 }
 
 
+#: Sentences for the reasons of a vital without SDNN and RMSSD.
+_DETAILS: Final = {
+    Reason.NO_PULSE: "the pulse is too noisy to place single beats",
+    Reason.TOO_UNCERTAIN: "the intervals of SDNN and RMSSD are as wide as the spread between healthy people at rest",
+}
+
+
 def variability(pulse: Pulse, models: Iterable[str]) -> HeartRateVariability:
     """Return the vital `heart_rate_variability` of an accepted pulse: each measure with a value or a reason.
 
+    It abstains where neither SDNN nor RMSSD has a value, and is `ok` where one of them is.
     `models` are the weights that took part.
     """
     spec = HEART_RATE_VARIABILITY
@@ -162,17 +180,19 @@ def variability(pulse: Pulse, models: Iterable[str]) -> HeartRateVariability:
     if not regular(beats):
         detail = f"{int(beats.kept.sum())} of {len(beats.kept)} intervals between beats are regular enough"
         return HeartRateVariability.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE, detail, method)
-    clear = snr_db >= VARIABILITY_MODEL.min_snr_db
     values = {spec.name: _measure(spec, beats, pulse.duration_s, snr_db) for spec in VARIABILITY.values()}
-    given = [measure.status for measure in values.values() if measure.value is not None]
+    # The mean interval alone is a heart rate, not variability.
+    main = [values["sdnn_ms"], values["rmssd_ms"]]
+    given = [measure.status for measure in main if measure.value is not None]
     if not given:
-        reason = values["mean_ibi_ms"].reason or Reason.NO_PULSE
-        return HeartRateVariability.without_value(spec.unit, VitalStatus.ABSTAINED, reason, None, method)
+        reason = main[0].reason or Reason.NO_PULSE
+        return HeartRateVariability.without_value(
+            spec.unit, VitalStatus.ABSTAINED, reason, _DETAILS.get(reason), method
+        )
     return HeartRateVariability(
         value=values,
         unit=spec.unit,
         status=VitalStatus.OK if VitalStatus.OK in given else VitalStatus.EXPERIMENTAL,
-        detail=None if clear else "the pulse is too noisy to place single beats",
         method=method,
         diagnostics={"beats": float(len(beats.times_s)), "snr_db": round(pulse.evidence.snr_db, 1)},
     )
@@ -194,28 +214,36 @@ def regular(beats: Beats) -> bool:
     return len(beats.kept) >= MIN_INTERVALS and beats.kept_share >= MIN_KEPT_SHARE
 
 
-def exceeds_noise(name: str, beats: Beats, snr_db: float, model: VariabilityModel = VARIABILITY_MODEL) -> bool:
-    """Whether beats are located well enough for a measure; pNN50 and LF/HF need what RMSSD needs.
+def reason_withheld(
+    name: str, beats: Beats, snr_db: float, model: VariabilityModel = VARIABILITY_MODEL
+) -> Reason | None:
+    """Return why beats are not located well enough for a measure, or None if they are.
 
     `snr_db` is the signal-to-noise ratio of the pulse wave, decibels.
     """
     if name == "mean_ibi_ms":
-        return True
-    part = name if name in model.errors else "rmssd_ms"
-    # The error from noise is the same at any length; what a longer stretch adds is not noise.
-    error_ms = model.error_ms(part, mean_ibi_ms(beats) / 1000, snr_db)
-    return snr_db >= model.min_snr_db and error_ms <= model.max_error_ms
+        return None
+    if snr_db < model.min_snr_db:
+        return Reason.NO_PULSE
+    name = _REFUSED_WITH.get(name, name)
+    value = MEASURES[name](beats)
+    if not np.isfinite(value):
+        return Reason.NO_PULSE
+    low, high = _bounds(name, value, beats, snr_db, model)
+    return Reason.TOO_UNCERTAIN if is_uninformative(name, low, high) else None
+
+
+def is_uninformative(name: str, low: float, high: float) -> bool:
+    """Return whether an interval is as wide as that of the population at rest, which needs no measurement."""
+    return name in POPULATION_SD and high - low >= 2 * _Z * POPULATION_SD[name]
 
 
 def _measure(spec: VariabilitySpec, beats: Beats, duration_s: float, snr_db: float) -> Measure:
     shortest = spec.minimum_s if spec.experimental_s is None else spec.experimental_s
-    if duration_s < shortest:
-        return Measure(value=None, unit=spec.unit, status=VitalStatus.ABSTAINED, reason=Reason.CLIP_TOO_SHORT)
-    if not exceeds_noise(spec.name, beats, snr_db):
-        return Measure(value=None, unit=spec.unit, status=VitalStatus.ABSTAINED, reason=Reason.NO_PULSE)
+    reason = Reason.CLIP_TOO_SHORT if duration_s < shortest else reason_withheld(spec.name, beats, snr_db)
+    if reason is not None:
+        return Measure(value=None, unit=spec.unit, status=VitalStatus.ABSTAINED, reason=reason)
     value = MEASURES[spec.name](beats)
-    if not np.isfinite(value):
-        return Measure(value=None, unit=spec.unit, status=VitalStatus.ABSTAINED, reason=Reason.NO_PULSE)
     digits = 2 if spec.name == "lf_hf" else 1
     low, high = interval_of(spec.name, value, beats, snr_db)
     return Measure(
@@ -230,38 +258,23 @@ def _measure(spec: VariabilitySpec, beats: Beats, duration_s: float, snr_db: flo
 def interval_of(
     name: str, value: float, beats: Beats, snr_db: float, model: VariabilityModel = VARIABILITY_MODEL
 ) -> Interval:
-    """Return the 90 % interval of a measure's value in a long recording at the same rest.
+    """Return the 90 % interval of a measure of the true beats of the same seconds, given that of `beats`.
 
-    It has the sample's size and the error of the beats, whose wave has a signal-to-noise ratio of `snr_db`.
+    `snr_db` is the signal-to-noise ratio of the pulse wave, decibels.
     """
+    low, high = _bounds(name, value, beats, snr_db, model)
+    return max(low, 0.0), min(high, 100.0) if name == "pnn50" else high
+
+
+def _bounds(name: str, value: float, beats: Beats, snr_db: float, model: VariabilityModel) -> Interval:
+    """Return the interval before it is cut at the ends of the measure's range."""
     n = int(beats.kept.sum())
     if name == "mean_ibi_ms":
+        # The beats at both ends carry the error; this is wider, and holds its level on BIDMC (docs/accuracy.md).
         half = _Z * sdnn_ms(beats) / np.sqrt(n)
         return value - half, value + half
-    if name == "pnn50":
-        # Wilson's interval for a share.
-        share = value / 100
-        middle = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-        half = _Z / (1 + _Z**2 / n) * np.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-        return float(max(0.0, 100 * (middle - half))), float(min(100.0, 100 * (middle + half)))
-    if name == "lf_hf":
-        spread = np.exp(_Z * 2 / np.sqrt(_freedom(n)))
-        return value / spread, value * spread
     mean_s = mean_ibi_ms(beats) / 1000
-    error = model.error_ms(name, mean_s, snr_db, stretch_s=n * mean_s)
-    low, high = sampling_interval(value, n)
-    return (
-        float(max(0.0, value - np.hypot(value - low, error))),
-        float(value + np.hypot(high - value, error)),
-    )
-
-
-def sampling_interval(value: float, intervals: int) -> Interval:
-    """Return the 90 % interval of SDNN or RMSSD from the number of intervals alone, for beats without an error."""
-    low, high = (value * np.sqrt(_freedom(intervals) / chi2.ppf(end, _freedom(intervals))) for end in (0.95, 0.05))
-    return float(low), float(high)
-
-
-def _freedom(intervals: int) -> float:
-    # Neighbouring intervals are correlated (respiration, the baroreflex): two count as about one independent interval.
-    return max(intervals / 2, 2)
+    error = model.error(name, value, mean_s, snr_db, n * mean_s)
+    if name == "lf_hf":
+        return value * float(np.exp(-error)), value * float(np.exp(error))
+    return value - error, value + error
