@@ -85,7 +85,7 @@ def test_the_mean_rate_is_counted_from_beats() -> None:
 def test_a_rate_without_countable_beats_hardly_changes() -> None:
     noise = np.random.default_rng(0).normal(size=450)
     counted = mean_rate_per_min(noise, 30, 120)
-    assert abs(counted - 120) <= 10
+    assert abs(counted - 120) <= 3
 
 
 def test_implausible_intervals_are_excluded() -> None:

@@ -13,6 +13,7 @@ from lab.calibrate.halves import consistent_estimates, fit
 from lab.data.measured_clips import Row
 from shared.vitals import HEART_RATE, Reason, VitalSpec
 from tests.unit.pulse.conftest import MakeTraces, pulse_at
+from workers.rppg.estimators import BY_COLOUR
 from workers.rppg.fusion.agreement import KNOTS_PER_MIN, Agreement
 from workers.rppg.fusion.cascade import estimate_pulse
 from workers.rppg.fusion.evidence import gather, relative
@@ -54,6 +55,28 @@ def test_no_weight_is_negative() -> None:
     _, informative, against = regression(x, y)
     assert informative > 0
     assert against == 0
+
+
+def test_a_head_that_does_not_sway_is_a_picture(make_traces: MakeTraces) -> None:
+    pulse = estimate_pulse(make_traces(), BY_COLOUR)
+    assert refusal(pulse) is None
+    swaying, still = (replace(pulse, evidence=replace(pulse.evidence, sway=sway)) for sway in (0.0007, 0.0002))
+    assert refusal(swaying) is None
+    refused = refusal(still)
+    assert refused is not None
+    assert refused[0] is Reason.NO_PULSE
+    assert "picture" in refused[1]
+
+
+def test_a_rate_that_goes_with_light_and_motion_is_not_reported(make_traces: MakeTraces) -> None:
+    pulse = estimate_pulse(make_traces(), BY_COLOUR)
+    rate = pulse.agreement.rate_per_min
+    kept, lost = ((rate + 30, rate + 1, rate - 40), (rate + 30, rate + 6, rate - 40))
+    assert refusal(replace(pulse, evidence=replace(pulse.evidence, cleaned_rates_per_min=kept))) is None
+    refused = refusal(replace(pulse, evidence=replace(pulse.evidence, cleaned_rates_per_min=lost)))
+    assert refused is not None
+    assert refused[0] is Reason.ESTIMATORS_DISAGREE
+    assert "motion" in refused[1]
 
 
 def test_the_fitted_gate_has_no_negative_weight() -> None:
