@@ -2,6 +2,7 @@
 
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,4 +50,4 @@ class Clothes:
         """Return the mean linear-light RGB (3,) of a frame `rgb` (h, w, 3); NaN where no clothes are seen."""
         if self._area is None:
             return np.full(3, np.nan, np.float32)
-        return np.asarray(linear(np.ascontiguousarray(rgb[self._area])).reshape(-1, 3).mean(axis=0), np.float32)
+        return np.asarray(cv2.mean(linear(np.ascontiguousarray(rgb[self._area])))[:3], np.float32)

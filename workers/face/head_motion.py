@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 #: Order of the rows of `head_motion`.
 AXES: Final = ("across", "down", "nearer", "roll", "yaw", "pitch")
 #: Crops are averaged over squares of this many pixels: the flow is then a fraction of a pixel, and noise averages out.
-_POOL: Final = 3
+_POOL: Final = 4
 #: Half-axes of the oval that holds the face, over those of the crop.
 _OVAL: Final = (0.66, 0.85)
 #: Share of the mean squared gradient that is added to each axis: one without texture to show it does not move.
