@@ -10,22 +10,17 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
-from lab.render.clip import RENDERERS, write_clip
-from lab.render.people import add_people_options, people_of
-from lab.world.conditions import LIFELESS, LIVING, draw, world
+from lab.render.clip import write_clip
+from lab.render.options import add_clip_options, people_of
+from lab.world.conditions import draw
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Render the clips; print each file's name."""
     parser = argparse.ArgumentParser(prog="python -m lab.render", description=__doc__.splitlines()[0])
-    parser.add_argument("--renderer", choices=tuple(RENDERERS), default="warp")
-    parser.add_argument("--strata", nargs="+", choices=tuple(world()["strata"]), default=[*LIVING, *LIFELESS])
-    parser.add_argument("--count", type=int, default=1, help="clips of each stratum")
     parser.add_argument("--first", type=int, default=0, help="index of the first clip of each stratum")
-    parser.add_argument("--seed", type=int, required=True)
-    add_people_options(parser)
+    add_clip_options(parser)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     portraits = people_of(options)

@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.arrays import Floats
-from lab.render.clip import RENDERERS, write_clip
-from lab.render.people import add_people_options, people_of
-from lab.world.conditions import LIFELESS, LIVING, Conditions, draw, world
+from lab.render.clip import write_clip
+from lab.render.options import add_clip_options, people_of
+from lab.world.conditions import Conditions, draw
 from lab.world.portraits import Portrait
 from shared.settings import models_folder
 from workers.face.tracker import FaceTracker
@@ -72,12 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Render and measure the clips that are not kept yet."""
     parser = argparse.ArgumentParser(prog="python -m lab.render.measured", description=__doc__)
     parser.add_argument("rows", type=Path, help="folder of the kept files")
-    parser.add_argument("--renderer", choices=tuple(RENDERERS), required=True)
-    parser.add_argument("--strata", nargs="+", choices=tuple(world()["strata"]), default=[*LIVING, *LIFELESS])
-    parser.add_argument("--count", type=int, default=1, help="clips of each stratum")
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--jobs", type=int, default=1)
-    add_people_options(parser)
+    add_clip_options(parser)
     options = parser.parse_args(arguments)
     options.rows.mkdir(parents=True, exist_ok=True)
     portraits = people_of(options)

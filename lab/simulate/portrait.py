@@ -13,6 +13,7 @@ from lab.simulate.cutout import find_person, softened
 from lab.simulate.optics import Image, to_linear
 from lab.simulate.skin_tone import retoned, skin_maps
 from lab.simulate.torso import BELOW, with_shoulders
+from lab.world.portraits import read_picture as read_file
 
 #: Closure of the lids in the pictures of a blink, 1 being shut.
 CLOSURES = (0.3, 0.6, 0.85, 1.0)
@@ -94,15 +95,8 @@ def read_picture(source: Path | NDArray[np.uint8] | None) -> NDArray[np.uint8]:
     Raises:
         ValueError: the file is not a picture, or the array has another shape or type.
     """
-    if source is None:
-        import skimage.data
-
-        return np.asarray(skimage.data.astronaut(), dtype=np.uint8)  # type: ignore[no-untyped-call]
-    if isinstance(source, Path):
-        stored = cv2.imread(str(source), cv2.IMREAD_COLOR)
-        if stored is None:
-            raise ValueError(f"the portrait {source} is no picture that can be read")
-        return np.asarray(cv2.cvtColor(stored, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    if source is None or isinstance(source, Path):
+        return read_file(source)
     if source.ndim != 3 or source.shape[2] != 3 or source.dtype != np.uint8:
         raise ValueError("a portrait must be (h, w, 3) uint8 RGB")
     return source

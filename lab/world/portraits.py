@@ -1,7 +1,6 @@
 """Portraits that clips are made from: a folder of pictures, or scikit-image's astronaut alone."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -44,7 +43,7 @@ class Portrait:
 
     def picture(self) -> NDArray[np.uint8]:
         """(h, w, 3) uint8 RGB."""
-        return _read(self.path)
+        return read_picture(self.path)
 
 
 def find_portraits(folder: Path | None, cache: Path | None = None) -> list[Portrait]:
@@ -61,7 +60,7 @@ def find_portraits(folder: Path | None, cache: Path | None = None) -> list[Portr
     known: dict[str, int | None] = json.loads(cache.read_text("utf-8")) if cache and cache.is_file() else {}
     if missing := [name for name in names if name not in known]:
         finder = FaceFinder()
-        known |= {name: _skin_type(_read(folder / name), finder) for name in missing}
+        known |= {name: _skin_type(read_picture(folder / name), finder) for name in missing}
         if cache is not None:
             cache.write_text(json.dumps(known, indent=0), encoding="utf-8")
     found = [Portrait(name, skin_type, folder / name) for name in names if (skin_type := known[name]) is not None]
@@ -70,9 +69,20 @@ def find_portraits(folder: Path | None, cache: Path | None = None) -> list[Portr
     return found
 
 
-def counts_by_type(portraits: Sequence[Portrait]) -> dict[int, int]:
-    """Number of portraits of each skin type."""
-    return {tone: sum(portrait.skin_type == tone for portrait in portraits) for tone in range(1, 7)}
+def read_picture(path: Path | None) -> NDArray[np.uint8]:
+    """A portrait as (h, w, 3) uint8 RGB: a file, or None for scikit-image's astronaut.
+
+    Raises:
+        ValueError: the file is not a picture.
+    """
+    if path is None:
+        import skimage.data
+
+        return np.asarray(skimage.data.astronaut(), dtype=np.uint8)  # type: ignore[no-untyped-call]
+    stored = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if stored is None:
+        raise ValueError(f"the portrait {path} is no picture that can be read")
+    return np.asarray(cv2.cvtColor(stored, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 def _skin_type(picture: NDArray[np.uint8], finder: FaceFinder) -> int | None:
@@ -98,14 +108,3 @@ def _skin_type(picture: NDArray[np.uint8], finder: FaceFinder) -> int | None:
         return None  # a grey picture: its angle is that of no skin
     angle = float(np.degrees(np.arctan2(lightness - 50, yellow)))
     return next((kind for kind, least in enumerate(TYPE_FROM_DEG, 1) if angle > least), 6)
-
-
-def _read(path: Path | None) -> NDArray[np.uint8]:
-    if path is None:
-        import skimage.data
-
-        return np.asarray(skimage.data.astronaut(), dtype=np.uint8)  # type: ignore[no-untyped-call]
-    stored = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if stored is None:
-        raise ValueError(f"the portrait {path} is no picture that can be read")
-    return np.asarray(cv2.cvtColor(stored, cv2.COLOR_BGR2RGB), dtype=np.uint8)

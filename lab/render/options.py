@@ -1,17 +1,23 @@
-"""Options of the world's commands that name its people: portraits, and recorded pulses."""
+"""Options that the commands of this package share: which clips, and of which people."""
 
 import argparse
 from pathlib import Path
 
-from lab.world.conditions import is_judged
+from lab.render.clip import RENDERERS
+from lab.world.conditions import LIFELESS, LIVING, is_judged, world
 from lab.world.portraits import Portrait, find_portraits
 
 
-def add_people_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--portraits`, `--people` and `--ppg`."""
+def add_clip_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that draw clips, and `--jobs`."""
+    parser.add_argument("--renderer", choices=tuple(RENDERERS), default="warp")
+    parser.add_argument("--strata", nargs="+", choices=tuple(world()["strata"]), default=[*LIVING, *LIFELESS])
+    parser.add_argument("--count", type=int, default=1, help="clips of each stratum")
+    parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--portraits", type=Path, help="a folder of pictures of people; by default one portrait alone")
     parser.add_argument("--people", choices=("all", "fitted", "judged"), default="all", help="which of the portraits")
     parser.add_argument("--ppg", type=Path, help="recorded pulses (bidmc_01_26.npz); by default synthetic ones alone")
+    parser.add_argument("--jobs", type=int, default=1, help="clips at a time")
 
 
 def people_of(options: argparse.Namespace) -> list[Portrait]:
