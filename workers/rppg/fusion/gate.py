@@ -20,9 +20,9 @@ from workers.rppg.signals.spectrum import STEP_HZ
 #: Rates that a heart can have, beats a minute: those of the pulse band.
 RATE_RANGE_PER_MIN: Final = (60 * PULSE_BAND_HZ[0], 60 * PULSE_BAND_HZ[1])
 
-#: Least sway of a living head, widths of the face's crop: a tenth of a millimetre. Between the stillest of three real
-#: people (0.0007) and the liveliest of three pictures in changing light (0.0002).
-MIN_SWAY: Final = 0.00035
+#: Least sway of a living head, widths of the face's crop: about a tenth of a millimetre. Between the stillest of three
+#: real people (0.00065) and the liveliest of eleven pictures that do not move (0.00033, noise in the dark).
+MIN_SWAY: Final = 0.00045
 
 
 @dataclass(frozen=True)
