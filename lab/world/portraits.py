@@ -20,7 +20,10 @@ _NOSE, _LEFT_SIDE, _RIGHT_SIDE, _FOREHEAD, _CHIN = 1, 234, 454, 10, 152
 _MAX_TURN: Final = 0.5
 #: Smallest face, forehead to chin, pixels: smaller ones are blurred at a webcam's size.
 _MIN_FACE_PX: Final = 60.0
-#: File beside the pictures' mesh, so that a folder is looked through once.
+#: Least lightness (CIE L*) of the skin. A webcam exposes its picture for what is in it. The darkest skin has about 34
+#: (Del Bino & Bernerd 2013); less than this is a picture taken in the dark.
+_MIN_LIGHTNESS: Final = 27.0
+#: Suffixes of the pictures that are looked for.
 _SUFFIXES: Final = (".jpg", ".jpeg", ".png")
 
 #: Name of the portrait that scikit-image ships.
@@ -88,7 +91,7 @@ def read_picture(path: Path | None) -> NDArray[np.uint8]:
 def _skin_type(picture: NDArray[np.uint8], finder: FaceFinder) -> int | None:
     """Fitzpatrick type of the person, or None where the picture is unsuitable."""
     mesh = finder.mesh(picture)
-    if mesh is None:
+    if mesh is None or len(finder.faces(picture)) > 1:
         return None
     left, right = (abs(float(mesh[_NOSE, 0] - mesh[side, 0])) for side in (_LEFT_SIDE, _RIGHT_SIDE))
     turned = abs(left - right) / max(left + right, 1.0)
@@ -104,7 +107,7 @@ def _skin_type(picture: NDArray[np.uint8], finder: FaceFinder) -> int | None:
         return None
     colour = np.median(np.concatenate(patches), axis=0).astype(np.float32) / 255
     lightness, _, yellow = cv2.cvtColor(colour[None, None], cv2.COLOR_RGB2Lab)[0, 0]
-    if abs(float(yellow)) < 1.5:
-        return None  # a grey picture: its angle is that of no skin
+    if abs(float(yellow)) < 1.5 or lightness < _MIN_LIGHTNESS:
+        return None  # a grey picture, whose angle is that of no skin, or one taken in the dark
     angle = float(np.degrees(np.arctan2(lightness - 50, yellow)))
     return next((kind for kind, least in enumerate(TYPE_FROM_DEG, 1) if angle > least), 6)
