@@ -79,6 +79,22 @@ def test_a_rate_that_goes_with_light_and_motion_is_not_reported(make_traces: Mak
     assert "motion" in refused[1]
 
 
+@pytest.mark.parametrize("rate", [31.0, 34.0, 37.0])
+def test_a_heart_below_the_band_is_not_doubled(make_traces: MakeTraces, rate: float) -> None:
+    pulse = estimate_pulse(make_traces(rate_per_min=rate), BY_COLOUR)
+    assert refusal(pulse) is not None
+
+
+def test_a_breath_at_half_of_the_rate_hides_no_pulse(make_traces: MakeTraces) -> None:
+    traces = make_traces(rate_per_min=66.0)
+    breath = 1 + 0.002 * np.sin(2 * np.pi * 33 / 60 * traces.times_s)
+    breathing = replace(traces, regions=traces.regions * breath)
+    pulse = estimate_pulse(breathing, BY_COLOUR)
+    assert pulse.evidence.below_db is not None
+    assert pulse.evidence.below_db < 0
+    assert refusal(pulse) is None
+
+
 def test_the_fitted_gate_has_no_negative_weight() -> None:
     model = GATE.presence
     assert min(astuple(model)[1:-1]) >= 0

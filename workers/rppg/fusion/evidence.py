@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.rppg.estimators import NEURAL, chrom, pbv, pos
-from workers.rppg.signals.filters import detrend, to_pulse_wave
+from workers.rppg.signals.filters import PULSE_BAND_HZ, band_pass, detrend, to_pulse_wave
 from workers.rppg.signals.nuisances import sway_of, without_nuisances
 from workers.rppg.signals.spectrum import SIGNAL_HALF_WIDTH_HZ, PowerSpectrum, spectrum_of, transform
 from workers.rppg.signals.spectrum import snr_db as snr_of
@@ -25,6 +25,9 @@ _AROUND_HALF_HZ = 0.25
 #: Mean speed of a still sitter's landmarks, face widths per second: 0.006 to 0.015 on three real clips, 0.012 to 0.018
 #: on simulated ones that hold still or sit naturally.
 STILL = 0.012
+
+#: Band in which rates below the pulse band are looked for, Hz: from 20 beats a minute.
+_LOW_BAND_HZ = (0.33, PULSE_BAND_HZ[1])
 
 #: Neighbourhood of a line in a spectrum, in Hz from its middle.
 _AROUND_HZ = (0.18, 0.7)
@@ -62,6 +65,8 @@ class Evidence:
             agree on the rate without it.
         pbv_contrast_error: its standard error.
         sway: slow translation of the head, widths of the face's crop; None where it was not measured.
+        below_db: POS: power at half the rate over that at the rate, where half the rate is below the pulse band; None
+            where it is inside.
         cleaned_rates_per_min: rates of POS, CHROM and PBV without what motion of the head and light on clothes and
             background explain (`workers.rppg.signals.nuisances`); none if they were not run.
     """
@@ -89,6 +94,7 @@ class Evidence:
     pbv_contrast: float | None = None
     pbv_contrast_error: float | None = None
     sway: float | None = None
+    below_db: float | None = None
     cleaned_rates_per_min: tuple[float, ...] = ()
 
 
@@ -154,7 +160,25 @@ def gather(
         patches_snr_db=None if patches is None else snr_db(patches),
         patches_coherence=halves_correlation({"mrc"}),
         sway=sway_of(traces),
+        below_db=below_db(traces, rate_hz),
     )
+
+
+def below_db(traces: Traces, rate_hz: float) -> float | None:
+    """Power of POS at half of a rate over that at the rate, decibels; None if half of it is inside the pulse band.
+
+    The wave is filtered for a band that begins lower, as that of the estimators passes little of such a rate.
+    """
+    if rate_hz / 2 >= PULSE_BAND_HZ[0]:
+        return None
+    fs = traces.fs
+    wave = band_pass(detrend(pos.project(traces.face, fs), fs, _LOW_BAND_HZ[0]), fs, _LOW_BAND_HZ)
+    spectrum = spectrum_of(wave, fs, _LOW_BAND_HZ)
+    half, whole = (
+        float(spectrum.power[np.abs(spectrum.frequencies_hz - hz) <= _NEAR_HALF_HZ].max(initial=1e-12))
+        for hz in (rate_hz / 2, rate_hz)
+    )
+    return float(np.clip(10 * np.log10(half / whole), -60, 60))
 
 
 def cleaned_rates(traces: Traces) -> tuple[float, ...]:

@@ -154,6 +154,11 @@ def refusal(pulse: Pulse, recalibration: Recalibration = AS_SHIPPED) -> tuple[Re
             "there is also a peak at half of the likeliest rate, which may be its harmonic",
         ),
         (
+            pulse.evidence.below_db is not None and pulse.evidence.below_db > 0,
+            Reason.ESTIMATORS_DISAGREE,
+            f"half of the likeliest rate is stronger in the skin; a heart below {low:g} /min is not measured",
+        ),
+        (
             _covered_by_keyframes(pulse),
             Reason.ESTIMATORS_DISAGREE,
             "the modulation by the encoder's keyframes is stronger than the pulse that remains without it",
