@@ -74,6 +74,16 @@ def test_motion_of_the_head_is_removed_from_the_skin() -> None:
     assert rate_of(green.estimate(without_nuisances(nodding))) == pytest.approx(72, abs=1)
 
 
+def test_a_head_that_recoils_from_each_beat_does_not_explain_the_pulse() -> None:
+    wave = pulse_wave(72, 15, 15, FS, 1).values
+    head = 0.0004 * np.array([[0.2], [1.0], [-0.5], [0.1], [-0.3], [0.8]]) * wave
+    recoiling = traces(skin(), head=head)
+    cleaned = without_nuisances(recoiling)
+    for estimator in (green, pos):
+        assert rate_of(estimator.estimate(cleaned)) == pytest.approx(72, abs=1)
+    assert amplitude(cleaned.face[1] / 0.3, FS, 1.2) > 0.6 * amplitude(recoiling.face[1] / 0.3, FS, 1.2)
+
+
 def test_quiet_clothes_and_a_resting_head_take_nothing_of_a_pulse() -> None:
     rng = np.random.default_rng(5)
     clothes = 0.2 * (1 + 0.0005 * rng.standard_normal((3, N)))
