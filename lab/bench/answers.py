@@ -7,7 +7,7 @@ from typing import Any, Final
 from lab.bench.two_lines import TwoLines, two_lines
 from lab.render.measured import load
 from shared.schemas import RespirationRate, VitalStatus
-from shared.vitals import RESPIRATION_RATE
+from shared.vitals import HEART_RATE, RESPIRATION_RATE
 from workers.rppg.estimators import ESTIMATORS
 from workers.rppg.fusion.evidence import cleaned_rates
 from workers.rppg.fusion.gate import log_odds
@@ -76,7 +76,7 @@ def answer(file: Path) -> Answer:
     waves = {name: wave for name, wave in kept.waves.items() if name in DEFAULT}
     pulse = fused_pulse(traces, waves, cleaned_rates(traces))
     vital = heart_rate(pulse, ())
-    inputs = VitalInputs(traces, pulse)
+    inputs = VitalInputs(traces, pulse, known={HEART_RATE.name: vital})
     module = module_of(RESPIRATION_RATE)
     ok = vital.status is VitalStatus.OK and kept.refused is None
     breath = module.measure(inputs) if ok else measure_without_pulse(module, inputs)

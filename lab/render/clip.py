@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, cast
@@ -21,6 +21,8 @@ from lab.world.shot import Renderer, Shot
 #: Module of each renderer, by name.
 RENDERERS: Final = {"warp": "lab.simulate.world_frames", "head3d": "lab.head3d"}
 
+#: Subjects whose chest moves: a doll that breathed would be a person to any camera.
+_BREATHING: Final = ("live", "covered")
 #: Container of each codec.
 _SUFFIX: Final = {"vp8": ".webm", "vp9": ".webm", "h264": ".mp4"}
 #: Pixels of the picture that bit rates in `world.toml` refer to.
@@ -51,6 +53,8 @@ def write_clip(
     times_s = frame_times(conditions, TICKS[suffix])
     breath = pulse_of(conditions, ppg)
     pulse = breath if conditions.alive else None
+    if conditions.subject not in _BREATHING:
+        breath = replace(breath, lung=np.zeros_like(breath.lung))
     shot = Shot(conditions, times_s, portrait.picture(), pulse, breath)
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # one core a clip: clips are rendered side by side

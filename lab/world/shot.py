@@ -18,7 +18,8 @@ class Shot:
 
     times_s  (n,) seconds, the first 0
     picture  (h, w, 3) uint8 RGB
-    pulse    of the person. Without one no skin pulsates; `breath` moves the chest of whatever moves as a person does
+    pulse    of the person; without one no skin pulsates
+    breath   moves the chest; flat where no person breathes
     """
 
     conditions: Conditions
