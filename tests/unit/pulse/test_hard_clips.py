@@ -1,6 +1,7 @@
 """Clips on which a wrong number was reported once: light on the person, nods, photographs, call software.
 
-None of them may give a wrong number again; one still does. They are no evidence of accuracy: changes were made with them in view.
+None of them may give a wrong number again; one still does. They are no evidence of accuracy: changes were made with
+them in view.
 """
 
 import json
