@@ -11,8 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from lab.render.clip import write_clip
-from lab.render.options import add_clip_options, people_of
-from lab.world.conditions import draw
+from lab.render.options import add_clip_options, draws
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,17 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
-    portraits = people_of(options)
-    by_name = {portrait.name: portrait for portrait in portraits}
     failed = 0
     with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
         work = {}
-        for stratum in options.strata:
-            for index in range(options.first, options.first + options.count):
-                conditions = draw(stratum, options.seed, index, portraits)
-                portrait = by_name[conditions.portrait]
-                job = pool.submit(write_clip, options.out, options.renderer, conditions, portrait, options.ppg)
-                work[job] = f"{stratum} {index} {conditions.portrait}"
+        for conditions, portrait in draws(options, options.first):
+            job = pool.submit(write_clip, options.out, options.renderer, conditions, portrait, options.ppg)
+            work[job] = f"{conditions.stratum} {conditions.index} {conditions.portrait}"
         for job in as_completed(work):
             try:
                 sys.stdout.write(f"{job.result().path}\n")

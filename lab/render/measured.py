@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from lab.arrays import Floats
 from lab.render.clip import write_clip
-from lab.render.options import add_clip_options, people_of
-from lab.world.conditions import Conditions, draw
+from lab.render.options import add_clip_options, draws
+from lab.world.conditions import Conditions
 from lab.world.portraits import Portrait
 from shared.settings import models_folder
 from workers.face.tracker import FaceTracker
@@ -75,19 +75,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_clip_options(parser)
     options = parser.parse_args(arguments)
     options.rows.mkdir(parents=True, exist_ok=True)
-    portraits = people_of(options)
-    by_name = {portrait.name: portrait for portrait in portraits}
     failed = 0
     with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
         work = {}
-        for index in range(options.count):
-            for stratum in options.strata:
-                conditions = draw(stratum, options.seed, index, portraits)
-                name = f"{options.renderer}-{stratum}-{options.seed}-{index:04d}"
-                if not (options.rows / f"{name}.truth.json").is_file():
-                    portrait = by_name[conditions.portrait]
-                    job = pool.submit(_keep, options.rows, options.renderer, conditions, portrait, options.ppg)
-                    work[job] = name
+        for conditions, portrait in draws(options):
+            name = f"{options.renderer}-{conditions.stratum}-{options.seed}-{conditions.index:04d}"
+            if not (options.rows / f"{name}.truth.json").is_file():
+                job = pool.submit(_keep, options.rows, options.renderer, conditions, portrait, options.ppg)
+                work[job] = name
         for count, job in enumerate(as_completed(work), 1):
             try:
                 rendered, measured = job.result()

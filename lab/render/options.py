@@ -1,10 +1,12 @@
 """Options that the commands of this package share: which clips, and of which people."""
 
 import argparse
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from lab.render.clip import RENDERERS
-from lab.world.conditions import LIFELESS, LIVING, is_judged, world
+from lab.world.conditions import LIFELESS, LIVING, Conditions, draw, is_judged, world
 from lab.world.portraits import Portrait, find_portraits
 
 
@@ -35,3 +37,24 @@ def people_of(options: argparse.Namespace) -> list[Portrait]:
     if not found:
         raise ValueError(f"no portrait is among those that are {which}")
     return found
+
+
+def draws(options: argparse.Namespace, first: int = 0) -> Iterator[tuple[Conditions, Portrait]]:
+    """Conditions and portrait of each clip that the options name, one of every stratum at a time.
+
+    A stratum whose skin types no portrait has is left out, with a message.
+    """
+    portraits = people_of(options)
+    by_name = {portrait.name: portrait for portrait in portraits}
+    strata = []
+    for stratum in options.strata:
+        try:
+            draw(stratum, options.seed, first, portraits)
+        except ValueError as error:
+            sys.stderr.write(f"{stratum}: left out, {error}\n")
+        else:
+            strata.append(stratum)
+    for index in range(first, first + options.count):
+        for stratum in strata:
+            conditions = draw(stratum, options.seed, index, portraits)
+            yield conditions, by_name[conditions.portrait]
