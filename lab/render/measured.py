@@ -13,11 +13,11 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,11 @@ from workers.media.clip import open_clip
 from workers.rppg.estimators import ESTIMATORS
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import refusal_of
-from workers.rppg.signals.nuisances import with_even_light, without_nuisances
-from workers.rppg.signals.traces import NoTraces, Traces, scale_of, traces_of
+from workers.rppg.signals.nuisances import without_nuisances
+from workers.rppg.signals.traces import FINE, NoTraces, Traces, scale_of, traces_of
 
+#: Exponent that turns linear light into the pixels' values, nearly.
+_GAMMA: Final = 1 / 2.2
 #: Fields of `Traces` that are kept.
 _KEPT = ("times_s", "regions", "background", "clothes", "motion", "head", "position", "chest")
 
@@ -114,6 +116,19 @@ def measure(path: Path, truth: dict[str, Any]) -> tuple[Measured, NDArray[np.uin
     halves = traces.crops.reshape(len(traces.crops), 36, 2, 36, 2, 3).astype(np.float32).mean(axis=(2, 4))
     crops = np.clip(np.rint(halves / scale_of(traces.crops)), 0, 255).astype(np.uint8)
     return Measured(name, truth, reason, traces, waves), crops
+
+
+def with_even_light(traces: Traces, cleaned: Traces) -> Traces:
+    """Return `cleaned` traces with crops whose light changes as that of its face does, in place of that of `traces`.
+
+    Light changes the whole crop by one factor. What motion changes differs from place to place, and remains.
+    """
+    factor = (cleaned.face / np.maximum(traces.face, 1e-9)).T[:, None, None, :] ** _GAMMA
+    crops = np.empty(traces.crops.shape, np.uint16)
+    scale = FINE / scale_of(traces.crops)
+    for index, crop in enumerate(traces.crops):
+        crops[index] = np.clip(np.rint(crop * (scale * factor[index])), 0, 255 * FINE)
+    return replace(cleaned, crops=crops)
 
 
 def save(folder: Path, measured: Measured, crops: NDArray[np.uint8]) -> None:

@@ -8,12 +8,13 @@ import pytest
 from numpy.typing import NDArray
 
 from lab.arrays import Floats
+from lab.render.measured import with_even_light
 from lab.simulate import pulse_wave
 from workers.face.clothes import Clothes
 from workers.face.head_motion import AXES, head_motion
 from workers.rppg.estimators import green, pos
 from workers.rppg.fusion.evidence import amplitude
-from workers.rppg.signals.nuisances import with_even_light, without_nuisances
+from workers.rppg.signals.nuisances import without_nuisances
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
 from workers.rppg.signals.traces import Traces
 
@@ -106,16 +107,6 @@ def test_a_background_that_never_changes_has_no_effect() -> None:
     assert np.allclose(without_nuisances(virtual).regions, without_nuisances(found).regions)
 
 
-def test_light_is_removed_from_crops_as_well() -> None:
-    light = 1 + 0.05 * np.sin(2 * np.pi * 98 / 60 * TIMES) * np.ones((3, 1))
-    face = traces(skin() * light, np.full((3, N), 0.2) * light)
-    crops = np.clip(face.crops * light.T[:, None, None, :] ** (1 / 2.2), 0, 255).astype(np.uint8)
-    lit = replace(face, crops=crops)
-    even = with_even_light(lit, without_nuisances(lit))
-    before, after = (found.crops[..., 1].mean(axis=(1, 2)) for found in (lit, even))
-    assert amplitude(after / after.mean(), FS, 98 / 60) < 0.2 * amplitude(before / before.mean(), FS, 98 / 60)
-
-
 def picture() -> NDArray[np.float32]:
     rng = np.random.default_rng(2)
     rough = cv2.GaussianBlur(rng.standard_normal((144, 144)).astype(np.float32), (0, 0), 6)
@@ -187,3 +178,13 @@ def test_a_face_that_fills_the_picture_shows_no_clothes() -> None:
     clothes = Clothes()
     clothes.follow((640, 480), mesh)
     assert np.isnan(clothes.colour(np.zeros((480, 640, 3), np.uint8))).all()
+
+
+def test_light_is_removed_from_crops_as_well() -> None:
+    light = 1 + 0.05 * np.sin(2 * np.pi * 98 / 60 * TIMES) * np.ones((3, 1))
+    face = traces(skin() * light, np.full((3, N), 0.2) * light)
+    crops = np.clip(face.crops * light.T[:, None, None, :] ** (1 / 2.2), 0, 255).astype(np.uint8)
+    lit = replace(face, crops=crops)
+    even = with_even_light(lit, without_nuisances(lit))
+    before, after = (found.crops[..., 1].mean(axis=(1, 2)) for found in (lit, even))
+    assert amplitude(after / after.mean(), FS, 98 / 60) < 0.2 * amplitude(before / before.mean(), FS, 98 / 60)
