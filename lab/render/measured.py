@@ -50,7 +50,8 @@ class Measured:
     truth   as in `.truth.json`
     refused why the product measures no vital of the pulse in it, or None
     traces  of the longest stretch with a face, without crops; None where there is none
-    waves   of each estimator that ran, (n,) or (k, n)
+    waves   of each estimator that ran, (n,) or (k, n), as in the product
+    cleaned the same of traces without nuisances, and of crops in even light
     """
 
     name: str
@@ -58,6 +59,7 @@ class Measured:
     refused: str | None
     traces: Traces | None
     waves: dict[str, Floats]
+    cleaned: dict[str, Floats]
 
     @property
     def rate_per_min(self) -> float | None:
@@ -103,7 +105,7 @@ def measure(path: Path, truth: dict[str, Any]) -> tuple[Measured, NDArray[np.uin
     name = path.name.removesuffix(path.suffix)
     refused = refusal_of(track)
     reason = None if refused is None else str(refused[0])
-    none = Measured(name, truth, reason or "no_face", None, {})
+    none = Measured(name, truth, reason or "no_face", None, {}, {})
     no_crops = np.zeros((0, 36, 36, 3), np.uint8)
     try:
         traces = traces_of(track).longest_seen()
@@ -111,11 +113,13 @@ def measure(path: Path, truth: dict[str, Any]) -> tuple[Measured, NDArray[np.uin
         return none, no_crops
     if traces.duration_s < 6 or not np.isfinite(traces.face).all() or traces.face.min() <= 0:
         return none, no_crops
-    cleaned = with_even_light(traces, without_nuisances(traces))
-    waves = {name: np.asarray(run(cleaned), np.float64) for name, run in models.estimators.items()}
+    waves, cleaned = (
+        {name: np.asarray(run(given), np.float64) for name, run in models.estimators.items()}
+        for given in (traces, with_even_light(traces, without_nuisances(traces)))
+    )
     halves = traces.crops.reshape(len(traces.crops), 36, 2, 36, 2, 3).astype(np.float32).mean(axis=(2, 4))
     crops = np.clip(np.rint(halves / scale_of(traces.crops)), 0, 255).astype(np.uint8)
-    return Measured(name, truth, reason, traces, waves), crops
+    return Measured(name, truth, reason, traces, waves, cleaned), crops
 
 
 def with_even_light(traces: Traces, cleaned: Traces) -> Traces:
@@ -134,7 +138,8 @@ def with_even_light(traces: Traces, cleaned: Traces) -> Traces:
 def save(folder: Path, measured: Measured, crops: NDArray[np.uint8]) -> None:
     """Keep a clip's measurement in a folder."""
     arrays: dict[str, NDArray[Any]] = {"crops": crops}
-    arrays |= {f"wave.{name}": wave.astype(np.float32) for name, wave in measured.waves.items()}
+    for kind, waves in (("wave", measured.waves), ("cleaned", measured.cleaned)):
+        arrays |= {f"{kind}.{name}": wave.astype(np.float32) for name, wave in waves.items()}
     traces = measured.traces
     if traces is not None:
         kept = {name: getattr(traces, name) for name in _KEPT}
@@ -152,9 +157,10 @@ def load(path: Path) -> Measured:
     truth = json.loads(path.read_text("utf-8"))
     name = path.name.removesuffix(".truth.json")
     with np.load(path.with_name(f"{name}.npz")) as data:
-        waves = {
-            key.removeprefix("wave."): data[key].astype(np.float64) for key in data.files if key.startswith("wave.")
-        }
+        waves, cleaned = (
+            {key.removeprefix(kind): data[key].astype(np.float64) for key in data.files if key.startswith(kind)}
+            for kind in ("wave.", "cleaned.")
+        )
         traces = None
         if "numbers" in data.files:
             fs, frames, modulation, per_min, grey = data["numbers"].tolist()
@@ -171,7 +177,7 @@ def load(path: Path) -> Measured:
                 grey=bool(grey),
                 **kept,
             )
-        return Measured(name, truth, truth["refused"], traces, waves)
+        return Measured(name, truth, truth["refused"], traces, waves, cleaned)
 
 
 def _keep(
