@@ -1,5 +1,6 @@
 """Beats in a photoplethysmogram of a contact sensor, at the sampling rate of the BIDMC data (`lab.data.bidmc`)."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -10,6 +11,11 @@ from workers.rppg.signals.filters import band_pass
 
 #: Sampling rate of the photoplethysmograms (PPG).
 BIDMC_HZ: Final = 125
+
+
+def patients_in(names: Iterable[str]) -> list[str]:
+    """Patients of the BIDMC file by the names of its arrays, `PATIENT_SIGNAL`."""
+    return sorted({name.split("_", maxsplit=1)[0] for name in names})
 
 
 def steepest_rises(ppg: Floats) -> Floats:

@@ -13,6 +13,8 @@ import numpy as np
 from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
+from lab.arrays import Floats
+
 #: Encoder and options by codec, as live recorders use them: no frame waits for a later one. One thread and a fixed
 #: effort give the same bytes for the same frames (libvpx adapts a positive effort to the clock, not a negative one).
 ENCODERS = {
@@ -29,6 +31,22 @@ KEYFRAME_S = 3.3
 
 #: Frames that may wait for the encoder, which works beside whatever makes the frames.
 _WAITING = 8
+
+
+def presentation_times(  # noqa: PLR0917  (all are needed, and of different kinds)
+    count: int, fps: float, jitter: float, dropped: float, ticks: int, rng: np.random.Generator
+) -> Floats:
+    """Times (n,) in seconds of those of `count` frames that arrive, the first 0, in steps of 1/`ticks` s.
+
+    jitter   standard deviation of the time between frames, as a share of 1/fps
+    dropped  share of the frames that are lost
+    """
+    steps = np.clip(1 + jitter * rng.standard_normal(count), 0.25, None)
+    times = np.concatenate([[0.0], np.cumsum(steps)[:-1]])
+    times = times * (count - 1) / times[-1] if count > 1 else times
+    arrived = rng.random(count) >= dropped
+    arrived[0] = True
+    return np.asarray(np.unique(np.round(times[arrived] / fps * ticks)) / ticks, dtype=np.float64)
 
 
 def encode(

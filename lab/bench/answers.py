@@ -45,7 +45,6 @@ class Answer:
     score: float
     interval: tuple[float, float] | None
     respiration: float | None
-    respiration_interval: tuple[float, float] | None
     rival: TwoLines | None
     nearest: float | None
 
@@ -57,12 +56,9 @@ class Answer:
     @property
     def wrong(self) -> bool:
         """Whether a rate is reported that is off by more than `WRONG_PER_MIN`, or that no pulse has."""
-        return self.reported is not None and not is_right(self.reported, self.rate_per_min)
-
-
-def is_right(rate: float, true: float | None) -> bool:
-    """Whether a reported rate is near enough to the true one; never without a pulse."""
-    return true is not None and abs(rate - true) <= WRONG_PER_MIN
+        if self.reported is None:
+            return False
+        return self.rate_per_min is None or abs(self.reported - self.rate_per_min) > WRONG_PER_MIN
 
 
 def answer(file: Path) -> Answer:
@@ -71,7 +67,7 @@ def answer(file: Path) -> Answer:
     true = kept.rate_per_min
     traces = kept.traces
     if traces is None:
-        return Answer(kept.name, kept.truth, true, None, kept.refused, None, -1e3, None, None, None, None, None)
+        return Answer(kept.name, kept.truth, true, None, kept.refused, None, -1e3, None, None, None, None)
     rival = two_lines(traces.face, traces.fs)
     waves = {name: wave for name, wave in kept.waves.items() if name in DEFAULT}
     pulse = fused_pulse(traces, waves, cleaned_rates(traces))
@@ -92,7 +88,6 @@ def answer(file: Path) -> Answer:
         score=log_odds(pulse) if kept.refused is None else -1e3,
         interval=vital.interval if ok else None,
         respiration=respiration.value if isinstance(respiration, RespirationRate) else None,
-        respiration_interval=None if respiration is None else respiration.interval,
         rival=rival,
         nearest=nearest,
     )

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.signal import resample_poly
 
 from lab.arrays import Floats
-from lab.contact_ppg import BIDMC_HZ, steepest_rises
+from lab.contact_ppg import BIDMC_HZ, patients_in, steepest_rises
 from shared.schemas import Interval
 from workers.rppg.signals.beats import Beats, beats_at, beats_of, mean_rate_per_min
 from workers.rppg.signals.filters import to_pulse_wave
@@ -55,14 +55,14 @@ class WindowBeats:
 def recordings(path: Path) -> Iterator[tuple[str, Floats]]:
     """Each patient's name and PPG (n,) at 125 Hz."""
     with np.load(path) as data:
-        for patient in sorted({name.split("_", maxsplit=1)[0] for name in data}):
+        for patient in patients_in(data):
             yield patient, data[f"{patient}_ppg"].astype(np.float64)
 
 
 def windows(path: Path, length_s: int, step_s: int = 16) -> Iterator[Window]:
     """Windows of `length_s` seconds, one every `step_s` seconds, in which the annotators agree."""
     with np.load(path) as data:
-        for patient in sorted({name.split("_", maxsplit=1)[0] for name in data}):
+        for patient in patients_in(data):
             ppg = data[f"{patient}_ppg"].astype(np.float64)
             marks = [column[column >= 0] / BIDMC_HZ for column in data[f"{patient}_breaths"].T]
             for start in range(0, len(ppg) // BIDMC_HZ - length_s, step_s):

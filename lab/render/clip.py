@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.arrays import Floats
-from lab.encode import TICKS, encode
+from lab.encode import TICKS, encode, presentation_times
 from lab.world.conditions import Conditions, is_judged, is_ordinary
 from lab.world.portraits import Portrait
 from lab.world.pulse import Pulse, pulse_of
@@ -48,8 +48,7 @@ def write_clip(
         OSError: a file can't be written.
     """
     suffix = _SUFFIX[conditions.codec]
-    name = f"{renderer}-{conditions.stratum}-{conditions.seed}-{conditions.index:04d}"
-    path = folder / f"{name}{suffix}"
+    path = folder / f"{name_of(renderer, conditions)}{suffix}"
     times_s = frame_times(conditions, TICKS[suffix])
     breath = pulse_of(conditions, ppg)
     pulse = breath if conditions.alive else None
@@ -76,6 +75,11 @@ def write_clip(
     return WorldClip(path, truth)
 
 
+def name_of(renderer: str, conditions: Conditions) -> str:
+    """Name of a clip's files, without a suffix: its renderer and its draw."""
+    return f"{renderer}-{conditions.stratum}-{conditions.seed}-{conditions.index:04d}"
+
+
 def renderer_named(name: str) -> Renderer:
     """The renderer of this name.
 
@@ -87,14 +91,9 @@ def renderer_named(name: str) -> Renderer:
 
 def frame_times(conditions: Conditions, ticks: int) -> Floats:
     """Presentation times (n,) of the frames in steps of 1/`ticks` s, the first 0, with jitter and lost frames."""
-    rng = conditions.rng("times")
     count = max(2, round(conditions.duration_s * conditions.fps))
-    steps = np.clip(1 + conditions.jitter * rng.standard_normal(count), 0.25, None)
-    times = np.concatenate([[0.0], np.cumsum(steps)[:-1]])
-    times *= (count - 1) / times[-1] / conditions.fps
-    arrived = rng.random(count) >= conditions.dropped
-    arrived[0] = True
-    return np.asarray(np.unique(np.round(times[arrived] * ticks)) / ticks, np.float64)
+    jitter, dropped = conditions.jitter, conditions.dropped
+    return presentation_times(count, conditions.fps, jitter, dropped, ticks, conditions.rng("times"))
 
 
 def truth_of(

@@ -23,18 +23,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.arrays import Floats
-from lab.render.clip import write_clip
+from lab.render.clip import name_of, write_clip
 from lab.render.options import add_clip_options, draws
 from lab.world.conditions import Conditions
 from lab.world.portraits import Portrait
+from lab.world.pulse import rate_between
 from shared.settings import models_folder
 from workers.face.tracker import FaceTracker
 from workers.media.clip import open_clip
 from workers.rppg.estimators import ESTIMATORS
 from workers.rppg.network_sessions import RppgModels
-from workers.rppg.pipeline import refusal_of
+from workers.rppg.pipeline import refusal_of, seen_traces
 from workers.rppg.signals.nuisances import without_nuisances
-from workers.rppg.signals.traces import FINE, NoTraces, Traces, scale_of, traces_of
+from workers.rppg.signals.traces import FINE, Traces, scale_of
 
 #: Exponent that turns linear light into the pixels' values, nearly.
 _GAMMA: Final = 1 / 2.2
@@ -66,10 +67,8 @@ class Measured:
         """True heart rate over the stretch that was measured: 60 over the mean interval of its beats."""
         if self.traces is None or not self.truth["alive"]:
             return None
-        start, stop = float(self.traces.times_s[0]), float(self.traces.times_s[-1])
         beats = np.array(self.truth["beat_times_s"])
-        beats = beats[(beats >= start) & (beats <= stop)]
-        return 60 * (len(beats) - 1) / float(beats[-1] - beats[0]) if len(beats) > 2 else None
+        return rate_between(beats, float(self.traces.times_s[0]), float(self.traces.times_s[-1]))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
         work = {}
         for conditions, portrait in draws(options):
-            name = f"{options.renderer}-{conditions.stratum}-{options.seed}-{conditions.index:04d}"
+            name = name_of(options.renderer, conditions)
             if not (options.rows / f"{name}.truth.json").is_file():
                 job = pool.submit(_keep, options.rows, options.renderer, conditions, portrait, options.ppg)
                 work[job] = name
@@ -104,22 +103,17 @@ def measure(path: Path, truth: dict[str, Any]) -> tuple[Measured, NDArray[np.uin
         track = tracker.track(clip.frames())
     name = path.name.removesuffix(path.suffix)
     refused = refusal_of(track)
-    reason = None if refused is None else str(refused[0])
-    none = Measured(name, truth, reason or "no_face", None, {}, {})
-    no_crops = np.zeros((0, 36, 36, 3), np.uint8)
-    try:
-        traces = traces_of(track).longest_seen()
-    except NoTraces:
-        return none, no_crops
-    if traces.duration_s < 6 or not np.isfinite(traces.face).all() or traces.face.min() <= 0:
-        return none, no_crops
+    traces = seen_traces(track)
+    if not isinstance(traces, Traces):
+        reason, _ = refused or traces
+        return Measured(name, truth, str(reason), None, {}, {}), np.zeros((0, 36, 36, 3), np.uint8)
     waves, cleaned = (
         {name: np.asarray(run(given), np.float64) for name, run in models.estimators.items()}
         for given in (traces, with_even_light(traces, without_nuisances(traces)))
     )
     halves = traces.crops.reshape(len(traces.crops), 36, 2, 36, 2, 3).astype(np.float32).mean(axis=(2, 4))
     crops = np.clip(np.rint(halves / scale_of(traces.crops)), 0, 255).astype(np.uint8)
-    return Measured(name, truth, reason, traces, waves, cleaned), crops
+    return Measured(name, truth, str(refused[0]) if refused else None, traces, waves, cleaned), crops
 
 
 def with_even_light(traces: Traces, cleaned: Traces) -> Traces:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.arrays import Floats
-from lab.encode import TICKS, encode
+from lab.encode import TICKS, encode, presentation_times
 from lab.simulate.optics import Image, sensor
 from lab.simulate.physiology import sample_body, wander
 from lab.simulate.scenes import KINDS, Scene, Setting
@@ -62,12 +62,7 @@ def frame_times(spec: ClipSpec, ticks: int = 90_000) -> Floats:
     """
     rng = np.random.default_rng([spec.seed, 3])
     count = max(1, round(spec.duration_s * spec.fps))
-    steps = np.clip(1 + spec.jitter * rng.standard_normal(count), 0.25, None)
-    times = np.concatenate([[0.0], np.cumsum(steps)[:-1]])
-    times = times * (count - 1) / times[-1] if count > 1 else times
-    arrived = rng.random(count) >= spec.dropped
-    arrived[0] = True
-    return np.asarray(np.unique(np.round(times[arrived] / spec.fps * ticks)) / ticks, dtype=np.float64)
+    return presentation_times(count, spec.fps, spec.jitter, spec.dropped, ticks, rng)
 
 
 def _frames(

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.signal import find_peaks
 
 from lab.arrays import Floats
-from lab.contact_ppg import BIDMC_HZ, steepest_rises
+from lab.contact_ppg import BIDMC_HZ, patients_in, steepest_rises
 from lab.world.conditions import Conditions
 from workers.rppg.signals.filters import band_pass
 
@@ -61,11 +61,12 @@ class Pulse:
 
     def rate_per_min(self, start_s: float, stop_s: float) -> float | None:
         """60 over the mean interval of the beats in [start_s, stop_s]; None with fewer than three."""
-        return _rate(self.beats_s, start_s, stop_s)
+        return rate_between(self.beats_s, start_s, stop_s)
 
     def breaths_per_min(self, start_s: float, stop_s: float) -> float | None:
         """The same of the breaths; where the stretch holds fewer than three, of all breaths of the grid."""
-        return _rate(self.breaths_s, start_s, stop_s) or _rate(self.breaths_s, self.grid_s[0], self.grid_s[-1])
+        first, last = float(self.grid_s[0]), float(self.grid_s[-1])
+        return rate_between(self.breaths_s, start_s, stop_s) or rate_between(self.breaths_s, first, last)
 
 
 def pulse_of(conditions: Conditions, ppg: Path | None) -> Pulse:
@@ -75,7 +76,8 @@ def pulse_of(conditions: Conditions, ppg: Path | None) -> Pulse:
     return _synthetic(conditions)
 
 
-def _rate(events_s: Floats, start_s: float, stop_s: float) -> float | None:
+def rate_between(events_s: Floats, start_s: float, stop_s: float) -> float | None:
+    """60 over the mean interval of the events (k,) in [start_s, stop_s]; None with fewer than three."""
     inside = events_s[(events_s >= start_s) & (events_s <= stop_s)]
     return 60 * (len(inside) - 1) / float(inside[-1] - inside[0]) if len(inside) > 2 else None
 
@@ -135,9 +137,9 @@ def _has_line(wave: Floats, beat_hz: float) -> bool:
 def _patients(path: Path) -> dict[str, tuple[Floats, Floats]]:
     """Each patient's photoplethysmogram and breath, (n,) at 125 Hz."""
     with np.load(path) as data:
-        names = sorted({name.split("_", maxsplit=1)[0] for name in data})
         return {
-            name: (data[f"{name}_ppg"].astype(np.float64), data[f"{name}_resp"].astype(np.float64)) for name in names
+            name: (data[f"{name}_ppg"].astype(np.float64), data[f"{name}_resp"].astype(np.float64))
+            for name in patients_in(data)
         }
 
 

@@ -5,7 +5,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.face.skin_regions import OVAL, linear
+from workers.face.skin_regions import linear
+from workers.face.steady_bounds import SteadyBounds
 
 #: Number of samples along the frame's shorter side. Illumination is smooth, and this costs 0.03 ms a frame.
 _SAMPLES: Final = 60
@@ -13,8 +14,6 @@ _SAMPLES: Final = 60
 #: and shoulders below the chin.
 _HEAD: Final = 1.0
 _SHOULDERS: Final = 2.0
-#: Movement from which on the area of the person is chosen anew, in face widths.
-_MAX_SHIFT: Final = 0.3
 #: Smallest part of the frame from which a background colour is computed.
 _MIN_PART: Final = 0.02
 
@@ -24,18 +23,15 @@ class Background:
 
     def __init__(self) -> None:
         self._weights: NDArray[np.float32] | None = None
-        self._person: NDArray[np.float32] | None = None
+        self._face = SteadyBounds()
 
     def exclude_person(self, size: tuple[int, int], mesh: NDArray[np.float32]) -> None:
         """Exclude the area around the face `mesh` (478, 2), in pixels of a frame of `size` (w, h)."""
-        outline = mesh[list(OVAL)]
-        low, high = outline.min(axis=0), outline.max(axis=0)
-        middle, width = float(low[0] + high[0]) / 2, float(high[0] - low[0])
-        person = np.concatenate((low, high))
-        # An area that followed every small movement would make the background vary by more than a pulse does.
-        if self._person is not None and float(np.max(np.abs(person - self._person))) < _MAX_SHIFT * width:
+        bounds = self._face.renewed(mesh)
+        if bounds is None:
             return
-        self._person = person
+        low, high = bounds
+        middle, width = float(low[0] + high[0]) / 2, float(high[0] - low[0])
         step = _step(size)
         y, x = np.mgrid[0 : size[1] : step, 0 : size[0] : step]
         beside = np.abs(x - middle)

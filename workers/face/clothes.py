@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.face.skin_regions import OVAL, linear
+from workers.face.skin_regions import linear
+from workers.face.steady_bounds import SteadyBounds
 
 #: The area in face widths: half its width, and where it begins and ends below the chin. The neck, which pulsates, ends
 #: above it.
@@ -15,9 +16,6 @@ _TOP: Final = 0.55
 _BOTTOM: Final = 1.6
 #: Smallest height of the area, in face widths; with less no clothes are seen.
 _MIN_HEIGHT: Final = 0.12
-#: Movement of the face from which on the area is chosen anew, in face widths: one that followed every small movement
-#: would vary by its texture.
-_MAX_SHIFT: Final = 0.3
 #: Number of samples along the area's width.
 _SAMPLES: Final = 40
 
@@ -26,18 +24,16 @@ class Clothes:
     """Compute the mean colour of the clothes on a coarse grid of pixels of a fixed area of the frame."""
 
     def __init__(self) -> None:
-        self._face: NDArray[np.float32] | None = None
+        self._face = SteadyBounds()
         self._area: tuple[slice, slice] | None = None
 
     def follow(self, size: tuple[int, int], mesh: NDArray[np.float32]) -> None:
         """Choose the area below the face `mesh` (478, 2), in pixels of a frame of `size` (w, h)."""
-        outline = mesh[list(OVAL)]
-        low, high = outline.min(axis=0), outline.max(axis=0)
-        width = float(high[0] - low[0])
-        face = np.concatenate((low, high))
-        if self._face is not None and float(np.max(np.abs(face - self._face))) < _MAX_SHIFT * width:
+        bounds = self._face.renewed(mesh)
+        if bounds is None:
             return
-        self._face = face
+        low, high = bounds
+        width = float(high[0] - low[0])
         middle = float(low[0] + high[0]) / 2
         left, right = max(0, round(middle - _HALF_WIDTH * width)), min(size[0], round(middle + _HALF_WIDTH * width))
         top, bottom = round(float(high[1]) + _TOP * width), min(size[1], round(float(high[1]) + _BOTTOM * width))

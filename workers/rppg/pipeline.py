@@ -208,16 +208,23 @@ def examine(track: FaceTrack, models: RppgModels, *, thorough: bool = False) -> 
 
     `thorough` runs all estimators, whatever the first ones output.
     """
+    seen = seen_traces(track)
+    return (
+        Examined(seen, estimate_pulse(seen, models.estimators, thorough=thorough)) if isinstance(seen, Traces) else seen
+    )
+
+
+def seen_traces(track: FaceTrack) -> Traces | tuple[Reason, str]:
+    """Return the traces of the longest stretch in which the face was seen, or why no pulse can be measured in them."""
     try:
-        traces = traces_of(track)
+        seen = traces_of(track).longest_seen()
     except NoTraces as none:
         return Reason.NO_FACE, str(none)
-    seen = traces.longest_seen()
     if seen.duration_s < HEART_RATE.minimum_s:
         return Reason.FACE_LOST, _seen_too_short(seen.duration_s, HEART_RATE.minimum_s)
     if not np.isfinite(seen.face).all() or seen.face.min() <= 0:
         return Reason.FACE_OBSTRUCTED, "too little skin was visible"
-    return Examined(seen, estimate_pulse(seen, models.estimators, thorough=thorough))
+    return seen
 
 
 def _seen_too_short(seen_s: float, needed_s: float) -> str:
