@@ -81,8 +81,8 @@ class Analyzer:
     of the analysis. Vitals whose model is not installed are `unavailable`.
 
     Args:
-        estimators: names of the pulse estimators to run; by default those that `facevitals models` and the README name.
-            A rate is reported if enough of them agree on it, so one alone needs `raw`.
+        estimators: the pulse estimator of a raw run, alone in a list. The verdict weighs the same evidence for every
+            clip.
         raw: run a single estimator and report the rate that it finds, as `experimental` and without an interval:
             nothing confirms that it is that of a pulse. No other vital of the pulse is measured.
         models_dir: folder of model files. Networks that are built from installed weights are kept there.
@@ -90,8 +90,8 @@ class Analyzer:
         threads: threads of each network's run.
 
     Raises:
-        ValueError: there is no estimator, one does not exist, they are too few to confirm a heart rate, `raw` is given
-            without exactly one, `device` or `threads` has no allowed value, or the file that `FACEVITALS_CALIBRATION`
+        ValueError: there is no estimator, one does not exist, some are named without `raw`, `raw` is given without
+            exactly one, `device` or `threads` has no allowed value, or the file that `FACEVITALS_CALIBRATION`
             names can't be used.
         OSError: a model can't be read, or built in the folder of models, or the face mesh is missing.
         RuntimeError: `device` is `cuda`, and ONNX Runtime has no CUDA here.
@@ -196,14 +196,14 @@ def analyze(
     Args:
         clip: path of an MP4 or WebM file of 1 s to 120 s.
         vitals: names of the vitals to measure, by default all; the others are `abstained` with `not_requested`.
-        estimators: names of the pulse estimators to run.
+        estimators: the estimator of a raw run.
         raw: report the rate of a single estimator, unconfirmed; see `Analyzer`.
 
     Raises:
         ClipRejected: the clip can't be analysed: no video, too short, too large; `code` and `detail` state which.
         FileNotFoundError: the file can't be read.
         OSError: a model can't be read, or built in the folder of models.
-        ValueError: a vital or an estimator does not exist, or the estimators are too few; see `Analyzer`.
+        ValueError: a vital or an estimator does not exist, or does not go with `raw`; see `Analyzer`.
         ModuleNotFoundError: the extra `worker` is not installed.
         RuntimeError: an unexpected exception ended the analysis.
     """

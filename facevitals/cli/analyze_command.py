@@ -31,9 +31,7 @@ def analyze(
     as_json: Annotated[bool, typer.Option("--json", help="One document a line, in order.")] = False,
     waveforms: Annotated[bool, typer.Option(help="With --json: add the waves and spectra.")] = False,
     vitals: Annotated[str | None, typer.Option(help=f"Comma-separated subset of: {', '.join(VITALS)}.")] = None,
-    estimators: Annotated[
-        str | None, typer.Option(help="Comma-separated subset of the pulse estimators (see `facevitals models`).")
-    ] = None,
+    estimators: Annotated[str | None, typer.Option(help="The pulse estimator of a --raw run.")] = None,
     raw: Annotated[
         bool, typer.Option("--raw", help="With one of --estimators: report its heart rate, which nothing confirms.")
     ] = False,

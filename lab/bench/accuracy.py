@@ -16,8 +16,7 @@ import numpy as np
 from lab.arrays import Floats
 from lab.data.measured_clips import Row
 from lab.report import Report
-from workers.rppg.estimators import ESTIMATORS, NEURAL
-from workers.rppg.fusion.agreement import FUSION, GROSS_PER_MIN, Estimate, Fusion, agree
+from workers.rppg.estimators import ESTIMATORS
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.traces import Traces
 
@@ -26,6 +25,8 @@ COVERAGES: Final = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 
 #: Fitzpatrick type from which on figures are given apart: published systems are weakest there.
 DARK: Final = 5
+#: A rate that is off by more than this, /min, is a gross error.
+GROSS_PER_MIN: Final = 5.0
 #: Largest error in /min for which an estimator alone counts as right.
 NEAR_PER_MIN: Final = 3.0
 ORDER: Final = tuple(spec.name for spec in ESTIMATORS)
@@ -119,42 +120,27 @@ def by_condition(rows: Sequence[Row], vital: str) -> Report:
 
 
 def by_estimator(rows: Sequence[Row], costs_ms: dict[str, float]) -> Report:
-    """Each estimator alone, and the fusion's error without it and with it, at full coverage; costs in ms."""
+    """Each estimator alone, at full coverage, and the rate that the verdict finds likeliest; costs in ms."""
     live = [row for row in rows if is_live(row) and "estimates" in row]
     truth = np.array([row["truth"]["heart_rate"] for row in live], np.float64)
     dark = np.array([row["conditions"]["skin_tone"] >= DARK for row in live], np.bool_)
-    names = [name for name in ORDER if any(name in row["estimates"] for row in live)]
     columns = (
-        "estimator", "mae", "within 3 /min", "types I-IV within 3", "types V, VI within 3",
-        "fusion of the others: mae at 80 %", "fusion with it: mae at 80 %", "ms of one core",
+        "estimator", "mae", "within 3 /min", "types I-IV within 3", "types V, VI within 3", "ms of one core",
     )  # fmt: skip
-    report = Report("accuracy-estimators", "Estimators alone and in the fusion, simulated clips", columns)
-    default = frozenset(DEFAULT) & frozenset(names)
+    report = Report("accuracy-estimators", "Estimators alone, simulated clips", columns)
 
-    def line(name: str, error: Floats, others: frozenset[str], ensemble: frozenset[str]) -> None:
+    def line(name: str, rates: Floats, cost: float | str) -> None:
+        error = rates - truth
         near = np.abs(error) <= NEAR_PER_MIN
         shares = (float(near[part].mean()) if part.any() else "" for part in (~dark, dark))
-        without, together = (_at_coverage(live, truth, FUSION, part) for part in (others, ensemble))
-        mae = float(np.nanmean(np.abs(error)))
-        report.add(name, mae, float(near.mean()), *shares, without, together, costs_ms.get(name, ""))
+        report.add(name, float(np.nanmean(np.abs(error))), float(near.mean()), *shares, cost)
 
     if live:
-        fused = np.array([_fused(row, FUSION, default)[0] for row in live])
-        line("all default ones, fused", fused - truth, default, default)
-    for name in names:
-        alone = np.array([row["estimates"].get(name, np.nan) for row in live])
-        line(
-            name if name in default else f"{name} (not run by default)",
-            alone - truth,
-            default - {name},
-            default | {name},
-        )
-    report.notes.append("The fusion is that of the calibration; without one estimator the others keep their weights.")
-    report.notes.append(
-        "The service runs networks only where the others leave a doubt; here all were run, in every clip."
-    )
-    if live:
-        report.summary = {"fused_mae_at_80": round(_at_coverage(live, truth, FUSION, default), 3)}
+        line("the verdict's likeliest rate", np.array([row["rate_per_min"] for row in live]), "")
+    for name in (name for name in ORDER if any(name in row["estimates"] for row in live)):
+        rates = np.array([row["estimates"].get(name, np.nan) for row in live])
+        line(name if name in DEFAULT else f"{name} (not weighed)", rates, costs_ms.get(name, ""))
+    report.notes.append("Nothing is refused here: every clip counts.")
     return report
 
 
@@ -173,11 +159,11 @@ def costs_ms(models: RppgModels, traces: Traces, rounds: int = 3) -> dict[str, f
 
 
 def risk(rows: Sequence[Row]) -> Report:
-    """Error against coverage; the clips with the most confident agreement first."""
-    live = [row for row in rows if is_live(row) and "agreement" in row and row["truth"]["heart_rate"] is not None]
+    """Error against coverage; the clips with the surest verdict first."""
+    live = [row for row in rows if is_live(row) and "probability" in row and row["truth"]["heart_rate"] is not None]
     report = Report("accuracy-risk", "Risk against coverage, heart rate, simulated clips", ("coverage", "mae", "p95"))
     error = np.array([abs(row["rate_per_min"] - row["truth"]["heart_rate"]) for row in live])
-    order = np.argsort([-row["agreement"]["confidence"] for row in live], kind="stable")
+    order = np.argsort([-row["probability"] for row in live], kind="stable")
     for coverage in COVERAGES:
         kept = error[order][: max(1, round(coverage * len(live)))] if live else np.zeros(0)
         if len(kept):
@@ -234,7 +220,7 @@ def summary(rows: Sequence[Row], reports: Sequence[Report]) -> dict[str, Any]:
 
 
 def plot(rows: Sequence[Row], folder: Path) -> list[Path]:
-    """Plot reported against true heart rate, and error against confidence, as PNG files in `folder`."""
+    """Plot reported against true heart rate, and error against probability, as PNG files in `folder`."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -249,35 +235,18 @@ def plot(rows: Sequence[Row], folder: Path) -> list[Path]:
         [r["truth"]["heart_rate"] for r in ok], [reported_value(r, "heart_rate") for r in ok], ".", color="tab:red"
     )
     left.set(xlabel="true heart rate, /min", ylabel="reported, /min", title=f"{len(ok)} of {len(live)} clips reported")
-    rest = [row for row in live if "agreement" in row]
+    rest = [row for row in live if "probability" in row]
     right.plot(
-        [row["agreement"]["confidence"] for row in rest],
+        [row["probability"] for row in rest],
         [max(abs(row["rate_per_min"] - row["truth"]["heart_rate"]), 0.02) for row in rest],
         ".",
         color="tab:blue",
     )
-    right.set(yscale="log", xlabel="confidence", ylabel="error, /min", title="error against confidence, all clips")
+    right.set(yscale="log", xlabel="probability", ylabel="error, /min", title="error against probability, all clips")
     path = folder / "accuracy.png"
     figure.savefig(path, dpi=120)
     plt.close(figure)
     return [path]
-
-
-def _fused(row: Row, fusion: Fusion, names: frozenset[str]) -> tuple[float, float]:
-    estimates = []
-    for full_name, rate in row["estimates"].items():
-        name, _, part = full_name.partition(".")
-        if name in names:
-            estimates.append(Estimate(name, rate, row["snr_db"][full_name], name in NEURAL, part or None))
-    agreement = agree(estimates, fusion)
-    return agreement.rate_per_min, agreement.confidence
-
-
-def _at_coverage(rows: Sequence[Row], truth: Floats, fusion: Fusion, names: frozenset[str]) -> float:
-    fused = np.array([_fused(row, fusion, names) for row in rows])
-    error = np.abs(fused[:, 0] - truth)
-    kept = np.argsort(-fused[:, 1], kind="stable")[: max(1, round(0.8 * len(rows)))]
-    return float(error[kept].mean())
 
 
 #: Every table of simulated clips that needs only the rows.

@@ -1,5 +1,6 @@
 """What the product answers on a kept clip of the world, without decoding it again."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -8,18 +9,18 @@ from lab.bench.two_lines import TwoLines, two_lines
 from lab.render.measured import load
 from shared.schemas import RespirationRate, VitalStatus
 from shared.vitals import HEART_RATE, RESPIRATION_RATE
-from workers.rppg.estimators import ESTIMATORS
-from workers.rppg.fusion.evidence import cleaned_rates
-from workers.rppg.fusion.gate import log_odds
-from workers.rppg.fusion.wave_fusion import fused_pulse
+from workers.rppg.estimators import whole_face_wave
+from workers.rppg.fusion.gate import refusal
+from workers.rppg.fusion.pulse import Pulse, pulse_of
+from workers.rppg.fusion.recalibration import Recalibration
+from workers.rppg.signals.nuisances import without_nuisances
+from workers.rppg.signals.spectrum import spectrum_of
 from workers.rppg.vitals.heart_rate import heart_rate
 from workers.rppg.vitals.measurement import VitalInputs, measure_without_pulse, module_of
 
 #: Largest error of a right answer, /min; and of an estimate that is near.
 WRONG_PER_MIN: Final = 5.0
 NEAR_PER_MIN: Final = 3.0
-#: Estimators that run without being requested.
-DEFAULT: Final = frozenset(spec.name for spec in ESTIMATORS if spec.default)
 
 
 @dataclass(frozen=True)
@@ -69,15 +70,21 @@ def answer(file: Path) -> Answer:
     if traces is None:
         return Answer(kept.name, kept.truth, true, None, kept.refused, None, -1e3, None, None, None, None)
     rival = two_lines(traces.face, traces.fs)
-    waves = {name: wave for name, wave in kept.waves.items() if name in DEFAULT}
-    pulse = fused_pulse(traces, waves, cleaned_rates(traces))
-    vital = heart_rate(pulse, ())
+    pulse = pulse_of(traces, without_nuisances(traces), kept.cleaned["mrc"])
+    vital = heart_rate(pulse)
     inputs = VitalInputs(traces, pulse, known={HEART_RATE.name: vital})
     module = module_of(RESPIRATION_RATE)
     ok = vital.status is VitalStatus.OK and kept.refused is None
     breath = module.measure(inputs) if ok else measure_without_pulse(module, inputs)
     respiration = None if breath is None or kept.refused else breath.vital
-    nearest = None if true is None else min(abs(estimate.rate_per_min - true) for estimate in pulse.estimates)
+    nearest = (
+        None
+        if true is None
+        else min(
+            abs(60 * spectrum_of(whole_face_wave(wave), traces.fs).peak_hz() - true)
+            for wave in (*kept.waves.values(), *kept.cleaned.values())
+        )
+    )
     return Answer(
         name=kept.name,
         truth=kept.truth,
@@ -85,9 +92,14 @@ def answer(file: Path) -> Answer:
         reported=vital.value if ok else None,
         reason=kept.refused or (None if ok else str(vital.reason)),
         likeliest=pulse.rate_per_min,
-        score=log_odds(pulse) if kept.refused is None else -1e3,
+        score=pulse.verdict.log_odds if _is_weighed(pulse, kept.refused) else -1e3,
         interval=vital.interval if ok else None,
         respiration=respiration.value if isinstance(respiration, RespirationRate) else None,
         rival=rival,
         nearest=nearest,
     )
+
+
+def _is_weighed(pulse: Pulse, refused: str | None) -> bool:
+    """Whether the verdict alone decides about the clip: no check and no other condition of the gate refuses it."""
+    return refused is None and refusal(pulse, Recalibration(verdict_offset=math.inf)) is None

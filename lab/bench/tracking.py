@@ -7,7 +7,6 @@ clip and stride, a summary over all clips for each stride, and a JSON object of 
 import argparse
 import json
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,8 +17,8 @@ import numpy as np
 
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import Frame, open_clip
-from workers.rppg.fusion.cascade import estimate_pulse
-from workers.rppg.network_sessions import RppgModels
+from workers.rppg.estimators import pos
+from workers.rppg.fusion.pulse import estimate_pulse
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
 from workers.rppg.signals.traces import traces_of
 
@@ -52,11 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("clips", nargs="+", metavar="CLIP[=RATE]")
     options = parser.parse_args(arguments)
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory() as folder:
-        models = RppgModels.load(Path(folder))
-        trackers = {stride_s: FaceTracker(stride_s) for stride_s in STRIDES_S}
-        for clip in options.clips:
-            rows += _rows(*_named(clip), trackers, models)
+    trackers = {stride_s: FaceTracker(stride_s) for stride_s in STRIDES_S}
+    for clip in options.clips:
+        rows += _rows(*_named(clip), trackers)
     summary = {f"{stride_s:.3f}": _mean([row for row in rows if row.stride_s == stride_s]) for stride_s in STRIDES_S}
     for name, figures in summary.items():
         _print(f"stride {name} s  " + "  ".join(f"{key} {value:.4g}" for key, value in figures.items()))
@@ -72,7 +69,7 @@ def _named(argument: str) -> tuple[Path, float]:
     return path, float(json.loads(path.with_suffix(".truth.json").read_text("utf-8"))["heart_rate"])
 
 
-def _rows(path: Path, rate: float, trackers: dict[float, FaceTracker], models: RppgModels) -> list[Row]:
+def _rows(path: Path, rate: float, trackers: dict[float, FaceTracker]) -> list[Row]:
     with open_clip(path) as clip:
         frames: list[Frame] = list(clip.frames())
     rows: list[Row] = []
@@ -84,17 +81,16 @@ def _rows(path: Path, rate: float, trackers: dict[float, FaceTracker], models: R
         every = every or track
         width = float(np.nanmedian(np.hypot(*(every.landmarks[:, 454] - every.landmarks[:, 234]).T)))
         apart = np.hypot(*np.moveaxis(track.landmarks - every.landmarks, 2, 0)) / width
-        pulse = estimate_pulse(traces_of(track), models.estimators)
-        pos = next(estimate for estimate in pulse.estimates if estimate.name == "pos")
-        wave = models.estimators["pos"](traces_of(track))
+        traces = traces_of(track)
+        spectrum = spectrum_of(pos.estimate(traces), traces.fs)
         row = Row(
             clip=path.name,
             stride_s=stride_s,
             cpu_s=cpu_s,
             mesh_rms=float(np.sqrt(np.nanmean(apart**2))),
-            pos_error=abs(pos.rate_per_min - rate),
-            pos_snr_db=snr_db(spectrum_of(wave, traces_of(track).fs), rate / 60),
-            fused_error=abs(pulse.rate_per_min - rate),
+            pos_error=abs(60 * spectrum.peak_hz() - rate),
+            pos_snr_db=snr_db(spectrum, rate / 60),
+            fused_error=abs(estimate_pulse(traces).rate_per_min - rate),
         )
         rows.append(row)
         _print("  ".join(f"{key} {value:.4g}" if key != "clip" else str(value) for key, value in asdict(row).items()))

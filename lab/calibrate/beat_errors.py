@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from lab.arrays import Floats
-from lab.calibrate.fit import CONFORMAL_FOLDS, quantile_regression
-from lab.calibrate.table import dataset_weights, folds_by_subject
+from lab.calibrate.people import dataset_weights, folds_by_subject
+from lab.calibrate.quantiles import CONFORMAL_FOLDS, quantile_regression
 from lab.data.bidmc import window_beats
 from lab.data.measured_clips import Row
 from shared.vitals import VARIABILITY
@@ -100,7 +100,7 @@ def of_clips(rows: Sequence[Row]) -> Iterator[MeasureError]:
         beats, accepted = row.get("beats"), row["vitals"]["heart_rate"]["value"] is not None
         if row["conditions"]["kind"] != "live" or beats is None or not accepted:
             continue
-        snr_db = row["evidence"]["snr_db"]
+        snr_db = row["snr_db"]
         for name in _OF_CLIPS:
             truth = row["truth"][name]
             if truth is not None and snr_db >= VARIABILITY_MODEL.min_snr_db:
@@ -111,8 +111,9 @@ def of_clips(rows: Sequence[Row]) -> Iterator[MeasureError]:
 def fit_errors(found: Sequence[MeasureError]) -> tuple[float, ...]:
     """Coefficients (5,) of `variability_features` by quantile regression; every dataset has the same weight.
 
-    Corrected as in `lab.calibrate.fit.fit_interval`: each fold of people is predicted from the rest, and the level is
-    raised until `LEVEL` of the predictions hold in the dataset that needs it most.
+    Conformalised: each fold of people is predicted from the rest, and the level is
+    raised until `LEVEL` of the predictions hold in the dataset that needs it most (Romano, Patterson & Candès 2019,
+    "Conformalized quantile regression", NeurIPS).
     """
     rows = np.array([part.features for part in found])
     target = np.log([part.error + MIN_ERRORS[part.name] for part in found])

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from workers.face.tracker import FaceTracker
 from workers.media.clip import open_clip
 from workers.rppg.fusion.gate import refusal
-from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import Examined, examine
 from workers.rppg.vitals.oxygen_saturation import OxygenCalibration, ratio_of_ratios, why_without_colour
 
@@ -47,15 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure each clip's ratio of ratios, fit, print the settings as JSON."""
     parser = argparse.ArgumentParser(prog="python -m lab.calibrate.oxygen", description=__doc__)
     parser.add_argument("readings", type=Path)
-    parser.add_argument("--models-dir", type=Path, default=Path(".facevitals/models"))
     options = parser.parse_args(arguments)
-    models, tracker = RppgModels.load(options.models_dir), FaceTracker()
+    tracker = FaceTracker()
     ratios: list[float] = []
     readings: list[float] = []
     with options.readings.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             with open_clip(options.readings.parent / row["clip"]) as clip:
-                examined = examine(tracker.track(clip.frames()), models)
+                examined = examine(tracker.track(clip.frames()))
             if not isinstance(examined, Examined) or refusal(examined.pulse) is not None:
                 sys.stderr.write(f"{row['clip']}: no pulse, left out\n")
                 continue

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from lab.arrays import Floats
-from lab.calibrate.fit import quantile_regression
-from lab.calibrate.table import folds_by_subject
+from lab.calibrate.people import folds_by_subject
+from lab.calibrate.quantiles import quantile_regression
 from workers.rppg.fusion.calibration import DIGEST
 from workers.rppg.fusion.recalibration import FORMAT, Recalibration
 from workers.rppg.vitals.heart_rate import INTERVAL_LEVEL
@@ -177,7 +177,7 @@ def _fit_verdict(windows: Sequence[JudgedWindow]) -> tuple[float, float]:
 def _fit_interval(windows: Sequence[JudgedWindow]) -> tuple[float, float]:
     """Offset and scale of the half-width, by conformalised quantile regression of the absolute error.
 
-    As `lab.calibrate.fit.fit_interval`: each fold of people is predicted from the others, and the offset is raised
+    As in `lab.calibrate.verdict`: each fold of people is predicted from the others, and the offset is raised
     until the interval's level of the predictions hold.
     """
     off = np.array([window.error_per_min for window in windows])

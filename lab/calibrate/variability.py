@@ -83,7 +83,7 @@ class Segment:
         measures = dict.fromkeys(VariabilityMeasures.model_fields, absent)
         measures |= {"sdnn_ms": measure, "mean_ibi_ms": mean_ibi}
         beats = HeartRateVariability(value=measures, unit=None, status=VitalStatus.EXPERIMENTAL)
-        return stress(beats, StressThresholds(sdnn_ms=threshold_ms), [], 0, self.duration_s).value
+        return stress(beats, StressThresholds(sdnn_ms=threshold_ms), 0, self.duration_s).value
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

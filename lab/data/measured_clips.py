@@ -1,18 +1,14 @@
 """Measured clips: each simulated clip through the rppg branch, as one row (a JSON object) in a journal.
 
-A row has the clip's conditions and truth, its vitals, every estimator's rate and SNR, agreement and evidence.
+A row has the clip's conditions and truth, its vitals, and every estimator's rate.
 """
 
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
-
-import numpy as np
-from numpy.typing import NDArray
 
 from lab.data.fingerprint import workers_fingerprint
 from lab.data.rows import Row, read_rows
@@ -21,15 +17,11 @@ from lab.simulate import ClipSpec
 from shared.schemas import Measure, VariabilityMeasures, Vital
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import open_clip
-from workers.rppg.estimators import BY_COLOUR, ESTIMATORS, NEURAL, STAGES, Estimator
-from workers.rppg.fusion.agreement import Estimate
-from workers.rppg.fusion.cascade import estimate_pulse
-from workers.rppg.fusion.pulse import Pulse
+from workers.rppg.estimators import ESTIMATORS, whole_face_wave
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import Examined, examine, measure_rppg
 from workers.rppg.signals.beats import Beats
-from workers.rppg.signals.spectrum import snr_db, spectrum_of
-from workers.rppg.signals.traces import Traces
+from workers.rppg.signals.spectrum import spectrum_of
 from workers.rppg.vitals.heart_rate_variability import MEASURES, beats_in, regular
 
 __all__ = ["CONDITIONS", "Row", "read_rows", "row_of", "rows"]
@@ -104,16 +96,9 @@ def _row(job: tuple[ClipSpec, Path]) -> Row:
 def row_of(rendered: RenderedClip, track: FaceTrack, models: RppgModels) -> Row:
     """The row of a rendered clip and its face track; `models` must include every estimator to be measured."""
     spec, truth = rendered.spec, rendered.truth
-    every = _with_cached_waves(models)
-    kept = {spec.name for spec in ESTIMATORS if spec.default}
-    default = replace(every, estimators={name: run for name, run in every.estimators.items() if name in kept})
-    result = examine(track, default, thorough=True)
-    thorough = result if isinstance(result, Examined) else None
-    # As the service does it: networks run only where the signal estimators leave a doubt.
-    served = (
-        None if thorough is None else Examined(thorough.traces, estimate_pulse(thorough.traces, default.estimators))
-    )
-    vitals = measure_rppg(track, default, examined=served).vitals
+    result = examine(track)
+    examined = result if isinstance(result, Examined) else None
+    vitals = measure_rppg(track, models, examined=examined).vitals
     row: Row = {
         "seed": spec.seed,
         "conditions": {name: getattr(spec, name) for name in CONDITIONS},
@@ -121,61 +106,19 @@ def row_of(rendered: RenderedClip, track: FaceTrack, models: RppgModels) -> Row:
         "checks": {name: check.reason for name, check in track.checks.items() if check.reason is not None},
         "vitals": {name: _vital(vital) for name, vital in vitals.items()},
     }
-    if thorough is not None and served is not None:
-        row["estimates"] = {_name(estimate): estimate.rate_per_min for estimate in thorough.pulse.estimates}
-        row["snr_db"] = {_name(estimate): estimate.snr_db for estimate in thorough.pulse.estimates}
-        for name in every.estimators.keys() - kept:
-            spectrum = spectrum_of(every.estimators[name](thorough.traces), thorough.traces.fs)
-            row["estimates"][name] = 60 * spectrum.peak_hz()
-            row["snr_db"][name] = snr_db(spectrum, spectrum.peak_hz())
-        row["estimators_run"] = [estimate.name for estimate in served.pulse.estimates if estimate.part is None]
-        row |= _of_pulse(served.pulse)
-        row["beats"] = _of_beats(beats_in(served.pulse))
-        signal = {name: run for name, run in default.estimators.items() if name not in NEURAL}
-        colours = {name: run for name, run in signal.items() if name in BY_COLOUR}
-        for name, chosen in (("alone", signal), ("colours", colours)):
-            if chosen:
-                row[name] = _of_pulse(estimate_pulse(thorough.traces, chosen))
-        row["networks"] = [
-            _of_pulse(estimate_pulse(thorough.traces, so_far, thorough=True))
-            for so_far in _after_each_network_stage(default.estimators)
-        ]
+    if examined is not None:
+        pulse = examined.pulse
+        row["estimates"] = {
+            name: 60 * spectrum_of(whole_face_wave(run(examined.traces)), examined.traces.fs).peak_hz()
+            for name, run in models.estimators.items()
+        }
+        row |= {
+            "rate_per_min": pulse.rate_per_min,
+            "probability": pulse.verdict.probability,
+            "snr_db": pulse.snr_db,
+            "beats": _of_beats(beats_in(pulse)),
+        }
     return row
-
-
-def _after_each_network_stage(estimators: dict[str, Estimator]) -> Iterator[dict[str, Estimator]]:
-    """The estimators that have run after each stage of the cascade that includes a network."""
-    for turn in sorted({STAGES[name] for name in estimators if name in NEURAL}):
-        yield {name: run for name, run in estimators.items() if STAGES[name] <= turn}
-
-
-def _name(estimate: Estimate) -> str:
-    """The estimator's name, followed by a full stop and the part of the face for estimates of a part."""
-    return estimate.name if estimate.part is None else f"{estimate.name}.{estimate.part}"
-
-
-def _with_cached_waves(models: RppgModels) -> RppgModels:
-    """The models with each estimator's wave cached: for one clip's traces alone."""
-
-    def cached(run: Estimator) -> Estimator:
-        waves: list[NDArray[np.float64]] = []
-
-        def wave(traces: Traces) -> NDArray[np.float64]:
-            if not waves:
-                waves.append(run(traces))
-            return waves[0]
-
-        return wave
-
-    return replace(models, estimators={name: cached(run) for name, run in models.estimators.items()})
-
-
-def _of_pulse(pulse: Pulse) -> Row:
-    return {
-        "agreement": asdict(pulse.agreement),
-        "evidence": asdict(pulse.evidence),
-        "rate_per_min": pulse.rate_per_min,
-    }
 
 
 def _of_beats(beats: Beats) -> Row | None:

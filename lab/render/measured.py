@@ -13,11 +13,11 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,11 +34,9 @@ from workers.media.clip import open_clip
 from workers.rppg.estimators import ESTIMATORS
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import refusal_of, seen_traces
-from workers.rppg.signals.nuisances import without_nuisances
-from workers.rppg.signals.traces import FINE, Traces, scale_of
+from workers.rppg.signals.nuisances import in_even_light, without_nuisances
+from workers.rppg.signals.traces import Traces, scale_of
 
-#: Exponent that turns linear light into the pixels' values, nearly.
-_GAMMA: Final = 1 / 2.2
 #: Fields of `Traces` that are kept.
 _KEPT = ("times_s", "regions", "background", "clothes", "motion", "head", "position", "chest")
 
@@ -50,7 +48,7 @@ class Measured:
     name    of its file, without a suffix
     truth   as in `.truth.json`
     refused why the product measures no vital of the pulse in it, or None
-    traces  of the longest stretch with a face, without crops; None where there is none
+    traces  of the longest stretch with a face, with crops of 36 pixels once kept; None where there is none
     waves   of each estimator that ran, (n,) or (k, n), as in the product
     cleaned the same of traces without nuisances, and of crops in even light
     """
@@ -109,24 +107,11 @@ def measure(path: Path, truth: dict[str, Any]) -> tuple[Measured, NDArray[np.uin
         return Measured(name, truth, str(reason), None, {}, {}), np.zeros((0, 36, 36, 3), np.uint8)
     waves, cleaned = (
         {name: np.asarray(run(given), np.float64) for name, run in models.estimators.items()}
-        for given in (traces, with_even_light(traces, without_nuisances(traces)))
+        for given in (traces, in_even_light(traces, without_nuisances(traces)))
     )
     halves = traces.crops.reshape(len(traces.crops), 36, 2, 36, 2, 3).astype(np.float32).mean(axis=(2, 4))
     crops = np.clip(np.rint(halves / scale_of(traces.crops)), 0, 255).astype(np.uint8)
     return Measured(name, truth, str(refused[0]) if refused else None, traces, waves, cleaned), crops
-
-
-def with_even_light(traces: Traces, cleaned: Traces) -> Traces:
-    """Return `cleaned` traces with crops whose light changes as that of its face does, in place of that of `traces`.
-
-    Light changes the whole crop by one factor. What motion changes differs from place to place, and remains.
-    """
-    factor = (cleaned.face / np.maximum(traces.face, 1e-9)).T[:, None, None, :] ** _GAMMA
-    crops = np.empty(traces.crops.shape, np.uint16)
-    scale = FINE / scale_of(traces.crops)
-    for index, crop in enumerate(traces.crops):
-        crops[index] = np.clip(np.rint(crop * (scale * factor[index])), 0, 255 * FINE)
-    return replace(cleaned, crops=crops)
 
 
 def save(folder: Path, measured: Measured, crops: NDArray[np.uint8]) -> None:
@@ -159,10 +144,11 @@ def load(path: Path) -> Measured:
         if "numbers" in data.files:
             fs, frames, modulation, per_min, grey = data["numbers"].tolist()
             kept = {key.removeprefix("trace."): data[key] for key in data.files if key.startswith("trace.")}
+            crops = data["crops"]
             count = len(kept["times_s"])
             traces = Traces(
                 fs=fs,
-                crops=np.zeros((count, 0, 0, 3), np.uint8),
+                crops=crops,
                 seen=np.ones(count, np.bool_),
                 gaps=(),
                 frames=int(frames),

@@ -18,7 +18,7 @@ from workers.face.mesh import FaceFinder
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import Frame
 from workers.models.session import resolve
-from workers.rppg.fusion.gate import log_odds, min_log_odds, refusal
+from workers.rppg.fusion.gate import MIN_LOG_ODDS, refusal
 from workers.rppg.fusion.recalibration import Recalibration
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import Examined, examine, measure_rppg
@@ -101,7 +101,7 @@ class Product:
         }
 
     def _pulse(self, track: FaceTrack, requested: frozenset[str]) -> tuple[BranchResult, Row | None]:
-        examined = examine(track, self._rppg)
+        examined = examine(track)
         known = examined if isinstance(examined, Examined) else None
         result = measure_rppg(track, self._rppg, requested, options=self._options.rppg, examined=known)
         if known is None:
@@ -110,10 +110,10 @@ class Product:
         other = refusal(pulse, Recalibration(verdict_offset=math.inf))
         return result, {
             "heart_rate": round(pulse.rate_per_min, 2),
-            "pulse_log_odds": round(log_odds(pulse), 3),
-            "min_log_odds": min_log_odds(pulse),
+            "pulse_log_odds": round(pulse.verdict.log_odds, 3),
+            "min_log_odds": MIN_LOG_ODDS,
             "refused_otherwise": other[0] if other else None,
-            "confidence": round(pulse.agreement.confidence, 4),
+            "confidence": round(pulse.verdict.probability, 4),
             "half_width": round(half_width_per_min(pulse), 3),
         }
 

@@ -9,9 +9,7 @@ from shared.schemas import VITAL_TYPES, CheckStatus, Vital, VitalStatus, Wavefor
 from shared.vitals import HEART_RATE, VITALS, Branch, Reason, Stage, VitalSpec
 from workers.branch.result import BranchResult, Progress
 from workers.face.tracker import FaceTrack
-from workers.rppg.fusion.cascade import estimate_pulse
-from workers.rppg.fusion.estimator_choice import why_too_few
-from workers.rppg.fusion.pulse import Pulse
+from workers.rppg.fusion.pulse import Pulse, estimate_pulse
 from workers.rppg.fusion.recalibration import Recalibration
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.traces import NoTraces, Traces, traces_of
@@ -54,23 +52,22 @@ class Examined:
 
 
 def check_choice(models: RppgModels, *, raw: bool) -> None:
-    """Check that the estimators that were chosen and loaded suffice to confirm a rate, or are one for a raw run.
+    """Check that estimators are chosen for a raw run alone, and that it has one that can run.
 
     Raises:
-        ValueError: they don't.
+        ValueError: they aren't, or it hasn't.
     """
-    names, left_out = ", ".join(models.estimators), "; ".join(f"{k}: {why}" for k, why in models.left_out.items())
-    if raw:
-        if len(models.estimators) + len(models.left_out) != 1:
-            raise ValueError("a raw run takes exactly one estimator, named by --estimators (estimators=…)")
-        if left_out:
-            raise ValueError(f"the estimator can't be run: {left_out}")
-        return
-    why = why_too_few(models.estimators) if names else "none of those that were named can be run"
-    if why is not None:
+    names = ", ".join((*models.estimators, *models.left_out))
+    if not raw:
         raise ValueError(
-            f"too few estimators to confirm a heart rate ({names or left_out}): {why}. Name more, such as "
-            "pos,chrom,green, or one alone with --raw (raw=True), whose rate nothing confirms."
+            f"the verdict weighs the same evidence for every clip, whichever estimators are named ({names}). Name one "
+            "of them with --raw (raw=True) for its rate, which nothing confirms, or none."
+        )
+    if len(models.estimators) + len(models.left_out) != 1:
+        raise ValueError("a raw run takes exactly one estimator, named by --estimators (estimators=…)")
+    if models.left_out:
+        raise ValueError(
+            f"the estimator can't be run: {'; '.join(f'{k}: {why}' for k, why in models.left_out.items())}"
         )
 
 
@@ -87,7 +84,7 @@ def measure_rppg(
 
     Args:
         track: the tracked face.
-        models: estimators and networks.
+        models: the estimator of a raw run; no other uses them.
         requested: names of the vitals to measure; the others abstain with `not_requested`. None: all.
         progress: gets the stage, and each vital as it is known.
         options: options of the vitals.
@@ -113,18 +110,20 @@ def measure_rppg(
     if not vitals.any_open:
         return BranchResult(vitals=vitals.in_order())
     (progress or Progress()).stage(Stage.ESTIMATING)
-    measured = examined or examine(track, models)
-    if not isinstance(measured, Examined):
+    traces = examined.traces if examined else seen_traces(track)
+    if not isinstance(traces, Traces):
         for spec in vitals.still_open():
-            vitals.report(spec, _abstained(spec, *measured))
+            vitals.report(spec, _abstained(spec, *traces))
         return BranchResult(vitals=vitals.in_order())
-    seen_s = measured.traces.duration_s
+    if options.raw:
+        found = measure_raw(traces, models)
+        vitals.report_if_open(HEART_RATE, _with_lighting_reason(found.vital, track))
+        return BranchResult(vitals=vitals.in_order(), waveforms=Waveforms(waves=found.waves, spectra=found.spectra))
+    seen_s = traces.duration_s
     for spec in vitals.still_open():
         if seen_s + _END_S < spec.minimum_s:
             vitals.report(spec, _abstained(spec, Reason.FACE_LOST, _seen_too_short(seen_s, spec.minimum_s)))
-    run = {estimate.name for estimate in measured.pulse.estimates}
-    weights = tuple(sorted(weight for name, weight in models.weights.items() if name in run))
-    return _measure_vitals(track, measured, vitals, weights, options)
+    return _measure_vitals(track, examined or Examined(traces, estimate_pulse(traces)), vitals, options)
 
 
 def duration_of(track: FaceTrack) -> float:
@@ -166,13 +165,9 @@ class _Vitals:
         return {name: self._known[name] for name in VITALS if name in self._known}
 
 
-def _measure_vitals(
-    track: FaceTrack, measured: Examined, vitals: _Vitals, weights: tuple[str, ...], options: RppgOptions
-) -> BranchResult:
-    inputs = VitalInputs(
-        measured.traces, measured.pulse, weights, (options.oxygen, options.stress, options.recalibration)
-    )
-    found = measure_raw(inputs) if options.raw else _MODULES[HEART_RATE.name].measure(inputs)
+def _measure_vitals(track: FaceTrack, measured: Examined, vitals: _Vitals, options: RppgOptions) -> BranchResult:
+    inputs = VitalInputs(measured.traces, measured.pulse, (options.oxygen, options.stress, options.recalibration))
+    found = _MODULES[HEART_RATE.name].measure(inputs)
     rate = _with_lighting_reason(found.vital, track)
     vitals.report_if_open(HEART_RATE, rate)
     known = {HEART_RATE.name: rate}
@@ -203,15 +198,10 @@ def refusal_of(track: FaceTrack) -> tuple[Reason, str | None] | None:
     return None
 
 
-def examine(track: FaceTrack, models: RppgModels, *, thorough: bool = False) -> Examined | tuple[Reason, str]:
-    """Estimate the pulse of the longest stretch in which the face was seen, or return why there is none.
-
-    `thorough` runs all estimators, whatever the first ones output.
-    """
+def examine(track: FaceTrack) -> Examined | tuple[Reason, str]:
+    """Estimate the pulse of the longest stretch in which the face was seen, or return why there is none."""
     seen = seen_traces(track)
-    return (
-        Examined(seen, estimate_pulse(seen, models.estimators, thorough=thorough)) if isinstance(seen, Traces) else seen
-    )
+    return Examined(seen, estimate_pulse(seen)) if isinstance(seen, Traces) else seen
 
 
 def seen_traces(track: FaceTrack) -> Traces | tuple[Reason, str]:

@@ -135,7 +135,7 @@ def test_clips_without_beats_and_negatives_are_excluded() -> None:
         "seed": 7,
         "conditions": {"kind": "live"},
         "truth": {"sdnn_ms": 25.0, "rmssd_ms": None},
-        "evidence": {"snr_db": 6.04},
+        "snr_db": 6.04,
         "vitals": {"heart_rate": {"value": 75.0}},
         "beats": {"intervals": 16, "sdnn_ms": 20.0, "rmssd_ms": 22.0, "mean_ibi_ms": 800.0},
     }
@@ -143,7 +143,7 @@ def test_clips_without_beats_and_negatives_are_excluded() -> None:
         {"conditions": {"kind": "still"}},
         {"beats": None},
         {"vitals": {"heart_rate": {"value": None}}},
-        {"evidence": {"snr_db": VARIABILITY_MODEL.min_snr_db - 0.1}},
+        {"snr_db": VARIABILITY_MODEL.min_snr_db - 0.1},
     )
     older = {**row, "beats": {**row["beats"], "sdnn_ms": 99.0}}
     (part,) = of_clips([older, row, *({**row, "seed": seed, **other} for seed, other in enumerate(others))])

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from shared.schemas import VitalStatus
 from shared.vitals import Reason
 from workers.rppg.fusion.pulse import Pulse
-from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import Examined, examine
 from workers.rppg.signals.beats import beats_at, beats_of, mean_rate_per_min
 from workers.rppg.signals.spectrum import snr_db, spectrum_of
@@ -137,42 +136,42 @@ def test_no_reported_interval_is_as_wide_as_an_answer_that_is_the_same_for_every
         assert high - value >= 1.645 * POPULATION_SD[name] - 0.1
 
 
-def _pulse(make_track: MakeTrack, quick_models: RppgModels, duration_s: float = 25.0) -> Pulse:
-    examined = examine(make_track(duration_s=duration_s, noise=0.001), quick_models)
+def _pulse(make_track: MakeTrack, duration_s: float = 25.0) -> Pulse:
+    examined = examine(make_track(duration_s=duration_s, noise=0.001))
     assert isinstance(examined, Examined)
     return examined.pulse
 
 
-def test_variability_needs_sdnn_or_rmssd(make_track: MakeTrack, quick_models: RppgModels) -> None:
+def test_variability_needs_sdnn_or_rmssd(make_track: MakeTrack) -> None:
     """A mean interval alone, which every accepted pulse has, is no variability."""
-    pulse = _pulse(make_track, quick_models)
-    clear = variability(pulse, [])
+    pulse = _pulse(make_track)
+    clear = variability(pulse)
     assert clear.status is VitalStatus.OK
     assert clear.value is not None
     assert clear.value.sdnn_ms.value is not None
-    noisy = replace(pulse, evidence=replace(pulse.evidence, snr_db=VARIABILITY_MODEL.min_snr_db - 0.1))
-    vital = variability(noisy, [])
+    noisy = replace(pulse, snr_db=VARIABILITY_MODEL.min_snr_db - 0.1)
+    vital = variability(noisy)
     assert (vital.value, vital.status, vital.reason) == (None, VitalStatus.ABSTAINED, Reason.NO_PULSE)
     assert vital.detail is not None
     assert "too noisy" in vital.detail
 
 
-def test_variability_too_uncertain_to_inform_is_withheld(make_track: MakeTrack, quick_models: RppgModels) -> None:
-    pulse = _pulse(make_track, quick_models)
+def test_variability_too_uncertain_to_inform_is_withheld(make_track: MakeTrack) -> None:
+    pulse = _pulse(make_track)
     rng = np.random.default_rng(3)
     beats_s = np.concatenate(([-1.0], np.cumsum(0.9 + 0.1 * np.sin(1.1 * np.arange(40)) + 0.04 * rng.normal(size=40))))
     trembling = replace(
         pulse,
         rate_per_min=60 / 0.9,
-        wave=_wave(beats_s, pulse.duration_s),
-        evidence=replace(pulse.evidence, snr_db=2.0),
+        evidence=replace(pulse.evidence, wave=_wave(beats_s, pulse.duration_s)),
+        snr_db=2.0,
     )
-    vital = variability(trembling, [])
+    vital = variability(trembling)
     assert (vital.value, vital.status, vital.reason) == (None, VitalStatus.ABSTAINED, Reason.TOO_UNCERTAIN)
 
 
-def test_short_variability_is_experimental(make_track: MakeTrack, quick_models: RppgModels) -> None:
-    vital = variability(_pulse(make_track, quick_models, 15.0), [])
+def test_short_variability_is_experimental(make_track: MakeTrack) -> None:
+    vital = variability(_pulse(make_track, 15.0))
     assert vital.status is VitalStatus.EXPERIMENTAL
 
 

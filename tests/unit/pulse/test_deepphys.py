@@ -12,7 +12,7 @@ from workers.models.build import model_file
 from workers.models.installed import ModelState, look_up
 from workers.models.manifest import MODELS
 from workers.models.session import open_network
-from workers.rppg.estimators import NEURAL, STAGES
+from workers.rppg.estimators import NEURAL
 from workers.rppg.estimators.deepphys import inputs_of, waves_of
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.filters import to_pulse_wave
@@ -30,21 +30,20 @@ def test_its_weights_are_in_the_repository_whole_and_small(tmp_path: Path) -> No
 
 
 def test_the_bundled_deepphys_loads_with_open_models_only(tmp_path: Path) -> None:
-    models = RppgModels.load(tmp_path, open_only=True)
+    models = RppgModels.load(tmp_path, open_only=True, only=NAMED)
     assert models.weights == {"deepphys": "deepphys.rendered"}
     assert "deepphys" not in models.left_out
 
 
-def test_it_is_the_first_network_to_run() -> None:
-    neural = {name: stage for name, stage in STAGES.items() if name in NEURAL}
-    assert min(neural, key=neural.__getitem__) == "deepphys"
-    assert list(neural.values()).count(neural["deepphys"]) == 1
+def test_no_network_runs_unless_it_is_named(tmp_path: Path) -> None:
+    models = RppgModels.load(tmp_path)
+    assert not models.weights
+    assert not NEURAL & models.estimators.keys()
 
 
 def test_weights_in_the_models_folder_are_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_checkpoint(tmp_path / "deepphys.pth", deepphys_weights(36), monkeypatch)
     assert RppgModels.load(tmp_path, only=NAMED).weights == {"deepphys": "deepphys"}
-    assert RppgModels.load(tmp_path).weights["deepphys"] == "deepphys"
 
 
 def test_the_bundled_deepphys_finds_the_pulse_of_unseen_faces(tmp_path: Path) -> None:

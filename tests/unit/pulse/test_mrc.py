@@ -85,5 +85,5 @@ def test_noise_correlates_by_chance_alone(make_traces: MakeTraces) -> None:
 
 
 def test_estimators_of_crops_are_not_among_those_by_colour() -> None:
-    assert {"pos", "chrom", "green"} <= set(BY_COLOUR)
+    assert {"pos", "chrom", "omit", "pbv"} <= set(BY_COLOUR)
     assert not {"mrc", "2sr", "deepphys"} & set(BY_COLOUR)

@@ -8,14 +8,12 @@ import pytest
 from numpy.typing import NDArray
 
 from lab.arrays import Floats
-from lab.render.measured import with_even_light
 from lab.simulate import pulse_wave
 from workers.face.clothes import Clothes
 from workers.face.head_motion import AXES, head_motion
 from workers.rppg.estimators import green, pos
-from workers.rppg.fusion.evidence import amplitude
-from workers.rppg.signals.nuisances import without_nuisances
-from workers.rppg.signals.spectrum import snr_db, spectrum_of
+from workers.rppg.signals.nuisances import in_even_light, without_nuisances
+from workers.rppg.signals.spectrum import amplitude, snr_db, spectrum_of
 from workers.rppg.signals.traces import Traces
 
 FS, N = 30.0, 450
@@ -185,6 +183,6 @@ def test_light_is_removed_from_crops_as_well() -> None:
     face = traces(skin() * light, np.full((3, N), 0.2) * light)
     crops = np.clip(face.crops * light.T[:, None, None, :] ** (1 / 2.2), 0, 255).astype(np.uint8)
     lit = replace(face, crops=crops)
-    even = with_even_light(lit, without_nuisances(lit))
+    even = in_even_light(lit, without_nuisances(lit))
     before, after = (found.crops[..., 1].mean(axis=(1, 2)) for found in (lit, even))
     assert amplitude(after / after.mean(), FS, 98 / 60) < 0.2 * amplitude(before / before.mean(), FS, 98 / 60)

@@ -112,20 +112,20 @@ def _tinted(track: FaceTrack, tint: Filter, noise: float = 0.0) -> FaceTrack:
 def test_a_tinted_grey_picture_has_no_oxygen_saturation(
     make_track: MakeTrack, quick_models: RppgModels, tint: Filter
 ) -> None:
-    examined = examine(make_track(strength=0.012, noise=0.001), quick_models)
+    examined = examine(make_track(strength=0.012, noise=0.001))
     assert isinstance(examined, Examined)
     traces = traces_of(_tinted(make_track(strength=0.012, noise=0.001), tint))
-    vital = oxygen_saturation(traces, examined.pulse, OxygenCalibration(), [])
+    vital = oxygen_saturation(traces, examined.pulse, OxygenCalibration())
     assert (vital.value, vital.status, vital.reason) == (None, VitalStatus.ABSTAINED, Reason.NO_COLOUR)
 
 
 def test_a_pulse_as_strong_in_red_as_in_green_is_not_of_blood(make_track: MakeTrack, quick_models: RppgModels) -> None:
     """The noise of an infrared camera's channels differs, but not what they show."""
-    examined = examine(make_track(strength=0.012, noise=0.001), quick_models)
+    examined = examine(make_track(strength=0.012, noise=0.001))
     assert isinstance(examined, Examined)
     traces = traces_of(_tinted(make_track(strength=0.012, noise=0.001), lambda grey: grey, noise=8))
     assert not is_one_channel(traces.crops)
-    vital = oxygen_saturation(traces, examined.pulse, OxygenCalibration(), [])
+    vital = oxygen_saturation(traces, examined.pulse, OxygenCalibration())
     assert vital.reason is Reason.NO_COLOUR
     assert vital.detail is not None
     assert "as strong as in green" in vital.detail
@@ -159,7 +159,7 @@ def _variability(
 
 
 def _stress(vital: HeartRateVariability, duration_s: float = 300.0) -> Stress:
-    return stress(vital, StressThresholds(), [], 450, duration_s)
+    return stress(vital, StressThresholds(), 450, duration_s)
 
 
 def test_the_score_of_stress_follows_the_uncertainty_of_sdnn() -> None:

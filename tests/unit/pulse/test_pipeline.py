@@ -2,36 +2,20 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from shared.schemas import Check, CheckStatus, Vital, VitalStatus
 from shared.vitals import VITALS, Branch, Reason
 from workers.branch.result import Progress
-from workers.rppg.fusion.evidence import half_rate
-from workers.rppg.fusion.gate import GATE
 from workers.rppg.network_sessions import RppgModels
-from workers.rppg.pipeline import Examined, examine, measure_rppg
-from workers.rppg.signals.spectrum import spectrum_of
+from workers.rppg.pipeline import measure_rppg
 
 from .conftest import MakeTrack
 
 RPPG = {name for name, spec in VITALS.items() if spec.branch is Branch.RPPG}
 
 
-def test_installed_networks_take_part(make_track: MakeTrack, models: RppgModels) -> None:
-    if not models.weights:
-        pytest.skip("no network is installed")
-    track = make_track(duration_s=8)
-    examined = examine(track, models, thorough=True)
-    assert isinstance(examined, Examined)
-    vital = measure_rppg(track, models, examined=examined).vitals["heart_rate"]
-    assert vital.value == pytest.approx(72, abs=1)
-    assert vital.method is not None
-    assert set(vital.method.models) == set(models.weights.values())
-
-
-def test_no_network_runs_for_a_clear_pulse(make_track: MakeTrack, models: RppgModels) -> None:
+def test_no_network_takes_part(make_track: MakeTrack, models: RppgModels) -> None:
     vital = measure_rppg(make_track(), models).vitals["heart_rate"]
     assert vital.value == pytest.approx(72, abs=1)
     assert vital.method is not None
@@ -52,16 +36,6 @@ def test_a_pulse_is_reported_with_an_interval_that_contains_it(
     assert vital.method.frames == 450
 
 
-def test_a_second_harmonic_stronger_than_its_pulse_is_not_reported_as_the_rate() -> None:
-    times = np.arange(450) / 30
-    slow = np.sin(2 * np.pi * 44 / 60 * times) + 1.3 * np.sin(2 * np.pi * 88 / 60 * times)
-    fast = np.sin(2 * np.pi * 88 / 60 * times) + 0.3 * np.sin(2 * np.pi * 176 / 60 * times)
-    noise = 0.05 * np.random.default_rng(0).normal(size=450)
-    for wave, doubtful in ((slow, True), (fast, False)):
-        line_db, share = half_rate(spectrum_of(wave + noise, 30.0), 88 / 60)
-        assert (line_db > GATE.half_line_db and share > GATE.half_share) is doubtful
-
-
 def test_the_interval_widens_with_noise(make_track: MakeTrack, quick_models: RppgModels) -> None:
     clear, noisy = (
         measure_rppg(make_track(noise=noise), quick_models).vitals["heart_rate"].interval for noise in (0.001, 0.012)
@@ -75,7 +49,7 @@ def test_the_interval_widens_with_noise(make_track: MakeTrack, quick_models: Rpp
 def test_noise_has_no_pulse(make_track: MakeTrack, quick_models: RppgModels, seed: int) -> None:
     vital = measure_rppg(make_track(strength=0, seed=seed), quick_models).vitals["heart_rate"]
     assert vital.status is VitalStatus.ABSTAINED
-    assert vital.reason in {Reason.NO_PULSE, Reason.ESTIMATORS_DISAGREE}
+    assert vital.reason in {Reason.NO_PULSE, Reason.ESTIMATORS_DISAGREE, Reason.LIGHTING_UNSTABLE}
 
 
 @pytest.mark.parametrize("beat", [55.0, 80.0, 140.0])

@@ -15,9 +15,8 @@ from shared.vitals import Reason
 from tests.unit.pulse.conftest import MakeTraces, MakeTrack
 from workers.analyzer import AnalyzerOptions
 from workers.rppg.fusion.calibration import DIGEST
-from workers.rppg.fusion.cascade import estimate_pulse
-from workers.rppg.fusion.gate import log_odds, min_log_odds, refusal
-from workers.rppg.fusion.pulse import Pulse
+from workers.rppg.fusion.gate import MIN_LOG_ODDS, refusal
+from workers.rppg.fusion.pulse import Pulse, estimate_pulse
 from workers.rppg.fusion.recalibration import MIN_HALF_WIDTH_PER_MIN, Recalibration, RecalibrationUnreadable
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import RppgOptions, measure_rppg
@@ -39,8 +38,8 @@ def _traces(make_traces: MakeTraces) -> Traces:
 
 
 @pytest.fixture(name="pulse")
-def _pulse(traces: Traces, quick_models: RppgModels) -> Pulse:
-    return estimate_pulse(traces, quick_models.estimators)
+def _pulse(traces: Traces) -> Pulse:
+    return estimate_pulse(traces)
 
 
 def written(folder: Path, **changes: object) -> Path:
@@ -50,15 +49,15 @@ def written(folder: Path, **changes: object) -> Path:
 
 
 def test_the_default_changes_nothing(pulse: Pulse) -> None:
-    assert heart_rate(pulse, (), Recalibration()) == heart_rate(pulse, ())
+    assert heart_rate(pulse, Recalibration()) == heart_rate(pulse)
     assert refusal(pulse, Recalibration()) is None
     assert Recalibration().digest is None
 
 
 def test_the_interval_is_moved_and_the_value_is_not(pulse: Pulse) -> None:
     half = half_width_per_min(pulse)
-    moved = heart_rate(pulse, (), Recalibration(interval_offset_per_min=0.5, interval_scale=2.0))
-    assert moved.value == heart_rate(pulse, ()).value
+    moved = heart_rate(pulse, Recalibration(interval_offset_per_min=0.5, interval_scale=2.0))
+    assert moved.value == heart_rate(pulse).value
     assert moved.interval == pytest.approx(
         (pulse.rate_per_min - 2 * half - 0.5, pulse.rate_per_min + 2 * half + 0.5), abs=0.051
     )
@@ -67,30 +66,27 @@ def test_the_interval_is_moved_and_the_value_is_not(pulse: Pulse) -> None:
 
 
 def test_the_verdict_is_moved_by_offset_and_scale(pulse: Pulse) -> None:
-    odds, needed = log_odds(pulse), min_log_odds(pulse)
+    odds, needed = pulse.verdict.log_odds, MIN_LOG_ODDS
     assert odds > needed
     for refusing in (
         Recalibration(verdict_offset=needed - odds - 0.01),
         Recalibration(verdict_scale=0.99 * needed / odds),
     ):
-        vital = heart_rate(pulse, (), refusing)
+        vital = heart_rate(pulse, refusing)
         assert (vital.status, vital.reason) == (VitalStatus.ABSTAINED, Reason.NO_PULSE)
     for accepting in (Recalibration(verdict_offset=needed - odds + 0.01), Recalibration(verdict_scale=3.0)):
-        assert heart_rate(pulse, (), accepting).status is VitalStatus.OK
+        assert heart_rate(pulse, accepting).status is VitalStatus.OK
 
 
 def test_a_refused_pulse_can_be_accepted_unless_another_condition_refuses_it(pulse: Pulse) -> None:
-    evidence = replace(
-        pulse.evidence, snr_db=-15.0, patches_snr_db=-15.0, patches_coherence=0.0, region_correlation=0.0, line_db=0.0
-    )
-    faint = replace(pulse, evidence=evidence)
-    assert log_odds(faint) < min_log_odds(faint)
-    assert heart_rate(faint, ()).reason is Reason.NO_PULSE
-    lenient = Recalibration(verdict_offset=min_log_odds(faint) - log_odds(faint) + 0.1)
-    assert heart_rate(faint, (), lenient).status is VitalStatus.OK
-    unsure = replace(faint, agreement=replace(faint.agreement, confidence=0.3))
-    vital = heart_rate(unsure, (), replace(lenient, verdict_offset=99.0))
-    assert vital.reason is Reason.ESTIMATORS_DISAGREE
+    faint = replace(pulse, verdict=replace(pulse.verdict, probability=0.4, belief=0.4, second=0.1))
+    assert heart_rate(faint).reason is Reason.NO_PULSE
+    lenient = Recalibration(verdict_offset=MIN_LOG_ODDS - faint.verdict.log_odds + 0.1)
+    assert heart_rate(faint, lenient).status is VitalStatus.OK
+    still = replace(faint, sway=0.0001)
+    vital = heart_rate(still, replace(lenient, verdict_offset=99.0))
+    assert vital.reason is Reason.NO_PULSE
+    assert "picture" in str(vital.detail)
 
 
 def test_the_vital_uses_the_option_of_the_branch(traces: Traces, pulse: Pulse) -> None:

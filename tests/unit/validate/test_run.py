@@ -26,7 +26,7 @@ from workers.rppg.fusion.recalibration import Recalibration
 from workers.rppg.pipeline import RppgOptions
 
 #: Short windows, of the shortest clip with a heart rate.
-WINDOW_S = 5.0
+WINDOW_S = 8.0
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +38,9 @@ def options() -> AnalyzerOptions:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A person in two windows and a rest, a wall, and a file that is no video."""
     folder = tmp_path_factory.mktemp("data")
-    simulate(folder / "person.mp4", ClipSpec(heart_rate=84.0, duration_s=12.0, width=320, height=240))
+    simulate(folder / "person.mp4", ClipSpec(heart_rate=84.0, duration_s=18.0, motion=0, width=320, height=240))
     write_avi(folder / "person.avi", [frame.rgb for frame in clip_frames(folder / "person.mp4")], "rawvideo")
-    write_avi(folder / "wall.avi", [np.full((240, 320, 3), 110, np.uint8)] * 150, "ffv1")
+    write_avi(folder / "wall.avi", [np.full((240, 320, 3), 110, np.uint8)] * 240, "ffv1")
     (folder / "broken.avi").write_bytes(b"no video")
     cells = {"heart_rate": 84, "respiration_rate": "", "age": 30, "sex": "f", "skin_type": 2, "condition": "rest"}
     rows = [{"file": name, "subject": name[:4], **cells} for name in ("person.avi", "wall.avi", "broken.avi")]
@@ -73,7 +73,7 @@ def windows_of(journal: Journal, file: str) -> list[dict[str, Any]]:
 
 def test_every_whole_window_has_a_row(journal: Journal) -> None:
     rows = windows_of(journal, "person.avi")
-    assert [(row["start_s"], row["frames"]) for row in rows] == [(0.0, 150), (5.0, 150)]
+    assert [(row["start_s"], row["frames"]) for row in rows] == [(0.0, 240), (8.0, 240)]
     for row in rows:
         assert row["subject"] == "pers"
         assert row["vitals"]["heart_rate"]["value"] == pytest.approx(84, abs=3)
@@ -90,7 +90,7 @@ def test_a_window_gives_what_the_product_reports_for_a_clip_of_its_frames(
     journal: Journal, data: Path, options: AnalyzerOptions, tmp_path: Path
 ) -> None:
     _, (person, *_) = labelled_in(data)
-    inside = [frame.rgb for frame in person.frames() if 5 <= frame.time_s < 10]
+    inside = [frame.rgb for frame in person.frames() if 8 <= frame.time_s < 16]
     write_avi(tmp_path / "window.avi", inside, "rawvideo")
     document = Analyzer.load(options).analyze(tmp_path / "window.avi").document
     row = windows_of(journal, "person.avi")[1]
@@ -115,12 +115,12 @@ def test_windows_in_the_journal_are_not_measured_again(
     lines = journal.path.read_text().splitlines()
     second = journal_of(tmp_path, options, WINDOW_S)
     # Interrupted while the second window of the first recording was written.
-    kept = next(index for index, line in enumerate(lines) if json.loads(line)["start_s"] == 5.0)
+    kept = next(index for index, line in enumerate(lines) if json.loads(line)["start_s"] == 8.0)
     second.path.write_text("\n".join(lines[:kept]) + "\n" + lines[kept][:40])
     measured(data, second, options)
     added = [json.loads(line) for line in second.path.read_text().splitlines()[kept + 1 :]]
     assert [(row["kind"], row["file"], row.get("start_s")) for row in added] == [
-        ("window", "person.avi", 5.0),
+        ("window", "person.avi", 8.0),
         ("recording", "person.avi", None),
         ("window", "wall.avi", 0.0),
         ("recording", "wall.avi", None),

@@ -1,7 +1,7 @@
 """Measure all liveness cues of a tracked face."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -13,9 +13,9 @@ from workers.liveness.cues.blinks import count_blinks
 from workers.liveness.cues.screen import measure_border_edges, measure_rolling_band
 from workers.liveness.cues.texture import texture_log_odds
 from workers.models.session import Runner
-from workers.rppg.estimators import BY_COLOUR
-from workers.rppg.fusion.gate import log_odds_of_colours
-from workers.rppg.fusion.wave_fusion import fused_pulse
+from workers.rppg.fusion.gate import refusal
+from workers.rppg.fusion.pulse import estimate_pulse
+from workers.rppg.fusion.recalibration import Recalibration
 from workers.rppg.signals.traces import NoTraces, traces_of
 
 #: Number of portraits that are judged, best quality first. Their median counts.
@@ -46,11 +46,13 @@ def extract_cues(track: FaceTrack, networks: Mapping[str, Runner]) -> Cues:
 def pulse_log_odds(track: FaceTrack) -> float | None:
     """Return the log-odds of a pulse in the longest stretch with a face; None where it is shorter than 5 s."""
     try:
-        # These estimators need no crops, so their preparation is skipped.
-        traces = traces_of(replace(track, crops=track.crops[:, :1, :1])).longest_seen()
+        traces = traces_of(track).longest_seen()
     except NoTraces:
         return None
-    if traces.duration_s < _MIN_DURATION_S:
+    if traces.duration_s < _MIN_DURATION_S or not np.isfinite(traces.face).all() or traces.face.min() <= 0:
         return None
-    # Networks can output a pulse where there is none, so only the estimators by colour are run.
-    return log_odds_of_colours(fused_pulse(traces, {name: run(traces) for name, run in BY_COLOUR.items()}))
+    pulse = estimate_pulse(traces)
+    if refusal(pulse, Recalibration(verdict_offset=math.inf)) is not None:
+        # What light explains, or shows in a head that never moves, speaks neither for a living person nor against one.
+        return min(pulse.verdict.log_odds, 0.0)
+    return pulse.verdict.log_odds

@@ -37,13 +37,9 @@ class EstimatorSpec:
 
     Attributes:
         name: its name, as `--estimators` takes it.
-        default: whether it runs without being requested. The others run if `--estimators` names them, and are measured
-            by `facevitals bench accuracy`.
-        stage: stage of the cascade in which it runs; a stage runs only if the gate is not confident after the earlier
-            ones.
+        default: whether the verdict weighs it (`workers.rppg.fusion`). The others run alone, in a raw run that
+            `--estimators` names them for, and are measured by `facevitals bench accuracy`.
         crops: whether it uses the crops of the face; the others use the regions' colours alone.
-        family: estimator in the calibration data whose error model it has while its own was not measured. A family
-            counts as one independent estimator. None: its own name; without calibration it has no vote then.
         model: for a network, the manifest's name of its weights.
         fallback: manifest's name of the weights that are used if those of `model` are not installed or left out for
             their licence.
@@ -52,9 +48,7 @@ class EstimatorSpec:
 
     name: str
     default: bool = False
-    stage: int = 0
     crops: bool = False
-    family: str | None = None
     model: str | None = None
     fallback: str | None = None
     module: str | None = None
@@ -94,30 +88,25 @@ class EstimatorSpec:
         return lambda traces: estimate(traces, network)
 
 
-#: Every estimator, in the order in which they run. LGI, OMIT and PBV project colours like CHROM; ICA, MRC and 2SR
-#: follow light of any colour like GREEN; PhysNet and TS-CAN are taken to be no better than the published DeepPhys and
-#: MTTS-CAN. ME-rPPG has no vote: it is not calibrated.
+#: Every estimator. Those by default project colours (POS, CHROM, OMIT, PBV) or combine patches of skin (MRC). On clips
+#: of the world no network was right more often than POS, and none made the verdict better (docs/verdict.md).
 ESTIMATORS: Final[tuple[EstimatorSpec, ...]] = (
     EstimatorSpec("pos", default=True),
     EstimatorSpec("chrom", default=True),
-    EstimatorSpec("green", default=True),
-    EstimatorSpec("lgi", family="chrom"),
-    EstimatorSpec("omit", default=True, family="chrom"),
-    EstimatorSpec("pbv", default=True, family="chrom"),
-    EstimatorSpec("mrc", default=True, crops=True, family="green"),
-    EstimatorSpec("ica", family="green"),
-    EstimatorSpec("2sr", module="ssr", crops=True, family="green"),
-    EstimatorSpec("deepphys", default=True, stage=1, crops=True, model="deepphys", fallback="deepphys.rendered"),
-    EstimatorSpec("tscan", default=True, stage=2, crops=True, family="mttscan", model="tscan.rlap"),
-    EstimatorSpec("physnet", stage=3, crops=True, family="deepphys", model="physnet.rlap"),
-    EstimatorSpec("me_rppg", stage=3, crops=True, model="me_rppg.rlap", fallback="me_rppg.demo"),
+    EstimatorSpec("green"),
+    EstimatorSpec("lgi"),
+    EstimatorSpec("omit", default=True),
+    EstimatorSpec("pbv", default=True),
+    EstimatorSpec("mrc", default=True, crops=True),
+    EstimatorSpec("ica"),
+    EstimatorSpec("2sr", module="ssr", crops=True),
+    EstimatorSpec("deepphys", crops=True, model="deepphys", fallback="deepphys.rendered"),
+    EstimatorSpec("tscan", crops=True, model="tscan.rlap"),
+    EstimatorSpec("physnet", crops=True, model="physnet.rlap"),
+    EstimatorSpec("me_rppg", crops=True, model="me_rppg.rlap", fallback="me_rppg.demo"),
 )
 
 #: Names of the networks.
 NEURAL: Final = frozenset(spec.name for spec in ESTIMATORS if spec.neural)
 #: The default estimators that need nothing but the regions' colours, ready to run.
 BY_COLOUR: Final = {spec.name: spec.bind() for spec in ESTIMATORS if spec.default and not spec.crops}
-#: Stage of the cascade of each estimator.
-STAGES: Final = {spec.name: spec.stage for spec in ESTIMATORS}
-#: Family of each estimator.
-FAMILIES: Final = {spec.name: spec.family or spec.name for spec in ESTIMATORS}

@@ -96,10 +96,12 @@ def patches_of(crops: Crops) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     return patches[lit], np.nonzero(inside)[1][lit]
 
 
-def likeness(means: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the similarity (k,), in [0, 1], of the colours (k, 3) of patches to skin, whose colour is the median."""
-    brightness = np.log(means)
-    brightness -= np.median(brightness, axis=0)
+def likeness(means: NDArray[np.float64], face: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """Return the similarity (k,), in [0, 1], of the colours (k, 3) of patches to skin.
+
+    The colour of skin is the median of the patches of the `face` (m, 3), by default of all.
+    """
+    brightness = np.log(means) - np.median(np.log(means if face is None else face), axis=0)
     chroma = brightness[:, [0, 2]] - brightness[:, 1:2]
     likely: NDArray[np.float64] = np.exp(
         -0.5 * (np.square(chroma).sum(axis=1) / _CHROMA_SD**2 + np.square(brightness[:, 1]) / _BRIGHTNESS_SD**2)

@@ -1,256 +1,198 @@
-"""Evidence for a pulse at one rate: what the traces show about it apart from the estimators' rates.
+"""Evidence: for each rate that a heart can have, what in a clip speaks for a pulse of that rate, and what against it.
 
-An estimator outputs a wave with a highest peak for a wall, too. A pulse is seen in all of the skin at once and nowhere
-else in the picture, at one rate, and with the colour signature of blood.
+Estimators output a rate for a wall, too. A pulse differs from noise, light and motion at its own rate: without what
+motion and light explain there is a line in the chrominance of the face, in that of forehead and cheeks alike, and in
+the patches of skin that are least noisy; and its harmonic is there as well. Each of these is a curve over the rates.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d, median_filter, uniform_filter1d
 
-from workers.rppg.estimators import NEURAL, chrom, pbv, pos
-from workers.rppg.signals.filters import PULSE_BAND_HZ, band_pass, detrend, to_pulse_wave
-from workers.rppg.signals.nuisances import sway_of, without_nuisances
+from workers.rppg.estimators import chrom, pos, whole_face_wave
+from workers.rppg.fusion.beside_skin import beside_skin
+from workers.rppg.signals.filters import PULSE_BAND_HZ, band_pass, detrend, standardise, to_pulse_wave
 from workers.rppg.signals.spectrum import SIGNAL_HALF_WIDTH_HZ, PowerSpectrum, spectrum_of, transform
-from workers.rppg.signals.spectrum import snr_db as snr_of
 from workers.rppg.signals.traces import Traces
 
-#: Half-widths of the band near half of a rate, and of the band around that, Hz.
-_NEAR_HALF_HZ = 0.05
-_AROUND_HALF_HZ = 0.25
+#: Rates that are weighed, beats a minute: those of the pulse band.
+RATES_PER_MIN: Final = np.arange(60 * PULSE_BAND_HZ[0], 60 * PULSE_BAND_HZ[1] + 0.5, 1.0)
+#: The curves, in the order of `Evidence.curves`; the verdict has a weight for each.
+CURVES: Final = (
+    "chrominance",
+    "regions",
+    "patches",
+    "harmonic",
+    # Not measured: how usual a rate is.
+    "rate",
+    "rate_squared",
+)
 
-#: Mean speed of a still sitter's landmarks, face widths per second: 0.006 to 0.015 on three real clips, 0.012 to 0.018
-#: on simulated ones that hold still or sit naturally.
-STILL = 0.012
-
-#: Band in which rates below the pulse band are looked for, Hz: from 20 beats a minute.
-_LOW_BAND_HZ = (0.33, PULSE_BAND_HZ[1])
-
-#: Neighbourhood of a line in a spectrum, in Hz from its middle.
-_AROUND_HZ = (0.18, 0.7)
+_RATES_HZ: Final = RATES_PER_MIN / 60
+#: Standard deviation, Hz, by which spectra are smoothed: 2 /min, the spread of a heart's rate over a clip.
+_SMOOTHING_HZ: Final = 0.035
+#: Least resolution of rates, beats a minute.
+_LEAST_RESOLUTION_PER_MIN: Final = 3.0
+#: Power, over the band's mean, below which a rate is as empty as any: it bounds the logarithm.
+_FLOOR: Final = 0.02
+#: Band in which harmonics are looked for, Hz.
+_HARMONICS_HZ: Final = (0.33, PULSE_BAND_HZ[1])
+#: Band in which lines of the surroundings are looked for, and width of what they are compared with, Hz.
+_SURROUNDINGS_HZ: Final = (0.3, 4.5)
+_NEIGHBOURHOOD_HZ: Final = 0.9
+#: Rate whose logarithm is 0 in the curves of the rate itself, beats a minute.
+_USUAL_RATE_PER_MIN: Final = 75.0
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Quantities for and against a pulse at one rate. Ratios are in decibels.
+    """Evidence of a clip.
 
     Attributes:
-        snr_db: fused wave: power at the rate and its double against the rest of the band.
-        signal_snr_db: the same of the mean of the signal estimators, which output no pulse that is not in the clip.
-        neural_snr_db: the same of the clearest of the networks; None if none ran.
-        chrominance_snr_db: the same of POS and CHROM, which light of any level cancels out of.
-        green_snr_db: the same of GREEN, which follows light and blood alike.
-        line_db: signal estimators: power at the rate against that of the rates around it.
-        region_coherence: in [-1, 1]: mean correlation of the POS waves of forehead and cheeks near the rate; noise: 0.
-        region_correlation: in [-1, 1]: the same over the whole pulse band.
-        background_snr_db: `snr_db` of the background's green; None without a background.
-        background_share: modulation of the background over that of the face, near the rate; None without a background.
-        motion_coherence: in [0, 1]: coherence of the fused wave with the head's position, near the rate.
-        movement: mean speed of the landmarks over that of a still sitter.
-        modulation: relative amplitude (AC/DC) of the face's green near the rate.
-        duration_s: length of the traces, seconds.
-        half_line_db: of patches of the crops, or else of the signal estimators: the highest power near half the rate
-            against the power around it.
-        half_share: the same power over the highest near the rate.
-        keyframe_modulation: relative amplitude of the pattern that keyframes left in the face's green, and that was
-            removed.
-        halves_correlation: in [-1, 1]: correlation of a network's waves of the left and right half of the face, near
-            the rate; None if no network looked at halves.
-        patches_snr_db: `snr_db` of patches of the crops (MRC); None if they were not used.
-        patches_coherence: `halves_correlation` of patches.
-        pbv_contrast: of patches, as in `workers.rppg.fusion.blood_signature.ColorSignature`; None if enough estimators
-            agree on the rate without it.
-        pbv_contrast_error: its standard error.
-        sway: slow translation of the head, widths of the face's crop; None where it was not measured.
-        below_db: POS: power at half the rate over that at the rate, where half the rate is below the pulse band; None
-            where it is inside.
-        cleaned_rates_per_min: rates of POS, CHROM and PBV without what motion of the head and light on clothes and
-            background explain (`workers.rppg.signals.nuisances`); none if they were not run.
+        curves: (6, g) of `CURVES`, at `RATES_PER_MIN`. Spectra are natural logarithms of the power over its mean in the
+            pulse band.
+
+            - chrominance: mean spectrum of POS, CHROM, PBV and OMIT, without what motion and light explain;
+            - regions: mean of the curves of forehead and cheeks (POS);
+            - patches: MRC in even light;
+            - harmonic: POS at twice the rate; 0 where that is outside the band;
+            - rate, rate_squared: natural logarithm of the rate over 75 /min, and its square.
+        uncleaned: (g,) as `chrominance`, of POS and CHROM in the colours as they are. It is not weighed: it shows what
+            motion and light would be taken for.
+        lit: (g,) amplitude in clothes or background over that in the skin, whichever is larger.
+        lit_line: (g,) by how much the clothes' or the background's power at a rate exceeds that around it, natural
+            logarithm.
+        beside_skin: (g,) how much of the wave is beside the skin over how much is in it
+            (`workers.rppg.fusion.beside_skin`).
+        wave: (n,) mean of the waves of POS, CHROM, PBV and OMIT, standardised, rising with blood volume.
+        spectrum: power spectrum of the wave.
+        duration_s: its length, seconds.
     """
 
-    snr_db: float
-    signal_snr_db: float
-    neural_snr_db: float | None
-    chrominance_snr_db: float
-    green_snr_db: float
-    line_db: float
-    region_coherence: float
-    region_correlation: float
-    background_snr_db: float | None
-    background_share: float | None
-    motion_coherence: float
-    movement: float
-    modulation: float
+    curves: NDArray[np.float64]
+    uncleaned: NDArray[np.float64]
+    lit: NDArray[np.float64]
+    lit_line: NDArray[np.float64]
+    beside_skin: NDArray[np.float64]
+    wave: NDArray[np.float64]
+    spectrum: PowerSpectrum
     duration_s: float
-    half_line_db: float
-    half_share: float
-    keyframe_modulation: float = 0.0
-    halves_correlation: float | None = None
-    patches_snr_db: float | None = None
-    patches_coherence: float | None = None
-    pbv_contrast: float | None = None
-    pbv_contrast_error: float | None = None
-    sway: float | None = None
-    below_db: float | None = None
-    cleaned_rates_per_min: tuple[float, ...] = ()
+
+    @property
+    def resolution_per_min(self) -> float:
+        """Beats a minute by which rates must differ to be distinguished: one over the duration, and at least 3 /min.
+
+        A heart's own rate varies by that much over a clip.
+        """
+        return max(_LEAST_RESOLUTION_PER_MIN, 60 / self.duration_s)
+
+    @property
+    def measured(self) -> NDArray[np.float64]:
+        """All that is measured at each rate, (8, g): the curves but those of the rate itself, and the rest."""
+        return np.vstack((self.curves[:-2], self.uncleaned, self.lit, self.lit_line, self.beside_skin))
+
+    def curve(self, name: str) -> NDArray[np.float64]:
+        """Return one of the curves (g,)."""
+        return np.asarray(self.curves[CURVES.index(name)])
 
 
 def gather(
-    traces: Traces,
-    waves: Mapping[str, NDArray[np.float64]],
-    fused: NDArray[np.float64],
-    rate_hz: float,
-    parts_of: Mapping[str, Mapping[str, NDArray[np.float64]]] = MappingProxyType({}),
+    traces: Traces, cleaned: Traces, waves: Mapping[str, NDArray[np.float64]], patches: NDArray[np.float64]
 ) -> Evidence:
-    """Gather the evidence for a pulse of `rate_hz`.
+    """Gather the evidence in traces without gaps.
 
     Args:
-        traces: the traces, without gaps.
-        waves: (n,) wave of each estimator, by name.
-        fused: (n,) wave that is fused from them.
-        rate_hz: the rate, Hz.
-        parts_of: for estimators that look at parts of the face that share no noise, the wave (n,) of each part.
+        traces: as they are.
+        cleaned: without nuisances (`workers.rppg.signals.nuisances`).
+        waves: (n,) wave of each estimator by colour in the cleaned traces.
+        patches: (n,) or (k, n) output of MRC in the cleaned traces.
     """
     fs = traces.fs
-    signal = _mean([wave for name, wave in waves.items() if name not in NEURAL])
-    neural = [wave for name, wave in waves.items() if name in NEURAL]
-    chrominance = _mean([wave for name, wave in waves.items() if name in {"pos", "chrom"}])
-    face = relative(traces.face[1])
-    seen = [region for region in traces.regions[1:] if np.isfinite(region).all()]
-    regions = [to_pulse_wave(pos.project(region, fs), fs) for region in seen]
-    background_snr_db = background_share = None
-    if np.isfinite(traces.background).all():
-        background = relative(traces.background[1])
-        background_snr_db = snr_of(spectrum_of(detrend(background, fs), fs), rate_hz)
-        background_share = amplitude(background, fs, rate_hz) / max(amplitude(face, fs, rate_hz), 1e-12)
-
-    def snr_db(wave: NDArray[np.float64] | None) -> float:
-        return -60.0 if wave is None else snr_of(spectrum_of(wave, fs), rate_hz)
-
-    def halves_correlation(names: Collection[str]) -> float | None:
-        parts = next((list(found.values()) for name, found in parts_of.items() if found and name in names), None)
-        return None if parts is None else _mean_correlation(parts, fs, rate_hz)
-
-    patches = waves.get("mrc")
-    # For a weak pulse, the mean of all contains the drift that some of them follow.
-    clearest = signal if patches is None else patches
-    half_line_db, half_share = (-60.0, 0.0) if clearest is None else half_rate(spectrum_of(clearest, fs), rate_hz)
-    return Evidence(
-        snr_db=snr_db(fused),
-        signal_snr_db=snr_db(signal),
-        neural_snr_db=max((snr_db(wave) for wave in neural), default=None),
-        chrominance_snr_db=snr_db(chrominance),
-        green_snr_db=snr_db(to_pulse_wave(-face, fs)),
-        line_db=-60.0 if signal is None else line_db(spectrum_of(signal, fs), rate_hz),
-        region_coherence=_mean_correlation(regions, fs, rate_hz),
-        region_correlation=_mean_correlation(regions, fs),
-        background_snr_db=background_snr_db,
-        background_share=background_share,
-        motion_coherence=max(coherence(fused, axis, fs, rate_hz) for axis in traces.position),
-        movement=float(traces.motion.mean()) / STILL,
-        modulation=amplitude(face, fs, rate_hz),
-        duration_s=traces.duration_s,
-        half_line_db=half_line_db,
-        half_share=half_share,
-        keyframe_modulation=traces.keyframe_modulation,
-        halves_correlation=halves_correlation(NEURAL),
-        patches_snr_db=None if patches is None else snr_db(patches),
-        patches_coherence=halves_correlation({"mrc"}),
-        sway=sway_of(traces),
-        below_db=below_db(traces, rate_hz),
+    wave = standardise(np.mean(list(waves.values()), axis=0))
+    mean = _mean_spectrum([spectrum_of(each, fs) for each in waves.values()])
+    uncleaned = _mean_spectrum([spectrum_of(method.estimate(traces), fs) for method in (pos, chrom)])
+    chrominance = _curve(mean)
+    regions = [
+        _curve(spectrum_of(to_pulse_wave(pos.project(region, fs), fs), fs))
+        for region in cleaned.regions[1:]
+        if np.isfinite(region).all()
+    ]
+    in_patches = spectrum_of(whole_face_wave(patches), fs)
+    lit, lit_line = _surroundings(traces, cleaned)
+    measured = (
+        chrominance,
+        # What is not seen speaks neither for nor against: it is as the whole face is.
+        np.mean(regions, axis=0) if regions else chrominance,
+        _curve(in_patches) if in_patches.power.any() else chrominance,
+        _harmonic(cleaned),
+        _curve(uncleaned),
+        lit,
+        lit_line,
+        beside_skin(traces.crops, wave, fs, _RATES_HZ),
     )
+    return of_measured(np.array(measured), wave, fs)
 
 
-def below_db(traces: Traces, rate_hz: float) -> float | None:
-    """Power of POS at half of a rate over that at the rate, decibels; None if half of it is inside the pulse band.
+def of_measured(measured: NDArray[np.float64], wave: NDArray[np.float64], fs: float) -> Evidence:
+    """Return the evidence of `Evidence.measured` (8, g), and the mean wave (n,) at `fs` Hz."""
+    log_rate = np.log(RATES_PER_MIN / _USUAL_RATE_PER_MIN)
+    curves = np.vstack((measured[:-4], log_rate, log_rate**2))
+    uncleaned, lit, lit_line, beside = measured[-4:]
+    return Evidence(curves, uncleaned, lit, lit_line, beside, wave, spectrum_of(wave, fs), len(wave) / fs)
 
-    The wave is filtered for a band that begins lower, as that of the estimators passes little of such a rate.
-    """
-    if rate_hz / 2 >= PULSE_BAND_HZ[0]:
-        return None
+
+def _mean_spectrum(spectra: Sequence[PowerSpectrum]) -> PowerSpectrum:
+    """Return the mean of spectra, each of power 1."""
+    shares = [spectrum.power / max(float(spectrum.power.sum()), 1e-30) for spectrum in spectra]
+    return PowerSpectrum(spectra[0].frequencies_hz, np.mean(shares, axis=0))
+
+
+def _curve(spectrum: PowerSpectrum, at_hz: NDArray[np.float64] = _RATES_HZ) -> NDArray[np.float64]:
+    """Return the logarithm of a smoothed 1-D spectrum over its mean, at the frequencies `at_hz`."""
+    hz = spectrum.frequencies_hz
+    share = spectrum.power / max(float(spectrum.power.mean()), 1e-30)
+    smooth = gaussian_filter1d(share, _SMOOTHING_HZ / float(hz[1] - hz[0]), mode="nearest")
+    return np.asarray(np.log(np.interp(at_hz, hz, smooth) + _FLOOR))
+
+
+def _harmonic(cleaned: Traces) -> NDArray[np.float64]:
+    """Return the curve of POS at twice each rate; 0 beyond the band."""
+    fs = cleaned.fs
+    wave = band_pass(detrend(pos.project(cleaned.face, fs), fs, _HARMONICS_HZ[0]), fs, _HARMONICS_HZ)
+    doubled = 2 * _RATES_HZ
+    curve = _curve(spectrum_of(wave, fs, _HARMONICS_HZ), np.minimum(doubled, _HARMONICS_HZ[1]))
+    return np.where(doubled < _HARMONICS_HZ[1], curve, 0.0)
+
+
+def _surroundings(traces: Traces, cleaned: Traces) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return `Evidence.lit` and `Evidence.lit_line`, (g,) each: of clothes or background."""
     fs = traces.fs
-    wave = band_pass(detrend(pos.project(traces.face, fs), fs, _LOW_BAND_HZ[0]), fs, _LOW_BAND_HZ)
-    spectrum = spectrum_of(wave, fs, _LOW_BAND_HZ)
-    half, whole = (
-        float(spectrum.power[np.abs(spectrum.frequencies_hz - hz) <= _NEAR_HALF_HZ].max(initial=1e-12))
-        for hz in (rate_hz / 2, rate_hz)
-    )
-    return float(np.clip(10 * np.log10(half / whole), -60, 60))
+    skin = _amplitudes(np.log(cleaned.face[1:2]), fs)
+    nothing = np.zeros(len(RATES_PER_MIN))
+    shares, lines = [nothing], [nothing]
+    for other in (traces.clothes, traces.background):
+        if other is not None and np.isfinite(other).all() and other.min() > 0:
+            shares.append(_amplitudes(np.log(other), fs) / skin)
+            lines.append(_line(np.log(other), fs))
+    return np.max(shares, axis=0), np.max(lines, axis=0)
 
 
-def cleaned_rates(traces: Traces) -> tuple[float, ...]:
-    """Rates of POS, CHROM and PBV in the colours without nuisances, beats a minute."""
-    cleaned = without_nuisances(traces)
-    return tuple(60 * spectrum_of(method.estimate(cleaned), traces.fs).peak_hz() for method in (pos, chrom, pbv))
+def _amplitudes(changes: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
+    """Return the largest of the amplitudes of signals (k, n) near each rate (g,), up to a constant."""
+    hz, found = transform(detrend(changes, fs), fs)
+    width = round(2 * SIGNAL_HALF_WIDTH_HZ / float(hz[1] - hz[0])) | 1
+    power = uniform_filter1d(np.abs(found) ** 2, width, mode="nearest").max(axis=0)
+    return np.asarray(np.sqrt(np.interp(_RATES_HZ, hz, power)) + 1e-12)
 
 
-def relative(channel: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Relative change (n,) of a colour channel (n,): over its mean, less one."""
-    return channel / max(float(channel.mean()), 1e-9) - 1.0
-
-
-def line_db(spectrum: PowerSpectrum, rate_hz: float) -> float:
-    """Mean power near a rate against that around it, without its harmonic, of a 1-D spectrum, in decibels."""
-    f = spectrum.frequencies_hz
-    away = np.abs(f - rate_hz)
-    around = (away > _AROUND_HZ[0]) & (away <= _AROUND_HZ[1]) & (np.abs(f - 2 * rate_hz) > _AROUND_HZ[0])
-    at = away <= SIGNAL_HALF_WIDTH_HZ
-    if not at.any() or not around.any():
-        return -60.0
-    ratio = float(spectrum.power[at].mean()) / max(float(spectrum.power[around].mean()), 1e-300)
-    return float(np.clip(10 * np.log10(max(ratio, 1e-6)), -60, 60))
-
-
-def half_rate(spectrum: PowerSpectrum, rate_hz: float) -> tuple[float, float]:
-    """Return how far half of a rate stands out, in decibels, and its power over that of the rate, of a 1-D spectrum.
-
-    A wave with a strong second harmonic has a peak at twice its rate; a wave has none at half of its rate.
-    """
-    f, power = spectrum.frequencies_hz, spectrum.power
-    away = np.abs(f - rate_hz / 2)
-    half, around = away <= _NEAR_HALF_HZ, (away > 2 * _NEAR_HALF_HZ) & (away <= _AROUND_HALF_HZ)
-    whole = np.abs(f - rate_hz) <= _NEAR_HALF_HZ
-    if not half.any() or not around.any() or not whole.any():
-        return -60.0, 0.0
-    peak = float(power[half].max())
-    line = peak / max(float(np.median(power[around])), 1e-300)
-    return float(np.clip(10 * np.log10(max(line, 1e-6)), -60, 60)), peak / max(float(power[whole].max()), 1e-300)
-
-
-def coherence(a: NDArray[np.float64], b: NDArray[np.float64], fs: float, rate_hz: float) -> float:
-    """Coherence in [0, 1] of two signals (n,) near a rate: their correlation whatever their phase difference."""
-    frequencies, (x, y) = transform(detrend(np.stack((a, b)), fs), fs)
-    near = np.abs(frequencies - rate_hz) <= SIGNAL_HALF_WIDTH_HZ
-    power = float(np.sqrt((np.abs(x[near]) ** 2).sum() * (np.abs(y[near]) ** 2).sum()))
-    return float(abs((x[near] * y[near].conj()).sum())) / power if power > 0 else 0.0
-
-
-def amplitude(signal: NDArray[np.float64], fs: float, rate_hz: float) -> float:
-    """Amplitude of a sine with the power that the signal (n,) has within ±6 /min of a rate."""
-    n = len(signal)
-    frequencies, x = transform(detrend(signal, fs), fs)
-    near = np.abs(frequencies - rate_hz) <= SIGNAL_HALF_WIDTH_HZ
-    # A sine of amplitude 1 puts n²/16 at its peak under a Hann window, over a main lobe of 1.5 bins of 1/duration.
-    step = frequencies[1] - frequencies[0]
-    return float(np.sqrt((np.abs(x[near]) ** 2).sum() * step * (n / fs) / 1.5 * 16 / n**2))
-
-
-def _mean(waves: list[NDArray[np.float64]]) -> NDArray[np.float64] | None:
-    return np.asarray(np.mean(waves, axis=0), np.float64) if waves else None
-
-
-def _mean_correlation(waves: Sequence[NDArray[np.float64]], fs: float, rate_hz: float | None = None) -> float:
-    """Mean correlation of waves (n,) over all pairs, near a rate or over the whole pulse band; 0 for fewer than two."""
-    rows = len(waves)
-    if rows < 2:
-        return 0.0
-    frequencies, transforms = transform(np.array(waves), fs)
-    if rate_hz is not None:
-        transforms = transforms[:, np.abs(frequencies - rate_hz) <= SIGNAL_HALF_WIDTH_HZ]
-    spread = np.sqrt((np.abs(transforms) ** 2).sum(axis=1, keepdims=True))
-    unit = np.divide(transforms, spread, out=np.zeros_like(transforms), where=spread > 0)
-    gram = (unit @ unit.conj().T).real
-    return float((gram.sum() - np.trace(gram)) / (rows * (rows - 1)))
+def _line(changes: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
+    """Return by how much the power of signals (k, n) exceeds that around each rate (g,): the largest logarithm."""
+    hz, found = transform(detrend(changes, fs, _SURROUNDINGS_HZ[0]), fs, _SURROUNDINGS_HZ)
+    power, step = np.abs(found) ** 2, float(hz[1] - hz[0])
+    smooth = gaussian_filter1d(power, _SMOOTHING_HZ / step, mode="nearest")
+    around = median_filter(power, (1, round(_NEIGHBOURHOOD_HZ / step) | 1), mode="nearest")
+    return np.asarray(np.interp(_RATES_HZ, hz, np.log((smooth + 1e-30) / (around + 1e-30)).max(axis=0)))

@@ -1,46 +1,109 @@
-"""The pulse of a clip: the fused wave with its rate, and the evidence for it."""
+"""The pulse of a clip: one wave, its rate, and the verdict on it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.fusion.agreement import Agreement, Estimate
-from workers.rppg.fusion.evidence import Evidence
-from workers.rppg.signals.spectrum import PowerSpectrum
+from workers.rppg.estimators import BY_COLOUR, mrc, pos, whole_face_wave
+from workers.rppg.fusion.evidence import Evidence, gather
+from workers.rppg.fusion.verdict import MODEL, Verdict
+from workers.rppg.signals.beats import mean_rate_per_min
+from workers.rppg.signals.filters import PULSE_BAND_HZ, band_pass, detrend
+from workers.rppg.signals.nuisances import in_even_light, sway_of, without_nuisances
+from workers.rppg.signals.spectrum import PowerSpectrum, snr_db, spectrum_of
+from workers.rppg.signals.traces import Traces
+
+#: Half-width of the band near half of a rate, Hz.
+_NEAR_HALF_HZ: Final = 0.05
+#: Band in which rates below the pulse band are looked for, Hz: from 20 beats a minute.
+_LOW_BAND_HZ: Final = (0.33, PULSE_BAND_HZ[1])
 
 
 @dataclass(frozen=True)
 class Pulse:
-    """The fused pulse wave with its rate, the estimates behind it, and the evidence for it.
+    """The pulse wave with its rate, and what speaks for it.
 
     Attributes:
-        rate_per_min: mean rate over the clip, counted in the fused wave near the rate that the estimators agree on.
+        rate_per_min: mean rate over the clip, counted in the wave near the likeliest rate.
         fs: sampling rate, Hz.
         times_s: (n,) times of the samples, seconds since the clip's first frame.
-        wave: (n,) fused pulse wave, standardised, rising with blood volume.
-        spectrum: power spectrum of the wave.
-        estimates: the rate of each estimator, and of each part of the face that one looked at.
-        agreement: the rate that the estimators agree on, and the confidence in it.
-        evidence: what else in the traces supports a pulse of that rate.
+        snr_db: power at the likeliest rate and its double against the rest of the band, of the wave, decibels.
+        estimates: highest peak of each estimator's spectrum, beats a minute, by name.
+        evidence: for and against a pulse at each rate.
+        verdict: what the evidence amounts to.
+        sway: slow motion of the head, face widths; None where it was not measured.
+        half_db: POS without nuisances: power at half the rate over that at the rate, decibels.
         frames: video frames in which the face was measured.
-        between_keyframes: pulse of the regions' colours with the change across keyframes interpolated
-            (`Traces.keyframes_interpolated`). None if keyframes do not make the rate doubtful, or come at the
-            pulse's own rate.
     """
 
     rate_per_min: float
     fs: float
     times_s: NDArray[np.float64]
-    wave: NDArray[np.float64]
-    spectrum: PowerSpectrum
-    estimates: tuple[Estimate, ...]
-    agreement: Agreement
+    snr_db: float
+    estimates: Mapping[str, float]
     evidence: Evidence
+    verdict: Verdict
+    sway: float | None
+    half_db: float
     frames: int
-    between_keyframes: "Pulse | None" = None
+
+    @property
+    def wave(self) -> NDArray[np.float64]:
+        """Pulse wave (n,), standardised, rising with blood volume."""
+        return self.evidence.wave
+
+    @property
+    def spectrum(self) -> PowerSpectrum:
+        """Power spectrum of the wave."""
+        return self.evidence.spectrum
 
     @property
     def duration_s(self) -> float:
         """Length of the wave in seconds."""
         return len(self.wave) / self.fs
+
+
+def estimate_pulse(traces: Traces) -> Pulse:
+    """Estimate the pulse in traces without gaps, whether or not there is one."""
+    cleaned = in_even_light(traces, without_nuisances(traces))
+    return pulse_of(traces, cleaned, mrc.estimate(cleaned))
+
+
+def pulse_of(traces: Traces, cleaned: Traces, patches: NDArray[np.float64]) -> Pulse:
+    """Return the pulse of traces, of which `cleaned` are without nuisances, and `patches` is the output of MRC."""
+    fs = traces.fs
+    waves = {name: run(cleaned) for name, run in BY_COLOUR.items()}
+    evidence = gather(traces, cleaned, waves, patches)
+    verdict = MODEL.judge(evidence)
+    rate_hz = verdict.rate_per_min / 60
+    every = {**waves, "mrc": whole_face_wave(patches)}
+    return Pulse(
+        rate_per_min=mean_rate_per_min(evidence.wave, fs, verdict.rate_per_min),
+        fs=fs,
+        times_s=traces.times_s,
+        snr_db=snr_db(evidence.spectrum, rate_hz),
+        estimates={name: 60 * spectrum_of(found, fs).peak_hz() for name, found in every.items()},
+        evidence=evidence,
+        verdict=verdict,
+        sway=sway_of(traces),
+        half_db=half_db(cleaned, rate_hz),
+        frames=traces.frames,
+    )
+
+
+def half_db(traces: Traces, rate_hz: float) -> float:
+    """Power of POS at half of a rate over that at the rate, decibels.
+
+    The wave is filtered for a band that begins lower, as that of the estimators passes little of a slow heart's rate.
+    """
+    fs = traces.fs
+    wave = band_pass(detrend(pos.project(traces.face, fs), fs, _LOW_BAND_HZ[0]), fs, _LOW_BAND_HZ)
+    spectrum = spectrum_of(wave, fs, _LOW_BAND_HZ)
+    half, whole = (
+        float(spectrum.power[np.abs(spectrum.frequencies_hz - hz) <= _NEAR_HALF_HZ].max(initial=1e-12))
+        for hz in (rate_hz / 2, rate_hz)
+    )
+    return float(np.clip(10 * np.log10(half / whole), -60, 60))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 
 from workers.rppg.signals.filters import band_pass, detrend
-from workers.rppg.signals.traces import Traces
+from workers.rppg.signals.traces import FINE, Traces, scale_of
 
 #: Largest relative change of skin over that of clothes or background in the same light, in the same colour.
 MAX_LIGHT_GAIN: Final = 1.5
@@ -25,6 +25,8 @@ MAX_LIGHT_GAIN: Final = 1.5
 MAX_MOTION_GAIN: Final = 1.0
 #: Band in which they are found, Hz: somewhat wider than the pulse band, whose neighbourhood is looked at as well.
 BAND_HZ: Final = (0.5, 4.0)
+#: Exponent that turns linear light into the pixels' values, nearly.
+_GAMMA: Final = 1 / 2.2
 #: Band of the slow motion that no living head is without, Hz: breath and balance.
 SWAY_HZ: Final = (0.15, 1.0)
 
@@ -90,3 +92,16 @@ def without_nuisances(traces: Traces) -> Traces:
         if np.isfinite(region).all() and region.min() > 0:
             regions[index] = region * np.exp(-nuisances.explained(np.log(region)))
     return replace(traces, regions=regions)
+
+
+def in_even_light(traces: Traces, cleaned: Traces) -> Traces:
+    """Return `cleaned` traces with crops whose light changes as that of its face does, in place of that of `traces`.
+
+    Light changes the whole crop by one factor. What motion changes differs from place to place, and remains.
+    """
+    factor = (cleaned.face / np.maximum(traces.face, 1e-9)).T[:, None, None, :] ** _GAMMA
+    crops = np.empty(traces.crops.shape, np.uint16)
+    scale = FINE / scale_of(traces.crops)
+    for index, crop in enumerate(traces.crops):
+        crops[index] = np.clip(np.rint(crop * (scale * factor[index])), 0, 255 * FINE)
+    return replace(cleaned, crops=crops)

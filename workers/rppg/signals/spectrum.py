@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.fft import next_fast_len, rfft
 from scipy.signal.windows import hann
 
-from workers.rppg.signals.filters import PULSE_BAND_HZ
+from workers.rppg.signals.filters import PULSE_BAND_HZ, detrend
 
 #: Zero-padding to this step makes the quadratic peak's own error negligible (below 0.01 /min).
 STEP_HZ: Final = 0.005
@@ -78,3 +78,18 @@ def snr_db(spectrum: PowerSpectrum, rate_hz: float) -> float:
     if signal <= 0:
         return -60.0
     return float(np.clip(10 * np.log10(signal / max(rest, signal * 1e-6)), -60, 60))
+
+
+def relative(channel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Relative change (n,) of a colour channel (n,): over its mean, less one."""
+    return channel / max(float(channel.mean()), 1e-9) - 1.0
+
+
+def amplitude(signal: NDArray[np.float64], fs: float, rate_hz: float) -> float:
+    """Amplitude of a sine with the power that the signal (n,) has within ±6 /min of a rate."""
+    n = len(signal)
+    frequencies, x = transform(detrend(signal, fs), fs)
+    near = np.abs(frequencies - rate_hz) <= SIGNAL_HALF_WIDTH_HZ
+    # A sine of amplitude 1 puts n²/16 at its peak under a Hann window, over a main lobe of 1.5 bins of 1/duration.
+    step = frequencies[1] - frequencies[0]
+    return float(np.sqrt((np.abs(x[near]) ** 2).sum() * step * (n / fs) / 1.5 * 16 / n**2))

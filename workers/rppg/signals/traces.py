@@ -58,8 +58,6 @@ class Traces:
         frames: decoded frames in which the face was measured.
         chest: (n,) vertical position of the chest, face widths, up to a slow drift; None if hidden.
         keyframe_modulation: relative amplitude of the keyframes' pattern in the face's green, which was removed.
-        keyframes_interpolated: (4, 3, n) the regions with the change across keyframes interpolated instead of the
-            pattern removed; None if keyframes leave no pattern.
         keyframes_per_min: rate of keyframes per minute; 0 if they leave no pattern.
         clothes: (3, n) linear RGB of the clothes; None if they are hidden.
         grey: whether the face has no colour: the three channels are equal.
@@ -78,7 +76,6 @@ class Traces:
     frames: int
     chest: NDArray[np.float64] | None = None
     keyframe_modulation: float = 0.0
-    keyframes_interpolated: NDArray[np.float64] | None = None
     keyframes_per_min: float = 0.0
     clothes: NDArray[np.float64] | None = None
     head: NDArray[np.float64] | None = None
@@ -111,9 +108,6 @@ class Traces:
             seen=self.seen[cut],
             chest=None if self.chest is None else self.chest[cut],
             clothes=None if self.clothes is None else self.clothes[:, cut],
-            keyframes_interpolated=None
-            if self.keyframes_interpolated is None
-            else self.keyframes_interpolated[..., cut],
         )
 
     def longest_seen(self) -> "Traces":
@@ -146,11 +140,6 @@ def traces_of(track: FaceTrack) -> Traces:
     colours, light, worn, pictures = _without_pattern(track)
     regions = _regions(colours, times, measured, grid)
     keyframes_per_min = None if track.is_keyframe is None else keyframe_artifacts.rate_per_min(times, track.is_keyframe)
-    interpolated = None
-    if track.is_keyframe is not None and keyframes_per_min is not None:
-        interpolated = _regions(
-            keyframe_artifacts.regions_without_jumps(track.regions, track.is_keyframe), times, measured, grid
-        )
 
     background = _surroundings(light, times, grid)
     clothes = None if worn is None else _surroundings(worn, times, grid)
@@ -173,7 +162,6 @@ def traces_of(track: FaceTrack) -> Traces:
         frames=int(measured.sum()),
         chest=chest_position(track.torso, grid),
         keyframe_modulation=_amplitude_of(track.regions[:, 0, 1], colours[:, 0, 1]),
-        keyframes_interpolated=interpolated,
         keyframes_per_min=keyframes_per_min or 0.0,
         clothes=clothes if clothes is not None and np.isfinite(clothes).all() else None,
         grey=track.grey,

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from scipy.signal import butter, hilbert, sosfiltfilt
 
 from workers.rppg.fusion.calibration import section
-from workers.rppg.fusion.evidence import relative
 from workers.rppg.fusion.pulse import Pulse
+from workers.rppg.signals.spectrum import relative
 from workers.rppg.signals.traces import Traces
 
 #: Rates (k,) over which belief is spread.

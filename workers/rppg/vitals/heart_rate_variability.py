@@ -6,7 +6,7 @@ about twice that of 15 s (`VariabilityModel.shortfall`). A measure whose interva
 healthy people at rest is withheld.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -167,16 +167,15 @@ _DETAILS: Final = {
 }
 
 
-def variability(pulse: Pulse, models: Iterable[str]) -> HeartRateVariability:
+def variability(pulse: Pulse) -> HeartRateVariability:
     """Return the vital `heart_rate_variability` of an accepted pulse: each measure with a value or a reason.
 
     It abstains where neither SDNN nor RMSSD has a value, and is `ok` where one of them is.
-    `models` are the weights that took part.
     """
     spec = HEART_RATE_VARIABILITY
-    snr_db = pulse.evidence.snr_db
+    snr_db = pulse.snr_db
     beats = beats_in(pulse)
-    method = method_of("beats from the phase of the fused wave", models, pulse.frames)
+    method = method_of("beats from the phase of the fused wave", pulse.frames)
     if not regular(beats):
         detail = f"{int(beats.kept.sum())} of {len(beats.kept)} intervals between beats are regular enough"
         return HeartRateVariability.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE, detail, method)
@@ -194,18 +193,18 @@ def variability(pulse: Pulse, models: Iterable[str]) -> HeartRateVariability:
         unit=spec.unit,
         status=VitalStatus.OK if VitalStatus.OK in given else VitalStatus.EXPERIMENTAL,
         method=method,
-        diagnostics={"beats": float(len(beats.times_s)), "snr_db": round(pulse.evidence.snr_db, 1)},
+        diagnostics={"beats": float(len(beats.times_s)), "snr_db": round(pulse.snr_db, 1)},
     )
 
 
 def measure(inputs: VitalInputs) -> VitalResult:
     """Measure heart-rate variability."""
-    return VitalResult(variability(inputs.pulse, inputs.models))
+    return VitalResult(variability(inputs.pulse))
 
 
 def beats_in(pulse: Pulse) -> Beats:
     """Find the beats of the fused wave, in a band that depends on its noise."""
-    half_band_hz = VARIABILITY_MODEL.half_band_hz(pulse.evidence.snr_db)
+    half_band_hz = VARIABILITY_MODEL.half_band_hz(pulse.snr_db)
     return beats_of(pulse.wave, pulse.fs, pulse.rate_per_min, float(pulse.times_s[0]), half_band_hz)
 
 

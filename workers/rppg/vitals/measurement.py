@@ -27,7 +27,6 @@ class VitalInputs:
     Attributes:
         traces: traces of the longest stretch in which the face was seen, without gaps.
         pulse: their pulse. `measure` gets one that the gate accepted, except that of the heart rate.
-        models: manifest names of the weights that took part.
         options: the users' options of single vitals, each an object of its own class.
         known: the vitals that were measured before from the same pulse, by name, in the order of `VITALS`; the first is
             the heart rate.
@@ -35,7 +34,6 @@ class VitalInputs:
 
     traces: Traces
     pulse: Pulse
-    models: tuple[str, ...] = ()
     options: tuple[object, ...] = ()
     known: Mapping[str, Vital] = field(default_factory=dict)
 
@@ -83,7 +81,7 @@ def measure_without_pulse(module: VitalModule, inputs: VitalInputs) -> VitalResu
     return cast("WithoutPulse", module).measure_without_pulse(inputs)
 
 
-def method_of(name: str, models: Iterable[str], frames: int) -> Method:
+def method_of(name: str, frames: int, models: Iterable[str] = ()) -> Method:
     """Describe a method: its name, this version, the weights that took part, and the number of frames measured."""
     return Method(name=name, version=VERSION, models=sorted(models), frames=frames)
 

@@ -7,7 +7,6 @@ default A and B has the reason `not_calibrated`. A picture of one channel, whate
 constant of the tint.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,9 +14,9 @@ import numpy as np
 
 from shared.schemas import Baseline, OxygenSaturation, OxygenSaturationDiagnostics, VitalStatus
 from shared.vitals import OXYGEN_SATURATION, Reason
-from workers.rppg.fusion.evidence import amplitude, relative
 from workers.rppg.fusion.pulse import Pulse
 from workers.rppg.signals.filters import band_pass, detrend
+from workers.rppg.signals.spectrum import amplitude, relative
 from workers.rppg.signals.traces import Crops, Traces, scale_of
 from workers.rppg.vitals.measurement import VitalInputs, VitalResult, method_of
 
@@ -128,16 +127,13 @@ def is_one_channel(crops: Crops) -> bool:
     return float(np.sqrt(np.square(unexplained).mean(axis=0)).max()) < MIN_CHROMA
 
 
-def oxygen_saturation(
-    traces: Traces, pulse: Pulse, calibration: OxygenCalibration, models: Iterable[str]
-) -> OxygenSaturation:
+def oxygen_saturation(traces: Traces, pulse: Pulse, calibration: OxygenCalibration) -> OxygenSaturation:
     """Return the vital `oxygen_saturation` of an accepted pulse: experimental, or abstained; it is never clamped.
 
     With the default calibration, a value has the reason `not_calibrated`; so has the absence of one out of range.
-    `models` are the weights that took part.
     """
     spec = OXYGEN_SATURATION
-    method = method_of("ratio of ratios, red over blue", models, pulse.frames)
+    method = method_of("ratio of ratios, red over blue", pulse.frames)
 
     def abstained(reason: Reason, detail: str) -> OxygenSaturation:
         return OxygenSaturation.without_value(spec.unit, VitalStatus.ABSTAINED, reason, detail, method)
@@ -188,4 +184,4 @@ def oxygen_saturation(
 def measure(inputs: VitalInputs) -> VitalResult:
     """Measure the oxygen saturation, by the camera's `OxygenCalibration`."""
     calibration = inputs.option(OxygenCalibration)
-    return VitalResult(oxygen_saturation(inputs.traces, inputs.pulse, calibration, inputs.models))
+    return VitalResult(oxygen_saturation(inputs.traces, inputs.pulse, calibration))

@@ -2,24 +2,30 @@
 
 from shared.schemas import HeartRate, VitalStatus
 from shared.vitals import HEART_RATE, Reason
+from workers.rppg.estimators import whole_face_wave
 from workers.rppg.fusion.gate import RATE_RANGE_PER_MIN
+from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.beats import mean_rate_per_min
+from workers.rppg.signals.spectrum import snr_db, spectrum_of
+from workers.rppg.signals.traces import Traces
 from workers.rppg.vitals.heart_rate import BASELINE
-from workers.rppg.vitals.measurement import VitalInputs, VitalResult, method_of, spectrum_over, wave_of
+from workers.rppg.vitals.measurement import VitalResult, method_of, spectrum_over, wave_of
 
 
-def measure_raw(inputs: VitalInputs) -> VitalResult:
+def measure_raw(traces: Traces, models: RppgModels) -> VitalResult:
     """Return the mean rate of the only estimator's wave near its highest peak, with the wave and its spectrum.
 
     The vital is experimental: nothing confirms that the rate is that of a pulse. It abstains if the highest power is at
     an edge of the pulse band, and so no peak, or if the rate is outside of the range.
     """
-    pulse = inputs.pulse
-    name = next(estimate.name for estimate in pulse.estimates if estimate.part is None)
-    method = method_of(f"rate of {name}", inputs.models, pulse.frames)
+    ((name, run),) = models.estimators.items()
+    wave = whole_face_wave(run(traces))
+    spectrum = spectrum_of(wave, traces.fs)
+    peak_hz = spectrum.peak_hz()
+    method = method_of(f"rate of {name}", traces.frames, models.weights.values())
     low, high = RATE_RANGE_PER_MIN
-    rate = mean_rate_per_min(pulse.wave, pulse.fs, 60 * pulse.spectrum.peak_hz())
-    if not pulse.spectrum.has_peak or not low <= rate <= high:
+    rate = mean_rate_per_min(wave, traces.fs, 60 * peak_hz)
+    if not spectrum.has_peak or not low <= rate <= high:
         detail = f"raw run: the wave of {name} has no peak within {low:g} to {high:g} /min"
         return VitalResult(
             HeartRate.without_value(HEART_RATE.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE, detail, method)
@@ -31,7 +37,7 @@ def measure_raw(inputs: VitalInputs) -> VitalResult:
         detail=f"raw run: {name} was the only estimator, and nothing confirms that its rate is that of a pulse",
         baseline=BASELINE,
         method=method,
-        diagnostics={"estimators_run": 1.0, "snr_db": round(pulse.evidence.snr_db, 2)},
+        diagnostics={"estimators_run": 1.0, "snr_db": round(snr_db(spectrum, peak_hz), 2)},
     )
-    spectrum = spectrum_over(60 * pulse.spectrum.frequencies_hz, pulse.spectrum.power)
-    return VitalResult(vital, {"heart_rate": wave_of(pulse.times_s, pulse.wave)}, {"heart_rate": spectrum})
+    shown = spectrum_over(60 * spectrum.frequencies_hz, spectrum.power)
+    return VitalResult(vital, {"heart_rate": wave_of(traces.times_s, wave)}, {"heart_rate": shown})

@@ -1,6 +1,5 @@
 """Respiration rate: the rate of breathing with its interval, or the reason why there is none."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -93,16 +92,15 @@ def refusal(breathing: Breathing) -> str | None:
     return None
 
 
-def respiration_rate(breathing: Breathing, models: Iterable[str], frames: int) -> RespirationRate:
+def respiration_rate(breathing: Breathing, frames: int) -> RespirationRate:
     """Return the vital `respiration_rate`, or abstained.
 
     Args:
         breathing: the belief over the rate.
-        models: the weights that took part.
         frames: video frames in which the face was measured.
     """
     spec = RESPIRATION_RATE
-    method = method_of("belief over " + ", ".join(BREATHING.weights), models, frames)
+    method = method_of("belief over " + ", ".join(BREATHING.weights), frames)
     refused = refusal(breathing)
     if refused is not None:
         return RespirationRate.without_value(
@@ -129,7 +127,7 @@ def respiration_rate(breathing: Breathing, models: Iterable[str], frames: int) -
 def measure(inputs: VitalInputs) -> VitalResult:
     """Measure the respiration rate from everything in the traces that breathing modulates."""
     breathing = breathing_of(inputs.traces, inputs.pulse)
-    return _result(respiration_rate(breathing, inputs.models, inputs.pulse.frames), breathing, inputs)
+    return _result(respiration_rate(breathing, inputs.pulse.frames), breathing, inputs)
 
 
 def measure_without_pulse(inputs: VitalInputs) -> VitalResult | None:
@@ -140,7 +138,7 @@ def measure_without_pulse(inputs: VitalInputs) -> VitalResult | None:
     breathing = breathing_of_chest(chest, inputs.traces.position[1], inputs.traces.fs)
     if breathing is None:
         return None
-    return _result(respiration_rate(breathing, (), inputs.pulse.frames), breathing, inputs)
+    return _result(respiration_rate(breathing, inputs.pulse.frames), breathing, inputs)
 
 
 def _result(vital: Vital, breathing: Breathing, inputs: VitalInputs) -> VitalResult:

@@ -12,7 +12,6 @@ much such clips fall short. If it is neither high nor low, the vital abstains; s
 rest, because exercise looks the same as stress.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,7 +49,6 @@ class StressThresholds:
 def stress(
     variability: HeartRateVariability,
     thresholds: StressThresholds,
-    models: Iterable[str],
     frames: int,
     duration_s: float,
 ) -> Stress:
@@ -62,11 +60,10 @@ def stress(
     Args:
         variability: the vital `heart_rate_variability`.
         thresholds: SDNN and LF/HF that indicate stress.
-        models: the weights that took part.
         frames: video frames in which the face was measured.
         duration_s: length of the pulse wave, seconds.
     """
-    method = method_of("SDNN, and LF/HF where there is one, against thresholds", models, frames)
+    method = method_of("SDNN, and LF/HF where there is one, against thresholds", frames)
     measures = variability.value
     sdnn = measures.sdnn_ms if measures else None
     mean_ibi_ms = measures.mean_ibi_ms.value if measures else None
@@ -123,9 +120,9 @@ def measure(inputs: VitalInputs) -> VitalResult:
     """Measure stress, by the user's `StressThresholds`."""
     pulse = inputs.pulse
     known = inputs.known.get(HEART_RATE_VARIABILITY.name)
-    beats = known if isinstance(known, HeartRateVariability) else variability(pulse, inputs.models)
+    beats = known if isinstance(known, HeartRateVariability) else variability(pulse)
     thresholds = inputs.option(StressThresholds)
-    return VitalResult(stress(beats, thresholds, inputs.models, pulse.frames, pulse.duration_s))
+    return VitalResult(stress(beats, thresholds, pulse.frames, pulse.duration_s))
 
 
 @dataclass(frozen=True)

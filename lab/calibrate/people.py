@@ -1,0 +1,36 @@
+"""Division of clips by the people in them: what is fitted to some is judged on others."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class SubjectClip(Protocol):
+    """Anything that belongs to one subject of one dataset."""
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset."""
+        ...
+
+    @property
+    def subject(self) -> str:
+        """Name of the subject."""
+        ...
+
+
+def folds_by_subject(clips: Sequence[SubjectClip], count: int, seed: int) -> NDArray[np.int64]:
+    """A fold number (n,) for each clip; all clips of a subject are in the same fold."""
+    subjects = sorted({clip.subject for clip in clips})
+    shuffled = np.random.default_rng(seed).permutation(len(subjects)) % count
+    fold_of = dict(zip(subjects, shuffled, strict=True))
+    return np.array([fold_of[clip.subject] for clip in clips], dtype=np.int64)
+
+
+def dataset_weights(clips: Sequence[SubjectClip]) -> NDArray[np.float64]:
+    """Weights (n,) that sum to 1 and give every dataset the same total, however many clips it has."""
+    names = [clip.dataset for clip in clips]
+    weights = np.array([1.0 / names.count(name) for name in names])
+    return np.asarray(weights / weights.sum())
