@@ -1,6 +1,5 @@
 """What the product answers on a kept clip of the world, without decoding it again."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,9 +9,8 @@ from lab.render.measured import load
 from shared.schemas import RespirationRate, VitalStatus
 from shared.vitals import HEART_RATE, RESPIRATION_RATE
 from workers.rppg.estimators import whole_face_wave
-from workers.rppg.fusion.gate import refusal
-from workers.rppg.fusion.pulse import Pulse, pulse_of
-from workers.rppg.fusion.recalibration import Recalibration
+from workers.rppg.fusion.gate import other_refusal
+from workers.rppg.fusion.pulse import pulse_of
 from workers.rppg.signals.nuisances import without_nuisances
 from workers.rppg.signals.spectrum import spectrum_of
 from workers.rppg.vitals.heart_rate import heart_rate
@@ -92,14 +90,9 @@ def answer(file: Path) -> Answer:
         reported=vital.value if ok else None,
         reason=kept.refused or (None if ok else str(vital.reason)),
         likeliest=pulse.rate_per_min,
-        score=pulse.verdict.log_odds if _is_weighed(pulse, kept.refused) else -1e3,
+        score=-1e3 if kept.refused or other_refusal(pulse) else pulse.verdict.log_odds,
         interval=vital.interval if ok else None,
         respiration=respiration.value if isinstance(respiration, RespirationRate) else None,
         rival=rival,
         nearest=nearest,
     )
-
-
-def _is_weighed(pulse: Pulse, refused: str | None) -> bool:
-    """Whether the verdict alone decides about the clip: no check and no other condition of the gate refuses it."""
-    return refused is None and refusal(pulse, Recalibration(verdict_offset=math.inf)) is None

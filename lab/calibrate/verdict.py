@@ -129,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def fit(examples: Sequence[Example]) -> VerdictModel:
     """Fit the weights by maximum likelihood, with a ridge on those of standardised curves.
 
-    The outcome of an example is a rate within its resolution of the true one, or no pulse where nobody lives.
+    The outcome of an example is a rate within its resolution of the true one, or no pulse where there is none.
     """
     curves = np.array([example.evidence.curves for example in examples])
     truth = np.array([example.rate_per_min if example.alive else np.inf for example in examples])

@@ -1,7 +1,6 @@
 """The whole product on the frames of one window: what the service would report, and what it reported that from."""
 
 import datetime as dt
-import math
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
@@ -18,8 +17,7 @@ from workers.face.mesh import FaceFinder
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import Frame
 from workers.models.session import resolve
-from workers.rppg.fusion.gate import MIN_LOG_ODDS, refusal
-from workers.rppg.fusion.recalibration import Recalibration
+from workers.rppg.fusion.gate import MIN_LOG_ODDS, other_refusal
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.pipeline import Examined, examine, measure_rppg
 from workers.rppg.vitals.heart_rate import half_width_per_min
@@ -107,7 +105,7 @@ class Product:
         if known is None:
             return result, None
         pulse = known.pulse
-        other = refusal(pulse, Recalibration(verdict_offset=math.inf))
+        other = other_refusal(pulse)
         return result, {
             "heart_rate": round(pulse.rate_per_min, 2),
             "pulse_log_odds": round(pulse.verdict.log_odds, 3),

@@ -7,7 +7,7 @@ from typing import Self
 from workers.models.build import ModelNotInstalled, ModelUnusable, model_file
 from workers.models.memory import DoesNotFit
 from workers.models.session import Device, Runner, open_network
-from workers.rppg.estimators import ESTIMATORS, Estimator
+from workers.rppg.estimators import ESTIMATORS, Estimator, whole_face_wave
 
 
 @dataclass(frozen=True)
@@ -85,3 +85,8 @@ class RppgModels:
                 left_out.pop(spec.name, None)
                 break
         return cls(estimators, weights, left_out, networks, refused)
+
+    def the_only(self) -> tuple[str, Estimator, tuple[str, ...]]:
+        """Return the only estimator, for the whole face: its name, its function, and the weights in use."""
+        ((name, estimate),) = self.estimators.items()
+        return name, lambda traces: whole_face_wave(estimate(traces)), tuple(self.weights.values())

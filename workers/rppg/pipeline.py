@@ -116,7 +116,8 @@ def measure_rppg(
             vitals.report(spec, _abstained(spec, *traces))
         return BranchResult(vitals=vitals.in_order())
     if options.raw:
-        found = measure_raw(traces, models)
+        name, estimate, weights = models.the_only()
+        found = measure_raw(traces, name, estimate(traces), weights)
         vitals.report_if_open(HEART_RATE, _with_lighting_reason(found.vital, track))
         return BranchResult(vitals=vitals.in_order(), waveforms=Waveforms(waves=found.waves, spectra=found.spectra))
     seen_s = traces.duration_s

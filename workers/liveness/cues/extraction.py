@@ -1,6 +1,5 @@
 """Measure all liveness cues of a tracked face."""
 
-import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -13,9 +12,8 @@ from workers.liveness.cues.blinks import count_blinks
 from workers.liveness.cues.screen import measure_border_edges, measure_rolling_band
 from workers.liveness.cues.texture import texture_log_odds
 from workers.models.session import Runner
-from workers.rppg.fusion.gate import refusal
+from workers.rppg.fusion.gate import other_refusal
 from workers.rppg.fusion.pulse import estimate_pulse
-from workers.rppg.fusion.recalibration import Recalibration
 from workers.rppg.signals.traces import NoTraces, traces_of
 
 #: Number of portraits that are judged, best quality first. Their median counts.
@@ -52,7 +50,7 @@ def pulse_log_odds(track: FaceTrack) -> float | None:
     if traces.duration_s < _MIN_DURATION_S or not np.isfinite(traces.face).all() or traces.face.min() <= 0:
         return None
     pulse = estimate_pulse(traces)
-    if refusal(pulse, Recalibration(verdict_offset=math.inf)) is not None:
+    if other_refusal(pulse) is not None:
         # What light explains, or shows in a head that never moves, speaks neither for a living person nor against one.
         return min(pulse.verdict.log_odds, 0.0)
     return pulse.verdict.log_odds

@@ -1,7 +1,7 @@
 """How much varies beside the skin, where no blood is seen: in hair, brows, eyes, beard and what is around the face.
 
 A pulse is in the skin alone. Light, and motion of the whole head, change what is beside it by the same share. It is in
-every crop of a face, also where clothes and background are hidden or lie in another light.
+every crop of a face, also where clothes and background are hidden or have another light.
 """
 
 from typing import Final

@@ -35,8 +35,8 @@ CURVES: Final = (
 _RATES_HZ: Final = RATES_PER_MIN / 60
 #: Standard deviation, Hz, by which spectra are smoothed: 2 /min, the spread of a heart's rate over a clip.
 _SMOOTHING_HZ: Final = 0.035
-#: Least resolution of rates, beats a minute.
-_LEAST_RESOLUTION_PER_MIN: Final = 3.0
+#: Smallest resolution of rates, beats a minute.
+_MIN_RESOLUTION_PER_MIN: Final = 3.0
 #: Power, over the band's mean, below which a rate is as empty as any: it bounds the logarithm.
 _FLOOR: Final = 0.02
 #: Band in which harmonics are looked for, Hz.
@@ -88,7 +88,7 @@ class Evidence:
 
         A heart's own rate varies by that much over a clip.
         """
-        return max(_LEAST_RESOLUTION_PER_MIN, 60 / self.duration_s)
+        return max(_MIN_RESOLUTION_PER_MIN, 60 / self.duration_s)
 
     @property
     def measured(self) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 It does not depend on any vital. Each vital of the pulse applies the gate first, and its own conditions afterwards.
 """
 
+import math
 from typing import Final
 
 import numpy as np
@@ -77,6 +78,11 @@ def refusal(pulse: Pulse, recalibration: Recalibration = AS_SHIPPED) -> tuple[Re
         ),
     )
     return next(((reason, detail) for doubtful, reason, detail in doubts if doubtful), None)
+
+
+def other_refusal(pulse: Pulse) -> tuple[Reason, str] | None:
+    """Return why the pulse is not reported even if its rate were sure, or None."""
+    return refusal(pulse, Recalibration(verdict_offset=math.inf))
 
 
 def is_lit(evidence: Evidence, verdict: Verdict) -> bool:
