@@ -28,7 +28,7 @@ from lab.calibrate.people import folds_by_subject
 from lab.calibrate.quantiles import CONFORMAL_FOLDS, quantile_regression
 from lab.calibrate.verdict_table import TABLE, Example, examples_of, read, save
 from workers.rppg.fusion.evidence import CURVES, RATES_PER_MIN
-from workers.rppg.fusion.gate import MIN_PROBABILITY, is_lit
+from workers.rppg.fusion.gate import MIN_PROBABILITY, is_lit, is_moved
 from workers.rppg.fusion.verdict import Verdict, VerdictModel, features_of_belief
 from workers.rppg.signals.beats import mean_rate_per_min
 from workers.rppg.signals.traces import GRID_HZ
@@ -69,8 +69,9 @@ class Judged:
 
     @property
     def weighed(self) -> bool:
-        """Whether the verdict decides about it: light explains it not."""
-        return not is_lit(self.example.evidence, self.verdict)
+        """Whether the verdict decides about it: neither light nor motion explains it."""
+        evidence = self.example.evidence
+        return not is_lit(evidence, self.verdict) and not is_moved(evidence, self.verdict)
 
     @property
     def reported(self) -> bool:

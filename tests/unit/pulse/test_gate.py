@@ -66,9 +66,21 @@ def test_what_varies_in_clothes_as_in_skin_is_light(make_traces: MakeTraces) -> 
     assert refused is not None
     assert refused[0] is Reason.LIGHTING_UNSTABLE
     assert "72 /min" in refused[1]
-    hair = refusal(_changed(pulse, beside_skin=(rate, 0.9)))
-    assert hair is not None
-    assert hair[0] is Reason.LIGHTING_UNSTABLE
+    for witness in ({"beside_skin": (rate, 0.9)}, {"skin": (rate, 0.02)}):
+        refused = refusal(_changed(pulse, **witness))
+        assert refused is not None
+        assert refused[0] is Reason.LIGHTING_UNSTABLE
+
+
+def test_a_rate_that_the_head_moves_at_or_that_cleaning_made_is_motion(make_traces: MakeTraces) -> None:
+    pulse = estimate_pulse(make_traces())
+    rate = pulse.verdict.rate_per_min
+    # A head recoils from its own heart.
+    assert refusal(_changed(pulse, motion_line=(rate, 2.5))) is None
+    for witness in ({"motion_line": (rate, 5.0)}, {"uncleaned": (rate, 0.0)}):
+        refused = refusal(_changed(pulse, **witness))
+        assert refused is not None
+        assert refused[0] is Reason.MOTION
 
 
 def test_the_reason_of_an_unsure_rate_names_what_was_seen(make_traces: MakeTraces) -> None:

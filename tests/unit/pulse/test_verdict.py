@@ -20,12 +20,12 @@ from workers.rppg.signals.traces import GRID_HZ
 def made_evidence(rate_per_min: float | None, seed: int, strength: float = 3.0) -> Evidence:
     """Evidence with a line of every kind at a rate, or none."""
     rng = np.random.default_rng(seed)
-    measured = rng.normal(-1.0, 0.7, (8, len(RATES_PER_MIN)))
-    measured[-3:] = 0.0
+    measured = rng.normal(-1.0, 0.7, (10, len(RATES_PER_MIN)))
+    measured[-5:] = 0.0
     times = np.arange(450) / GRID_HZ
     wave = rng.normal(size=450)
     if rate_per_min is not None:
-        measured[:4] += strength * np.exp(-0.5 * ((RATES_PER_MIN - rate_per_min) / 2) ** 2)
+        measured[:5] += strength * np.exp(-0.5 * ((RATES_PER_MIN - rate_per_min) / 2) ** 2)
         wave += 3 * pulse_at(times, rate_per_min)
     return of_measured(measured, (wave - wave.mean()) / wave.std(), GRID_HZ)
 

@@ -63,9 +63,11 @@ class Evidence:
             - rate, rate_squared: natural logarithm of the rate over 75 /min, and its square.
         uncleaned: (g,) as `chrominance`, of POS and CHROM in the colours as they are. It is not weighed: it shows what
             motion and light would be taken for.
+        skin: (g,) amplitude of the skin's green, without nuisances: AC/DC.
         lit: (g,) amplitude in clothes or background over that in the skin, whichever is larger.
         lit_line: (g,) by how much the clothes' or the background's power at a rate exceeds that around it, natural
             logarithm.
+        motion_line: (g,) the same of the head's motion.
         beside_skin: (g,) how much of the wave is beside the skin over how much is in it
             (`workers.rppg.fusion.beside_skin`).
         wave: (n,) mean of the waves of POS, CHROM, PBV and OMIT, standardised, rising with blood volume.
@@ -75,8 +77,10 @@ class Evidence:
 
     curves: NDArray[np.float64]
     uncleaned: NDArray[np.float64]
+    skin: NDArray[np.float64]
     lit: NDArray[np.float64]
     lit_line: NDArray[np.float64]
+    motion_line: NDArray[np.float64]
     beside_skin: NDArray[np.float64]
     wave: NDArray[np.float64]
     spectrum: PowerSpectrum
@@ -92,8 +96,9 @@ class Evidence:
 
     @property
     def measured(self) -> NDArray[np.float64]:
-        """All that is measured at each rate, (8, g): the curves but those of the rate itself, and the rest."""
-        return np.vstack((self.curves[:-2], self.uncleaned, self.lit, self.lit_line, self.beside_skin))
+        """All that is measured at each rate, (10, g): the curves but those of the rate itself, and the rest."""
+        rest = (self.uncleaned, self.skin, self.lit, self.lit_line, self.motion_line, self.beside_skin)
+        return np.vstack((self.curves[:-2], *rest))
 
     def curve(self, name: str) -> NDArray[np.float64]:
         """Return one of the curves (g,)."""
@@ -122,7 +127,9 @@ def gather(
         if np.isfinite(region).all()
     ]
     in_patches = spectrum_of(whole_face_wave(patches), fs)
-    lit, lit_line = _surroundings(traces, cleaned)
+    skin = _amplitudes(np.log(cleaned.face[1:2]), fs)
+    lit, lit_line = _surroundings(traces, skin)
+    motion_line = np.zeros(len(RATES_PER_MIN)) if traces.head is None else _line(traces.head, fs)
     measured = (
         chrominance,
         # What is not seen speaks neither for nor against: it is as the whole face is.
@@ -130,19 +137,23 @@ def gather(
         _curve(in_patches) if in_patches.power.any() else chrominance,
         _harmonic(cleaned),
         _curve(uncleaned),
+        skin,
         lit,
         lit_line,
+        motion_line,
         beside_skin(traces.crops, wave, fs, _RATES_HZ),
     )
     return of_measured(np.array(measured), wave, fs)
 
 
 def of_measured(measured: NDArray[np.float64], wave: NDArray[np.float64], fs: float) -> Evidence:
-    """Return the evidence of `Evidence.measured` (8, g), and the mean wave (n,) at `fs` Hz."""
+    """Return the evidence of `Evidence.measured` (10, g), and the mean wave (n,) at `fs` Hz."""
     log_rate = np.log(RATES_PER_MIN / _USUAL_RATE_PER_MIN)
-    curves = np.vstack((measured[:-4], log_rate, log_rate**2))
-    uncleaned, lit, lit_line, beside = measured[-4:]
-    return Evidence(curves, uncleaned, lit, lit_line, beside, wave, spectrum_of(wave, fs), len(wave) / fs)
+    curves = np.vstack((measured[:-6], log_rate, log_rate**2))
+    uncleaned, skin, lit, lit_line, motion_line, beside = measured[-6:]
+    return Evidence(
+        curves, uncleaned, skin, lit, lit_line, motion_line, beside, wave, spectrum_of(wave, fs), len(wave) / fs
+    )
 
 
 def _mean_spectrum(spectra: Sequence[PowerSpectrum]) -> PowerSpectrum:
@@ -168,10 +179,9 @@ def _harmonic(cleaned: Traces) -> NDArray[np.float64]:
     return np.where(doubled < _HARMONICS_HZ[1], curve, 0.0)
 
 
-def _surroundings(traces: Traces, cleaned: Traces) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return `Evidence.lit` and `Evidence.lit_line`, (g,) each: of clothes or background."""
+def _surroundings(traces: Traces, skin: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return `Evidence.lit` and `Evidence.lit_line`, (g,) each: of clothes or background, for `Evidence.skin`."""
     fs = traces.fs
-    skin = _amplitudes(np.log(cleaned.face[1:2]), fs)
     nothing = np.zeros(len(RATES_PER_MIN))
     shares, lines = [nothing], [nothing]
     for other in (traces.clothes, traces.background):
@@ -182,11 +192,12 @@ def _surroundings(traces: Traces, cleaned: Traces) -> tuple[NDArray[np.float64],
 
 
 def _amplitudes(changes: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
-    """Return the largest of the amplitudes of signals (k, n) near each rate (g,), up to a constant."""
+    """Return the largest of the amplitudes of signals (k, n) near each rate (g,), as `amplitude` does for one."""
     hz, found = transform(detrend(changes, fs), fs)
-    width = round(2 * SIGNAL_HALF_WIDTH_HZ / float(hz[1] - hz[0])) | 1
-    power = uniform_filter1d(np.abs(found) ** 2, width, mode="nearest").max(axis=0)
-    return np.asarray(np.sqrt(np.interp(_RATES_HZ, hz, power)) + 1e-12)
+    n, step = changes.shape[1], float(hz[1] - hz[0])
+    width = round(2 * SIGNAL_HALF_WIDTH_HZ / step) | 1
+    power = width * uniform_filter1d(np.abs(found) ** 2, width, mode="nearest").max(axis=0)
+    return np.asarray(np.sqrt(np.interp(_RATES_HZ, hz, power) * step * (n / fs) / 1.5 * 16 / n**2) + 1e-12)
 
 
 def _line(changes: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
