@@ -42,7 +42,10 @@ def test_a_head_that_does_not_sway_is_a_picture(make_traces: MakeTraces) -> None
 
 
 def _changed(
-    pulse: Pulse, probability: float | None = None, second: float = 0.0, **curves: tuple[float, float]
+    pulse: Pulse,
+    probability: float | None = None,
+    second: float = 0.0,
+    **curves: Any,  # noqa: ANN401  (a rate and a value)
 ) -> Pulse:
     """The pulse with another probability, and with curves that have a value at a rate: `name=(rate, value)`."""
     evidence: Evidence = pulse.evidence
@@ -66,7 +69,8 @@ def test_what_varies_in_clothes_as_in_skin_is_light(make_traces: MakeTraces) -> 
     assert refused is not None
     assert refused[0] is Reason.LIGHTING_UNSTABLE
     assert "72 /min" in refused[1]
-    for witness in ({"beside_skin": (rate, 0.9)}, {"skin": (rate, 0.02)}):
+    witnesses: tuple[dict[str, Any], ...] = ({"beside_skin": (rate, 0.9)}, {"skin": (rate, 0.02)})
+    for witness in witnesses:
         refused = refusal(_changed(pulse, **witness))
         assert refused is not None
         assert refused[0] is Reason.LIGHTING_UNSTABLE
@@ -77,7 +81,8 @@ def test_a_rate_that_the_head_moves_at_or_that_cleaning_made_is_motion(make_trac
     rate = pulse.verdict.rate_per_min
     # A head recoils from its own heart.
     assert refusal(_changed(pulse, motion_line=(rate, 2.5))) is None
-    for witness in ({"motion_line": (rate, 5.0)}, {"uncleaned": (rate, 0.0)}):
+    witnesses: tuple[dict[str, Any], ...] = ({"motion_line": (rate, 5.0)}, {"uncleaned": (rate, 0.0)})
+    for witness in witnesses:
         refused = refusal(_changed(pulse, **witness))
         assert refused is not None
         assert refused[0] is Reason.MOTION

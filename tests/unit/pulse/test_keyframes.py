@@ -89,6 +89,8 @@ def test_an_encoded_pulse_is_reported_despite_stronger_keyframes_and_never_anoth
     assert refusal(pulse) is None
     assert pulse.rate_per_min == pytest.approx(FEW_BITS.heart_rate, abs=1.5)
 
+    few_bits = replace(FEW_BITS, bitrate_bps=200_000)
+    _coded_anew(rendered, few_bits, keyframe_s=0.9)
     monkeypatch.setattr(keyframes, "SURROGATES", 20)
     assert keyframes.main([str(tmp_path / "coded.mp4")]) == 0
     seen = json.loads(capsys.readouterr().out)
