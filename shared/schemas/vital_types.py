@@ -99,13 +99,13 @@ class Diagnostics(PartialSchema):
 
 
 class HeartRateDiagnostics(Diagnostics):
-    """How the estimators of the pulse agreed."""
+    """What the verdict on the heart rate rests on."""
 
-    estimators_agreeing: float | None = Field(None, description="Estimators whose rate agrees with the fused rate.")
-    estimators_run: float | None = Field(None, description="Estimators that were run.")
-    confidence: float | None = Field(None, description="Share of the fused belief around the rate, in [0, 1].")
-    snr_db: float | None = Field(None, description="Signal-to-noise ratio of the fused wave, dB.")
-    pulse_log_odds: float | None = Field(None, description="Log-odds that the wave is a pulse.")
+    estimators_agreeing: float | None = Field(None, description="Estimators whose own rate is the likeliest one.")
+    estimators_run: float | None = Field(None, description="Estimators that were weighed, or run.")
+    confidence: float | None = Field(None, description="Probability that the rate is right, in [0, 1].")
+    snr_db: float | None = Field(None, description="Signal-to-noise ratio of the pulse wave, dB.")
+    pulse_log_odds: float | None = Field(None, description="Log-odds that the rate is right.")
 
     @model_validator(mode="before")
     @classmethod
@@ -116,7 +116,7 @@ class HeartRateDiagnostics(Diagnostics):
 class RespirationRateDiagnostics(Diagnostics):
     """How the signals of breathing agreed."""
 
-    confidence: float | None = Field(None, description="Share of the fused belief around the rate, in [0, 1].")
+    confidence: float | None = Field(None, description="Probability that the rate is right, in [0, 1].")
     prominence: float | None = Field(None, description="Height of the fused belief's peak over its median.")
     signals_agreeing: float | None = Field(None, description="Signals whose rate agrees with the fused rate.")
 
@@ -125,7 +125,7 @@ class VariabilityDiagnostics(Diagnostics):
     """What the measures of variability rest on."""
 
     beats: float | None = Field(None, description="Beats found.")
-    snr_db: float | None = Field(None, description="Signal-to-noise ratio of the fused wave, dB.")
+    snr_db: float | None = Field(None, description="Signal-to-noise ratio of the pulse wave, dB.")
 
 
 class OxygenSaturationDiagnostics(Diagnostics):

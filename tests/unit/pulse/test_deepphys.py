@@ -12,7 +12,7 @@ from workers.models.build import model_file
 from workers.models.installed import ModelState, look_up
 from workers.models.manifest import MODELS
 from workers.models.session import open_network
-from workers.rppg.estimators import NEURAL
+from workers.rppg.estimators import ESTIMATORS
 from workers.rppg.estimators.deepphys import inputs_of, waves_of
 from workers.rppg.network_sessions import RppgModels
 from workers.rppg.signals.filters import to_pulse_wave
@@ -38,7 +38,7 @@ def test_the_bundled_deepphys_loads_with_open_models_only(tmp_path: Path) -> Non
 def test_no_network_runs_unless_it_is_named(tmp_path: Path) -> None:
     models = RppgModels.load(tmp_path)
     assert not models.weights
-    assert not NEURAL & models.estimators.keys()
+    assert not {spec.name for spec in ESTIMATORS if spec.neural} & models.estimators.keys()
 
 
 def test_weights_in_the_models_folder_are_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""ME-rPPG: its graphs equal the recurrences, state passes from window to window, and it has no vote."""
+"""ME-rPPG: its graphs equal the recurrences, state passes from window to window, and it runs only by name."""
 
 from pathlib import Path
 from typing import Final

@@ -622,32 +622,32 @@ export interface components {
         };
         /**
          * HeartRateDiagnostics
-         * @description How the estimators of the pulse agreed.
+         * @description What the verdict on the heart rate rests on.
          */
         readonly HeartRateDiagnostics: {
             /**
              * Estimators Agreeing
-             * @description Estimators whose rate agrees with the fused rate.
+             * @description Estimators whose own rate is the likeliest one.
              */
             readonly estimators_agreeing?: number | null;
             /**
              * Estimators Run
-             * @description Estimators that were run.
+             * @description Estimators that were weighed, or run.
              */
             readonly estimators_run?: number | null;
             /**
              * Confidence
-             * @description Share of the fused belief around the rate, in [0, 1].
+             * @description Probability that the rate is right, in [0, 1].
              */
             readonly confidence?: number | null;
             /**
              * Snr Db
-             * @description Signal-to-noise ratio of the fused wave, dB.
+             * @description Signal-to-noise ratio of the pulse wave, dB.
              */
             readonly snr_db?: number | null;
             /**
              * Pulse Log Odds
-             * @description Log-odds that the wave is a pulse.
+             * @description Log-odds that the rate is right.
              */
             readonly pulse_log_odds?: number | null;
         };
@@ -962,7 +962,7 @@ export interface components {
         readonly RespirationRateDiagnostics: {
             /**
              * Confidence
-             * @description Share of the fused belief around the rate, in [0, 1].
+             * @description Probability that the rate is right, in [0, 1].
              */
             readonly confidence?: number | null;
             /**
@@ -1211,7 +1211,7 @@ export interface components {
             readonly beats?: number | null;
             /**
              * Snr Db
-             * @description Signal-to-noise ratio of the fused wave, dB.
+             * @description Signal-to-noise ratio of the pulse wave, dB.
              */
             readonly snr_db?: number | null;
         };

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Cues:
     """The liveness cues of one clip.
 
-    pulse                       log-odds of a pulse in the skin (`workers.rppg.fusion.pulse_presence`)
+    pulse                       log-odds of a pulse in the skin (`workers.rppg.fusion.verdict`)
     blinks                      number of blinks
     self_motion                 change of the face over the clip, over that of noise; 1 is noise alone
     background_moves_with_face  log-ratio: above 0 the surroundings move with the face, below 0 they stay

@@ -11,12 +11,11 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.models.deepphys_network import PARTS
 from workers.models.session import Network
 from workers.rppg.signals.traces import Traces
 
 #: (n,) pulse wave on the traces' grid, rising with blood volume, standardised; or (k, n), the whole face first and then
-#: the other `PARTS`.
+#: its left and its right part.
 Estimator = Callable[[Traces], NDArray[np.float64]]
 NeuralEstimator = Callable[[Traces, Network], NDArray[np.float64]]
 
@@ -24,11 +23,6 @@ NeuralEstimator = Callable[[Traces, Network], NDArray[np.float64]]
 def whole_face_wave(output: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the wave (n,) of the whole face from an estimator's output, (n,) or (k, n)."""
     return output if output.ndim == 1 else np.asarray(output[0])
-
-
-def waves_by_part(output: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Return the wave (n,) of each part of the face, by name, from an estimator's output, (n,) or (k, n)."""
-    return {} if output.ndim == 1 else dict(zip(PARTS[1:], output[1:], strict=False))
 
 
 @dataclass(frozen=True)
@@ -106,7 +100,5 @@ ESTIMATORS: Final[tuple[EstimatorSpec, ...]] = (
     EstimatorSpec("me_rppg", crops=True, model="me_rppg.rlap", fallback="me_rppg.demo"),
 )
 
-#: Names of the networks.
-NEURAL: Final = frozenset(spec.name for spec in ESTIMATORS if spec.neural)
 #: The default estimators that need nothing but the regions' colours, ready to run.
 BY_COLOUR: Final = {spec.name: spec.bind() for spec in ESTIMATORS if spec.default and not spec.crops}
