@@ -56,7 +56,7 @@ def test_a_webcam_clip_gives_the_true_heart_rate(make_service: Callable[..., Ser
             return {model["name"]: model for card in cards for model in card["models"]} if len(cards) == 2 else {}
 
         models = wait_until(loaded, "both workers list their models")
-    assert {"obstruction", "gender.dlib", "tscan.rlap"} <= set(models)
+    assert {"obstruction", "gender.dlib"} <= set(models)
     assert all(model["memory_bytes"] and model["device"] == "cpu" for model in models.values())
     assert len(waves["waves"]["heart_rate"]["values"]) == len(waves["waves"]["heart_rate"]["times_s"]) > 400
     _is_seen_by_prometheus(service)

@@ -91,7 +91,7 @@ def test_it_is_imported_from_its_environment(tmp_path: Path, version: str) -> No
 
 
 def test_it_simulates_a_clip_and_analyses_it(tmp_path: Path, version: str) -> None:
-    run(tmp_path, "facevitals", "simulate", "clip.mp4", "--duration", "6", "--width", "320", "--height", "240")
+    run(tmp_path, "facevitals", "simulate", "clip.mp4", "--duration", "8")
     truth = json.loads((tmp_path / "clip.truth.json").read_text())
     document = json.loads(run(tmp_path, "facevitals", "analyze", "clip.mp4", "--json").stdout)
     assert document["state"] == "succeeded"
