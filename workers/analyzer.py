@@ -34,7 +34,7 @@ from workers.models.manifest import MODELS
 from workers.models.session import Device, Runner, resolve
 from workers.rppg.fusion.recalibration import Recalibration
 from workers.rppg.network_sessions import RppgModels
-from workers.rppg.pipeline import RppgOptions, check_choice, measure_rppg
+from workers.rppg.pipeline import Examined, RppgOptions, check_choice, examine, measure_rppg
 from workers.rppg.vitals.oxygen_saturation import OxygenCalibration
 from workers.rppg.vitals.stress import StressThresholds
 from workers.vision.age_gender.ollama import OllamaGender, OllamaOptions
@@ -200,8 +200,15 @@ class Analyzer:
             is_hdr = facts.colour.transfer in HIGH_DYNAMIC_RANGE
             return replace(track, high_dynamic_range=is_hdr), facts
 
-    def measure(self, branch: Branch, track: FaceTrack, requested: frozenset[str], progress: Progress) -> BranchResult:
-        """Measure the requested vitals of one branch on a tracked face.
+    def measure(
+        self,
+        branch: Branch,
+        track: FaceTrack,
+        requested: frozenset[str],
+        progress: Progress,
+        examined: Examined | None = None,
+    ) -> BranchResult:
+        """Measure the requested vitals of one branch on a tracked face, whose pulse may be known already.
 
         Raises:
             RuntimeError: the models of the branch were not loaded.
@@ -218,10 +225,11 @@ class Analyzer:
                 remote_gender_model=self._ollama,
                 bmi_from_face=self._options.bmi_from_face,
                 thresholds=self._options.liveness,
+                examined=examined,
             )
         if self._rppg is None:
             raise RuntimeError("the rppg models were not loaded")
-        return measure_rppg(track, self._rppg, requested, progress, options=self._options.rppg)
+        return measure_rppg(track, self._rppg, requested, progress, options=self._options.rppg, examined=examined)
 
     def branch(
         self, branch: Branch, path: Path, requested: frozenset[str], progress: Progress
@@ -269,9 +277,10 @@ class Analyzer:
         except Exception as error:
             outcomes = {branch: failed(error, branch) for branch in branches}
         else:
+            examined = _examined(track) if len(branches) > 1 else None
             for branch in branches:
                 try:
-                    result = self.measure(branch, track, requested, progress)
+                    result = self.measure(branch, track, requested, progress, examined)
                 except Exception as error:
                     outcomes[branch] = failed(error, branch)
                     continue
@@ -302,6 +311,15 @@ class Analyzer:
             outcomes = {branch: failed(error, branch) for branch in branches}
             document, served = assembled()
         return Analysis(document, served, tuple(dict.fromkeys(tracebacks)))
+
+
+def _examined(track: FaceTrack) -> Examined | None:
+    """Return the pulse of a track for both branches; None where there is none, or where it can't be estimated."""
+    try:
+        found = examine(track)
+    except Exception:  # each branch meets the same exception, and reports it
+        return None
+    return found if isinstance(found, Examined) else None
 
 
 @contextmanager

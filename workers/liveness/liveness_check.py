@@ -22,6 +22,18 @@ from workers.face.tracker import FaceTrack
 from workers.liveness.cues import Cues
 from workers.liveness.cues.extraction import extract_cues
 from workers.models.session import Runner
+from workers.rppg.pipeline import Examined
+
+__all__ = [
+    "ONE_SIDED",
+    "Examined",
+    "LivenessFusion",
+    "LivenessThresholds",
+    "check_liveness",
+    "features",
+    "load_fusions",
+    "verdict",
+]
 
 #: P(live) from which on the check passes (the original system's threshold), and up to which it fails.
 PASS: Final = 0.99
@@ -138,10 +150,16 @@ _NO_TEXTURE: Final = " Texture was not judged: `facevitals models fetch fasnet.v
 
 
 def check_liveness(
-    track: FaceTrack, networks: Mapping[str, Runner], thresholds: LivenessThresholds | None = None
+    track: FaceTrack,
+    networks: Mapping[str, Runner],
+    thresholds: LivenessThresholds | None = None,
+    examined: Examined | None = None,
 ) -> Check:
-    """Return the check on a track, with P(live) as its score. `networks` are MiniFASNet's by name, where installed."""
-    return verdict(extract_cues(track, networks), thresholds or LivenessThresholds())
+    """Return the check on a track, with P(live) as its score.
+
+    `networks` are MiniFASNet's by name, where installed; `examined` is the pulse, if it is known already.
+    """
+    return verdict(extract_cues(track, networks, examined), thresholds or LivenessThresholds())
 
 
 def verdict(cues: Cues, thresholds: LivenessThresholds) -> Check:

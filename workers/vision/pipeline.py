@@ -10,7 +10,7 @@ from shared.vitals import AGE, BMI, GENDER, VITALS, Branch, Reason, Stage, Vital
 from workers.branch.result import BranchResult, Progress
 from workers.face.portraits import Portrait
 from workers.face.tracker import FaceTrack
-from workers.liveness.liveness_check import LivenessThresholds, check_liveness
+from workers.liveness.liveness_check import Examined, LivenessThresholds, check_liveness
 from workers.models.vit import VisionTransformer
 from workers.vision.age_gender.age import age
 from workers.vision.age_gender.attribute_calibration import AGE_CALIBRATIONS, UNFITTED_GENDER
@@ -38,6 +38,7 @@ def measure_vision(
     remote_gender_model: RemoteGenderModel | None = None,
     bmi_from_face: bool = True,
     thresholds: LivenessThresholds | None = None,
+    examined: Examined | None = None,
 ) -> BranchResult:
     """Estimate every vital of the vision branch, and check liveness.
 
@@ -46,6 +47,7 @@ def measure_vision(
     remote_gender_model  preferred to the local models, which are used where it fails
     bmi_from_face        estimate the BMI from the face's proportions where no trained model is installed
     thresholds           those of the liveness check, the only check of the result
+    examined             the pulse, for the liveness check, if it is known already
     """
     progress = progress or Progress()
     progress.stage(Stage.ESTIMATING)
@@ -55,7 +57,7 @@ def measure_vision(
     # The networks run without Python's global lock, which the other steps need.
     with ThreadPoolExecutor(1, "predict") as thread:
         prediction = thread.submit(_predict, portraits, models, requested) if not refused else None
-        liveness = check_liveness(track, models.networks, thresholds)
+        liveness = check_liveness(track, models.networks, thresholds, examined)
         by_proportions = (
             bmi_from_face and BMI.name not in models.weights and (requested is None or BMI.name in requested)
         )

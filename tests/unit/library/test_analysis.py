@@ -17,6 +17,8 @@ from facevitals.simulation import Conditions
 from lab.simulate import ClipSpec, Truth
 from shared.schemas import ErrorCode, Vitals, VitalStatus
 from shared.vitals import VITALS, Reason
+from workers.rppg.fusion.pulse import Pulse, estimate_pulse
+from workers.rppg.signals.traces import Traces
 
 CONSUMER = Path(__file__).with_name("consumer.py")
 
@@ -106,6 +108,20 @@ def test_a_file_that_is_no_clip_is_rejected_with_code_and_sentence(tmp_path: Pat
         assert (again.code, again.detail) == (rejected.value.code, rejected.value.detail)
         with pytest.raises(FileNotFoundError, match=r"gone\.mp4"):
             analyzer.analyze(tmp_path / "gone.mp4")
+
+
+def test_both_branches_look_at_one_pulse(simulated: tuple[Path, Truth], monkeypatch: pytest.MonkeyPatch) -> None:
+    examined: list[Traces] = []
+
+    def counted(traces: Traces) -> Pulse:
+        examined.append(traces)
+        return estimate_pulse(traces)
+
+    monkeypatch.setattr("workers.rppg.pipeline.estimate_pulse", counted)
+    result = facevitals.analyze(simulated[0])
+    assert result.vitals.heart_rate.status is VitalStatus.OK
+    assert "pulse" in (result.document.checks.liveness.votes or {})
+    assert len(examined) == 1
 
 
 def test_unknown_names_are_value_errors_that_list_the_known_ones(simulated: tuple[Path, Truth]) -> None:

@@ -41,6 +41,7 @@ from workers.branch.failures import outcome_of_exception
 from workers.branch.result import BranchResult, Progress
 from workers.face.tracker import FaceTrack, FaceTracker
 from workers.media.clip import open_clip
+from workers.rppg.pipeline import Examined
 
 from .conftest import Encode
 from .test_clip import FAST
@@ -60,7 +61,14 @@ class Faulty(Analyzer):
         self._fail("decoding")
         return super().observe(*arguments)
 
-    def measure(self, branch: Branch, track: FaceTrack, wanted: frozenset[str], progress: Progress) -> BranchResult:
+    def measure(
+        self,
+        branch: Branch,
+        track: FaceTrack,
+        requested: frozenset[str],
+        progress: Progress,
+        examined: Examined | None = None,
+    ) -> BranchResult:
         self._fail(branch)
         return BranchResult()
 

@@ -13,23 +13,23 @@ from workers.liveness.cues.screen import measure_border_edges, measure_rolling_b
 from workers.liveness.cues.texture import texture_log_odds
 from workers.models.session import Runner
 from workers.rppg.fusion.gate import other_refusal
-from workers.rppg.fusion.pulse import estimate_pulse
-from workers.rppg.signals.traces import NoTraces, traces_of
+from workers.rppg.pipeline import Examined, examine
 
 #: Number of portraits that are judged, best quality first. Their median counts.
 _PORTRAITS: Final = 3
-#: Shortest stretch with a face in which a pulse can be detected, in seconds.
-_MIN_DURATION_S: Final = 5.0
 #: Smallest part of the clip with a face for a flicker to be measured on it.
 _MIN_FACE_PART: Final = 0.5
 
 
-def extract_cues(track: FaceTrack, networks: Mapping[str, Runner]) -> Cues:
-    """Return the cues of a track. `networks` are MiniFASNet's by name; without them `texture` is None."""
+def extract_cues(track: FaceTrack, networks: Mapping[str, Runner], examined: Examined | None = None) -> Cues:
+    """Return the cues of a track. `networks` are MiniFASNet's by name; without them `texture` is None.
+
+    `examined` is the pulse, if it is known already.
+    """
     best = sorted(track.portraits, key=lambda portrait: -portrait.quality)[:_PORTRAITS]
     motion = measure_background_motion(track.thumbnails)
     return Cues(
-        pulse=pulse_log_odds(track),
+        pulse=pulse_log_odds(track, examined),
         blinks=count_blinks(track.eyes),
         self_motion=None if motion is None else motion.self_motion,
         background_moves_with_face=None if motion is None else motion.background_moves_with_face,
@@ -41,16 +41,14 @@ def extract_cues(track: FaceTrack, networks: Mapping[str, Runner]) -> Cues:
     )
 
 
-def pulse_log_odds(track: FaceTrack) -> float | None:
-    """Return the log-odds of a pulse in the longest stretch with a face; None where it is shorter than 5 s."""
-    try:
-        traces = traces_of(track).longest_seen()
-    except NoTraces:
+def pulse_log_odds(track: FaceTrack, examined: Examined | None = None) -> float | None:
+    """Return the log-odds of a pulse in the longest stretch with a face; None where it is too short, or too dark.
+
+    `examined` is the result of `workers.rppg.pipeline.examine`, if it is known already.
+    """
+    found = examined or examine(track)
+    if not isinstance(found, Examined):
         return None
-    if traces.duration_s < _MIN_DURATION_S or not np.isfinite(traces.face).all() or traces.face.min() <= 0:
-        return None
-    pulse = estimate_pulse(traces)
-    if other_refusal(pulse) is not None:
-        # What light explains, or shows in a head that never moves, speaks neither for a living person nor against one.
-        return min(pulse.verdict.log_odds, 0.0)
-    return pulse.verdict.log_odds
+    log_odds = found.pulse.verdict.log_odds
+    # What light explains, or shows in a head that never moves, speaks neither for a living person nor against one.
+    return log_odds if other_refusal(found.pulse) is None else min(log_odds, 0.0)
