@@ -1,1 +1,1 @@
-"""Fits of the workers' thresholds, weights and intervals: `python -m lab.calibrate` and its modules."""
+"""Fits of the workers' thresholds, weights and intervals: each module is a command."""

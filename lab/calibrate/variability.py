@@ -1,9 +1,9 @@
 """`python -m lab.calibrate.variability`: the errors of variability, and the shortfall of SDNN of short clips.
 
 Errors are those against the true beats of the same seconds. They are fitted to photoplethysmograms of patients (BIDMC)
-at a webcam's 30 Hz, and to the simulated clips in the journal of `lab.calibrate.gate`; the shortfall from five minutes
-to the patients alone. Reports how often a verdict of stress would differ after five minutes. With `--write`, renews
-`errors` and `shortfall` in `workers/rppg/fusion/calibration.json`.
+at a webcam's 30 Hz, and to the simulated clips in the journal of `facevitals bench accuracy`; the shortfall from five
+minutes to the patients alone. Reports how often a verdict of stress would differ after five minutes. With `--write`,
+renews `errors` and `shortfall` in `workers/rppg/fusion/calibration.json`.
 """
 
 import argparse
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the fit as JSON; with `--write`, renew `workers/rppg/fusion/calibration.json`."""
     parser = argparse.ArgumentParser(prog="python -m lab.calibrate.variability", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/ppg/bidmc_01_26.npz"))
-    parser.add_argument("--journal", type=Path, default=Path("bench-out/calibration-rows.jsonl"))
+    parser.add_argument("--journal", type=Path, default=Path("bench-out/accuracy-rows.jsonl"))
     parser.add_argument(
         "--write", action="store_true", help="renew variability in workers/rppg/fusion/calibration.json"
     )
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = read_rows(options.journal)
     clips = list(of_clips(rows))
     if options.write and not clips:
-        parser.error(f"no beats of living clips in {options.journal}: run python -m lab.calibrate.gate first")
+        parser.error(f"no beats of living clips in {options.journal}: run facevitals bench accuracy first")
     model, errors = fitted_model([*of_patients(options.data), *clips])
     found = list(segments(options.data, model))
     shortfall = fit_shortfall(found)

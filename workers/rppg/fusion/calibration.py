@@ -1,7 +1,7 @@
 """The calibration: fitted thresholds, weights and error models, in `calibration.json` beside this file.
 
-`python -m lab.calibrate` writes the file, with the data that it was fitted to. Each module reads its own section into a
-dataclass of its own: what a threshold decides stands beside it.
+The commands of `lab.calibrate` write the file, with the data that it was fitted to. Each module reads its own section
+into a dataclass of its own: what a threshold decides stands beside it.
 """
 
 import hashlib
