@@ -83,17 +83,24 @@ def estimate(traces: Traces) -> NDArray[np.float64]:
 
 def patches_of(crops: Crops) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Return means (k, 3, n) over the patches of crops (n, h, h, 3) inside the oval, and each patch's column (k,)."""
-    count, side = len(crops), crops.shape[1] // PATCHES
+    side = crops.shape[1] // PATCHES
     if side == 0:
-        return np.zeros((0, 3, count)), np.zeros(0, np.intp)
-    cut = crops[:, : side * PATCHES, : side * PATCHES]
-    # Summed as integers, rows first: a mean over two axes at once takes ten times as long.
-    rows = cut.reshape(count, PATCHES, side, side * PATCHES, 3).sum(axis=2, dtype=np.uint32)
-    sums = rows.reshape(count, PATCHES, PATCHES, side, 3).sum(axis=3, dtype=np.uint32)
-    inside = _oval()
+        return np.zeros((0, 3, len(crops))), np.zeros(0, np.intp)
+    sums = patch_sums(crops, PATCHES)
+    inside = oval(PATCHES)
     patches = sums[:, inside].transpose(1, 2, 0) / (side**2 * scale_of(crops))
     lit = patches.mean(axis=2).min(axis=1) > _MIN_BRIGHTNESS
     return patches[lit], np.nonzero(inside)[1][lit]
+
+
+def patch_sums(crops: Crops, count: int) -> NDArray[np.uint32]:
+    """Return the sums (n, c, c, 3) over `count` patches along each side of crops (n, h, h, 3), h at least `count`."""
+    n, side = len(crops), crops.shape[1] // count
+    cut = crops[:, : side * count, : side * count]
+    # Summed as integers, rows first: a mean over two axes at once takes ten times as long.
+    rows = cut.reshape(n, count, side, side * count, 3).sum(axis=2, dtype=np.uint32)
+    sums: NDArray[np.uint32] = rows.reshape(n, count, count, side, 3).sum(axis=3, dtype=np.uint32)
+    return sums
 
 
 def likeness(means: NDArray[np.float64], face: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
@@ -123,8 +130,8 @@ def _combined(change: NDArray[np.float64], weights: NDArray[np.float64]) -> NDAr
     return np.asarray(np.linalg.solve(noise, SIGNATURE) @ colours, np.float64)
 
 
-@lru_cache(maxsize=1)
-def _oval() -> NDArray[np.bool_]:
-    """Whether each patch (`PATCHES`, `PATCHES`) is in the oval."""
-    middle = (np.arange(PATCHES) + 0.5) / PATCHES * 2 - 1
+@lru_cache(maxsize=2)
+def oval(count: int) -> NDArray[np.bool_]:
+    """Whether each patch (c, c), `count` along each side of a crop, is in the oval of the face."""
+    middle = (np.arange(count) + 0.5) / count * 2 - 1
     return np.asarray((middle[None, :] / _OVAL[0]) ** 2 + (middle[:, None] / _OVAL[1]) ** 2 < 1)

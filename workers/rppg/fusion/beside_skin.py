@@ -10,16 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
-from workers.rppg.estimators.mrc import likeness
+from workers.rppg.estimators.mrc import likeness, oval, patch_sums
 from workers.rppg.signals.filters import detrend
 from workers.rppg.signals.spectrum import SIGNAL_HALF_WIDTH_HZ, transform
 from workers.rppg.signals.traces import Crops, scale_of
 
 #: Patches along a side of the crop.
 PATCHES: Final = 18
-#: Half-axes of the oval of the face, over those of the crop, as in `workers.rppg.estimators.mrc`; and of what is looked
-#: at around it.
-_OVAL: Final = (0.66, 0.8)
+#: Half-axis of the circle that is looked at, over that of the crop.
 _AROUND: Final = 1.14
 #: Similarity to skin from which on a patch is skin, and up to which it is none.
 _SKIN: Final = 0.6
@@ -89,21 +87,17 @@ def _patches(crops: Crops) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDAr
     count, side = len(crops), crops.shape[1] // PATCHES
     if side == 0:
         return np.zeros((0, count)), np.zeros(0, np.bool_), np.zeros(0, np.bool_)
-    cut = crops[:, : side * PATCHES, : side * PATCHES]
-    # Summed as integers, rows first: a mean over two axes at once takes ten times as long.
-    rows = cut.reshape(count, PATCHES, side, side * PATCHES, 3).sum(axis=2, dtype=np.uint32)
-    sums = rows.reshape(count, PATCHES, PATCHES, side, 3).sum(axis=3, dtype=np.uint32)
-    values = sums.reshape(count, PATCHES**2, 3) / (side**2 * scale_of(crops))
+    values = patch_sums(crops, PATCHES).reshape(count, PATCHES**2, 3) / (side**2 * scale_of(crops))
     means = values.mean(axis=0)
     middle = (np.arange(PATCHES) + 0.5) / PATCHES * 2 - 1
-    oval = ((middle[None, :] / _OVAL[0]) ** 2 + (middle[:, None] / _OVAL[1]) ** 2 < 1).ravel()
+    face = oval(PATCHES).ravel()
     around = ((middle[None, :] ** 2 + middle[:, None] ** 2) < _AROUND**2).ravel()
     lit = means.min(axis=1) > _MIN_BRIGHTNESS
-    if not (oval & lit).any():
+    if not (face & lit).any():
         return np.zeros((0, count)), np.zeros(0, np.bool_), np.zeros(0, np.bool_)
     alike = np.zeros(PATCHES**2)
-    alike[lit] = likeness(means[lit], means[oval & lit])
-    skin, other = oval & lit & (alike > _SKIN), around & lit & (alike < _NO_SKIN)
+    alike[lit] = likeness(means[lit], means[face & lit])
+    skin, other = face & lit & (alike > _SKIN), around & lit & (alike < _NO_SKIN)
     chosen = skin | other
     changes = -_GAMMA * np.log(np.maximum(values[:, chosen, 1], 1.0)).T
     return changes, skin[chosen], other[chosen]

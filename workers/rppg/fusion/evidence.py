@@ -39,8 +39,8 @@ _SMOOTHING_HZ: Final = 0.035
 _MIN_RESOLUTION_PER_MIN: Final = 3.0
 #: Power, over the band's mean, below which a rate is as empty as any: it bounds the logarithm.
 _FLOOR: Final = 0.02
-#: Band in which harmonics are looked for, Hz.
-_HARMONICS_HZ: Final = (0.33, PULSE_BAND_HZ[1])
+#: Band in which the double and the half of rates are looked for, Hz: from 20 beats a minute.
+_WIDE_HZ: Final = (0.33, PULSE_BAND_HZ[1])
 #: Band in which lines of the surroundings are looked for, and width of what they are compared with, Hz.
 _SURROUNDINGS_HZ: Final = (0.3, 4.5)
 _NEIGHBOURHOOD_HZ: Final = 0.9
@@ -172,11 +172,16 @@ def _curve(spectrum: PowerSpectrum, at_hz: NDArray[np.float64] = _RATES_HZ) -> N
 
 def _harmonic(cleaned: Traces) -> NDArray[np.float64]:
     """Return the curve of POS at twice each rate; 0 beyond the band."""
-    fs = cleaned.fs
-    wave = band_pass(detrend(pos.project(cleaned.face, fs), fs, _HARMONICS_HZ[0]), fs, _HARMONICS_HZ)
     doubled = 2 * _RATES_HZ
-    curve = _curve(spectrum_of(wave, fs, _HARMONICS_HZ), np.minimum(doubled, _HARMONICS_HZ[1]))
-    return np.where(doubled < _HARMONICS_HZ[1], curve, 0.0)
+    curve = _curve(wide_spectrum(cleaned), np.minimum(doubled, _WIDE_HZ[1]))
+    return np.where(doubled < _WIDE_HZ[1], curve, 0.0)
+
+
+def wide_spectrum(cleaned: Traces) -> PowerSpectrum:
+    """Return the spectrum of POS from 20 /min on: the wave of the estimator passes little of a slow heart's rate."""
+    fs = cleaned.fs
+    wave = band_pass(detrend(pos.project(cleaned.face, fs), fs, _WIDE_HZ[0]), fs, _WIDE_HZ)
+    return spectrum_of(wave, fs, _WIDE_HZ)
 
 
 def _surroundings(traces: Traces, skin: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

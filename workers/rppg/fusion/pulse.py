@@ -7,19 +7,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.estimators import BY_COLOUR, mrc, pos, whole_face_wave
-from workers.rppg.fusion.evidence import Evidence, gather
+from workers.rppg.estimators import BY_COLOUR, mrc, whole_face_wave
+from workers.rppg.fusion.evidence import Evidence, gather, wide_spectrum
 from workers.rppg.fusion.verdict import MODEL, Verdict
 from workers.rppg.signals.beats import mean_rate_per_min
-from workers.rppg.signals.filters import PULSE_BAND_HZ, band_pass, detrend
 from workers.rppg.signals.nuisances import in_even_light, sway_of, without_nuisances
 from workers.rppg.signals.spectrum import PowerSpectrum, snr_db, spectrum_of
 from workers.rppg.signals.traces import Traces
 
 #: Half-width of the band near half of a rate, Hz.
 _NEAR_HALF_HZ: Final = 0.05
-#: Band in which rates below the pulse band are looked for, Hz: from 20 beats a minute.
-_LOW_BAND_HZ: Final = (0.33, PULSE_BAND_HZ[1])
 
 
 @dataclass(frozen=True)
@@ -95,13 +92,8 @@ def pulse_of(traces: Traces, cleaned: Traces, patches: NDArray[np.float64]) -> P
 
 
 def half_db(traces: Traces, rate_hz: float) -> float:
-    """Power of POS at half of a rate over that at the rate, decibels.
-
-    The wave is filtered for a band that begins lower, as that of the estimators passes little of a slow heart's rate.
-    """
-    fs = traces.fs
-    wave = band_pass(detrend(pos.project(traces.face, fs), fs, _LOW_BAND_HZ[0]), fs, _LOW_BAND_HZ)
-    spectrum = spectrum_of(wave, fs, _LOW_BAND_HZ)
+    """Power of POS at half of a rate over that at the rate, decibels."""
+    spectrum = wide_spectrum(traces)
     half, whole = (
         float(spectrum.power[np.abs(spectrum.frequencies_hz - hz) <= _NEAR_HALF_HZ].max(initial=1e-12))
         for hz in (rate_hz / 2, rate_hz)

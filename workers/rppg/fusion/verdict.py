@@ -10,7 +10,7 @@ fits both to clips of the world (`docs/verdict.md`).
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,11 +76,6 @@ class VerdictModel:
     scale: float
     shortness: float
 
-    @classmethod
-    def from_section(cls, values: dict[str, Any]) -> "VerdictModel":
-        """Read the section `verdict` of the calibration."""
-        return cls(**values)
-
     def judge(self, evidence: Evidence) -> Verdict:
         """Weigh the evidence."""
         scores = np.array([self.weights[name] for name in CURVES]) @ evidence.curves
@@ -120,7 +115,7 @@ def log_odds_of(probability: float) -> float:
 
 
 #: The model as calibrated.
-MODEL: Final = VerdictModel.from_section(section("verdict"))
+MODEL: Final = VerdictModel(**section("verdict"))
 
 
 def _near(rates: NDArray[np.float64], near_per_min: float) -> NDArray[np.float64]:
