@@ -1,8 +1,9 @@
 """Evidence: for each rate that a heart can have, what in a clip speaks for a pulse of that rate, and what against it.
 
 Estimators output a rate for a wall, too. A pulse differs from noise, light and motion at its own rate: without what
-motion and light explain there is a line in the chrominance of the face, in that of forehead and cheeks alike, and in
-the patches of skin that are least noisy; and its harmonic is there as well. Each of these is a curve over the rates.
+motion and light explain there is a line in the chrominance of the face, and in the patches of skin that are least
+noisy; forehead and cheeks vary at the rate and at its double alike, in blood's colours, as they do at no other rate.
+Each of these is a curve over the rates.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,9 @@ from scipy.ndimage import gaussian_filter1d, median_filter, uniform_filter1d
 
 from workers.rppg.estimators import chrom, pos, whole_face_wave
 from workers.rppg.fusion.beside_skin import beside_skin
-from workers.rppg.signals.filters import PULSE_BAND_HZ, band_pass, detrend, standardise, to_pulse_wave
+from workers.rppg.fusion.matched_filter import BAND_HZ as MATCHED_BAND_HZ
+from workers.rppg.fusion.matched_filter import matched_power
+from workers.rppg.signals.filters import PULSE_BAND_HZ, band_pass, detrend, standardise
 from workers.rppg.signals.spectrum import SIGNAL_HALF_WIDTH_HZ, PowerSpectrum, spectrum_of, transform
 from workers.rppg.signals.traces import Traces
 
@@ -39,7 +42,11 @@ _SMOOTHING_HZ: Final = 0.035
 _MIN_RESOLUTION_PER_MIN: Final = 3.0
 #: Power, over the band's mean, below which a rate is as empty as any: it bounds the logarithm.
 _FLOOR: Final = 0.02
-#: Band in which the double and the half of rates are looked for, Hz: from 20 beats a minute.
+#: The same of the matched filter's power, whose mean is 1.
+_FLOOR_MATCHED: Final = 0.05
+#: Smallest linear light of a region whose logarithm is taken.
+_MIN_LIGHT: Final = 1e-6
+#: Band in which the half of a rate is looked for, Hz: from 20 beats a minute.
 _WIDE_HZ: Final = (0.33, PULSE_BAND_HZ[1])
 #: Band in which lines of the surroundings are looked for, and width of what they are compared with, Hz.
 _SURROUNDINGS_HZ: Final = (0.3, 4.5)
@@ -57,9 +64,10 @@ class Evidence:
             pulse band.
 
             - chrominance: mean spectrum of POS, CHROM, PBV and OMIT, without what motion and light explain;
-            - regions: mean of the curves of forehead and cheeks (POS);
+            - regions: blood in forehead and cheeks over what varies at other rates
+              (`workers.rppg.fusion.matched_filter`);
             - patches: MRC in even light;
-            - harmonic: POS at twice the rate; 0 where that is outside the band;
+            - harmonic: as regions, at twice the rate; 0 where that is outside the band;
             - rate, rate_squared: natural logarithm of the rate over 75 /min, and its square.
         uncleaned: (g,) as `chrominance`, of POS and CHROM in the colours as they are. It is not weighed: it shows what
             motion and light would be taken for.
@@ -121,21 +129,17 @@ def gather(
     mean = _mean_spectrum([spectrum_of(each, fs) for each in waves.values()])
     uncleaned = _mean_spectrum([spectrum_of(method.estimate(traces), fs) for method in (pos, chrom)])
     chrominance = _curve(mean)
-    regions = [
-        _curve(spectrum_of(to_pulse_wave(pos.project(region, fs), fs), fs))
-        for region in cleaned.regions[1:]
-        if np.isfinite(region).all()
-    ]
+    regions, harmonic = _in_regions(cleaned)
     in_patches = spectrum_of(whole_face_wave(patches), fs)
     skin = _amplitudes(np.log(cleaned.face[1:2]), fs)
     lit, lit_line = _surroundings(traces, skin)
     motion_line = np.zeros(len(RATES_PER_MIN)) if traces.head is None else _line(traces.head, fs)
     measured = (
         chrominance,
+        regions,
         # What is not seen speaks neither for nor against: it is as the whole face is.
-        np.mean(regions, axis=0) if regions else chrominance,
         _curve(in_patches) if in_patches.power.any() else chrominance,
-        _harmonic(cleaned),
+        harmonic,
         _curve(uncleaned),
         skin,
         lit,
@@ -162,19 +166,24 @@ def _mean_spectrum(spectra: Sequence[PowerSpectrum]) -> PowerSpectrum:
     return PowerSpectrum(spectra[0].frequencies_hz, np.mean(shares, axis=0))
 
 
-def _curve(spectrum: PowerSpectrum, at_hz: NDArray[np.float64] = _RATES_HZ) -> NDArray[np.float64]:
-    """Return the logarithm of a smoothed 1-D spectrum over its mean, at the frequencies `at_hz`."""
+def _curve(spectrum: PowerSpectrum) -> NDArray[np.float64]:
+    """Return the logarithm of a smoothed 1-D spectrum over its mean, at `RATES_PER_MIN`."""
     hz = spectrum.frequencies_hz
     share = spectrum.power / max(float(spectrum.power.mean()), 1e-30)
     smooth = gaussian_filter1d(share, _SMOOTHING_HZ / float(hz[1] - hz[0]), mode="nearest")
-    return np.asarray(np.log(np.interp(at_hz, hz, smooth) + _FLOOR))
+    return np.asarray(np.log(np.interp(_RATES_HZ, hz, smooth) + _FLOOR))
 
 
-def _harmonic(cleaned: Traces) -> NDArray[np.float64]:
-    """Return the curve of POS at twice each rate; 0 beyond the band."""
+def _in_regions(cleaned: Traces) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the curves `regions` and `harmonic`, (g,) each: of the whole face where no region of it is seen."""
+    seen = [region for region in cleaned.regions[1:] if np.isfinite(region).all() and region.min() > 0]
+    changes = np.log(np.maximum(seen or [cleaned.face], _MIN_LIGHT))
     doubled = 2 * _RATES_HZ
-    curve = _curve(wide_spectrum(cleaned), np.minimum(doubled, _WIDE_HZ[1]))
-    return np.where(doubled < _WIDE_HZ[1], curve, 0.0)
+    has_double = doubled < MATCHED_BAND_HZ[1]
+    power = matched_power(changes, cleaned.fs, np.concatenate((_RATES_HZ, doubled[has_double])))
+    harmonic = np.zeros(len(_RATES_HZ))
+    harmonic[has_double] = np.log(power[len(_RATES_HZ) :] + _FLOOR_MATCHED)
+    return np.log(power[: len(_RATES_HZ)] + _FLOOR_MATCHED), harmonic
 
 
 def wide_spectrum(cleaned: Traces) -> PowerSpectrum:

@@ -14,7 +14,6 @@ from workers.rppg.fusion.pulse import Pulse
 from workers.rppg.fusion.recalibration import Recalibration
 from workers.rppg.fusion.verdict import Verdict
 from workers.rppg.signals.filters import PULSE_BAND_HZ
-from workers.rppg.signals.spectrum import STEP_HZ
 
 #: Rates that a heart can have, beats a minute: those of the pulse band.
 RATE_RANGE_PER_MIN: Final = (60 * PULSE_BAND_HZ[0], 60 * PULSE_BAND_HZ[1])
@@ -142,6 +141,4 @@ def _at_edge(pulse: Pulse) -> bool:
 
     A rate that beats were counted for is measured: they are counted in a band that reaches beyond the edge.
     """
-    likeliest, step = pulse.verdict.rate_per_min, 60 * STEP_HZ
-    counted = pulse.rate_per_min != likeliest
-    return not counted and not RATE_RANGE_PER_MIN[0] + step < likeliest < RATE_RANGE_PER_MIN[1] - step
+    return pulse.verdict.at_edge and pulse.rate_per_min == pulse.verdict.rate_per_min

@@ -18,11 +18,8 @@ from scipy.special import expit, logit
 
 from workers.rppg.fusion.calibration import section
 from workers.rppg.fusion.evidence import CURVES, RATES_PER_MIN, Evidence
-from workers.rppg.signals.spectrum import refine
 
 _STEP_PER_MIN: Final = float(RATES_PER_MIN[1] - RATES_PER_MIN[0])
-#: Distance of a peak of the wave's spectrum from the rate that it belongs to, at most, beats a minute.
-_PEAK_WITHIN_PER_MIN: Final = 3.0
 #: Usual length of a clip, seconds.
 _USUAL_S: Final = 15.0
 #: Bound of a probability's distance from 0 and 1, for its log odds.
@@ -34,7 +31,8 @@ class Verdict:
     """What the evidence amounts to.
 
     Attributes:
-        rate_per_min: the likeliest rate, beats a minute.
+        rate_per_min: the likeliest rate, beats a minute: the mean of the belief around its peak.
+        at_edge: whether that peak is the lowest or the highest rate that is weighed.
         probability: that it is right: off by no more than 5 /min.
         belief: sum of `rates` around it, as far as the clip's resolution.
         rates: (g,) probability of each of `RATES_PER_MIN`.
@@ -45,6 +43,7 @@ class Verdict:
     """
 
     rate_per_min: float
+    at_edge: bool
     probability: float
     belief: float
     rates: NDArray[np.float64]
@@ -89,7 +88,8 @@ class VerdictModel:
         far = np.where(np.abs(RATES_PER_MIN - RATES_PER_MIN[best]) > 2 * near_per_min, rates, 0.0)
         second = _likeliest(far, near_per_min)
         return Verdict(
-            rate_per_min=_refined(evidence, best),
+            rate_per_min=_mean_near(rates, best, near_per_min),
+            at_edge=best in {0, len(rates) - 1},
             probability=float(expit(self.log_odds(float(near[best]), evidence.duration_s))),
             belief=float(near[best]),
             rates=rates,
@@ -132,11 +132,10 @@ def _likeliest(rates: NDArray[np.float64], near_per_min: float) -> int:
     return start + int(np.argmax(rates[start : middle + reach + 1]))
 
 
-def _refined(evidence: Evidence, index: int) -> float:
-    """Return the rate of the highest power near a rate, beats a minute: rates are weighed in steps of 1 /min."""
-    hz, power = evidence.spectrum.frequencies_hz, evidence.spectrum.power
-    near = np.flatnonzero(np.abs(60 * hz - RATES_PER_MIN[index]) <= _PEAK_WITHIN_PER_MIN)
-    highest = int(near[np.argmax(power[near])])
-    # On a slope towards a rate further off there is no peak to refine.
-    is_peak = power[highest] >= power[max(highest - 1, 0) : highest + 2].max()
-    return 60 * (refine(hz, power, highest) if is_peak else float(hz[highest]))
+def _mean_near(rates: NDArray[np.float64], index: int, near_per_min: float) -> float:
+    """Return the mean of the belief within the resolution of a rate, beats a minute.
+
+    On clips that the verdict was not fitted to it is off by less than the peak of the wave's spectrum.
+    """
+    near = np.abs(RATES_PER_MIN - RATES_PER_MIN[index]) <= near_per_min
+    return float(np.average(RATES_PER_MIN[near], weights=rates[near]))
