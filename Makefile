@@ -50,6 +50,9 @@ test-wheel: ## build the wheel and test it in a separate environment, outside of
 test-hostile: dev ## decode 3,000 hostile clips; DURATION_S=3600 continues with new ones for an hour, SEED=…
 	@$(VENV)/bin/python -m lab.hostile $(if $(DURATION_S),--seconds $(DURATION_S),--files 3000) --seed $(or $(SEED),1)
 
+test-world: dev ## render 40 clips of people and pictures by two renderers, and test what is reported; SEED=…
+	@SEED=$(or $(SEED),1) $(VENV)/bin/python -m pytest tests/world --timeout 1200 -s $(ARGS)
+
 test-chaos: dev ## run jobs while workers, broker and gateway are killed and the disk fills; JOBS=500, SEED=…
 	@$(VENV)/bin/python -m pytest tests/chaos --timeout 300 $(ARGS)
 	@$(FACEVITALS) bench chaos --jobs $(or $(JOBS),100) --seed $(or $(SEED),1)

@@ -42,6 +42,8 @@ RIDGE: Final = 2.0
 FOLDS: Final = 10
 #: Weight of a cut, that of a whole clip being 1.
 CUT_WEIGHT: Final = 0.5
+#: Weight of a clip without a pulse in the fit of the probability: a heart rate of a picture is worse than an error.
+LIFELESS_WEIGHT: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -171,10 +173,11 @@ def with_probability(model: VerdictModel, judged: Sequence[Judged]) -> VerdictMo
     weighed = [one for one in judged if one.weighed]
     rows = np.array([one.features_of_belief for one in weighed])
     wrong = np.array([one.wrong for one in weighed])
+    weight = np.array([1.0 if one.example.alive else LIFELESS_WEIGHT for one in weighed])
 
     def loss(weights: Floats) -> float:
         found = rows @ weights
-        return float(np.logaddexp(0, np.where(wrong, found, -found)).sum())
+        return float(weight @ np.logaddexp(0, np.where(wrong, found, -found)))
 
     offset, scale, shortness = (round(float(value), 4) for value in minimize(loss, np.array([0.0, 1.0, 0.0])).x)
     return replace(model, offset=offset, scale=scale, shortness=shortness)
