@@ -124,7 +124,8 @@ def test_the_edge_of_the_pulse_band_is_not_reported_unless_beats_confirm_it(
 ) -> None:
     """Estimators find the edge for a rate beyond it as well."""
     pulse = estimate_pulse(make_traces())
-    at_edge = replace(pulse, verdict=replace(pulse.verdict, rate_per_min=edge), rate_per_min=edge)
+    verdict = replace(pulse.verdict, rate_per_min=edge, at_edge=True)
+    at_edge = replace(pulse, verdict=verdict, rate_per_min=edge)
     assert refusal(at_edge) == (
         Reason.NO_PULSE,
         "the rate found is at the edge of the range 39 to 210 /min, and may be outside of it",
