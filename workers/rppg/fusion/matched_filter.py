@@ -3,8 +3,8 @@
 The adaptive matched filter of radar (Robey, Fuhrmann, Kelly, Nitzberg 1992, "A CFAR adaptive matched filter detector",
 IEEE Trans. Aerosp. Electron. Syst. 28(1):208): the colours of all regions are one vector; blood changes it along a
 known direction, the same in every region; what noise, light and motion change it by is seen at the other rates, as a
-covariance. A turning head darkens one cheek while it brightens the other, and blood does not; a sum over the face has no
-sign of that. Where there is only such noise the result is 1 on average, however strong it is.
+covariance. A turning head darkens one cheek while it brightens the other, and blood does not; a sum over the face does
+not show that. Where there is only such noise the result is 1 on average, however strong it is.
 """
 
 from typing import Final
