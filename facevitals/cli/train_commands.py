@@ -23,14 +23,22 @@ def deepphys(
         list[Path] | None,
         typer.Option(help="Folder of recordings: UBFC-rPPG, PURE, or clips of `simulate`. May be given again."),
     ] = None,
+    kept: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of kept clips (python -m lab.render.measured). May be given again."),
+    ] = None,
     rendered: Annotated[
-        int | None, typer.Option(help="Clips rendered to learn from; 420 where no --data is given, else none.", min=0)
+        int | None,
+        typer.Option(help="Clips rendered to learn from; 420 with neither --data nor --kept, else none.", min=0),
     ] = None,
     portraits: Annotated[
         Path | None, typer.Option(help="Folder of portraits for rendered clips; without, faces are drawn.")
     ] = None,
     waves: Annotated[
-        Path | None, typer.Option(help="An .npz of contact waves at 125 Hz, named …_ppg, for a third of the rendered.")
+        Path | None,
+        typer.Option(
+            help="An .npz of contact waves at 125 Hz, named …_ppg: of the kept, and of a third of the rendered."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of checkpoint, network, log and cache.")] = Path(
         "artefacts/deepphys"
@@ -71,11 +79,12 @@ def deepphys(
         seed=seed, every=every, patience=patience, device=where, first=first,
         bf16=where == "cuda" if bf16 is None else bf16,
     )  # fmt: skip
-    count = rendered if rendered is not None else (0 if data else 420)
+    count = rendered if rendered is not None else (0 if data or kept else 420)
     with training_progress(steps) as (show, log_line):
         report = run(
-            plan, Sources(data or (), count, portraits, waves), out, start=start, resume=resume, threads=threads,
-            processes=processes, on_step=lambda step, value: show(step, f"loss {value:.3f}"), log_line=log_line,
+            plan, Sources(data or (), count, portraits, waves, kept or ()), out, start=start, resume=resume,
+            threads=threads, processes=processes,
+            on_step=lambda step, value: show(step, f"loss {value:.3f}"), log_line=log_line,
         )  # fmt: skip
     console.print(
         f"Written to {report['network']}; workers take deepphys.pth, beside it, from {analysis_settings().models_path}"

@@ -10,6 +10,7 @@ import torch
 
 from lab.data.prepared import prepared, recordings_in, subjects
 from lab.data.recording import Recording
+from lab.train.deepphys.kept_clips import kept_examples
 from lab.train.deepphys.learn import Plan, train
 from lab.train.deepphys.rendered_dataset import Series, plan_jobs, rendering
 from workers.face.tracker import FaceTracker
@@ -24,15 +25,17 @@ _VALIDATION: Final = 32
 
 @dataclass(frozen=True)
 class Sources:
-    """What to train on: folders of recordings, a number of rendered clips, or both.
+    """What to train on: folders of recordings, folders of kept clips of the world, a number of rendered clips.
 
-    `portraits` and `waves` are used for rendered clips (`lab.train.deepphys.rendered_dataset.Series`).
+    `portraits` and `waves` are used for rendered clips (`lab.train.deepphys.rendered_dataset.Series`); kept clips need
+    the `waves` that they were rendered with.
     """
 
     data: Sequence[Path] = ()
     rendered: int = 0
     portraits: Path | None = None
     waves: Path | None = None
+    kept: Sequence[Path] = ()
 
 
 def run(
@@ -60,11 +63,15 @@ def run(
         chosen, held_out = subjects(recordings_in(data), _HELD_OUT_EVERY)
         train_files += _prepare(chosen, cache, log_line)
         validation_files += _prepare(held_out, cache, log_line)
+    for rows in sources.kept:
+        chosen_files, held_out_files = kept_examples(rows, sources.waves, cache, _HELD_OUT_EVERY)
+        train_files += chosen_files
+        validation_files += held_out_files
     series = Series(sources.rendered, plan.seed, portraits=sources.portraits, waves=sources.waves)
     jobs = plan_jobs(series, cache)
     tests = plan_jobs(series.held_out(_VALIDATION), cache) if sources.rendered and not validation_files else []
     if not (train_files or jobs) or not (validation_files or tests):
-        raise ValueError("training needs recordings of two people or more, or rendered clips")
+        raise ValueError("training needs recordings or kept clips of two people or more, or rendered clips")
     # In the order in which training needs them.
     first = plan.known(0)
     with _rendering([*jobs[:first], *tests, *jobs[first:]], processes) as wait:

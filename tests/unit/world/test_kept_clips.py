@@ -10,9 +10,11 @@ import pytest
 from lab.bench import trust
 from lab.bench.answers import answer
 from lab.bench.risk import coverage_at, difference_of_areas, risk_area, upper_bound, winkler
+from lab.data.example import Example
 from lab.render import measured
 from lab.render.__main__ import main as render
 from lab.render.clip import write_clip
+from lab.train.deepphys import kept_clips
 from lab.world.conditions import draw
 from lab.world.portraits import find_portraits
 
@@ -94,3 +96,25 @@ def test_bounds_areas_and_scores() -> None:
     assert coverage_at(worst, off, 0) == 0
     # A width of 2, and a miss by 1 that costs 20.
     assert winkler(np.array([9.0, 9]), np.array([11.0, 11]), np.array([10.0, 12])) == pytest.approx(12)
+
+
+def test_kept_clips_are_training_examples_of_the_pulse_that_they_show(
+    rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_clips, "is_judged", lambda _portrait: False)
+    training, validation = kept_clips.kept_examples(rows, None, tmp_path, held_out_every=2)
+    assert (len(training), len(validation)) == (3, 0)
+    examples = [Example.load(path) for path in training]
+    assert [bool(found.bvp.any()) for found in examples] == [True, True, False]
+    for found in examples:
+        assert found.crops.shape == (len(found.bvp), 36, 36, 3)
+    kept = measured.load(min(rows.glob("head3d*.truth.json")))
+    assert kept.traces is not None
+    wave = examples[0].bvp
+    for beat in kept.truth["beat_times_s"]:
+        # Blood rises fastest at a beat.
+        near = np.abs(kept.traces.times_s - beat) < 0.3
+        if near.sum() > 15:
+            assert kept.traces.times_s[near][np.argmax(np.gradient(wave[near]))] == pytest.approx(beat, abs=0.1)
+    monkeypatch.setattr(kept_clips, "is_judged", lambda _portrait: True)
+    assert kept_clips.kept_examples(rows, None, tmp_path, held_out_every=2) == ([], [])
