@@ -55,6 +55,7 @@ class Reason(StrEnum):
     NO_BREATHING_SIGNAL = "no_breathing_signal"
     TOO_UNCERTAIN = "too_uncertain"
     NOT_AT_REST = "not_at_rest"
+    IRREGULAR_PULSE = "irregular_pulse"
     NOT_LIVE = "not_live"
     MODEL_NOT_INSTALLED = "model_not_installed"
     CLIP_REJECTED = "clip_rejected"

@@ -24,5 +24,5 @@ def test_every_make_target_that_the_readme_names_exists() -> None:
 
 
 def test_the_number_of_reasons_is_right() -> None:
-    assert "twenty-six reasons" in README
-    assert len(Reason) == 26
+    assert "twenty-seven reasons" in README
+    assert len(Reason) == 27

@@ -36,14 +36,20 @@ def make_track(  # noqa: PLR0917  (each has a default and is given by name)
     jitter_s: float = 0.0,
     lost_s: tuple[float, float] | None = None,
     seed: int = 0,
+    volume: NDArray[np.float64] | None = None,
 ) -> FaceTrack:
-    """A still face whose skin pulsates by `strength`; noise is relative and independent between regions."""
+    """A still face whose skin pulsates by `strength`; noise is relative and independent between regions.
+
+    `volume` (n,) of blood at each frame takes the place of a steady pulse of `rate_per_min`.
+    """
     rng = np.random.default_rng(seed)
     n = round(duration_s * fps)
     times = np.arange(n) / fps
     times[1:] += rng.uniform(-jitter_s, jitter_s, n - 1)
     light = 1 + 0.01 * np.sin(2 * np.pi * 0.1 * times) + flicker * np.sin(2 * np.pi * times * flicker_per_min / 60)
-    blood = 1 - strength * pulse_at(times, rate_per_min)[:, None] * PULSATILE
+    if volume is None:
+        volume = pulse_at(times, rate_per_min)
+    blood = 1 - strength * volume[:, None] * PULSATILE
     regions = np.empty((n, len(REGIONS), 3))
     for index in range(1, len(REGIONS)):
         regions[:, index] = SKIN * light[:, None] * blood * (1 + noise * rng.normal(size=(n, 3)))

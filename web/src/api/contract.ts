@@ -3,7 +3,7 @@
 export const VITALS = ["heart_rate", "respiration_rate", "heart_rate_variability", "oxygen_saturation", "stress", "age", "gender", "bmi"] as const
 export const MEASURES = ["sdnn_ms", "rmssd_ms", "pnn50", "lf_hf", "mean_ibi_ms"] as const
 export const CHECKS = ["face", "obstruction", "liveness", "lighting", "motion", "timing"] as const
-export const REASONS = ["clip_too_short", "frame_rate_low", "timing_gaps", "no_face", "face_lost", "multiple_faces", "face_obstructed", "face_too_small", "motion", "low_light", "lighting_unstable", "no_colour", "high_dynamic_range", "not_calibrated", "no_pulse", "estimators_disagree", "no_breathing_signal", "too_uncertain", "not_at_rest", "not_live", "model_not_installed", "clip_rejected", "branch_failed", "branch_timeout", "queue_timeout", "not_requested"] as const
+export const REASONS = ["clip_too_short", "frame_rate_low", "timing_gaps", "no_face", "face_lost", "multiple_faces", "face_obstructed", "face_too_small", "motion", "low_light", "lighting_unstable", "no_colour", "high_dynamic_range", "not_calibrated", "no_pulse", "estimators_disagree", "no_breathing_signal", "too_uncertain", "not_at_rest", "irregular_pulse", "not_live", "model_not_installed", "clip_rejected", "branch_failed", "branch_timeout", "queue_timeout", "not_requested"] as const
 export const JOB_STATES = ["queued", "running", "succeeded", "failed", "cancelled"] as const
 export const VITAL_STATUSES = ["ok", "experimental", "abstained", "unavailable"] as const
 export const CHECK_STATUSES = ["pass", "warn", "fail", "unknown"] as const

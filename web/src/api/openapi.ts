@@ -926,7 +926,7 @@ export interface components {
          * @description Why a vital has no value or an experimental one is of limited use, or why a check did not pass.
          * @enum {string}
          */
-        readonly Reason: "clip_too_short" | "frame_rate_low" | "timing_gaps" | "no_face" | "face_lost" | "multiple_faces" | "face_obstructed" | "face_too_small" | "motion" | "low_light" | "lighting_unstable" | "no_colour" | "high_dynamic_range" | "not_calibrated" | "no_pulse" | "estimators_disagree" | "no_breathing_signal" | "too_uncertain" | "not_at_rest" | "not_live" | "model_not_installed" | "clip_rejected" | "branch_failed" | "branch_timeout" | "queue_timeout" | "not_requested";
+        readonly Reason: "clip_too_short" | "frame_rate_low" | "timing_gaps" | "no_face" | "face_lost" | "multiple_faces" | "face_obstructed" | "face_too_small" | "motion" | "low_light" | "lighting_unstable" | "no_colour" | "high_dynamic_range" | "not_calibrated" | "no_pulse" | "estimators_disagree" | "no_breathing_signal" | "too_uncertain" | "not_at_rest" | "irregular_pulse" | "not_live" | "model_not_installed" | "clip_rejected" | "branch_failed" | "branch_timeout" | "queue_timeout" | "not_requested";
         /**
          * RespirationRate
          * @description Respiration rate, breaths a minute.

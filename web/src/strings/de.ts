@@ -278,6 +278,10 @@ export const de: Strings = {
       'das Herz schlägt schneller als in Ruhe, und Anstrengung sieht genauso aus',
       'Ruhen Sie einige Minuten, und nehmen Sie erneut auf.',
     ],
+    irregular_pulse: [
+      'die Herzschläge kommen in ungleichen Abständen',
+      'Wiederholen Sie die Messung. Bleibt es so, gehen Sie zu einer Ärztin oder einem Arzt.',
+    ],
     not_live: [
       'das Bild sieht nicht nach einer lebenden Person aus',
       'Nehmen Sie sich selbst auf, kein Foto und keinen Bildschirm.',

@@ -7,16 +7,20 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.rppg.estimators import BY_COLOUR, mrc, whole_face_wave
+from workers.rppg.estimators import BY_COLOUR, mrc, pos, whole_face_wave
 from workers.rppg.fusion.evidence import Evidence, gather, wide_spectrum
 from workers.rppg.fusion.verdict import MODEL, Verdict
 from workers.rppg.signals.beats import mean_rate_per_min
+from workers.rppg.signals.filters import PULSE_BAND_HZ, band_pass, detrend
 from workers.rppg.signals.nuisances import in_even_light, sway_of, without_nuisances
+from workers.rppg.signals.rhythm import Rhythm, rhythm_of
 from workers.rppg.signals.spectrum import PowerSpectrum, snr_db, spectrum_of
 from workers.rppg.signals.traces import Traces
 
 #: Half-width of the band near half of a rate, Hz.
 _NEAR_HALF_HZ: Final = 0.05
+#: Band of a wave in which a cycle of two beats is seen, Hz: from 20 /min.
+_SLOW_BAND_HZ: Final = (0.33, PULSE_BAND_HZ[1])
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Pulse:
         verdict: what the evidence amounts to.
         sway: slow motion of the head, face widths; None where it was not measured.
         half_db: POS without nuisances: power at half the rate over that at the rate, decibels.
+        rhythm: whether beats come at uneven intervals, or alternate.
         frames: video frames in which the face was measured.
     """
 
@@ -45,6 +50,7 @@ class Pulse:
     verdict: Verdict
     sway: float | None
     half_db: float
+    rhythm: Rhythm
     frames: int
 
     @property
@@ -77,8 +83,9 @@ def pulse_of(traces: Traces, cleaned: Traces, patches: NDArray[np.float64]) -> P
     verdict = MODEL.judge(evidence)
     rate_hz = verdict.rate_per_min / 60
     every = {**waves, "mrc": whole_face_wave(patches)}
+    rate_per_min = mean_rate_per_min(evidence.wave, fs, verdict.rate_per_min)
     return Pulse(
-        rate_per_min=mean_rate_per_min(evidence.wave, fs, verdict.rate_per_min),
+        rate_per_min=rate_per_min,
         fs=fs,
         times_s=traces.times_s,
         snr_db=snr_db(evidence.spectrum, rate_hz),
@@ -87,6 +94,7 @@ def pulse_of(traces: Traces, cleaned: Traces, patches: NDArray[np.float64]) -> P
         verdict=verdict,
         sway=sway_of(traces),
         half_db=half_db(cleaned, rate_hz),
+        rhythm=rhythm_of(evidence.wave, every["mrc"], _slow_wave(cleaned), fs, rate_per_min),
         frames=traces.frames,
     )
 
@@ -99,3 +107,9 @@ def half_db(traces: Traces, rate_hz: float) -> float:
         for hz in (rate_hz / 2, rate_hz)
     )
     return float(np.clip(10 * np.log10(half / whole), -60, 60))
+
+
+def _slow_wave(cleaned: Traces) -> NDArray[np.float64]:
+    """Return the wave (n,) of POS from 20 /min on."""
+    fs = cleaned.fs
+    return band_pass(detrend(pos.project(cleaned.face, fs), fs, _SLOW_BAND_HZ[0]), fs, _SLOW_BAND_HZ)

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.schemas import Baseline, HeartRate, VitalStatus, Wave
-from shared.vitals import HEART_RATE
+from shared.vitals import HEART_RATE, Reason
 from workers.rppg.fusion.calibration import section
 from workers.rppg.fusion.evidence import RATES_PER_MIN
-from workers.rppg.fusion.gate import AS_SHIPPED, refusal
+from workers.rppg.fusion.gate import AS_SHIPPED, other_refusal, refusal
 from workers.rppg.fusion.pulse import Pulse
 from workers.rppg.fusion.recalibration import Recalibration
 from workers.rppg.fusion.verdict import Verdict
@@ -22,6 +22,12 @@ BASELINE: Final = Baseline(value=74.0, mae=10.45, source="a constant, on VV-Medi
 
 #: Level of the interval.
 INTERVAL_LEVEL: Final = 0.9
+
+#: Ratios of two rates that alternating beats have, and how far from them a ratio may be, as a share.
+_RATIOS: Final = (1 / 2, 2 / 3, 3 / 2, 2)
+_SAME_RATIO: Final = 0.07
+#: Advice to a user whose beats are irregular; it names no condition.
+_ADVICE: Final = "repeat the measurement, and see a doctor if it persists"
 
 
 @dataclass(frozen=True)
@@ -62,13 +68,14 @@ def half_width_per_min(pulse: Pulse) -> float:
 
 
 def heart_rate(pulse: Pulse, recalibration: Recalibration = AS_SHIPPED) -> HeartRate:
-    """Return the vital `heart_rate` of a pulse that the gate accepts, or abstained with the gate's reason.
+    """Return the vital `heart_rate` of a pulse that the gate accepts, or abstained with a reason.
 
-    `recalibration` is the user's, of verdict and interval.
+    The reason is the gate's, or `irregular_pulse`. `recalibration` is the user's, of verdict and interval.
     """
     verdict, estimates = pulse.verdict, pulse.estimates
     method = method_of(f"verdict on {', '.join(estimates)}", pulse.frames)
     refused = refusal(pulse, recalibration)
+    refused = irregularity(pulse, refused) or refused
     if refused is not None:
         reason, detail = refused
         return HeartRate.without_value(HEART_RATE.unit, VitalStatus.ABSTAINED, reason, detail, method)
@@ -91,6 +98,45 @@ def heart_rate(pulse: Pulse, recalibration: Recalibration = AS_SHIPPED) -> Heart
             "pulse_log_odds": round(verdict.log_odds, 2),
         },
     )
+
+
+def irregularity(pulse: Pulse, refused: tuple[Reason, str] | None) -> tuple[Reason, str] | None:
+    """Return `irregular_pulse` with its detail if no single rate describes the pulse, or None.
+
+    Args:
+        pulse: the pulse.
+        refused: why the gate refuses it, or None. Irregular beats cause "no rate stands out" and "two rates are
+            likely", and replace them; light, motion and pictures remain the reason.
+    """
+    if refused is not None and not _is_for_rate(pulse, refused):
+        return None
+    multiple = pulse.rhythm.cycle_multiple
+    # Where no rate is likely, noise has the shape of alternating beats as often as such beats have it.
+    if multiple is not None and (refused is None or _has_related_rates(pulse, refused)):
+        cycle = pulse.rate_per_min / multiple
+        return (
+            Reason.IRREGULAR_PULSE,
+            f"strong and weak beats seem to alternate: {2 * cycle:.0f} a minute, of which {cycle:.0f} are strong; "
+            f"{_ADVICE}",
+        )
+    if pulse.rhythm.is_uneven:
+        return Reason.IRREGULAR_PULSE, f"beats come at uneven intervals; {_ADVICE}"
+    return None
+
+
+def _is_for_rate(pulse: Pulse, refused: tuple[Reason, str]) -> bool:
+    """Whether the gate refuses a pulse since no rate is sure, or since half of it is stronger."""
+    for_rate = {Reason.NO_PULSE, Reason.ESTIMATORS_DISAGREE}
+    other = other_refusal(pulse)
+    return refused[0] in for_rate and (other is None or other[0] is Reason.ESTIMATORS_DISAGREE)
+
+
+def _has_related_rates(pulse: Pulse, refused: tuple[Reason, str]) -> bool:
+    """Whether the gate refuses a pulse since two rates are likely that alternating beats have."""
+    if refused[0] is not Reason.ESTIMATORS_DISAGREE or refused == other_refusal(pulse):
+        return False
+    ratio = pulse.verdict.second_per_min / pulse.verdict.rate_per_min
+    return any(abs(ratio / related - 1) <= _SAME_RATIO for related in _RATIOS)
 
 
 def measure(inputs: VitalInputs) -> VitalResult:
