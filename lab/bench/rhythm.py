@@ -137,7 +137,12 @@ def table(found: Sequence[Rhythmic]) -> Report:
             len(renamed),
             *(np.median(near, axis=0).tolist() if near else ("", "")),
         )
-        report.summary[name] = {"reported": len(before), "refused": len(refused), "renamed": len(renamed)}
+        report.summary[name] = {
+            "clips": len(group),
+            "reported": len(before),
+            "refused": len(refused),
+            "renamed": len(renamed),
+        }
         report.notes += [
             f"{one.name} ({name}): {one.plain.value} for {one.rate_per_min}; {one.checked.detail}"
             for one in group

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab.bench import trust
+from lab.bench import rhythm, trust
 from lab.bench.answers import answer
 from lab.bench.risk import coverage_at, difference_of_areas, risk_area, upper_bound, winkler
 from lab.data.example import Example
@@ -74,6 +74,23 @@ def test_the_bench_counts_them(rows: Path, tmp_path: Path, capsys: pytest.Captur
     assert summary["all"]["wrong"] == 0
     assert summary["lifeless all"] == {"clips": 1, "heart_rate": 0, "respiration_rate": 0}
     assert (tmp_path / "trust-strata.md").is_file()
+
+
+def test_the_bench_of_rhythms_counts_them(rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rhythm.main([str(rows), "--out", str(tmp_path)]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["sinus"]["clips"] == 2
+    assert summary["sinus"]["refused"] == 0
+    assert summary["no pulse"] == {"clips": 1, "reported": 0, "refused": 0, "renamed": 0}
+
+
+def test_a_recorded_heart_is_uneven_by_its_beats(rows: Path) -> None:
+    found = measured.load(next(rows.glob("*.truth.json")))
+    conditions = {**found.truth["conditions"], "rhythm": "contact", "subject": "live"}
+    intervals = np.resize([0.6, 0.9], 30)
+    for beats, group in ((np.cumsum(intervals), "contact, uneven"), (np.arange(0, 20, 0.8), "contact")):
+        truth = {"conditions": conditions, "alive": True, "beat_times_s": beats.tolist()}
+        assert rhythm.group_of(replace(found, truth=truth)) == group
 
 
 def test_a_stratum_that_no_portrait_fits_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -242,10 +242,7 @@ export const en: Strings = {
       'the heart beats faster than at rest, and exercise looks the same',
       'Rest for some minutes, and record again.',
     ],
-    irregular_pulse: [
-      'the beats come at uneven intervals',
-      'Repeat the measurement, and see a doctor if it persists.',
-    ],
+    irregular_pulse: ['the beats come at uneven intervals', 'Repeat the measurement, and see a doctor if it persists.'],
     not_live: ['the picture does not look like a living person', 'Record yourself directly, not a photo or a screen.'],
     model_not_installed: [
       'this server has not installed what it needs',
