@@ -30,16 +30,17 @@ ALTERNATING: Final = (1.0, 0.6 * np.exp(2.1j), 0.5 * np.exp(2.85j))
 REGULAR: Final = (1.0, 0.35 * np.exp(1.0j), 0.08 * np.exp(1.8j))
 #: The rate found may be that of the cycle, of its beats, or 3/2 of theirs: once, twice or three times the cycle's.
 MULTIPLES: Final = (1, 2, 3)
-#: Beats alternate if the alternating shape explains this much more of the three harmonics' power than the regular one:
-#: 1 % of regular hearts whose rate is reported have more, and about half of alternating ones.
-MIN_ALTERNATION: Final = 0.02
+#: Beats alternate if the alternating shape explains this much more of the three harmonics' power than the regular one.
+#: On the clips that it was chosen on, 1 % of regular hearts whose rate is reported have more, and two in five alternating
+#: ones.
+MIN_ALTERNATION: Final = 0.05
 
 #: Beats are uneven if two estimators agree on this share of them, if successive intervals differ by this share of their
 #: mean (root mean square; atrial fibrillation: about 0.3), and if less than this share of the power is in a line. A
 #: regular heart whose beats two estimators agree on has 0.72 to 0.95 of its power there.
 MIN_AGREEMENT: Final = 0.9
 MIN_UNEVENNESS: Final = 0.2
-MAX_LINE_SHARE: Final = 0.65
+MAX_LINE_SHARE: Final = 0.6
 
 #: Half-width of the band in which a rate's phase is tracked, Hz, and that band's lowest edge.
 _TRACKED_HZ: Final = 0.25
