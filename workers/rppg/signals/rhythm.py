@@ -31,8 +31,8 @@ REGULAR: Final = (1.0, 0.35 * np.exp(1.0j), 0.08 * np.exp(1.8j))
 #: The rate found may be that of the cycle, of its beats, or 3/2 of theirs: once, twice or three times the cycle's.
 MULTIPLES: Final = (1, 2, 3)
 #: Beats alternate if the alternating shape explains this much more of the three harmonics' power than the regular one.
-#: On the clips that it was chosen on, 1 % of regular hearts whose rate is reported have more, and two in five alternating
-#: ones.
+#: On the clips that it was chosen on, 1 % of regular hearts whose rate is reported have more, and two in five of the
+#: alternating ones.
 MIN_ALTERNATION: Final = 0.05
 
 #: Beats are uneven if two estimators agree on this share of them, if successive intervals differ by this share of their
