@@ -1,7 +1,11 @@
 """Motion of the chest: vertical optical flow of the region below the chin.
 
-Gradients give the flow of each block (Lucas, Kanade 1981, IJCAI, restricted to the vertical): v = -Σ Iy·It / Σ Iy².
-Their first principal component in the band of breathing is the common motion of the blocks.
+Gradients give the flow v of each block (Lucas, Kanade 1981, IJCAI, restricted to the vertical). A gain g of the light,
+one for all blocks of a frame, is fitted beside it, because a change of brightness would look like a shift of slopes:
+
+    It = -Iy·v + I·g
+
+The blocks' first principal component in the band of breathing is the common motion of the blocks.
 """
 
 from typing import Final
@@ -47,7 +51,10 @@ def chest_position(torso: Torso, grid_s: NDArray[np.float64]) -> NDArray[np.floa
 
 
 def block_flow(patches: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return the vertical shift (m, b), pixels, of each block with texture between patches (m, h, w); row 0 is 0."""
+    """Return the vertical shift (m, b), pixels, of each block with texture between patches (m, h, w); row 0 is 0.
+
+    A change of the light by one factor over the whole patch is no shift.
+    """
     count, height, width = patches.shape
     rows, columns = height // BLOCK, width // BLOCK
     if count < 2 or rows == 0 or columns == 0:
@@ -57,10 +64,17 @@ def block_flow(patches: NDArray[np.uint8]) -> NDArray[np.float64]:
     along = np.gradient(middle, axis=1)
     change = smooth[1:] - smooth[:-1]
     squares = _block_sums(along * along, rows, columns)
-    products = _block_sums(along * change, rows, columns)
     followed = squares.mean(axis=0) / BLOCK**2 > _MIN_GRADIENT
     shifts = np.zeros((count, int(followed.sum())))
-    shifts[1:] = -products[:, followed] / np.maximum(squares[:, followed], 1e-6)
+    slopes = np.maximum(squares[:, followed], 1e-6)
+    moved, lit, brightened, bright = (
+        _block_sums(product, rows, columns)[:, followed]
+        for product in (along * change, along * middle, middle * change, middle * middle)
+    )
+    # The shifts are eliminated from the normal equations; what is left of them gives the gain (m - 1, 1).
+    gain = (brightened - lit * moved / slopes).sum(axis=1, keepdims=True)
+    gain /= np.maximum((bright - lit**2 / slopes).sum(axis=1, keepdims=True), 1e-6)
+    shifts[1:] = (lit * gain - moved) / slopes
     return shifts
 
 
