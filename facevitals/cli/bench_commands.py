@@ -106,7 +106,7 @@ def accuracy(
         reports.append(recordings.real_clips_report(data / "clips", models))
         signals = data / "ppg" / "bidmc_01_26.npz"
         if signals.is_file():
-            reports += [recordings.respiration(signals), recordings.variability(signals)]
+            reports.append(recordings.variability(signals))
     for report in reports:
         report.write(out)
         console.print(report.markdown, markup=False, highlight=False)

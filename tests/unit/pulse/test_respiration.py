@@ -1,4 +1,4 @@
-"""Respiration is estimated from signals that move with it, and not from noise."""
+"""Respiration is estimated from the motion of shoulders and chest, and not from noise, light or the head."""
 
 import numpy as np
 import pytest
@@ -6,11 +6,16 @@ from numpy.typing import NDArray
 
 from workers.face.chest_patches import EMPTY_TORSO, Torso, TorsoCollector
 from workers.rppg.signals.chest_motion import block_flow, chest_position
-from workers.rppg.vitals.breathing import RATES_PER_MIN, explained_share, fuse, modulations
-from workers.rppg.vitals.respiration_rate import breathing_of_chest, refusal
+from workers.rppg.signals.traces import Traces
+from workers.rppg.vitals.breathing import RATES_PER_MIN, breathing_of, explained_share
+from workers.rppg.vitals.chest_checks import ChestChecks, chest_checks
+from workers.rppg.vitals.respiration_rate import MODEL, refusal, respiration_rate
 
 FS = 7.5
 TIMES = np.arange(round(15 * FS)) / FS
+GRID = np.arange(450) / 30
+#: A chest that moves as a breath moves it.
+CLEAR = ChestChecks(amplitude=0.012, own=0.9, lit=0.1)
 
 
 def _breath(rate: float, noise: float = 0.2, seed: int = 0) -> NDArray[np.float64]:
@@ -18,60 +23,111 @@ def _breath(rate: float, noise: float = 0.2, seed: int = 0) -> NDArray[np.float6
     return np.asarray(wave, np.float64)
 
 
+def _traces(chest: NDArray[np.float64], head: NDArray[np.float64], light: NDArray[np.float64]) -> Traces:
+    """Traces of 15 s: head (6, n), and the light (n,) on face, clothes and background, of mean 1."""
+    n = len(chest)
+    colours = np.repeat(light[None], 3, axis=0)
+    return Traces(
+        fs=30.0,
+        times_s=np.arange(n) / 30,
+        regions=np.repeat(0.3 * colours[None], 4, axis=0),
+        background=0.5 * colours,
+        motion=np.zeros(n),
+        crops=np.zeros((n, 1, 1, 3), np.uint8),
+        position=np.zeros((2, n)),
+        seen=np.ones(n, np.bool_),
+        gaps=(),
+        frames=n,
+        chest=chest,
+        clothes=0.2 * colours,
+        head=head,
+    )
+
+
+def _sway(seed: int) -> NDArray[np.float64]:
+    """Six axes (6, n) of a head that wanders, each about 0.01."""
+    steps = np.random.default_rng(seed).normal(size=(6, len(GRID)))
+    smooth = np.apply_along_axis(lambda row: np.convolve(row, np.hanning(45), "same"), 1, steps)
+    return np.asarray(0.01 * smooth / smooth.std(axis=1, keepdims=True), np.float64)
+
+
 @pytest.mark.parametrize("rate", [8.0, 12.0, 18.0, 24.0, 30.0])
-def test_one_clear_signal_is_enough(rate: float) -> None:
-    breathing = fuse({"chest": (_breath(rate), FS)})
+def test_a_clear_motion_of_the_chest_gives_its_rate(rate: float) -> None:
+    breathing = breathing_of(_breath(rate), FS)
     assert breathing.rate_per_min == pytest.approx(rate, abs=1)
-    assert refusal(breathing) is None
-    assert breathing.quantile(0.02) <= rate <= breathing.quantile(0.98)
+    assert refusal(breathing, CLEAR, alive=False, sway=0.002) is None
+    interval = respiration_rate(breathing, 450).interval
+    assert interval is not None
+    assert interval[0] <= rate <= interval[1]
 
 
 @pytest.mark.parametrize("rate", [2.5, 3.3, 45.5, 46.0])
 def test_breathing_slower_or_faster_than_the_range_is_not_reported_as_its_edge(rate: float) -> None:
     times = np.arange(round(30 * FS)) / FS
-    wave = np.sin(2 * np.pi * rate / 60 * times + 0.7)
-    breathing = fuse({"chest": (wave, FS), "head": (wave, FS)})
+    breathing = breathing_of(np.sin(2 * np.pi * rate / 60 * times + 0.7), FS)
     assert breathing.at_edge
     assert breathing.confidence > 0.9
-    assert "at the edge of the range 4 to 45 /min" in str(refusal(breathing))
-    assert breathing_of_chest(0.02 * wave, 0.005 * wave, FS) is None
-
-
-def test_signals_that_agree_outvote_one_that_does_not() -> None:
-    signals = {"chest": (_breath(14, 0.5), FS), "head": (_breath(27, 0.5), FS), "baseline": (_breath(14.3, 0.5, 3), FS)}
-    breathing = fuse(signals)
-    assert breathing.rate_per_min == pytest.approx(14, abs=1)
-    assert set(breathing.agreeing) == {"chest", "baseline"}
+    assert "at the edge of the range 4 to 45 /min" in str(refusal(breathing, CLEAR, alive=True))
 
 
 @pytest.mark.parametrize("kind", ["white", "walk"])
-def test_noise_rarely_gives_a_respiration_rate(kind: str) -> None:
+def test_noise_gives_no_respiration_rate(kind: str) -> None:
     rng = np.random.default_rng(0)
-    reported = 0
-    for _ in range(60):
-        noise = rng.normal(size=(4, len(TIMES)))
-        noise = noise.cumsum(axis=-1) if kind == "walk" else noise
-        signals = {
-            name: (wave, FS) for name, wave in zip(("chest", "head", "baseline", "frequency"), noise, strict=True)
-        }
-        reported += refusal(fuse(signals)) is None
-    assert reported <= 4
+    noise = rng.normal(size=(200, len(TIMES)))
+    noise = noise.cumsum(axis=-1) if kind == "walk" else noise
+    assert sum(refusal(breathing_of(wave, FS), CLEAR, alive=True) is None for wave in noise) <= 1
 
 
 def test_a_constant_signal_has_no_spectrum() -> None:
     assert (explained_share(np.zeros(100), FS) == 0).all()
-    with pytest.raises(ValueError, match="no signal"):
-        fuse({})
+    assert refusal(breathing_of(np.zeros(100), FS), CLEAR, alive=True) == "the motion of the shoulders is not periodic"
 
 
-def test_breathing_modulates_the_pulses_baseline_amplitude_and_frequency() -> None:
-    times = np.arange(30 * 32) / 30
-    breath = 2 * np.pi * 0.25 * times
-    phase = 2 * np.pi * 1.2 * times - 0.4 * np.cos(breath)
-    wave = (1 + 0.2 * np.sin(breath)) * np.sin(phase)
-    raw = wave + 0.3 * np.sin(breath)
-    for name, signal in modulations(wave, raw, 30.0, 72.0).items():
-        assert RATES_PER_MIN[np.argmax(explained_share(signal, FS))] == pytest.approx(15, abs=1), name
+@pytest.mark.parametrize("shake_hz", [7.25, 7.8, 14.7])
+def test_a_shake_near_the_decimated_sampling_rate_is_no_breath(shake_hz: float) -> None:
+    shake = 0.02 * np.sin(2 * np.pi * shake_hz * GRID)
+    assert breathing_of(shake + 1e-5 * _sway(1)[0], 30.0).prominence < MODEL.min_prominence
+    breath = 0.01 * np.sin(2 * np.pi * 18 / 60 * GRID)
+    assert breathing_of(breath + shake, 30.0).rate_per_min == pytest.approx(18, abs=0.5)
+
+
+def test_an_irregular_breath_has_a_wider_interval_and_a_short_clip_as_well() -> None:
+    regular, irregular = breathing_of(_breath(12, 0.1), FS), breathing_of(_breath(12, 0.6), FS)
+    assert MODEL.half_width_per_min(irregular) > MODEL.half_width_per_min(regular)
+    assert MODEL.half_width_per_min(breathing_of(_breath(12, 0.1)[: round(10 * FS)], FS)) > MODEL.half_width_per_min(
+        regular
+    )
+
+
+def test_a_chest_that_moves_on_its_own_needs_no_pulse_but_a_picture_does_not_breathe() -> None:
+    breath, head, even = np.sin(2 * np.pi * 0.25 * GRID), _sway(2), np.ones(len(GRID))
+
+    def refused(chest: NDArray[np.float64], moved: NDArray[np.float64], sway: float = 0.002) -> str | None:
+        checks = chest_checks(chest, _traces(chest, moved, even), 15.0)
+        return refusal(breathing_of(chest, 30.0), checks, alive=False, sway=sway)
+
+    head[1] += 0.003 * np.sin(2 * np.pi * 0.25 * GRID + 0.5)
+    assert refused(0.011 * breath + 0.3 * head[1], head) is None
+    assert refused(0.011 * breath, head, sway=0.0001) == "the head does not move at all, as in a picture"
+    assert "hardly move" in str(refused(0.0005 * breath, head)), "the chest of a picture hardly moves"
+    assert "further" in str(refused(0.5 * breath, head)), "the chest of a waved picture moves too far"
+    waved = _sway(3)
+    waved[3] += 0.03 * breath
+    assert "hardly move" in str(refused(0.5 * waved[3] + 0.1 * waved[1], waved)), "a picture moves as one piece"
+
+
+def test_a_living_person_may_breathe_with_the_whole_body() -> None:
+    breathing = breathing_of(_breath(15), FS)
+    assert refusal(breathing, ChestChecks(amplitude=0.012, own=0.1, lit=0.1), alive=True) is None
+
+
+def test_light_that_varies_as_the_chest_moves_is_no_breath() -> None:
+    breath = np.sin(2 * np.pi * 0.25 * GRID)
+    chest, head = 0.011 * breath, _sway(4)
+    lit = chest_checks(chest, _traces(chest, head, 1 + 0.02 * breath), 15.0)
+    assert "light" in str(refusal(breathing_of(chest, 30.0), lit, alive=True))
+    other = chest_checks(chest, _traces(chest, head, 1 + 0.02 * np.sin(2 * np.pi * 0.4 * GRID)), 15.0)
+    assert refusal(breathing_of(chest, 30.0), other, alive=True) is None
 
 
 def _torso(rise_pixels: NDArray[np.float64]) -> Torso:
@@ -90,6 +146,14 @@ def test_block_flow_follows_subpixel_motion() -> None:
     followed = np.cumsum(block_flow(_torso(shift).patches), axis=0).mean(axis=1)
     assert np.corrcoef(followed, shift)[0, 1] > 0.98
     assert followed.std() == pytest.approx(shift.std(), rel=0.2)
+
+
+@pytest.mark.parametrize("depth", [0.01, 0.05])
+def test_a_change_of_the_light_shifts_no_block(depth: float) -> None:
+    light = (1 + depth * np.sin(2 * np.pi * 0.3 * TIMES))[:, None, None]
+    steady = _torso(np.zeros(len(TIMES)))
+    lit = Torso(TIMES, np.clip(steady.patches * light, 0, 255).astype(np.uint8), 40.0)
+    assert np.abs(np.cumsum(block_flow(lit.patches), axis=0)).max() < 0.1
 
 
 def test_a_chest_that_rises_and_falls_gives_its_rate() -> None:
@@ -126,20 +190,3 @@ def test_without_a_torso_there_is_no_chest_motion() -> None:
     assert chest_position(EMPTY_TORSO, TIMES) is None
     blank = Torso(TIMES, np.full((len(TIMES), 40, 80), 90, np.uint8), 40.0)
     assert chest_position(blank, TIMES) is None
-
-
-def test_chest_motion_alone_gives_a_rate_but_not_for_a_picture() -> None:
-    times = np.arange(450) / 30
-    breath = np.sin(2 * np.pi * 0.25 * times)
-    rng = np.random.default_rng(0)
-    chest = 0.011 * breath + 0.0005 * rng.normal(size=450)
-    head = 0.004 * np.sin(2 * np.pi * 0.25 * times + 0.5) + 0.0005 * rng.normal(size=450)
-    breathing = breathing_of_chest(chest, head, 30.0)
-    assert breathing is not None
-    assert breathing.rate_per_min == pytest.approx(15, abs=0.5)
-    assert breathing_of_chest(0.05 * chest, 0.05 * head, 30.0) is None, "the chest of a picture hardly moves"
-    assert breathing_of_chest(50 * chest, 50 * head, 30.0) is None, "the chest of a waved picture moves too far"
-    assert breathing_of_chest(chest, chest + 0.0005 * rng.normal(size=450), 30.0) is None, (
-        "the chest of a hand-held picture moves with its head"
-    )
-    assert breathing_of_chest(0.011 * rng.normal(size=450), head, 30.0) is None, "trembling is not respiration"
