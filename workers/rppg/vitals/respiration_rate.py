@@ -97,14 +97,12 @@ def refusal(
     low, high = RESPIRATION_RATE.plausible or (RATES_PER_MIN[0], RATES_PER_MIN[-1])
     own = checks.own >= MIN_OWN and checks.own_amplitude >= MIN_OWN_AMPLITUDE
     doubts = (
-        (
-            breathing.prominence < model.min_prominence or breathing.explained < MIN_EXPLAINED,
-            "the motion of the shoulders is not periodic",
-        ),
+        (breathing.prominence < model.min_prominence, "the motion of the shoulders is not periodic"),
         (
             breathing.at_edge,
             f"the likeliest rate is at the edge of the range {low:g} to {high:g} /min, and may be outside of it",
         ),
+        (breathing.explained < MIN_EXPLAINED, "the motion of the shoulders has no steady rate"),
         (checks.amplitude > MAX_AMPLITUDE, "the shoulders move further than breathing moves them"),
         (checks.lit > MAX_LIT, "the light changes as the shoulders seem to move"),
         (not alive and not own, "the shoulders hardly move on their own, without the head"),
