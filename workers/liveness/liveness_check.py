@@ -4,6 +4,7 @@ Each cue (`workers.liveness.cues`) becomes a vote: bounded log-odds of a living 
 lab.calibrate.liveness_weights` fits to simulated clips and writes to `liveness.json` beside this file. The sum of the
 votes gives P(live). A cue that is not known for a clip has no vote. Where the weights of MiniFASNet are installed, its
 texture is another vote, and the others have separate weights; a clip that fails without texture fails with it as well.
+Light can make a picture vary as a pulse does: a clip that fails without the pulse's vote fails with it as well.
 Without texture no cue separates a good video on a steady, borderless screen from a person, so the check then never
 passes.
 """
@@ -170,6 +171,9 @@ def verdict(cues: Cues, thresholds: LivenessThresholds) -> Check:
         )
     without_texture = _FUSIONS["alone"].votes(replace(cues, texture=None))
     votes, live = without_texture, _FUSIONS["alone"].probability(without_texture)
+    without_pulse = _FUSIONS["alone"].probability([vote for vote in votes if vote.name != "pulse"])
+    if without_pulse <= thresholds.fails:
+        live = min(live, without_pulse)
     # Texture separates skin from paper and screens, but not a person from a good photograph: a clip that fails without
     # it still fails.
     if cues.texture is not None and live > thresholds.fails:

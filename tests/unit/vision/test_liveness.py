@@ -174,6 +174,16 @@ def test_a_person_passes_only_with_texture() -> None:
     assert "fasnet" in (unsure.detail or "")
 
 
+def test_a_pulse_does_not_save_a_picture() -> None:
+    """Light on a photograph can vary as a pulse does."""
+    photograph = replace(UNKNOWN_CUES, pulse=6.0, blinks=0, self_motion=1.0, rolling_band=8.0, border_edges=0.0)
+    check = verdict(photograph, THRESHOLDS)
+    assert check.status is CheckStatus.FAIL
+    assert check.reason is Reason.NOT_LIVE
+    assert verdict(replace(photograph, blinks=2), THRESHOLDS).status is CheckStatus.UNKNOWN
+    assert verdict(replace(photograph, self_motion=2.0), THRESHOLDS).status is CheckStatus.UNKNOWN
+
+
 def test_a_picture_fails_or_warns_when_not_decisive() -> None:
     for cues in (PICTURE, replace(PICTURE, texture=None)):
         check = verdict(cues, THRESHOLDS)
