@@ -18,7 +18,7 @@ from workers.rppg.estimators import chrom, pos, whole_face_wave
 from workers.rppg.fusion.beside_skin import beside_skin
 from workers.rppg.fusion.matched_filter import BAND_HZ as MATCHED_BAND_HZ
 from workers.rppg.fusion.matched_filter import matched_power
-from workers.rppg.signals.filters import PULSE_BAND_HZ, band_pass, detrend, standardise
+from workers.rppg.signals.filters import PULSE_BAND_HZ, detrend, standardise
 from workers.rppg.signals.spectrum import SIGNAL_HALF_WIDTH_HZ, PowerSpectrum, spectrum_of, transform
 from workers.rppg.signals.traces import Traces
 
@@ -46,8 +46,6 @@ _FLOOR: Final = 0.02
 _FLOOR_MATCHED: Final = 0.05
 #: Smallest linear light of a region whose logarithm is taken.
 _MIN_LIGHT: Final = 1e-6
-#: Band in which the half of a rate is looked for, Hz: from 20 beats a minute.
-_WIDE_HZ: Final = (0.33, PULSE_BAND_HZ[1])
 #: Band in which lines of the surroundings are looked for, and width of what they are compared with, Hz.
 _SURROUNDINGS_HZ: Final = (0.3, 4.5)
 _NEIGHBOURHOOD_HZ: Final = 0.9
@@ -184,13 +182,6 @@ def _in_regions(cleaned: Traces) -> tuple[NDArray[np.float64], NDArray[np.float6
     harmonic = np.zeros(len(_RATES_HZ))
     harmonic[has_double] = np.log(power[len(_RATES_HZ) :] + _FLOOR_MATCHED)
     return np.log(power[: len(_RATES_HZ)] + _FLOOR_MATCHED), harmonic
-
-
-def wide_spectrum(cleaned: Traces) -> PowerSpectrum:
-    """Return the spectrum of POS from 20 /min on: the wave of the estimator passes little of a slow heart's rate."""
-    fs = cleaned.fs
-    wave = band_pass(detrend(pos.project(cleaned.face, fs), fs, _WIDE_HZ[0]), fs, _WIDE_HZ)
-    return spectrum_of(wave, fs, _WIDE_HZ)
 
 
 def _surroundings(traces: Traces, skin: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.rppg.estimators import BY_COLOUR, mrc, pos, whole_face_wave
-from workers.rppg.fusion.evidence import Evidence, gather, wide_spectrum
+from workers.rppg.fusion.evidence import Evidence, gather
 from workers.rppg.fusion.verdict import MODEL, Verdict
 from workers.rppg.signals.beats import mean_rate_per_min
 from workers.rppg.signals.filters import PULSE_BAND_HZ, band_pass, detrend
@@ -19,7 +19,7 @@ from workers.rppg.signals.traces import Traces
 
 #: Half-width of the band near half of a rate, Hz.
 _NEAR_HALF_HZ: Final = 0.05
-#: Band of a wave in which a cycle of two beats is seen, Hz: from 20 /min.
+#: Band in which half of a rate, and a cycle of two beats, are looked for, Hz: from 20 /min.
 _SLOW_BAND_HZ: Final = (0.33, PULSE_BAND_HZ[1])
 
 
@@ -83,6 +83,7 @@ def pulse_of(traces: Traces, cleaned: Traces, patches: NDArray[np.float64]) -> P
     verdict = MODEL.judge(evidence)
     rate_hz = verdict.rate_per_min / 60
     every = {**waves, "mrc": whole_face_wave(patches)}
+    slow = _slow_wave(cleaned)
     rate_per_min = mean_rate_per_min(evidence.wave, fs, verdict.rate_per_min)
     return Pulse(
         rate_per_min=rate_per_min,
@@ -93,15 +94,15 @@ def pulse_of(traces: Traces, cleaned: Traces, patches: NDArray[np.float64]) -> P
         evidence=evidence,
         verdict=verdict,
         sway=sway_of(traces),
-        half_db=half_db(cleaned, rate_hz),
-        rhythm=rhythm_of(evidence.wave, every["mrc"], _slow_wave(cleaned), fs, rate_per_min),
+        half_db=_half_db(slow, fs, rate_hz),
+        rhythm=rhythm_of(evidence.wave, every["mrc"], slow, fs, rate_per_min),
         frames=traces.frames,
     )
 
 
-def half_db(traces: Traces, rate_hz: float) -> float:
-    """Power of POS at half of a rate over that at the rate, decibels."""
-    spectrum = wide_spectrum(traces)
+def _half_db(slow: NDArray[np.float64], fs: float, rate_hz: float) -> float:
+    """Return the power of a wave (n,) at half of a rate over that at the rate, decibels."""
+    spectrum = spectrum_of(slow, fs, _SLOW_BAND_HZ)
     half, whole = (
         float(spectrum.power[np.abs(spectrum.frequencies_hz - hz) <= _NEAR_HALF_HZ].max(initial=1e-12))
         for hz in (rate_hz / 2, rate_hz)
@@ -110,6 +111,6 @@ def half_db(traces: Traces, rate_hz: float) -> float:
 
 
 def _slow_wave(cleaned: Traces) -> NDArray[np.float64]:
-    """Return the wave (n,) of POS from 20 /min on."""
+    """Return the wave (n,) of POS from 20 /min on: that of the estimator passes little of a slow heart's rate."""
     fs = cleaned.fs
     return band_pass(detrend(pos.project(cleaned.face, fs), fs, _SLOW_BAND_HZ[0]), fs, _SLOW_BAND_HZ)
