@@ -12,7 +12,7 @@ import numpy as np
 
 from lab.arrays import Floats
 from lab.calibrate.people import dataset_weights, folds_by_subject
-from lab.calibrate.quantiles import CONFORMAL_FOLDS, quantile_regression
+from lab.calibrate.quantiles import CONFORMAL_FOLDS, left_out_excess, quantile_regression
 from lab.data.bidmc import window_beats
 from lab.data.measured_clips import Row
 from shared.vitals import VARIABILITY
@@ -120,10 +120,9 @@ def fit_errors(found: Sequence[MeasureError]) -> tuple[float, ...]:
     weights = dataset_weights(found)
     dataset = np.array([part.dataset for part in found])
     fold = folds_by_subject(found, CONFORMAL_FOLDS, seed=0)
-    excess = np.zeros(len(found))
-    for index in np.unique(fold):
-        rest = fold != index
-        excess[~rest] = target[~rest] - rows[~rest] @ _with_signs(rows[rest], target[rest], weights[rest])
+    excess = left_out_excess(
+        rows, target, fold, lambda chosen: _with_signs(rows[chosen], target[chosen], weights[chosen])
+    )
     coefficients = _with_signs(rows, target, weights)
     coefficients[0] += max(np.quantile(excess[dataset == name], LEVEL) for name in np.unique(dataset))
     return tuple(coefficients.tolist())

@@ -23,10 +23,15 @@ class SubjectClip(Protocol):
 
 def folds_by_subject(clips: Sequence[SubjectClip], count: int, seed: int) -> NDArray[np.int64]:
     """A fold number (n,) for each clip; all clips of a subject are in the same fold."""
-    subjects = sorted({clip.subject for clip in clips})
-    shuffled = np.random.default_rng(seed).permutation(len(subjects)) % count
-    fold_of = dict(zip(subjects, shuffled, strict=True))
-    return np.array([fold_of[clip.subject] for clip in clips], dtype=np.int64)
+    return folds_of([clip.subject for clip in clips], count, seed)
+
+
+def folds_of(subjects: Sequence[str], count: int, seed: int) -> NDArray[np.int64]:
+    """A fold number (n,) for the subject of each clip; the same for the same subject."""
+    names = sorted(set(subjects))
+    shuffled = np.random.default_rng(seed).permutation(len(names)) % count
+    fold_of = dict(zip(names, shuffled, strict=True))
+    return np.array([fold_of[subject] for subject in subjects], dtype=np.int64)
 
 
 def dataset_weights(clips: Sequence[SubjectClip]) -> NDArray[np.float64]:

@@ -19,12 +19,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lab.arrays import Floats
 from lab.calibrate.document import renewed_document
-from lab.calibrate.people import folds_by_subject
-from lab.calibrate.quantiles import CONFORMAL_FOLDS, quantile_regression
+from lab.calibrate.people import folds_of
+from lab.calibrate.quantiles import conformal_quantiles
 from lab.calibrate.respiration_table import TABLE, Example, examples_of, read, save
 from workers.rppg.vitals.respiration_rate import INTERVAL_LEVEL, MODEL, RespirationModel, interval_features, refusal
 
@@ -111,31 +109,17 @@ def fit_prominence(examples: Sequence[Example]) -> float:
 
 
 def fit_interval(right: Sequence[Example]) -> tuple[float, float, float]:
-    """Fit the interval by conformalised quantile regression of the logarithm of the absolute error.
-
-    Each fold of people is predicted from the rest, and the level is raised until `INTERVAL_LEVEL` of the predictions
-    hold (Romano, Patterson & Candès 2019, "Conformalized quantile regression", NeurIPS).
-    """
+    """Fit the interval to the logarithm of the absolute error of right rates, so that it holds for other people."""
     rows = np.array([interval_features(one.breathing) for one in right])
     target = np.log(np.maximum([one.error_per_min for one in right], _MIN_ERROR))
-
-    def fitted(chosen: NDArray[np.bool_]) -> Floats:
-        count = int(chosen.sum())
-        return np.array(quantile_regression(rows[chosen], target[chosen], np.full(count, 1 / count), INTERVAL_LEVEL))
-
-    fold = folds_by_subject([_Person(one.portrait) for one in right], CONFORMAL_FOLDS, seed=0)
-    excess = np.zeros(len(right))
-    for index in np.unique(fold):
-        excess[fold == index] = target[fold == index] - rows[fold == index] @ fitted(fold != index)
-    model = fitted(np.ones(len(rows), np.bool_))
-    model[0] += float(np.quantile(excess, INTERVAL_LEVEL))
+    model, _ = conformal_quantiles(rows, target, [one.portrait for one in right], INTERVAL_LEVEL)
     level, shortness, irregularity = np.round(model, 3).tolist()
     return level, shortness, irregularity
 
 
 def left_out_by_people(examples: Sequence[Example]) -> list[Judged]:
     """Judge each example by a model that was fitted to other people."""
-    fold = folds_by_subject([_Person(one.portrait) for one in examples], FOLDS, seed=0)
+    fold = folds_of([one.portrait for one in examples], FOLDS, seed=0)
     judged: list[Judged] = []
     for index in range(FOLDS):
         model = fit([one for one, its in zip(examples, fold, strict=True) if its != index])
@@ -172,14 +156,6 @@ def _groups(example: Example) -> set[str]:
     if not example.alive:
         return {example.stratum, "lifeless"}
     return {example.stratum} if example.stratum == "rare" else {example.stratum, "living"}
-
-
-@dataclass(frozen=True)
-class _Person:
-    """The person of an example, for `lab.calibrate.people`."""
-
-    subject: str
-    dataset: str = "world"
 
 
 if __name__ == "__main__":

@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
 from lab.arrays import Floats
 from lab.calibrate.document import renewed_document
-from lab.calibrate.people import folds_by_subject
-from lab.calibrate.quantiles import CONFORMAL_FOLDS, quantile_regression
+from lab.calibrate.people import folds_of
+from lab.calibrate.quantiles import conformal_quantiles
 from lab.calibrate.verdict_table import TABLE, Example, examples_of, read, save
 from workers.rppg.fusion.evidence import CURVES, RATES_PER_MIN
 from workers.rppg.fusion.gate import MIN_PROBABILITY, is_lit, is_moved
@@ -185,7 +184,7 @@ def with_probability(model: VerdictModel, judged: Sequence[Judged]) -> VerdictMo
 
 def left_out_by_people(examples: Sequence[Example]) -> list[Judged]:
     """Judge each example by a model fitted to other people."""
-    fold = folds_by_subject([_Person(example.portrait) for example in examples], FOLDS, seed=0)
+    fold = folds_of([example.portrait for example in examples], FOLDS, seed=0)
     judged: list[Judged] = []
     for index in range(FOLDS):
         model = fit([example for example, of in zip(examples, fold, strict=True) if of != index])
@@ -229,30 +228,14 @@ def figures(judged: Sequence[Judged]) -> dict[str, Any]:
 
 
 def fit_interval(judged: Sequence[Judged]) -> tuple[IntervalModel, dict[str, Any]]:
-    """Fit the interval by conformalised quantile regression of the logarithm of the absolute error.
-
-    A quantile fitted to some people is too low for others. So each fold of people is predicted from the rest, and the
-    level is raised until `INTERVAL_LEVEL` of the predictions hold (Romano, Patterson & Candès 2019, "Conformalized
-    quantile regression", NeurIPS).
-    """
+    """Fit the interval to the logarithm of the absolute error of right answers, so that it holds for other people."""
     right = [one for one in judged if not one.wrong]
     rows = np.array([one.interval_features() for one in right])
     target = np.log(np.array([one.error_per_min for one in right]) + 0.01)
-
-    def fitted(chosen: NDArray[np.bool_]) -> Floats:
-        count = int(chosen.sum())
-        return np.array(quantile_regression(rows[chosen], target[chosen], np.full(count, 1 / count), INTERVAL_LEVEL))
-
-    fold = folds_by_subject([_Person(one.example.portrait) for one in right], CONFORMAL_FOLDS, seed=0)
-    excess = np.zeros(len(right))
-    for index in np.unique(fold):
-        excess[fold == index] = target[fold == index] - rows[fold == index] @ fitted(fold != index)
-    model = fitted(np.ones(len(rows), np.bool_))
-    raised = float(np.quantile(excess, INTERVAL_LEVEL))
-    model[0] += raised
+    model, holds = conformal_quantiles(rows, target, [one.example.portrait for one in right], INTERVAL_LEVEL)
     whole = np.array([one.example.whole for one in right])
     held = {
-        kind: round(float(np.mean(excess[chosen] <= raised)), 3)
+        kind: round(float(np.mean(holds[chosen])), 3)
         for kind, chosen in (("clips", whole), ("cuts", ~whole))
         if chosen.any()
     }
@@ -262,14 +245,6 @@ def fit_interval(judged: Sequence[Judged]) -> tuple[IntervalModel, dict[str, Any
         "held": held,
         "median half-width": round(float(np.median(half)), 2),
     }
-
-
-@dataclass(frozen=True)
-class _Person:
-    """The person of an example, for `lab.calibrate.people`."""
-
-    subject: str
-    dataset: str = "world"
 
 
 if __name__ == "__main__":
