@@ -30,11 +30,10 @@ MIN_REGULAR_SHARE: Final = 0.97
 
 @dataclass(frozen=True)
 class Window:
-    """Part of one patient's recording: PPG (n,) at 125 Hz, and the mean of both annotators' breaths a minute."""
+    """Part of one patient's recording: PPG (n,) at 125 Hz."""
 
     patient: str
     ppg: Floats
-    breaths_per_min: float
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def windows(path: Path, length_s: int, step_s: int = 16) -> Iterator[Window]:
                 counted = [_breaths_per_min(mark[(mark >= start) & (mark <= start + length_s)]) for mark in marks]
                 if min(counted) > 0 and abs(counted[0] - counted[1]) <= MAX_ANNOTATOR_DIFFERENCE_PER_MIN:
                     part = ppg[start * BIDMC_HZ : (start + length_s) * BIDMC_HZ]
-                    yield Window(patient, part, float(np.mean(counted)))
+                    yield Window(patient, part)
 
 
 def window_beats(path: Path, length_s: int) -> Iterator[WindowBeats]:
