@@ -9,7 +9,7 @@ from lab.render.measured import load
 from shared.schemas import RespirationRate, VitalStatus
 from shared.vitals import HEART_RATE, RESPIRATION_RATE
 from workers.rppg.estimators import whole_face_wave
-from workers.rppg.fusion.gate import other_refusal
+from workers.rppg.fusion.gate import is_explained, other_refusal
 from workers.rppg.fusion.pulse import pulse_of
 from workers.rppg.signals.nuisances import without_nuisances
 from workers.rppg.signals.spectrum import spectrum_of
@@ -32,6 +32,7 @@ class Answer:
     interval    of the reported rate
     respiration reported rate, /min
     rival       the two lines on the same traces
+    explained   whether a check, or what is seen beside a pulse, refuses the rival's rate
     nearest     smallest error of any estimator, /min
     """
 
@@ -45,6 +46,7 @@ class Answer:
     interval: tuple[float, float] | None
     respiration: float | None
     rival: TwoLines | None
+    explained: bool
     nearest: float | None
 
     @property
@@ -55,9 +57,21 @@ class Answer:
     @property
     def wrong(self) -> bool:
         """Whether a rate is reported that is off by more than `WRONG_PER_MIN`, or that no pulse has."""
-        if self.reported is None:
-            return False
-        return self.rate_per_min is None or abs(self.reported - self.rate_per_min) > WRONG_PER_MIN
+        return self.reported is not None and self.is_off(self.reported)
+
+    @property
+    def rival_reported(self) -> float | None:
+        """Heart rate by the two lines, /min, or None where they abstain."""
+        return None if self.rival is None else self.rival.rate_per_min()
+
+    @property
+    def checked_rival(self) -> float | None:
+        """Heart rate by the two lines with our checks and conditions on light and motion, /min, or None."""
+        return None if self.explained else self.rival_reported
+
+    def is_off(self, rate_per_min: float | None, limit: float = WRONG_PER_MIN) -> bool:
+        """Whether a rate is missing, or off by more than `limit`, /min."""
+        return rate_per_min is None or self.rate_per_min is None or abs(rate_per_min - self.rate_per_min) > limit
 
 
 def answer(file: Path) -> Answer:
@@ -66,7 +80,7 @@ def answer(file: Path) -> Answer:
     true = kept.rate_per_min
     traces = kept.traces
     if traces is None:
-        return Answer(kept.name, kept.truth, true, None, kept.refused, None, -1e3, None, None, None, None)
+        return Answer(kept.name, kept.truth, true, None, kept.refused, None, -1e3, None, None, None, True, None)
     rival = two_lines(traces.face, traces.fs)
     pulse = pulse_of(traces, without_nuisances(traces), kept.cleaned["mrc"])
     vital = heart_rate(pulse)
@@ -94,5 +108,6 @@ def answer(file: Path) -> Answer:
         interval=vital.interval if ok else None,
         respiration=respiration.value if isinstance(respiration, RespirationRate) else None,
         rival=rival,
+        explained=kept.refused is not None or is_explained(pulse, rival.pos_per_min),
         nearest=nearest,
     )

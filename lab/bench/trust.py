@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lab.bench.answers import NEAR_PER_MIN, WRONG_PER_MIN, Answer, answer
+from lab.bench.answers import NEAR_PER_MIN, Answer, answer
 from lab.bench.risk import best_constant_winkler, coverage_at, difference_of_areas, risk_area, upper_bound, winkler
 from lab.report import Report
 from lab.world.conditions import LIFELESS, LIVING
@@ -91,19 +91,19 @@ def rival(answers: Sequence[Answer]) -> Report:
     """Ours beside the two lines: at both thresholds, at as many wrong answers, and by the area under the curve."""
     columns = (
         "group", "clips", "wrong", "wrong, two lines", "coverage", "coverage, two lines", "coverage at as many wrong",
-        "area", "area less theirs", "95 % from", "to",
+        "area", "area less theirs", "95 % from", "to", "two lines with our conditions", "wrong of these",
     )  # fmt: skip
     report = Report("trust-rival", "The verdict beside the two lines", columns)
     for name, found in groups(answers).items():
         if not found:
             continue
-        theirs = [None if one.rival is None else one.rival.rate_per_min() for one in found]
-        wrong = np.array([_off(one.rival.pos_per_min if one.rival else None, one, WRONG_PER_MIN) for one in found])
-        their_wrong = sum(rate is not None and bool(bad) for rate, bad in zip(theirs, wrong, strict=True))
+        theirs = [one for one in found if one.rival_reported is not None]
+        their_wrong = sum(one.is_off(one.rival_reported) for one in theirs)
+        checked = [one for one in found if one.checked_rival is not None]
         ours = np.array([one.score for one in found])
-        our_wrong = np.array([_off(one.likeliest, one, WRONG_PER_MIN) for one in found])
-        off = np.array([_off(one.likeliest, one, NEAR_PER_MIN) for one in found])
-        their_off = np.array([_off(one.rival.pos_per_min if one.rival else None, one, NEAR_PER_MIN) for one in found])
+        our_wrong = np.array([one.is_off(one.likeliest) for one in found])
+        off = np.array([one.is_off(one.likeliest, NEAR_PER_MIN) for one in found])
+        their_off = np.array([one.is_off(one.rival.pos_per_min if one.rival else None, NEAR_PER_MIN) for one in found])
         their_score = np.array([-1e3 if one.rival is None else max(one.rival.score, -99.0) for one in found])
         people = [str(one.truth["conditions"]["portrait"]) for one in found]
         difference, low, high = difference_of_areas(ours, their_score, off, their_off, people)
@@ -113,29 +113,53 @@ def rival(answers: Sequence[Answer]) -> Report:
             sum(one.wrong for one in found),
             their_wrong,
             _share(sum(one.reported is not None for one in found), len(found)),
-            _share(sum(rate is not None for rate in theirs), len(found)),
+            _share(len(theirs), len(found)),
             coverage_at(ours, our_wrong, their_wrong),
             risk_area(ours, off),
             difference,
             low,
             high,
+            _share(len(checked), len(found)),
+            sum(one.is_off(one.checked_rival) for one in checked),
         )
-        report.summary[f"rival {name}"] = {"wrong": their_wrong, "reported": sum(rate is not None for rate in theirs)}
+        report.summary[f"rival {name}"] = {
+            "wrong": their_wrong,
+            "reported": len(theirs),
+            "with conditions": len(checked),
+            "wrong of these": sum(one.is_off(one.checked_rival) for one in checked),
+        }
     return report
 
 
 def lifeless(answers: Sequence[Answer]) -> Report:
     """What was reported without a pulse, by stratum: there must be nothing."""
-    columns = ("group", "clips", "heart rates", "respiration rates", "heart rates, two lines", "reasons")
+    columns = (
+        "group",
+        "clips",
+        "heart rates",
+        "respiration rates",
+        "heart rates, two lines",
+        "with our conditions",
+        "reasons",
+    )
     report = Report("trust-lifeless", "Reported without a pulse", columns)
     for name in (*LIFELESS, "all"):
         found = [one for one in answers if not one.alive and name in (one.truth["conditions"]["stratum"], "all")]
         rates = sum(one.reported is not None for one in found)
         breaths = sum(one.respiration is not None for one in found)
-        theirs = sum(one.rival is not None and one.rival.rate_per_min() is not None for one in found)
+        theirs, checked = (
+            sum(rate is not None for rate in rates_of)
+            for rates_of in ([one.rival_reported for one in found], [one.checked_rival for one in found])
+        )
         reasons = Counter(str(one.reason) for one in found)
         report.add(
-            name, len(found), rates, breaths, theirs, ", ".join(f"{why} {n}" for why, n in reasons.most_common())
+            name,
+            len(found),
+            rates,
+            breaths,
+            theirs,
+            checked,
+            ", ".join(f"{why} {n}" for why, n in reasons.most_common()),
         )
         report.summary[f"lifeless {name}"] = {"clips": len(found), "heart_rate": rates, "respiration_rate": breaths}
     for one in answers:
@@ -178,10 +202,6 @@ def respiration(answers: Sequence[Answer]) -> Report:
             figures = (float(error.mean()), int((error > 4).sum()), float(error.max()))
         report.add(name, len(known), len(ok), _share(len(ok), len(known)), *figures, constant)
     return report
-
-
-def _off(rate: float | None, one: Answer, limit: float) -> bool:
-    return rate is None or one.rate_per_min is None or abs(rate - one.rate_per_min) > limit
 
 
 def _share(part: int, whole: int) -> float:

@@ -72,7 +72,7 @@ class Judged:
     def weighed(self) -> bool:
         """Whether the verdict decides about it: neither light nor motion explains it."""
         evidence = self.example.evidence
-        return not is_lit(evidence, self.verdict) and not is_moved(evidence, self.verdict)
+        return not is_lit(evidence, self.verdict.rate_per_min) and not is_moved(evidence, self.verdict.rate_per_min)
 
     @property
     def reported(self) -> bool:

@@ -73,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Render and measure the clips that are not kept yet."""
     parser = argparse.ArgumentParser(prog="python -m lab.render.measured", description=__doc__)
     parser.add_argument("rows", type=Path, help="folder of the kept files")
+    parser.add_argument("--without-networks", action="store_true", help="run the estimators of the verdict alone")
     add_clip_options(parser)
     options = parser.parse_args(arguments)
     options.rows.mkdir(parents=True, exist_ok=True)
@@ -82,7 +83,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for conditions, portrait in draws(options):
             name = name_of(options.renderer, conditions)
             if not (options.rows / f"{name}.truth.json").is_file():
-                job = pool.submit(_keep, options.rows, options.renderer, conditions, portrait, options.ppg)
+                job = pool.submit(
+                    _keep,
+                    options.rows,
+                    options.renderer,
+                    conditions,
+                    portrait,
+                    options.ppg,
+                    networks=not options.without_networks,
+                )
                 work[job] = name
         for count, job in enumerate(as_completed(work), 1):
             try:
@@ -94,9 +103,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if failed else 0
 
 
-def measure(path: Path, truth: dict[str, Any]) -> tuple[Measured, NDArray[np.uint8]]:
-    """Measure a clip by every estimator that is installed; also gives crops (n, 36, 36, 3) of the face."""
-    tracker, models = _parts()
+def measure(path: Path, truth: dict[str, Any], *, networks: bool = True) -> tuple[Measured, NDArray[np.uint8]]:
+    """Measure a clip by every estimator that is installed; also gives crops (n, 36, 36, 3) of the face.
+
+    Without `networks`, the estimators that the verdict weighs run alone.
+    """
+    tracker, models = _parts(networks=networks)
     with open_clip(path) as clip:
         track = tracker.track(clip.frames())
     name = path.name.removesuffix(path.suffix)
@@ -161,21 +173,21 @@ def load(path: Path) -> Measured:
 
 
 def _keep(
-    rows: Path, renderer: str, conditions: Conditions, portrait: Portrait, ppg: Path | None
+    rows: Path, renderer: str, conditions: Conditions, portrait: Portrait, ppg: Path | None, *, networks: bool
 ) -> tuple[float, float]:
     """Render, measure and keep one clip; returns the seconds that each took."""
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         clip = write_clip(Path(folder), renderer, conditions, portrait, ppg)
         rendered = time.monotonic()
-        save(rows, *measure(clip.path, clip.truth))
+        save(rows, *measure(clip.path, clip.truth, networks=networks))
     return rendered - begun, time.monotonic() - rendered
 
 
 @cache
-def _parts() -> tuple[FaceTracker, RppgModels]:
-    models = RppgModels.load(models_folder(), only=frozenset(spec.name for spec in ESTIMATORS))
-    return FaceTracker(), models
+def _parts(*, networks: bool) -> tuple[FaceTracker, RppgModels]:
+    every = frozenset(spec.name for spec in ESTIMATORS)
+    return FaceTracker(), RppgModels.load(models_folder(), only=every if networks else None)
 
 
 if __name__ == "__main__":

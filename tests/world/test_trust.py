@@ -21,7 +21,17 @@ def _answers(tmp_path_factory: pytest.TempPathFactory) -> list[Answer]:
     rows = tmp_path_factory.mktemp("rows")
     for renderer in ("warp", "head3d"):
         for strata_of, count in (((*LIVING, *PICTURES), "2"), (("covered", "wall"), "1")):
-            options = ["--renderer", renderer, "--seed", SEED, "--count", count, "--strata", *strata_of]
+            options = [
+                "--without-networks",
+                "--renderer",
+                renderer,
+                "--seed",
+                SEED,
+                "--count",
+                count,
+                "--strata",
+                *strata_of,
+            ]
             assert measured.main([str(rows), "--jobs", str(os.cpu_count() or 1), *options]) == 0
     found = [answer(file) for file in sorted(rows.glob("*.truth.json"))]
     for report in (strata(found), lifeless(found)):

@@ -12,7 +12,6 @@ from shared.vitals import Reason
 from workers.rppg.fusion.evidence import RATES_PER_MIN, Evidence
 from workers.rppg.fusion.pulse import Pulse
 from workers.rppg.fusion.recalibration import Recalibration
-from workers.rppg.fusion.verdict import Verdict
 from workers.rppg.signals.filters import PULSE_BAND_HZ
 
 #: Rates that a heart can have, beats a minute: those of the pulse band.
@@ -63,17 +62,17 @@ def refusal(pulse: Pulse, recalibration: Recalibration = AS_SHIPPED) -> tuple[Re
     unsure = recalibration.log_odds(pulse.verdict.log_odds) < MIN_LOG_ODDS
     doubts = (
         (
-            pulse.sway is not None and pulse.sway < MIN_SWAY,
+            _is_still(pulse),
             Reason.NO_PULSE,
             "the head does not move at all, as in a picture; a living one sways by more than a tenth of a millimetre",
         ),
         (
-            is_lit(pulse.evidence, pulse.verdict),
+            is_lit(pulse.evidence, pulse.verdict.rate_per_min),
             Reason.LIGHTING_UNSTABLE,
             f"hair, clothes or background vary at {rate} as the skin does, or the skin more than blood changes it",
         ),
         (
-            is_moved(pulse.evidence, pulse.verdict),
+            is_moved(pulse.evidence, pulse.verdict.rate_per_min),
             Reason.MOTION,
             f"the head moves at {rate}, which changes the light on it without a pulse",
         ),
@@ -98,22 +97,31 @@ def other_refusal(pulse: Pulse) -> tuple[Reason, str] | None:
     return refusal(pulse, Recalibration(verdict_offset=math.inf))
 
 
-def is_lit(evidence: Evidence, verdict: Verdict) -> bool:
-    """Whether light explains the likeliest rate: something else varies as the skin does, or the skin too much."""
-    at = _index(verdict)
+def is_explained(pulse: Pulse, rate_per_min: float) -> bool:
+    """Whether a rate, the likeliest or any other, is explained without a pulse: by stillness, light or motion."""
+    return _is_still(pulse) or is_lit(pulse.evidence, rate_per_min) or is_moved(pulse.evidence, rate_per_min)
+
+
+def is_lit(evidence: Evidence, rate_per_min: float) -> bool:
+    """Whether light explains a rate: something else varies at it as the skin does, or the skin too much."""
+    at = _index(rate_per_min)
     surroundings = evidence.lit[at] > _LIT_ALIKE and evidence.lit_line[at] > _LIT_LINE
     return bool(surroundings or evidence.beside_skin[at] > _BESIDE_SKIN or evidence.skin[at] > _MAX_AMPLITUDE)
 
 
-def is_moved(evidence: Evidence, verdict: Verdict) -> bool:
-    """Whether motion explains the likeliest rate: the head moves at it, or the removal of motion made it."""
-    at = _index(verdict)
+def is_moved(evidence: Evidence, rate_per_min: float) -> bool:
+    """Whether motion explains a rate: the head moves at it, or the removal of motion made it."""
+    at = _index(rate_per_min)
     made = evidence.curve("chrominance")[at] - evidence.uncleaned[at]
     return bool(evidence.motion_line[at] > _MOTION_LINE or made > _MADE)
 
 
-def _index(verdict: Verdict) -> int:
-    return int(np.argmin(np.abs(RATES_PER_MIN - verdict.rate_per_min)))
+def _is_still(pulse: Pulse) -> bool:
+    return pulse.sway is not None and pulse.sway < MIN_SWAY
+
+
+def _index(rate_per_min: float) -> int:
+    return int(np.argmin(np.abs(RATES_PER_MIN - rate_per_min)))
 
 
 def _disturbance(pulse: Pulse) -> tuple[Reason, str]:
