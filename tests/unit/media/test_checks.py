@@ -120,7 +120,9 @@ def test_a_head_that_moves_is_motion(
 @pytest.mark.parametrize(
     ("fps", "expected"),
     [
-        (10, (CheckStatus.FAIL, Reason.FRAME_RATE_LOW)),
+        (5, (CheckStatus.FAIL, Reason.FRAME_RATE_LOW)),
+        (8.5, (CheckStatus.FAIL, Reason.FRAME_RATE_LOW)),
+        (10, (CheckStatus.WARN, Reason.FRAME_RATE_LOW)),
         (17, (CheckStatus.WARN, Reason.FRAME_RATE_LOW)),
         (27.3, (CheckStatus.PASS, None)),
         (60, (CheckStatus.PASS, None)),

@@ -175,6 +175,13 @@ def test_short_variability_is_experimental(make_track: MakeTrack) -> None:
     assert vital.status is VitalStatus.EXPERIMENTAL
 
 
+def test_ten_frames_a_second_are_too_few_to_place_beats(make_track: MakeTrack) -> None:
+    slow = replace(_pulse(make_track, 30.0), frames=300)
+    vital = variability(slow)
+    assert (vital.value, vital.reason) == (None, Reason.FRAME_RATE_LOW)
+    assert "10.0" in (vital.detail or "")
+
+
 def test_short_clips_underestimate_five_minute_variability() -> None:
     shortfalls = [VARIABILITY_MODEL.shortfall_of(duration_s)[0] for duration_s in (10, 15, 60, 120, 300)]
     assert shortfalls == sorted(shortfalls, reverse=True)

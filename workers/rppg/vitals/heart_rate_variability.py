@@ -32,6 +32,9 @@ TACHOGRAM_HZ: Final = 4.0
 MIN_INTERVALS: Final = 6
 MIN_KEPT_SHARE: Final = 0.8
 
+#: Frames a second that variability needs. Its errors are fitted to clips of 15 and more; cameras drop some.
+MIN_FRAME_RATE: Final = 14.0
+
 #: Standard deviations to each side of a 90 % interval.
 _Z: Final = 1.645
 #: Norms of variability apply to five minutes (Task Force 1996, Circulation 93:1043), seconds.
@@ -176,6 +179,12 @@ def variability(pulse: Pulse) -> HeartRateVariability:
     snr_db = pulse.snr_db
     beats = beats_in(pulse)
     method = method_of("beats from the phase of the fused wave", pulse.frames)
+    frame_rate = pulse.frames / pulse.duration_s
+    if frame_rate < MIN_FRAME_RATE:
+        detail = f"single beats need {MIN_FRAME_RATE + 1:.0f} frames a second; the clip has {frame_rate:.1f}"
+        return HeartRateVariability.without_value(
+            spec.unit, VitalStatus.ABSTAINED, Reason.FRAME_RATE_LOW, detail, method
+        )
     if not regular(beats):
         detail = f"{int(beats.kept.sum())} of {len(beats.kept)} intervals between beats are regular enough"
         return HeartRateVariability.without_value(spec.unit, VitalStatus.ABSTAINED, Reason.NO_PULSE, detail, method)
