@@ -33,6 +33,10 @@ web-types: dev ## regenerate the page's types of the API (web/src/api/openapi.ts
 	@$(VENV)/bin/python tools/web_contract.py
 	@bash tools/web_types.sh
 
+test-fhir: dev ## post results to a FHIR server with the profiles of vital signs (needs Node 20.19 or later)
+	@[ -d tests/fhir/node_modules/@medplum/fhir-router ] || (cd tests/fhir && npm ci --loglevel=error --no-progress)
+	@$(VENV)/bin/python -m pytest tests/fhir $(ARGS)
+
 test-nginx: dev ## test deploy/nginx with a real nginx in front of a real gateway
 	@NGINX=$$(bash tools/nginx.sh) && export NGINX && $(VENV)/bin/python -m pytest tests/service/test_nginx.py $(ARGS)
 
@@ -101,4 +105,4 @@ lock: dev ## update the lock files from pyproject.toml (UPGRADE=1 takes newer re
 clean: ## remove environments, builds, caches and reports
 	rm -rf $(VENV) .venv-seed .venv-client .venv-oracle web/node_modules web/openapi/node_modules web/dist .facevitals bench-out artefacts dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 
-.PHONY: test-oracle web-types wheel test-wheel test-seed seed-environment test-train train-environment help run up test test-nginx web page test-web test-browser test-hostile test-chaos check format bench default dev lock clean
+.PHONY: test-oracle test-fhir web-types wheel test-wheel test-seed seed-environment test-train train-environment help run up test test-nginx web page test-web test-browser test-hostile test-chaos check format bench default dev lock clean

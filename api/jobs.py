@@ -346,14 +346,31 @@ async def get_job_waveforms(job_id: parameters.JobId, gateway: GatewayDep, owner
         **problems.responses(*JOB_PROBLEMS, problems.NotFinished),
     },
 )
-async def get_job_fhir(job_id: parameters.JobId, gateway: GatewayDep, owner: Owner) -> Response:
-    """Get a finished job as a FHIR R4 Bundle. A vital without a value has a `dataAbsentReason`."""
+async def get_job_fhir(
+    request: Request,
+    job_id: parameters.JobId,
+    gateway: GatewayDep,
+    owner: Owner,
+    subject: parameters.SubjectQuery = None,
+    include: parameters.IncludeQuery = None,
+    bundle: parameters.BundleQuery = None,
+) -> Response:
+    """Get a finished job as a FHIR R4 Bundle. A vital without a value has a `dataAbsentReason`.
+
+    Vitals that were not requested are left out.
+    """
+    parameters.refuse_repeated(request, "subject", "include", "bundle")
     document = await _document(gateway, job_id, owner)
     if not document.state.is_final:
         raise problems.NotFinished(
             "Request it again when the job has finished.", headers={"Retry-After": str(RETRY_AFTER_S)}
         )
-    return JSONResponse(fhir.bundle(document), media_type=fhir.MEDIA_TYPE)
+    options = fhir.BundleOptions(
+        include=frozenset(include.split(",")) if include else frozenset(),
+        subject=subject,
+        kind="transaction" if bundle == "transaction" else "collection",
+    )
+    return JSONResponse(fhir.bundle(document, options), media_type=fhir.MEDIA_TYPE)
 
 
 @router.delete(

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 from fastapi import Header, Path, Query, Request
 from pydantic import AfterValidator, BeforeValidator, TypeAdapter, ValidationError
 
+from api import fhir
 from api.problems import BadParameter
 from shared.ids import ID_PATTERN
 from shared.vitals import VITALS
@@ -43,6 +44,17 @@ _TAKES_URL: Final = (
 
 _FLAG: Final = TypeAdapter(bool)
 _TAKES_FLAG: Final = "`retain_clip` takes true or false."
+
+#: A resource of a FHIR server: a type and an id, before which the server's address may stand.
+SUBJECT_PATTERN: Final = rf"^(https://({_LABEL}\.){{0,8}}{_LAST_LABEL}(:({_PORT}))?(/[A-Za-z0-9._~-]{{1,64}}){{0,8}}/)?Patient/[A-Za-z0-9.-]{{1,64}}$"
+_SUBJECT: Final = re.compile(SUBJECT_PATTERN)
+_TAKES_SUBJECT: Final = "`subject` takes a FHIR reference such as Patient/123, or its https:// URL."
+_ON_REQUEST: Final = f"({'|'.join(fhir.ON_REQUEST)})"
+INCLUDE_PATTERN: Final = f"^{_ON_REQUEST}(,{_ON_REQUEST})*$"
+_INCLUDE: Final = re.compile(INCLUDE_PATTERN)
+_TAKES_INCLUDE: Final = f"`include` takes a comma-separated list of: {', '.join(fhir.ON_REQUEST)}."
+#: Types of a bundle.
+BUNDLES: Final = ("collection", "transaction")
 
 #: What each option of an upload takes, by the option's name, in the query and in a form.
 TAKES: Final = {"vitals": _TAKES_VITALS, "retain_clip": _TAKES_FLAG, "webhook_url": _TAKES_URL}
@@ -114,6 +126,39 @@ def _vitals(text: str) -> str:
     return text
 
 
+def fhir_subject(text: str) -> str:
+    """Return the reference to a patient.
+
+    Raises:
+        BadParameter: it is not one.
+    """
+    if not _SUBJECT.fullmatch(text):
+        raise BadParameter(f"{shown(text)} is not a reference. {_TAKES_SUBJECT}")
+    return text
+
+
+def fhir_include(text: str) -> str:
+    """Return the comma-separated names of vitals that are in a bundle on request only.
+
+    Raises:
+        BadParameter: a name is not such a vital.
+    """
+    if not _INCLUDE.fullmatch(text):
+        raise BadParameter(f"{shown(text)} is not understood. {_TAKES_INCLUDE}")
+    return text
+
+
+def fhir_bundle(text: str) -> str:
+    """Return the type of a bundle.
+
+    Raises:
+        BadParameter: it is not one of those that are made.
+    """
+    if text not in BUNDLES:
+        raise BadParameter(f"{shown(text)} is not made. `bundle` takes one of: {', '.join(BUNDLES)}.")
+    return text
+
+
 #: OpenAPI schemas and descriptions of the options of an upload, in the query and in a form.
 VITALS_SCHEMA: Final[dict[str, Any]] = {
     "type": "string",
@@ -143,6 +188,31 @@ WebhookQuery = Annotated[
         json_schema_extra={"pattern": URL_PATTERN, "format": WEBHOOK_SCHEMA["format"]},
     ),
     AfterValidator(webhook_url),
+]
+SubjectQuery = Annotated[
+    str | None,
+    Query(
+        description="FHIR reference to the patient, such as Patient/123. By default an identifier of the job's person.",
+        json_schema_extra={"pattern": SUBJECT_PATTERN},
+    ),
+    AfterValidator(fhir_subject),
+]
+IncludeQuery = Annotated[
+    str | None,
+    Query(
+        description="Comma-separated vitals that are left out by default, since a chart may take them for more than "
+        "they are.",
+        json_schema_extra={"pattern": INCLUDE_PATTERN},
+    ),
+    AfterValidator(fhir_include),
+]
+BundleQuery = Annotated[
+    str | None,
+    Query(
+        description="`collection` (the default) to be read, `transaction` to be posted to a FHIR server.",
+        json_schema_extra={"enum": [*BUNDLES]},
+    ),
+    AfterValidator(fhir_bundle),
 ]
 IdempotencyKey = Annotated[
     str | None,

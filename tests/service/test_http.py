@@ -176,7 +176,33 @@ def test_a_finished_job_is_available_as_fhir(faulty_service: Service, http: http
     faulty_service.finished(job)
     answer = http.get(f"/v1/jobs/{job}/fhir")
     assert answer.headers["content-type"] == "application/fhir+json"
-    assert {entry["resource"]["dataAbsentReason"]["text"] for entry in answer.json()["entry"]} == {"no_pulse"}
+    made = answer.json()
+    reasons = {entry["resource"].get("dataAbsentReason", {}).get("text") for entry in made["entry"][1:]}
+    assert (made["type"], made["entry"][0]["resource"]["resourceType"], reasons) == (
+        "collection",
+        "Device",
+        {"no_pulse"},
+    )
+    query = {"bundle": "transaction", "subject": "Patient/123", "include": "oxygen_saturation,bmi"}
+    chosen = http.get(f"/v1/jobs/{job}/fhir", params=query).json()
+    assert len(chosen["entry"]) == len(made["entry"]) + 2
+    assert {entry["resource"]["subject"]["reference"] for entry in chosen["entry"][1:]} == {"Patient/123"}
+    assert {entry["request"]["method"] for entry in chosen["entry"]} == {"POST"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("bundle", "batch"),
+        ("subject", "Anna"),
+        ("subject", "http://hospital.example/Patient/1"),
+        ("include", "stress"),
+        ("include", "bmi,"),
+    ],
+)
+def test_a_fhir_parameter_that_is_not_understood_is_422(http: httpx.Client, name: str, value: str) -> None:
+    answer = http.get("/v1/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV/fhir", params={name: value})
+    assert name in problem(answer, 422, "bad-parameter")
 
 
 def test_unknown_jobs_and_paths_are_404(http: httpx.Client) -> None:

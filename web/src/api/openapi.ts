@@ -100,6 +100,8 @@ export interface paths {
         /**
          * Get Job Fhir
          * @description Get a finished job as a FHIR R4 Bundle. A vital without a value has a `dataAbsentReason`.
+         *
+         *     Vitals that were not requested are left out.
          */
         readonly get: operations["get_job_fhir"];
         readonly put?: never;
@@ -519,6 +521,11 @@ export interface components {
              * @description The program that wrote the file, where it states it.
              */
             readonly encoder: string | null;
+            /**
+             * Recorded At
+             * @description When it was recorded by the device's clock, where the file states it.
+             */
+            readonly recorded_at: string | null;
             /** Tracks Ignored */
             readonly tracks_ignored: readonly components["schemas"]["IgnoredTrack"][];
         };
@@ -1843,7 +1850,14 @@ export interface operations {
     };
     readonly get_job_fhir: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description FHIR reference to the patient, such as Patient/123. By default an identifier of the job's person. */
+                readonly subject?: string | null;
+                /** @description Comma-separated vitals that are left out by default, since a chart may take them for more than they are. */
+                readonly include?: string | null;
+                /** @description `collection` (the default) to be read, `transaction` to be posted to a FHIR server. */
+                readonly bundle?: "collection" | "transaction";
+            };
             readonly header?: never;
             readonly path: {
                 /** @description The job's id, a secret. */
