@@ -3,6 +3,8 @@
 import ast
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -169,3 +171,10 @@ def test_every_link_leads_to_a_file_and_a_heading() -> None:
             elif match[2] and match[2] not in headings(target.read_text()):
                 missing.append(f"{page.relative_to(ROOT)}: {match[1]} has no heading #{match[2]}")
     assert not missing, "\n".join(missing)
+
+
+def test_the_page_of_licences_is_of_the_present_lock_files() -> None:
+    checked = subprocess.run(
+        [sys.executable, "tools/licences.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stderr
