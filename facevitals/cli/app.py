@@ -10,6 +10,7 @@ from facevitals.cli import (
     analyze_command,
     bench_commands,
     calibrate_command,
+    job_commands,
     key_commands,
     model_commands,
     service_commands,
@@ -56,6 +57,7 @@ app.command()(service_commands.submit)
 app.command()(simulate_command.simulate)
 app.command()(validate_command.validate)
 app.command()(calibrate_command.calibrate)
+app.add_typer(job_commands.app, name="jobs")
 app.add_typer(bench_commands.app, name="bench")
 app.add_typer(train_commands.app, name="train")
 app.add_typer(key_commands.app, name="keys")

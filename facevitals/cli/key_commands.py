@@ -7,15 +7,12 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from redis.exceptions import RedisError
 from rich.console import Console
 from rich.table import Table
 
-from facevitals.local.broker import BrokerNotStartedError, embedded_url
+from facevitals.local.connected import connected
 from facevitals.local.terminal import output
 from shared.access.api_keys import DAY_S, MAX_DAYS, KeyRing, NewKey, Scope, StoredKey, UnknownKeyError
-from shared.jobs.connection import connect
-from shared.settings import settings
 
 app = typer.Typer(no_args_is_help=True, help="API keys: make, list, rotate, revoke. They are stored in the broker.")
 console, errors = output(), Console(stderr=True, markup=False)
@@ -27,17 +24,9 @@ KeyId = Annotated[str, typer.Argument(help="The key's id, as `facevitals keys li
 
 @contextmanager
 def _ring() -> Iterator[KeyRing]:
-    config = settings()
     try:
-        client = connect(config.redis_url or embedded_url(config.data_dir.absolute() / "broker"))
-        yield KeyRing(client)
-        client.close()
-    except BrokerNotStartedError as error:
-        errors.print(str(error), style="red", highlight=False)
-        raise typer.Exit(1) from error
-    except RedisError as error:
-        errors.print("The broker does not answer. Check FACEVITALS_REDIS_URL.", style="red")
-        raise typer.Exit(1) from error
+        with connected() as client:
+            yield KeyRing(client)
     except UnknownKeyError as error:
         errors.print(f"No key in force has the id {error}: see `facevitals keys list`.", style="red", highlight=False)
         raise typer.Exit(1) from error
