@@ -24,7 +24,7 @@ from shared.clips.encryption import ClipKey
 from shared.clips.first_bytes import ClipFormats
 from shared.ids import is_id, new_id
 from shared.jobs.assembly import branches_for
-from shared.schemas import JobDocument, JobOptions, Waveforms
+from shared.schemas import JobDocument, JobOptions, JobState, Waveforms
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -229,7 +229,7 @@ async def create_job(
     async with key_quota.slot(gateway, caller):
         if idempotency_key is None:
             received = await receive_clip(request, gateway, caller, vitals, retain_clip)
-            return _accepted(await start(gateway, received, owner))
+            return await _accepted(gateway, await start(gateway, received, owner))
         async with idempotency.hold(gateway, owner, idempotency_key) as hold:
             received = await receive_clip(request, gateway, caller, vitals, retain_clip, hashed=True)
             try:
@@ -239,13 +239,26 @@ async def create_job(
                 raise
             if job_id is None:
                 await hold.keep(received.job_id, received.content)
-                return _accepted(await start(gateway, received, owner))
+                return await _accepted(gateway, await start(gateway, received, owner))
             await run_in_threadpool(gateway.store.erase, gateway.store.key(received.job_id))
-    return _accepted(await _document(gateway, job_id, owner))
+    return await _accepted(gateway, await _document(gateway, job_id, owner))
 
 
-def _accepted(document: JobDocument) -> Response:
+async def _with_wait(gateway: Gateway, document: JobDocument) -> JobDocument:
+    """The document, with the expected wait while it is queued."""
+    if document.state is not JobState.QUEUED:
+        return document
+    try:
+        wait_s = await gateway.queue_limit.expected_wait_s(document.id)
+    except RedisError:
+        # The job is accepted: the estimate may be missing.
+        return document
+    return document.model_copy(update={"expected_wait_s": wait_s})
+
+
+async def _accepted(gateway: Gateway, document: JobDocument) -> Response:
     headers = {"Location": f"/v1/jobs/{document.id}", "Retry-After": str(RETRY_AFTER_S)}
+    document = await _with_wait(gateway, document)
     return Response(document.model_dump_json(), status_code=202, headers=headers, media_type="application/json")
 
 
@@ -287,7 +300,7 @@ async def get_job(
                 document = await _document(gateway, job_id, owner)
     if not document.state.is_final:
         headers["Retry-After"] = str(RETRY_AFTER_S)
-    return JSONResponse(document.as_json(), headers=headers)
+    return JSONResponse((await _with_wait(gateway, document)).as_json(), headers=headers)
 
 
 @router.get(

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.problems import QueueFull, broker_full
 from shared.jobs.job_store import JobStore
-from shared.jobs.waiting import QueueLoad, queue_loads
+from shared.jobs.waiting import QueueLoad, jobs_before, queue_loads
 from shared.settings import Settings
 from shared.vitals import Branch
 
@@ -81,12 +81,33 @@ class QueueLimit:
         # A refusal expires sooner, so that a free place is soon available.
         refuses = reading is not None and (reading.memory.is_short or self._obstacle(reading, branches) is not None)
         if reading is None or now - self._read_at >= (REFUSAL_S if refuses else READING_S):
-            self._reading = reading = await run_in_threadpool(self._read)
-            self._read_at = now
+            reading = await self._renewed(now)
         if reading.memory.is_short:
             raise broker_full()
         if obstacle := self._obstacle(reading, branches):
             raise self._queue_full(obstacle)
+
+    async def expected_wait_s(self, job_id: str) -> float | None:
+        """Return the expected seconds until all work of a job has begun; None where none waits, or no worker serves it.
+
+        Raises:
+            redis.exceptions.RedisError: the broker is away.
+        """
+        before = await run_in_threadpool(jobs_before, self._jobs.redis, job_id)
+        if not before:
+            return None
+        reading, now = self._reading, time.monotonic()
+        if reading is None or now - self._read_at >= READING_S:
+            reading = await self._renewed(now)
+        waits = [(reading.loads[branch], jobs) for branch, jobs in before.items()]
+        if not all(load.served for load, _ in waits):
+            return None
+        return round(max(jobs * load.seconds_each for load, jobs in waits), 1)
+
+    async def _renewed(self, now: float) -> _Reading:
+        reading = self._reading = await run_in_threadpool(self._read)
+        self._read_at = now
+        return reading
 
     def _read(self) -> _Reading:
         redis = self._jobs.redis

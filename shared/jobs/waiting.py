@@ -23,10 +23,14 @@ MAX_FOREIGN: Final = 20
 
 @dataclass(frozen=True)
 class QueueLoad:
-    """One queue: messages that wait, and the seconds that each of them adds to the wait of the next."""
+    """One queue: messages that wait, and the seconds that each of them adds to the wait of the next.
+
+    `served` is whether a worker takes messages from it.
+    """
 
     waiting: int
     seconds_each: float
+    served: bool = True
 
     @property
     def expected_wait_s(self) -> float:
@@ -68,8 +72,18 @@ def queue_loads(client: Any) -> dict[Branch, QueueLoad]:  # noqa: ANN401  (redis
             standstill_s = min(oldest_s(client, branch), idle_s(client, branch))
             if standstill_s > max(STANDSTILL_S, STANDSTILL_WORKS * each):
                 each = standstill_s
-        loads[branch] = QueueLoad(waiting, max(each, 1e-3))
+        served = any(branch.value in card.queues for card in cards)
+        loads[branch] = QueueLoad(waiting, max(each, 1e-3), served)
     return loads
+
+
+def jobs_before(client: Any, job_id: str) -> dict[Branch, int]:  # noqa: ANN401
+    """Return how many jobs are taken before this one, for each branch in which it still waits."""
+    with client.pipeline(transaction=False) as pipe:
+        for branch in Branch:
+            pipe.zrank(waiting_key(branch), job_id)
+        places = pipe.execute()
+    return {branch: int(place) for branch, place in zip(Branch, places, strict=True) if place is not None}
 
 
 def first_waiting(client: Any, branch: Branch) -> float | None:  # noqa: ANN401

@@ -248,6 +248,10 @@ class JobDocument(Schema):
     state: JobState
     created_at: datetime
     finished_at: datetime | None = None
+    expected_wait_s: float | None = Field(
+        default=None,
+        description="Expected seconds until all of its work has begun, by the jobs before it; only while it is queued.",
+    )
     clip: ClipFacts | None = None
     warnings: list[ClipWarning] = Field(default_factory=list)
     branches: Branches

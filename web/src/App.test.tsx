@@ -116,6 +116,35 @@ describe('the page', () => {
     expect(screen.queryByText(new RegExp(strings.reasons.branch_failed[0]))).toBeNull()
   })
 
+  it.each([
+    [12.4, strings.job.queuedFor(13)],
+    [0, strings.job.queued],
+    [null, strings.job.queued],
+    [undefined, strings.job.queued],
+  ])('shows how long a queued video waits, where the gateway knows: %s', async (expected_wait_s, text) => {
+    location.hash = '#job=abc'
+    const { vision, rppg } = failed.branches
+    const waiting = {
+      vision: { ...vision, status: 'pending', error: null },
+      rppg: { ...rppg, status: 'pending', error: null },
+    }
+    const queued = {
+      ...failed,
+      id: 'abc',
+      state: 'queued',
+      error: null,
+      finished_at: null,
+      branches: waiting,
+      expected_wait_s,
+    }
+    gateway({
+      'GET /v1/jobs/abc': () => Response.json(queued),
+      'GET /v1/jobs/abc/events': () => new Response('<!doctype html>', { headers: { 'Content-Type': 'text/html' } }),
+    })
+    render(<App />)
+    expect(await screen.findByText(text)).toBeTruthy()
+  })
+
   it('notes what was unusual about a video, in its words or those of a newer gateway', async () => {
     location.hash = '#job=abc'
     const warnings = [

@@ -710,6 +710,11 @@ export interface components {
             readonly created_at: string;
             /** Finished At */
             readonly finished_at: string | null;
+            /**
+             * Expected Wait S
+             * @description Expected seconds until all of its work has begun, by the jobs before it; only while it is queued.
+             */
+            readonly expected_wait_s: number | null;
             readonly clip: components["schemas"]["ClipFacts"] | null;
             /** Warnings */
             readonly warnings: readonly components["schemas"]["ClipWarning"][];

@@ -138,13 +138,20 @@ function useExtras(document: JobDocument | null): Extras {
 /** A gateway without it is not an error: the download is not offered. */
 const ignore = (): void => {}
 
-/** Queued for longer than this, the job may be waiting for a worker that is not running. */
+/** Queued for longer than this, and than twice the expected wait, the job may be waiting for a worker that is not running. */
 const LONG_MS = 8000
+/** Shorter waits are over before they are read. */
+const SHORT_S = 2
+
+function waiting(words: Strings['job'], waitS: number): string {
+  return waitS < SHORT_S ? words.queued : words.queuedFor(Math.ceil(waitS))
+}
 
 function Progress({ view }: { readonly view: JobView }) {
   const strings = useStrings()
   const queued = view.document?.state === 'queued'
-  const long = useAfter(LONG_MS, queued)
+  const waitS = view.document?.expected_wait_s ?? 0
+  const long = useAfter(Math.max(LONG_MS, 2000 * waitS), queued)
   if (view.uploaded !== null) {
     const percent = Math.round(view.uploaded * 100)
     return (
@@ -157,7 +164,7 @@ function Progress({ view }: { readonly view: JobView }) {
   }
   return (
     <div className="card progress" role="status">
-      {queued && <p>{long ? strings.job.queuedLong : strings.job.queued}</p>}
+      {queued && <p>{long ? strings.job.queuedLong : waiting(strings.job, waitS)}</p>}
       <ul className="branches">
         {(Object.keys(BRANCHES) as BranchName[]).map((branch) => (
           <Branch key={branch} branch={branch} view={view} />

@@ -100,6 +100,7 @@ export const de: Strings = {
     uploading: 'Das Video wird gesendet',
     uploaded: (percent) => `${percent} %`,
     queued: 'Warten auf eine freie Auswertung…',
+    queuedFor: (s) => `Andere Videos sind vor Ihrem an der Reihe: noch etwa ${s} Sekunden…`,
     queuedLong:
       'Noch hat keine Auswertung das Video übernommen. Sie können warten (kommt keine rechtzeitig, sagt diese Seite es) oder das Video löschen und es später versuchen.',
     stage: (branch, stage) => `${branch}: ${stage}`,

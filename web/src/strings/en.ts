@@ -92,6 +92,7 @@ export const en: Strings = {
     uploading: 'Sending the video',
     uploaded: (percent) => `${percent} %`,
     queued: 'Waiting for a free analyser…',
+    queuedFor: (s) => `Other videos are before yours: about ${s} seconds…`,
     queuedLong:
       'No analyser has taken the video yet. You can wait (this page shows it if none does in time), or delete the video and try later.',
     stage: (branch, stage) => `${branch}: ${stage}`,

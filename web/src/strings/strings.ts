@@ -63,6 +63,8 @@ export interface Strings {
     uploading: string
     uploaded: (percent: number) => string
     queued: string
+    /** With the seconds that the jobs before it are expected to take. */
+    queuedFor: (seconds: number) => string
     queuedLong: string
     stage: (branch: string, stage: string) => string
     branches: Record<BranchName, string>
