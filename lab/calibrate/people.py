@@ -1,10 +1,39 @@
 """Division of clips by the people in them: what is fitted to some is judged on others."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+#: Parts that people are divided into, each judged by what the others were fitted to.
+FOLDS: Final = 10
+
+
+class OfPortrait(Protocol):
+    """Anything that was measured on a rendered person."""
+
+    @property
+    def portrait(self) -> str:
+        """Name of the person's portrait."""
+        ...
+
+
+Example = TypeVar("Example", bound=OfPortrait)
+Model = TypeVar("Model")
+Judged = TypeVar("Judged")
+
+
+def judged_by_others(
+    examples: Sequence[Example], fit: Callable[[list[Example]], Model], judge: Callable[[Example, Model], Judged]
+) -> list[Judged]:
+    """Judge each example by a model that was fitted to other people, fold by fold."""
+    fold = folds_of([one.portrait for one in examples], FOLDS, seed=0)
+    judged: list[Judged] = []
+    for index in range(FOLDS):
+        model = fit([one for one, its in zip(examples, fold, strict=True) if its != index])
+        judged += [judge(one, model) for one, its in zip(examples, fold, strict=True) if its == index]
+    return judged
 
 
 class SubjectClip(Protocol):

@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 
 from lab.calibrate.document import renewed_document
-from lab.calibrate.people import folds_of
+from lab.calibrate.people import judged_by_others
 from lab.calibrate.quantiles import conformal_quantiles
 from lab.calibrate.respiration_table import TABLE, Example, examples_of, read, save
 from workers.rppg.vitals.respiration_rate import INTERVAL_LEVEL, MODEL, RespirationModel, interval_features, refusal
@@ -32,8 +32,6 @@ WRONG_PER_MIN: Final = 4.0
 _STEP: Final = 0.25
 #: Smallest error whose logarithm is taken, /min: the step of the rates.
 _MIN_ERROR: Final = 0.1
-#: Folds of people.
-FOLDS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -119,12 +117,7 @@ def fit_interval(right: Sequence[Example]) -> tuple[float, float, float]:
 
 def left_out_by_people(examples: Sequence[Example]) -> list[Judged]:
     """Judge each example by a model that was fitted to other people."""
-    fold = folds_of([one.portrait for one in examples], FOLDS, seed=0)
-    judged: list[Judged] = []
-    for index in range(FOLDS):
-        model = fit([one for one, its in zip(examples, fold, strict=True) if its != index])
-        judged += [Judged(one, model) for one, its in zip(examples, fold, strict=True) if its == index]
-    return judged
+    return judged_by_others(examples, fit, Judged)
 
 
 def figures(judged: Sequence[Judged]) -> dict[str, Any]:

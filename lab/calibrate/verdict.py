@@ -23,7 +23,7 @@ from scipy.special import expit
 
 from lab.arrays import Floats
 from lab.calibrate.document import renewed_document
-from lab.calibrate.people import folds_of
+from lab.calibrate.people import judged_by_others
 from lab.calibrate.quantiles import conformal_quantiles
 from lab.calibrate.verdict_table import TABLE, Example, examples_of, read, save
 from workers.rppg.fusion.evidence import CURVES, RATES_PER_MIN
@@ -37,8 +37,6 @@ from workers.rppg.vitals.heart_rate import INTERVAL_LEVEL, IntervalModel, interv
 WRONG_PER_MIN: Final = 5.0
 #: Strength of the ridge on weights of standardised curves: of 0.5, 2 and 8 none does better than another.
 RIDGE: Final = 2.0
-#: Folds of people.
-FOLDS: Final = 10
 #: Weight of a cut, that of a whole clip being 1.
 CUT_WEIGHT: Final = 0.5
 #: Weight of a clip without a pulse in the fit of the probability: a heart rate of a picture is worse than an error.
@@ -184,16 +182,7 @@ def with_probability(model: VerdictModel, judged: Sequence[Judged]) -> VerdictMo
 
 def left_out_by_people(examples: Sequence[Example]) -> list[Judged]:
     """Judge each example by a model fitted to other people."""
-    fold = folds_of([example.portrait for example in examples], FOLDS, seed=0)
-    judged: list[Judged] = []
-    for index in range(FOLDS):
-        model = fit([example for example, of in zip(examples, fold, strict=True) if of != index])
-        judged += [
-            Judged(example, model.judge(example.evidence))
-            for example, of in zip(examples, fold, strict=True)
-            if of == index
-        ]
-    return judged
+    return judged_by_others(examples, fit, lambda one, model: Judged(one, model.judge(one.evidence)))
 
 
 def left_out_by_renderer(examples: Sequence[Example], renderer: str) -> list[Judged]:
