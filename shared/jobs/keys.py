@@ -14,6 +14,9 @@
     idem:{owner}:{key}  string   idempotency keys
     pace                hash     mean seconds of a branch's work, and when one was last begun (`shared.jobs.waiting`)
     counters            hash     finished jobs; vitals by status and reason; webhooks by outcome; dropped messages
+    key:{id}            hash     an API key without its secret; `keys` is the list of them (`shared.access.api_keys`)
+    rate:{owner}        string   time at which the owner's next clip conforms to its limit (`shared.access.quotas`)
+    figures             hash     histograms of all jobs (`shared.observability.metrics`)
     worker:{id}         string   a worker process's card; `workers` is the list of them
 
 All times are the broker's: no clock of a gateway or a worker decides anything.
