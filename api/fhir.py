@@ -27,8 +27,6 @@ _PROFILE: Final = "http://hl7.org/fhir/StructureDefinition/"
 _OURS: Final = "urn:facevitals:"
 #: Makes the ids of a job's Observations the same in every response.
 _NAMESPACE: Final = uuid.UUID("6f1f6f0e-6f0b-5c57-9a0c-1b6f4b3c7c55")
-#: A file's time of recording is ignored where it is this much after the upload: the device's clock is wrong.
-_CLOCKS_DIFFER: Final = dt.timedelta(minutes=10)
 
 _VITAL_SIGNS: Final = ("vital-signs", "Vital Signs")
 _PROCEDURE: Final = ("procedure", "Procedure")
@@ -83,14 +81,16 @@ _ABSENT_CODES: Final = {
 class BundleOptions:
     """What a request for a bundle may choose.
 
-    include  vitals of `ON_REQUEST`
-    subject  reference to the patient, such as `Patient/123`; None: the person of the job, by an identifier
-    kind     `collection` to be read, `transaction` to be posted to a FHIR server
+    include      vitals of `ON_REQUEST`
+    subject      reference to the patient, such as `Patient/123`; None: the person of the job, by an identifier
+    kind         `collection` to be read, `transaction` to be posted to a FHIR server
+    recorded_at  when the clip was recorded; None: the time of the upload stands for it
     """
 
     include: frozenset[str] = frozenset()
     subject: str | None = None
     kind: Literal["collection", "transaction"] = "collection"
+    recorded_at: dt.datetime | None = None
 
 
 def bundle(document: JobDocument, options: BundleOptions | None = None) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def _observation(
         "category": [{"coding": [{"system": _CATEGORY, "code": category, "display": category_name}]}],
         "code": {"coding": [code.coding], "text": f"{code.display}, estimated from video"},
         "subject": _subject(document, options),
-        "effectiveDateTime": _instant(recorded_at(document)),
+        "effectiveDateTime": _instant(options.recorded_at or document.created_at),
         "issued": _instant(document.finished_at or document.created_at),
         "method": {"text": _method(vital)},
         "device": {"reference": f"urn:uuid:{device}"},
@@ -173,14 +173,6 @@ def _observation(
     if measured.interval and measured.interval_level:
         resource["component"] = [_interval(measured.interval, measured.interval_level, code)]
     return resource
-
-
-def recorded_at(document: JobDocument) -> dt.datetime:
-    """When the clip was recorded, as its file states it; else when it was received."""
-    stated = document.clip.recorded_at if document.clip else None
-    if stated is None or stated > document.created_at + _CLOCKS_DIFFER:
-        return document.created_at
-    return stated
 
 
 def _measured(vital: Vital) -> Vital | Measure:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import datetime as dt
 import hashlib
 import time
 from dataclasses import dataclass
@@ -356,7 +357,7 @@ async def get_job_waveforms(job_id: parameters.JobId, gateway: GatewayDep, owner
             "description": "A Bundle of Observations.",
             "content": {fhir.MEDIA_TYPE: {"schema": {"type": "object", "required": ["resourceType", "entry"]}}},
         },
-        **problems.responses(*JOB_PROBLEMS, problems.NotFinished),
+        **problems.responses(*JOB_PROBLEMS, problems.BadParameter, problems.NotFinished),
     },
 )
 async def get_job_fhir(
@@ -366,13 +367,14 @@ async def get_job_fhir(
     owner: Owner,
     subject: parameters.SubjectQuery = None,
     include: parameters.IncludeQuery = None,
+    recorded_at: parameters.RecordedAtQuery = None,
     bundle: parameters.BundleQuery = None,
 ) -> Response:
     """Get a finished job as a FHIR R4 Bundle. A vital without a value has a `dataAbsentReason`.
 
     Vitals that were not requested are left out.
     """
-    parameters.refuse_repeated(request, "subject", "include", "bundle")
+    parameters.refuse_repeated(request, "subject", "include", "recorded_at", "bundle")
     document = await _document(gateway, job_id, owner)
     if not document.state.is_final:
         raise problems.NotFinished(
@@ -382,6 +384,7 @@ async def get_job_fhir(
         include=frozenset(include.split(",")) if include else frozenset(),
         subject=subject,
         kind="transaction" if bundle == "transaction" else "collection",
+        recorded_at=dt.datetime.fromisoformat(recorded_at) if recorded_at else None,
     )
     return JSONResponse(fhir.bundle(document, options), media_type=fhir.MEDIA_TYPE)
 

@@ -4,6 +4,7 @@ Each message names the value, the parameter and what it takes. The same function
 form fields.
 """
 
+import datetime as dt
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
@@ -53,6 +54,10 @@ _ON_REQUEST: Final = f"({'|'.join(fhir.ON_REQUEST)})"
 INCLUDE_PATTERN: Final = f"^{_ON_REQUEST}(,{_ON_REQUEST})*$"
 _INCLUDE: Final = re.compile(INCLUDE_PATTERN)
 _TAKES_INCLUDE: Final = f"`include` takes a comma-separated list of: {', '.join(fhir.ON_REQUEST)}."
+#: RFC 3339: a date, a time and a zone.
+TIME_PATTERN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})$"
+_TIME: Final = re.compile(TIME_PATTERN)
+_TAKES_TIME: Final = "`recorded_at` takes a date and time with a zone, such as 2026-01-02T03:04:05Z."
 #: Types of a bundle.
 BUNDLES: Final = ("collection", "transaction")
 
@@ -148,6 +153,22 @@ def fhir_include(text: str) -> str:
     return text
 
 
+def fhir_time(text: str) -> str:
+    """Return the time, which has a zone.
+
+    Raises:
+        BadParameter: it is not one.
+    """
+    wrong = BadParameter(f"{shown(text)} is not a time. {_TAKES_TIME}")
+    if not _TIME.fullmatch(text):
+        raise wrong
+    try:
+        dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise wrong from None
+    return text
+
+
 def fhir_bundle(text: str) -> str:
     """Return the type of a bundle.
 
@@ -205,6 +226,14 @@ IncludeQuery = Annotated[
         json_schema_extra={"pattern": INCLUDE_PATTERN},
     ),
     AfterValidator(fhir_include),
+]
+RecordedAtQuery = Annotated[
+    str | None,
+    Query(
+        description="When the clip was recorded, with a zone, such as 2026-01-02T03:04:05Z; else that of the upload.",
+        json_schema_extra={"pattern": TIME_PATTERN, "format": "date-time"},
+    ),
+    AfterValidator(fhir_time),
 ]
 BundleQuery = Annotated[
     str | None,

@@ -131,9 +131,6 @@ class ClipFacts(Schema):
     colour: ClipColour = ClipColour()
     device: str | None = Field(default=None, description="Make and model of the device, where the file states them.")
     encoder: str | None = Field(default=None, description="The program that wrote the file, where it states it.")
-    recorded_at: datetime | None = Field(
-        default=None, description="When it was recorded by the device's clock, where the file states it."
-    )
     tracks_ignored: list[IgnoredTrack] = Field(default_factory=list)
 
 

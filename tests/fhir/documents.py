@@ -9,7 +9,6 @@ from shared.schemas import (
     BodyMassIndex,
     BranchOutcome,
     BranchStatus,
-    ClipFacts,
     HeartRate,
     HeartRateVariability,
     JobDocument,
@@ -24,17 +23,14 @@ from shared.schemas import (
 from shared.vitals import VITALS, Branch, Reason
 
 RECEIVED = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
-RECORDED = dt.datetime(2026, 1, 1, 11, 58, 30, tzinfo=dt.UTC)
 
 
-def finished(
-    *, requested: list[str] | None = None, reason: Reason = Reason.NO_PULSE, recorded_at: dt.datetime | None = RECORDED
-) -> JobDocument:
+def finished(*, requested: list[str] | None = None, reason: Reason = Reason.NO_PULSE) -> JobDocument:
     """A job in which every vital abstained for a reason, except those that were not requested."""
-    return _assembled({}, requested, reason, recorded_at)
+    return _assembled({}, requested, reason)
 
 
-def measured(*, recorded_at: dt.datetime | None = RECORDED) -> JobDocument:
+def measured() -> JobDocument:
     """A job in which every vital of the bundle has a value."""
     ok, unproved = VitalStatus.OK, VitalStatus.EXPERIMENTAL
     none = Measure(value=None, unit="ms", status=VitalStatus.ABSTAINED, reason=Reason.CLIP_TOO_SHORT)
@@ -62,12 +58,10 @@ def measured(*, recorded_at: dt.datetime | None = RECORDED) -> JobDocument:
         "age": Age(value=41.0, unit="years", status=ok, interval=(33.0, 49.0), interval_level=0.9),
         "bmi": BodyMassIndex(value=24.0, unit="kg/m2", status=unproved),
     }
-    return _assembled(given, None, Reason.NO_PULSE, recorded_at)
+    return _assembled(given, None, Reason.NO_PULSE)
 
 
-def _assembled(
-    given: dict[str, Vital], requested: list[str] | None, reason: Reason, recorded_at: dt.datetime | None
-) -> JobDocument:
+def _assembled(given: dict[str, Vital], requested: list[str] | None, reason: Reason) -> JobDocument:
     outcomes = {}
     for branch in Branch:
         vitals = {
@@ -77,7 +71,7 @@ def _assembled(
             for spec in VITALS.values()
             if spec.branch is branch
         }
-        outcomes[branch] = BranchOutcome(status=BranchStatus.OK, elapsed_ms=1, vitals=vitals, clip=_facts(recorded_at))
+        outcomes[branch] = BranchOutcome(status=BranchStatus.OK, elapsed_ms=1, vitals=vitals)
     return assemble(
         job_id="01ARZ3NDEKTSV4RRFFQ69G5FAV",
         created_at=RECEIVED,
@@ -86,19 +80,4 @@ def _assembled(
         outcomes=outcomes,
         vitals=requested,
         versions={"facevitals": "1.2.3"},
-    )
-
-
-def _facts(recorded_at: dt.datetime | None) -> ClipFacts:
-    return ClipFacts(
-        duration_s=15.0,
-        frames=450,
-        fps=30.0,
-        width=640,
-        height=480,
-        container="mp4",
-        codec="h264",
-        bytes=1000,
-        sha256="0" * 64,
-        recorded_at=recorded_at,
     )

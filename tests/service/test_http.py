@@ -184,10 +184,12 @@ def test_a_finished_job_is_available_as_fhir(faulty_service: Service, http: http
         {"no_pulse"},
     )
     query = {"bundle": "transaction", "subject": "Patient/123", "include": "oxygen_saturation,bmi"}
+    query["recorded_at"] = "2026-01-02T03:04:05+01:00"
     chosen = http.get(f"/v1/jobs/{job}/fhir", params=query).json()
     assert len(chosen["entry"]) == len(made["entry"]) + 2
     assert {entry["resource"]["subject"]["reference"] for entry in chosen["entry"][1:]} == {"Patient/123"}
     assert {entry["request"]["method"] for entry in chosen["entry"]} == {"POST"}
+    assert chosen["entry"][1]["resource"]["effectiveDateTime"] == "2026-01-02T03:04:05.000+01:00"
 
 
 @pytest.mark.parametrize(
@@ -198,6 +200,9 @@ def test_a_finished_job_is_available_as_fhir(faulty_service: Service, http: http
         ("subject", "http://hospital.example/Patient/1"),
         ("include", "stress"),
         ("include", "bmi,"),
+        ("recorded_at", "yesterday"),
+        ("recorded_at", "2026-01-02T03:04:05"),
+        ("recorded_at", "2026-13-02T03:04:05Z"),
     ],
 )
 def test_a_fhir_parameter_that_is_not_understood_is_422(http: httpx.Client, name: str, value: str) -> None:

@@ -42,7 +42,7 @@ from workers.media.container import (
 )
 from workers.media.cpu_budget import CpuBudget
 from workers.media.geometry import Geometry, pixel_aspect_of
-from workers.media.recorder import device_of, encoder_of, recorded_at
+from workers.media.recorder import device_of, encoder_of
 from workers.media.tracks import ignored_tracks
 
 __all__ = ["MAX_FPS", "Clip", "ClipBudget", "Frame", "open_clip"]
@@ -306,5 +306,4 @@ class Clip:
             colour=self._colour.facts,
             device=device_of(self._container),
             encoder=encoder_of(self._container),
-            recorded_at=recorded_at(self._container),
         )

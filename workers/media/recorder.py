@@ -1,4 +1,4 @@
-"""The device, the program and the time that recorded a clip, where its metadata states them.
+"""The device and the program that recorded a clip, where its metadata states them.
 
 Metadata can identify a person: location, serial number, owner, title. Only the keys listed here are read, and a value
 counts only if it has the form of a product's name.
@@ -6,7 +6,6 @@ counts only if it has the form of a product's name.
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Final
 
 from av.container import InputContainer
@@ -16,9 +15,6 @@ _MAKE: Final = ("com.apple.quicktime.make", "com.android.manufacturer", "make")
 _MODEL: Final = ("com.apple.quicktime.model", "com.android.model", "model")
 _PROGRAM: Final = ("encoder", "com.apple.quicktime.software", "software", "writing_application")
 _ANDROID: Final = "com.android.version"
-_TIME: Final = "creation_time"
-#: Earlier times are those of clocks that were never set: 1904 and 1970 are the zeros of MP4 and of Unix.
-_FIRST_YEAR: Final = 2000
 
 #: Longest value in characters.
 _LONGEST: Final = 64
@@ -50,18 +46,6 @@ def encoder_of(container: InputContainer) -> str | None:
     return f"Android {android}" if android else None
 
 
-def recorded_at(container: InputContainer) -> datetime | None:
-    """Return when the clip was recorded by the clock of its device; None where the file does not state it."""
-    try:
-        time = datetime.fromisoformat(_metadata(container).get(_TIME, ""))
-    except ValueError:
-        return None
-    if time.year < _FIRST_YEAR:
-        return None
-    # FFmpeg gives the times of both containers in UTC.
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-
-
 def _metadata(container: InputContainer) -> dict[str, str]:
     """Return the metadata by key in lower case. The container's own count before those of its streams."""
     found: dict[str, str] = {}
@@ -74,7 +58,7 @@ def _metadata(container: InputContainer) -> dict[str, str]:
 def _listed(metadata: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for key, value in metadata.items():
         name = key.lower()
-        if name in {*_MAKE, *_MODEL, *_PROGRAM, _ANDROID, _TIME} and len(value) <= 2 * _LONGEST:
+        if name in {*_MAKE, *_MODEL, *_PROGRAM, _ANDROID} and len(value) <= 2 * _LONGEST:
             yield name, value.strip("\0 ")
 
 

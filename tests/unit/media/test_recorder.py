@@ -1,20 +1,15 @@
-"""Device, program and time come from listed metadata alone, names only as names of products."""
+"""Device and program come from listed metadata alone, and only as names of products."""
 
-from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import av
 import pytest
-from av.container import InputContainer
 
 from workers.media.clip import open_clip
-from workers.media.recorder import _is_product, device_of, encoder_of, recorded_at
+from workers.media.recorder import _is_product, device_of, encoder_of
 
 from .conftest import Encode
 
-NO_VIDEO = SimpleNamespace(video=())
 APPLE = {"com.apple.quicktime.make": "Apple", "com.apple.quicktime.model": "iPhone 15 Pro"}
 
 
@@ -47,32 +42,6 @@ def test_make_model_and_program_are_facts(encode: Encode, name: str) -> None:
 def test_a_file_without_a_device_has_none(encode: Encode) -> None:
     with av.open(str(encode())) as container:
         assert device_of(container) is None
-
-
-@pytest.mark.parametrize(
-    ("stated", "expected"),
-    [
-        ("2026-01-02T03:04:05.000000Z", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
-        ("1970-01-01T00:00:00.000000Z", None),
-        ("", None),
-    ],
-    ids=["stated", "a clock that was never set", "not stated"],
-)
-@pytest.mark.parametrize("name", ["made.mp4", "made.mkv"])
-def test_the_time_of_recording_is_a_fact_where_the_clock_was_set(
-    encode: Encode, name: str, stated: str, expected: datetime | None
-) -> None:
-    with open_clip(rewritten(encode(), name, {"creation_time": stated} if stated else {})) as clip:
-        list(clip.frames())
-        assert clip.facts.recorded_at == expected
-
-
-@pytest.mark.parametrize("stated", ["yesterday", "0001-01-01T00:00:00+14:00", "2026-13-01", "9" * 40])
-def test_a_time_that_is_none_is_ignored(stated: str) -> None:
-    assert (
-        recorded_at(cast("InputContainer", SimpleNamespace(metadata={"creation_time": stated}, streams=NO_VIDEO)))
-        is None
-    )
 
 
 @pytest.mark.parametrize(

@@ -521,11 +521,6 @@ export interface components {
              * @description The program that wrote the file, where it states it.
              */
             readonly encoder: string | null;
-            /**
-             * Recorded At
-             * @description When it was recorded by the device's clock, where the file states it.
-             */
-            readonly recorded_at: string | null;
             /** Tracks Ignored */
             readonly tracks_ignored: readonly components["schemas"]["IgnoredTrack"][];
         };
@@ -1860,6 +1855,8 @@ export interface operations {
                 readonly subject?: string | null;
                 /** @description Comma-separated vitals that are left out by default, since a chart may take them for more than they are. */
                 readonly include?: string | null;
+                /** @description When the clip was recorded, with a zone, such as 2026-01-02T03:04:05Z; else that of the upload. */
+                readonly recorded_at?: string | null;
                 /** @description `collection` (the default) to be read, `transaction` to be posted to a FHIR server. */
                 readonly bundle?: "collection" | "transaction";
             };
@@ -1919,6 +1916,15 @@ export interface operations {
             };
             /** @description The gateway serves its own machine without a key, and `Host` names another one. */
             readonly 421: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A parameter, header or form field is invalid. */
+            readonly 422: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
