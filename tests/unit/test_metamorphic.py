@@ -19,7 +19,8 @@ from workers.analyzer import Analyzer, AnalyzerOptions
 
 Picture = NDArray[np.uint8]
 
-SPEC = ClipSpec(heart_rate=84, respiration_rate=16, duration_s=12, bitrate_bps=8_000_000, seed=1614)
+#: A strong pulse: a clip at the edge of a condition would be on either side of it after each encoder.
+SPEC = ClipSpec(heart_rate=84, respiration_rate=16, duration_s=12, bitrate_bps=8_000_000, pulse_strength=1.8, seed=1613)
 #: Encoder's options that keep the pulse.
 GOOD = {
     "libx264": {"crf": "12", "preset": "veryfast"},
