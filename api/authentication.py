@@ -18,12 +18,10 @@ from starlette.concurrency import run_in_threadpool
 from api import cors
 from api.dependencies import gateway_in
 from api.problems import KeyMissing, KeyRefused, ScopeMissing
-from shared.access.api_keys import ALL_SCOPES, KeyRing, Scope
+from shared.access.api_keys import ALL_SCOPES, ANONYMOUS, KeyRing, Scope
 from shared.ids import KEY_PATTERN
 from shared.settings import Settings
 
-#: Owner of jobs that were submitted without a key.
-ANONYMOUS: Final = "-"
 #: Headers that proxies add.
 FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
 #: An open gateway detects the first key after at most this long, seconds.

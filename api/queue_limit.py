@@ -76,12 +76,10 @@ class QueueLimit:
             BrokerFull: the broker's memory is nearly used up.
             redis.exceptions.RedisError: the broker is away.
         """
-        now = time.monotonic()
         reading = self._reading
         # A refusal expires sooner, so that a free place is soon available.
         refuses = reading is not None and (reading.memory.is_short or self._obstacle(reading, branches) is not None)
-        if reading is None or now - self._read_at >= (REFUSAL_S if refuses else READING_S):
-            reading = await self._renewed(now)
+        reading = await self._reading_within(REFUSAL_S if refuses else READING_S)
         if reading.memory.is_short:
             raise broker_full()
         if obstacle := self._obstacle(reading, branches):
@@ -96,17 +94,19 @@ class QueueLimit:
         before = await run_in_threadpool(jobs_before, self._jobs.redis, job_id)
         if not before:
             return None
-        reading, now = self._reading, time.monotonic()
-        if reading is None or now - self._read_at >= READING_S:
-            reading = await self._renewed(now)
+        reading = await self._reading_within(READING_S)
         waits = [(reading.loads[branch], jobs) for branch, jobs in before.items()]
         if not all(load.served for load, _ in waits):
             return None
         return round(max(jobs * load.seconds_each for load, jobs in waits), 1)
 
-    async def _renewed(self, now: float) -> _Reading:
-        reading = self._reading = await run_in_threadpool(self._read)
-        self._read_at = now
+    async def _reading_within(self, age_s: float) -> _Reading:
+        """The last reading, or a new one if that is `age_s` old."""
+        now = time.monotonic()
+        reading = self._reading
+        if reading is None or now - self._read_at >= age_s:
+            self._reading = reading = await run_in_threadpool(self._read)
+            self._read_at = now
         return reading
 
     def _read(self) -> _Reading:

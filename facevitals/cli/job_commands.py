@@ -11,9 +11,9 @@ from rich.table import Table
 
 from facevitals.local.connected import connected
 from facevitals.local.terminal import output
-from shared.access.api_keys import OWNER_PREFIX
+from shared.access.api_keys import ANONYMOUS, OWNER_PREFIX
 from shared.ids import is_id
-from shared.jobs.listing import ListedJob, list_jobs
+from shared.jobs.listing import ListedJob, error_of, list_jobs
 from shared.jobs.records import JobRecords
 from shared.schemas import JobState
 from shared.settings import settings
@@ -40,13 +40,13 @@ def show_all(
     with connected() as client:
         owner = None if key is None else OWNER_PREFIX + key
         jobs = list_jobs(client, owner=owner, states=state or tuple(JobState))
-    listed = jobs[:limit] if limit else jobs
+        listed = [(job, error_of(client, job)) for job in jobs[: limit or None]]
     if as_json:
-        print(json.dumps([_public(job) for job in listed]))
+        print(json.dumps([_public(job) | {"error": error} for job, error in listed]))
         return
     table = Table("id", "state", "received", "key", "error")
-    for job in listed:
-        table.add_row(job.id, job.state, f"{job.created_at:%Y-%m-%d %H:%M:%S}", _key_of(job), job.error or "")
+    for job, error in listed:
+        table.add_row(job.id, job.state, f"{job.created_at:%Y-%m-%d %H:%M:%S}", _key_of(job), error or "")
     console.print(table)
     if len(listed) < len(jobs):
         errors.print(f"{len(jobs) - len(listed)} older jobs are not shown: --limit 0 lists all.", highlight=False)
@@ -94,4 +94,4 @@ def _key_of(job: ListedJob) -> str:
     """The id of the key that made the job; no secret."""
     if job.owner.startswith(OWNER_PREFIX):
         return job.owner.removeprefix(OWNER_PREFIX)
-    return "" if job.owner == "-" else "of the settings"
+    return "" if job.owner in {"", ANONYMOUS} else "of the settings"

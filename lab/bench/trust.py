@@ -100,6 +100,7 @@ def rival(answers: Sequence[Answer]) -> Report:
         theirs = [one for one in found if one.rival_reported is not None]
         their_wrong = sum(one.is_off(one.rival_reported) for one in theirs)
         checked = [one for one in found if one.checked_rival is not None]
+        checked_wrong = sum(one.is_off(one.checked_rival) for one in checked)
         ours = np.array([one.score for one in found])
         our_wrong = np.array([one.is_off(one.likeliest) for one in found])
         off = np.array([one.is_off(one.likeliest, NEAR_PER_MIN) for one in found])
@@ -120,13 +121,13 @@ def rival(answers: Sequence[Answer]) -> Report:
             low,
             high,
             _share(len(checked), len(found)),
-            sum(one.is_off(one.checked_rival) for one in checked),
+            checked_wrong,
         )
         report.summary[f"rival {name}"] = {
             "wrong": their_wrong,
             "reported": len(theirs),
             "with conditions": len(checked),
-            "wrong of these": sum(one.is_off(one.checked_rival) for one in checked),
+            "wrong of these": checked_wrong,
         }
     return report
 
@@ -147,10 +148,8 @@ def lifeless(answers: Sequence[Answer]) -> Report:
         found = [one for one in answers if not one.alive and name in (one.truth["conditions"]["stratum"], "all")]
         rates = sum(one.reported is not None for one in found)
         breaths = sum(one.respiration is not None for one in found)
-        theirs, checked = (
-            sum(rate is not None for rate in rates_of)
-            for rates_of in ([one.rival_reported for one in found], [one.checked_rival for one in found])
-        )
+        theirs = sum(one.rival_reported is not None for one in found)
+        checked = sum(one.checked_rival is not None for one in found)
         reasons = Counter(str(one.reason) for one in found)
         report.add(
             name,

@@ -26,6 +26,8 @@ from shared.jobs.keys import PREFIX
 KEYS: Final = f"{PREFIX}keys"
 #: Prefix of the owner of a stored key's jobs. The owner stays the same when the key is rotated.
 OWNER_PREFIX: Final = "key:"
+#: The owner of jobs that were sent without a key.
+ANONYMOUS: Final = "-"
 DAY_S: Final = 86_400
 #: Longest life of a key in days.
 MAX_DAYS: Final = 3_650

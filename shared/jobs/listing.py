@@ -16,17 +16,12 @@ _BATCH: Final = 500
 
 @dataclass(frozen=True)
 class ListedJob:
-    """A job without its results.
-
-    owner  of the job: of a key, of a key of the settings, or `-` without keys
-    error  the code of what failed, for a job that failed
-    """
+    """A job without its results; `owner` is that of its record, as `shared.access.api_keys` names owners."""
 
     id: str
     state: JobState
     created_at: dt.datetime
     owner: str
-    error: str | None = None
 
 
 def list_jobs(
@@ -61,12 +56,11 @@ def _read(client: Any, ids: Collection[str]) -> Iterator[ListedJob]:  # noqa: AN
         if name is None:
             continue
         times = {field: value for field, value in (("created", created), ("created_at", stated)) if value}
-        state = JobState(name)
-        error = _error(client, job_id) if state is JobState.FAILED else None
-        yield ListedJob(job_id, state, created_at(times), owner or "-", error)
+        yield ListedJob(job_id, JobState(name), created_at(times), owner or "")
 
 
-def _error(client: Any, job_id: str) -> str | None:  # noqa: ANN401
-    text = client.hget(record_key(job_id), "document")
+def error_of(client: Any, job: ListedJob) -> str | None:  # noqa: ANN401
+    """Return the code of what failed, for a job that failed. It reads the whole document."""
+    text = client.hget(record_key(job.id), "document") if job.state is JobState.FAILED else None
     error = JobDocument.read(text).error if text else None
     return str(error.code) if error else None
