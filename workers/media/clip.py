@@ -56,6 +56,12 @@ MAX_FPS: Final = 120
 #: between two frames at 120 a second become 8. Cameras jitter by some tenths of a millisecond.
 _MIN_INTERVAL_S: Final = 1 / MAX_FPS - 1.1e-3
 
+#: Most packets read for each frame that is allowed. A picture of two fields has two packets, and codecs have packets
+#: that show nothing; a file can hold millions of those.
+_PACKETS_PER_FRAME: Final = 4
+#: Most bytes that a container may add to a packet: Matroska can leave out the first bytes if they are the same in all.
+_PACKET_HEADER_BYTES: Final = 64
+
 #: Seconds between two checks of the stop flag while the queue is full.
 _PUT_TIMEOUT_S: Final = 0.1
 #: Tolerance of intervals: browsers round times to whole milliseconds.
@@ -125,6 +131,7 @@ class Clip:
         cpu: CpuBudget,
     ) -> None:
         self._file = file
+        self._n_file_bytes = os.fstat(file.fileno()).st_size
         self._container = container
         self._stream = stream
         self._name = container_name
@@ -254,14 +261,32 @@ class Clip:
     def _decoded_frames(self) -> Iterator[VideoFrame]:
         """Yield what can be decoded. Damaged packets and frames are skipped; a cut-off file ends early."""
         packets = self._container.demux(self._stream)
-        while not self._stop.is_set():
-            # At each packet: a file can hold millions that decode to no frame.
+        n_bytes = 0
+        for n_packets in itertools.count(1):
+            if self._stop.is_set():
+                return
             self._cpu.check()
             try:
                 packet = next(packets)
             except (StopIteration, av.error.FFmpegError):
                 return
+            n_bytes += packet.size
+            self._check_packets(n_packets, n_bytes)
             yield from self._decode_packet(packet)
+
+    def _check_packets(self, n_packets: int, n_bytes: int) -> None:
+        # Counted, because how much a packet that decodes to no frame costs depends on the machine.
+        most = _PACKETS_PER_FRAME * self._budget.frames
+        if n_packets > most:
+            raise ClipRejected(
+                ErrorCode.CLIP_TOO_LARGE,
+                f"The clip has more than {most} packets of video, as no camera writes. Record at 30 frames a second.",
+            )
+        # Packets larger than their file are compressed once more, or refer to the same bytes many times.
+        if n_bytes > self._n_file_bytes + _PACKET_HEADER_BYTES * n_packets:
+            raise ClipRejected(
+                ErrorCode.CLIP_TOO_LARGE, f"The clip's packets unpack to more bytes than the file has. {ADVICE}"
+            )
 
     def _decode_packet(self, packet: "Packet[VideoStream]") -> Iterator[VideoFrame]:
         try:
@@ -295,7 +320,7 @@ class Clip:
             height=size[1],
             container=self._name,
             codec=self._codec,
-            bytes=os.fstat(self._file.fileno()).st_size,
+            bytes=self._n_file_bytes,
             sha256=sha256,
             rotation=orientation.rotation,
             rotation_source=RotationSource.METADATA if orientation.rotation else None,
