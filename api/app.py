@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import cors, docs, jobs, legacy, openapi, operations, page, problems, webhooks
+from api import audit, cors, docs, jobs, legacy, openapi, operations, page, problems, webhooks
 from api.authentication import Authenticator
 from api.bodies import BodyLimits
 from api.dependencies import Gateway
@@ -23,6 +23,7 @@ from api.tracing import RequestSpans
 from shared.clips.store import ClipStore, StoreUnavailableError
 from shared.jobs.broker_errors import failure_log
 from shared.jobs.job_store import JobStore
+from shared.observability.audit import configure_audit
 from shared.observability.logging import configure_logging
 from shared.observability.tracing import configure_tracing, shutdown_tracing
 from shared.schemas import NOTICE
@@ -66,7 +67,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     """Build the gateway from settings (the environment's by default).
 
     Raises:
-        ValueError: the settings leave it open to others than this machine.
+        ValueError: the settings leave it open to others than this machine, or name an audit log that can't be written.
     """
     config = config or settings()
     if not config.redis_url:
@@ -80,6 +81,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         )
     webhooks.check_settings(config)
     configure_logging(config)
+    configure_audit(config)
     traced = configure_tracing(config, "gateway")
 
     @asynccontextmanager
@@ -120,6 +122,8 @@ def create_app(config: Settings | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.authenticator = Authenticator(config)
+    # The innermost: it reads the route that was found, and sees a HEAD as a GET.
+    app.add_middleware(audit.AuditLines)
     app.add_middleware(HeadAsGet)
     # The last one added is the outermost: a refused body too is answered with CORS and security headers.
     app.add_middleware(

@@ -15,7 +15,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
-from api import cors
+from api import audit, cors
 from api.dependencies import gateway_in
 from api.problems import KeyMissing, KeyRefused, ScopeMissing
 from shared.access.api_keys import ALL_SCOPES, ANONYMOUS, KeyRing, Scope
@@ -101,9 +101,11 @@ async def caller_of(request: Request, scope: Scope) -> Caller:
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     sent = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key")
+    audit.sent_key(request, sent)
     authenticator: Authenticator = request.app.state.authenticator
     gateway = gateway_in(request)
     caller = await authenticator.caller(KeyRing(gateway.records.redis), sent)
+    audit.authenticated(request, caller.owner)
     if caller.owner == ANONYMOUS and not gateway.settings.allow_open and any(map(request.headers.get, FORWARDED)):
         raise KeyMissing(
             "Without keys this gateway only serves its own machine, and the request came through a proxy. Operators: "

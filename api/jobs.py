@@ -14,7 +14,7 @@ from fastapi.sse import EventSourceResponse
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
-from api import fhir, idempotency, key_quota, parameters, problems, webhooks
+from api import audit, fhir, idempotency, key_quota, parameters, problems, webhooks
 from api.authentication import Caller, Eraser, Owner, Submitter
 from api.dependencies import Gateway, gateway_of
 from api.events import follow, resume_point
@@ -230,7 +230,7 @@ async def create_job(
     async with key_quota.slot(gateway, caller):
         if idempotency_key is None:
             received = await receive_clip(request, gateway, caller, vitals, retain_clip)
-            return await _accepted(gateway, await start(gateway, received, owner))
+            return await _accepted(request, gateway, await start(gateway, received, owner))
         async with idempotency.hold(gateway, owner, idempotency_key) as hold:
             received = await receive_clip(request, gateway, caller, vitals, retain_clip, hashed=True)
             try:
@@ -240,9 +240,9 @@ async def create_job(
                 raise
             if job_id is None:
                 await hold.keep(received.job_id, received.content)
-                return await _accepted(gateway, await start(gateway, received, owner))
+                return await _accepted(request, gateway, await start(gateway, received, owner))
             await run_in_threadpool(gateway.store.erase, gateway.store.key(received.job_id))
-    return await _accepted(gateway, await _document(gateway, job_id, owner))
+    return await _accepted(request, gateway, await _document(gateway, job_id, owner))
 
 
 async def _with_wait(gateway: Gateway, document: JobDocument) -> JobDocument:
@@ -257,7 +257,9 @@ async def _with_wait(gateway: Gateway, document: JobDocument) -> JobDocument:
     return document.model_copy(update={"expected_wait_s": wait_s})
 
 
-async def _accepted(gateway: Gateway, document: JobDocument) -> Response:
+async def _accepted(request: Request, gateway: Gateway, document: JobDocument) -> Response:
+    # A repeated submission is answered with its job as it is now.
+    (audit.read_result if document.state.is_final else audit.submitted)(request, document.id)
     headers = {"Location": f"/v1/jobs/{document.id}", "Retry-After": str(RETRY_AFTER_S)}
     document = await _with_wait(gateway, document)
     return Response(document.model_dump_json(), status_code=202, headers=headers, media_type="application/json")
@@ -279,6 +281,7 @@ def _wait_of(prefer: str | None) -> int | None:
     responses=problems.responses(*JOB_PROBLEMS),
 )
 async def get_job(
+    request: Request,
     job_id: parameters.JobId,
     gateway: GatewayDep,
     owner: Owner,
@@ -300,6 +303,7 @@ async def get_job(
                 await wait_for(changed, min(left, 5.0))
                 document = await _document(gateway, job_id, owner)
     if not document.state.is_final:
+        audit.read_nothing(request)
         headers["Retry-After"] = str(RETRY_AFTER_S)
     return JSONResponse((await _with_wait(gateway, document)).as_json(), headers=headers)
 
@@ -339,13 +343,15 @@ async def stream_job_events(
     response_model=Waveforms,
     responses=problems.responses(*JOB_PROBLEMS),
 )
-async def get_job_waveforms(job_id: parameters.JobId, gateway: GatewayDep, owner: Owner) -> Response:
+async def get_job_waveforms(request: Request, job_id: parameters.JobId, gateway: GatewayDep, owner: Owner) -> Response:
     """Get the waves of pulse and respiration and their spectra, for the vitals that have a value.
 
     They are empty until the job has finished, because a vital can be withdrawn until then.
     """
     document = await _document(gateway, job_id, owner)
     body = await run_in_threadpool(gateway.records.waveforms, job_id) if document.state.is_final else None
+    if not document.state.is_final:
+        audit.read_nothing(request)
     return Response(body or Waveforms().model_dump_json(), media_type="application/json")
 
 
@@ -377,6 +383,7 @@ async def get_job_fhir(
     parameters.refuse_repeated(request, "subject", "include", "recorded_at", "bundle")
     document = await _document(gateway, job_id, owner)
     if not document.state.is_final:
+        audit.read_nothing(request)
         raise problems.NotFinished(
             "Request it again when the job has finished.", headers={"Retry-After": str(RETRY_AFTER_S)}
         )

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from api import key_quota
+from api import audit, key_quota
 from api.authentication import caller_of
 from api.bodies import ANSWER_BY, ARRIVED
 from api.dependencies import Gateway, gateway_of
@@ -161,10 +161,14 @@ async def _serve(request: Request, gateway: Gateway, call: _Call) -> Response:
             _keep_in_background(starting)
             try:
                 call.document = await asyncio.shield(starting)
+                audit.submitted(request, call.job_id)
             except ApiProblem:
                 call.job_id = None
                 raise
-        return await _wait(gateway, call, caller.owner)
+        response = await _wait(gateway, call, caller.owner)
+        if call.document.state.is_final:
+            audit.read_result(request, call.job_id)
+        return response
     except ApiProblem as problem:
         return _problem(problem, call.document)
     except RedisError as error:

@@ -25,9 +25,10 @@ from api.dependencies import Gateway
 from api.parameters import shown, webhook_url
 from api.problems import BadParameter
 from api.ssrf_guard import AddressRefusedError, Network, Resolver, checked_address, parse_networks, system_resolver
-from shared.access.api_keys import OWNER_PREFIX, KeyRing
+from shared.access.api_keys import OWNER_PREFIX, KeyRing, public_id
 from shared.jobs.broker_errors import failure_log
 from shared.jobs.webhooks import Outcome, Webhook, Webhooks
+from shared.observability import audit
 from shared.schemas import JobDocument
 from shared.settings import Settings
 from shared.version import VERSION
@@ -242,6 +243,8 @@ async def try_once(gateway: Gateway, queue: Webhooks, sender: Sender, webhook: W
             if 200 <= answer.status < 300:
                 await run_in_threadpool(queue.end, webhook.job_id, Outcome.DELIVERED)
                 about.info("webhook delivered", status=answer.status)
+                sent = audit.Action.SEND_WEBHOOK
+                audit.record(sent, audit.Outcome.OK, key=public_id(webhook.owner), job=webhook.job_id)
                 return
             retry_after_s, why = answer.retry_after_s, f"status {answer.status}"
             stop = Outcome.GONE if answer.status == 410 else None

@@ -131,8 +131,12 @@ class Settings(BaseSettings):
     )
     log_format: Literal["console", "json"] = Field("console", description="format of log lines")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
+    audit_log: Path | None = Field(
+        None,
+        description="file of the audit log, of gateways and commands; empty: among the gateway's other lines alone",
+    )
 
-    @field_validator("models_dir", "deepface_home", "calibration", mode="before")
+    @field_validator("models_dir", "deepface_home", "calibration", "audit_log", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         # An empty variable means "not set"; as a path it would be the working directory.

@@ -9,12 +9,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from facevitals.cli.operator_audit import audited
 from facevitals.local.connected import connected
 from facevitals.local.terminal import output
 from shared.access.api_keys import ANONYMOUS, OWNER_PREFIX
 from shared.ids import is_id
 from shared.jobs.listing import ListedJob, error_of, list_jobs
 from shared.jobs.records import JobRecords
+from shared.observability.audit import Action, Outcome
 from shared.schemas import JobState
 from shared.settings import settings
 
@@ -37,7 +39,7 @@ def show_all(
     as_json: AsJson = False,
 ) -> None:
     """List jobs, the newest first, until their results are erased. Ids are secrets, which give the result."""
-    with connected() as client:
+    with connected() as client, audited(Action.LIST_JOBS):
         owner = None if key is None else OWNER_PREFIX + key
         jobs = list_jobs(client, owner=owner, states=state or tuple(JobState))
         listed = [(job, error_of(client, job)) for job in jobs[: limit or None]]
@@ -55,8 +57,9 @@ def show_all(
 @app.command()
 def show(job_id: JobId) -> None:
     """Print the job document as it is now, as JSON."""
-    with connected() as client:
-        document = _records(client).document(_checked(job_id))
+    with connected() as client, audited(Action.READ_DOCUMENT, job=_checked(job_id)) as line:
+        document = _records(client).document(job_id)
+        line.outcome = Outcome.UNKNOWN if document is None else Outcome.OK
     if document is None:
         raise _unknown(job_id)
     print(document.model_dump_json(indent=1))
@@ -65,8 +68,9 @@ def show(job_id: JobId) -> None:
 @app.command()
 def cancel(job_id: JobId) -> None:
     """Cancel a job, and erase its clip, result, events and waveforms, as DELETE does over HTTP."""
-    with connected() as client:
-        existed = _records(client).delete(_checked(job_id))
+    with connected() as client, audited(Action.DELETE_JOB, job=_checked(job_id)) as line:
+        existed = _records(client).delete(job_id)
+        line.outcome = Outcome.OK if existed else Outcome.UNKNOWN
     if not existed:
         raise _unknown(job_id)
 

@@ -10,9 +10,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from facevitals.cli.operator_audit import audited
 from facevitals.local.connected import connected
 from facevitals.local.terminal import output
 from shared.access.api_keys import DAY_S, MAX_DAYS, KeyRing, NewKey, Scope, StoredKey, UnknownKeyError
+from shared.observability.audit import Action
 
 app = typer.Typer(no_args_is_help=True, help="API keys: make, list, rotate, revoke. They are stored in the broker.")
 console, errors = output(), Console(stderr=True, markup=False)
@@ -65,8 +67,9 @@ def create(
     if not names or not names <= set(Scope):
         errors.print(f"--scopes takes a list of {', '.join(Scope)}.", style="red")
         raise typer.Exit(2)
-    with _ring() as ring:
+    with _ring() as ring, audited(Action.CREATE_KEY) as line:
         made = ring.create(name, scopes=frozenset(map(Scope, names)), rate_per_min=rate, max_active=active, days=days)
+        line.key = made.stored.id
     _show(made, as_json)
 
 
@@ -98,7 +101,8 @@ def rotate(
     as_json: AsJson = False,
 ) -> None:
     """Give a key a new secret. The key keeps its jobs."""
-    with _ring() as ring:
+    action = Action.ROTATE_WEBHOOK_SECRET if webhook else Action.ROTATE_KEY
+    with _ring() as ring, audited(action, key=key_id):
         if webhook:
             secret = ring.rotate_webhook_secret(key_id, grace_s=DAY_S if grace is None else grace)
             print(json.dumps({"id": key_id, "webhook_secret": secret}) if as_json else secret)
@@ -110,6 +114,6 @@ def rotate(
 @app.command()
 def revoke(key_id: KeyId) -> None:
     """Revoke a key, with immediate effect."""
-    with _ring() as ring:
+    with _ring() as ring, audited(Action.REVOKE_KEY, key=key_id):
         ring.revoke(key_id)
     errors.print(f"Key {key_id} is revoked.", highlight=False)

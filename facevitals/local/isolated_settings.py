@@ -32,7 +32,7 @@ ISOLATED: Final = frozenset(
             "cors_origins",
         ),
         *("webhook_secret", "webhook_allow", "webhook_retry_s"),
-        *("max_queued", "max_uploads", "client_timeout_s", "result_ttl_s", "max_tasks_per_child"),
+        *("max_queued", "max_uploads", "client_timeout_s", "result_ttl_s", "max_tasks_per_child", "audit_log"),
     }
 )
 

@@ -45,6 +45,20 @@ class Scope(StrEnum):
 ALL_SCOPES: Final = frozenset(Scope)
 
 
+#: Characters of its digest by which a key of the settings is named: enough to tell a few keys apart.
+_DIGEST_LENGTH: Final = 8
+
+
+def public_id(owner: str) -> str | None:
+    """Return how logs and lists name an owner: a stored key by its id, one of the settings by its digest's start.
+
+    None for jobs and requests without a key.
+    """
+    if owner.startswith(OWNER_PREFIX):
+        return owner.removeprefix(OWNER_PREFIX)
+    return None if owner in {"", ANONYMOUS} else f"settings:{owner[:_DIGEST_LENGTH]}"
+
+
 class UnknownKeyError(Exception):
     """The key does not exist, has expired or was revoked. `facevitals keys list` lists the keys."""
 
