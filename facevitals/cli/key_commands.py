@@ -1,6 +1,7 @@
 """`facevitals keys`: API keys in the broker, in force at once and without a restart."""
 
 import dataclasses
+import datetime as dt
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +14,13 @@ from rich.table import Table
 from facevitals.cli.operator_audit import audited
 from facevitals.local.connected import connected
 from facevitals.local.terminal import output
-from shared.access.api_keys import DAY_S, MAX_DAYS, KeyRing, NewKey, Scope, StoredKey, UnknownKeyError
+from shared.access.api_keys import DAY_S, MAX_DAYS, KeyRing, NewKey, Scope, StoredKey, UnknownKeyError, public_id
+from shared.jobs.usage import USAGE_TTL_S, DayOfUsage, read_usage
 from shared.observability.audit import Action
 
-app = typer.Typer(no_args_is_help=True, help="API keys: make, list, rotate, revoke. They are stored in the broker.")
+app = typer.Typer(
+    no_args_is_help=True, help="API keys: make, list, rotate, revoke, count their use. They are stored in the broker."
+)
 console, errors = output(), Console(stderr=True, markup=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -117,3 +121,32 @@ def revoke(key_id: KeyId) -> None:
     with _ring() as ring, audited(Action.REVOKE_KEY, key=key_id):
         ring.revoke(key_id)
     errors.print(f"Key {key_id} is revoked.", highlight=False)
+
+
+@app.command()
+def usage(
+    key: Annotated[str | None, typer.Option(help="Only the key with this id.")] = None,
+    days: Annotated[int, typer.Option(help="Days, today included.", min=1, max=USAGE_TTL_S // DAY_S)] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Show each key's jobs and seconds of video by day (UTC), the newest first. Counts are kept for 35 days."""
+    with _ring() as ring:
+        names = {stored.id: stored.name for stored in ring.all()}
+        used = read_usage(ring.client)
+    first = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=days - 1)
+    rows = [day for day in used if day.day >= first and key in {None, public_id(day.owner)}]
+    if as_json:
+        print(json.dumps([_usage(row) for row in rows]))
+        return
+    table = Table("day", "key", "name", "submitted", "succeeded", "failed", "seconds of video")
+    for row in rows:
+        name = public_id(row.owner)
+        counts = (str(count) for count in (row.submitted, row.succeeded, row.failed))
+        table.add_row(str(row.day), name or "without", names.get(name or "", ""), *counts, f"{row.clip_s:.0f}")
+    console.print(table)
+
+
+def _usage(row: DayOfUsage) -> dict[str, object]:
+    facts = dataclasses.asdict(row) | {"day": row.day.isoformat(), "key": public_id(row.owner)}
+    del facts["owner"]
+    return facts

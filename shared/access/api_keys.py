@@ -108,6 +108,11 @@ class KeyRing:
     def __init__(self, client: redis.Redis) -> None:
         self._redis: Any = client
 
+    @property
+    def client(self) -> Any:  # noqa: ANN401  (redis-py's types do not know `decode_responses`)
+        """The broker that holds the keys."""
+        return self._redis
+
     @staticmethod
     def key(key_id: str) -> str:
         """Return the broker's key of a stored key's record."""

@@ -20,6 +20,7 @@ from shared.jobs.keys import (
     READY,
     WEBHOOKS,
     WORKING,
+    Key,
     active_key,
     events_key,
     record_key,
@@ -29,6 +30,7 @@ from shared.jobs.keys import (
 from shared.jobs.records import created_at, moment
 from shared.jobs.scripts.common import CHANGED, MAX_READS, RecordChangedError
 from shared.jobs.scripts.completion import FinishJob, ReplaceWaveforms
+from shared.jobs.usage import USAGE_TTL_S, usage_of
 from shared.jobs.withdrawal import corrections, served_waveforms
 from shared.observability.metrics import INTERVAL, JOB, Sample, observe
 from shared.schemas import JobDocument, JobOptions, JobState, Waveforms
@@ -58,10 +60,12 @@ class JobCompletion:
                 self._redis.zrem(READY, job_id)
                 return None
             options = JobOptions.read(record["options"])
-            document = _assemble(job_id, record, options, broker_time(self._redis))
+            now = broker_time(self._redis)
+            document = _assemble(job_id, record, options, now)
             self._withdraw(job_id, document)
             clip_key = None if options.retain_clip else record["clip_key"]
-            reply = self._finish(job_id, record, document, clip_key, has_webhook=bool(options.webhook_url))
+            usage = usage_of(record.get("owner", ""), now)
+            reply = self._finish(job_id, record, document, usage, clip_key, has_webhook=bool(options.webhook_url))
             # Another record by now: the job was deleted and created again.
             if reply == CHANGED:
                 continue
@@ -71,7 +75,14 @@ class JobCompletion:
         raise RecordChangedError(job_id)
 
     def _finish(
-        self, job_id: str, record: Mapping[str, str], document: JobDocument, clip_key: str | None, *, has_webhook: bool
+        self,
+        job_id: str,
+        record: Mapping[str, str],
+        document: JobDocument,
+        usage: Key,
+        clip_key: str | None,
+        *,
+        has_webhook: bool,
     ) -> int:
         branches = record["branches"].split(" ")
         owner = record.get("owner", "")
@@ -88,6 +99,7 @@ class JobCompletion:
             erase=ERASE,
             webhooks=WEBHOOKS,
             counters=COUNTERS,
+            usage=usage,
             active=active_key(owner),
             leases=LEASES,
             working=WORKING,
@@ -100,6 +112,8 @@ class JobCompletion:
             has_webhook=has_webhook,
             ttl_s=self._ttl_s,
             counters_ttl_s=COUNTERS_TTL_S,
+            usage_ttl_s=USAGE_TTL_S,
+            clip_ms=round(1000 * document.clip.duration_s) if document.clip else 0,
             branches=tuple(branches),
             waiting=tuple(map(waiting_key, branches)),
             counted=(f"jobs:{document.state}", *rejected, *vitals),

@@ -16,6 +16,7 @@
     counters            hash     finished jobs; vitals by status and reason; webhooks by outcome; dropped messages
     key:{id}            hash     an API key without its secret; `keys` is the list of them (`shared.access.api_keys`)
     rate:{owner}        string   time at which the owner's next clip conforms to its limit (`shared.access.quotas`)
+    usage:{owner}:{day} hash     counts of the owner's jobs and their clips' milliseconds (`shared.jobs.usage`)
     figures             hash     histograms of all jobs (`shared.observability.metrics`)
     worker:{id}         string   a worker process's card; `workers` is the list of them
 
@@ -31,6 +32,8 @@ Key = NewType("Key", str)
 
 #: Prefix of every key.
 PREFIX: Final = "fv:"
+#: Prefix of the keys of usage.
+USAGE_PREFIX: Final = f"{PREFIX}usage:"
 #: The channel on which the id of a job is published when the job has changed.
 WAKE_CHANNEL: Final = f"{PREFIX}wake"
 
@@ -70,6 +73,11 @@ def waiting_key(branch: str) -> Key:
 def active_key(owner: str) -> Key:
     """Return the key of an owner's unfinished jobs."""
     return Key(f"{PREFIX}active:{owner}")
+
+
+def usage_key(owner: str, day: str) -> Key:
+    """Return the key of an owner's usage on a day, in ISO 8601."""
+    return Key(f"{USAGE_PREFIX}{owner}:{day}")
 
 
 def parse_claim(member: str) -> tuple[str, Branch] | None:

@@ -8,9 +8,11 @@ import redis
 from shared.clips.encryption import ClipKey
 from shared.ids import new_id
 from shared.jobs.celery_messages import message, queue_key
+from shared.jobs.connection import broker_time
 from shared.jobs.keys import DEADLINES, active_key, events_key, record_key, waiting_key
 from shared.jobs.records import moment, unfinished_document
 from shared.jobs.scripts.submission import CreateJob
+from shared.jobs.usage import USAGE_TTL_S, usage_of
 from shared.schemas import BranchReport, BranchStatus, JobDocument, JobOptions, JobState
 from shared.vitals import Branch
 
@@ -52,6 +54,8 @@ class JobSubmissions:
             events=events_key(job_id),
             deadlines=DEADLINES,
             active=active_key(owner),
+            usage=usage_of(owner, broker_time(self._redis)),
+            usage_ttl_s=USAGE_TTL_S,
             job_id=job_id,
             ttl_s=self._ttl_s + int(deadline_s),
             deadline_s=deadline_s,

@@ -210,6 +210,9 @@ def test_a_job_that_changed_owner_between_two_steps_is_read_again(jobs: JobStore
         "has_webhook": False,
         "counters_ttl_s": 9,
         "counters": Key("counters"),
+        "usage": Key("usage"),
+        "usage_ttl_s": 9,
+        "clip_ms": 0,
         "counted": (),
     }
     assert FinishJob(owner="another", **own, **shared, **finish).run(jobs.redis) == CHANGED

@@ -114,6 +114,9 @@ if has_webhook then
 end
 for _, name in ipairs(counted) do redis.call('HINCRBY', counters, name, 1) end
 redis.call('EXPIRE', counters, counters_ttl_s)
+redis.call('HINCRBY', usage, state, 1)
+redis.call('HINCRBY', usage, 'clip_ms', clip_ms)
+redis.call('EXPIRE', usage, usage_ttl_s)
 emit(events, job_id, 'done', '{"state":"' .. state .. '"}', ttl_s)
 return 1
 """
@@ -127,6 +130,8 @@ return 1
     erase: Key
     webhooks: Key
     counters: Key
+    #: The owner's usage on the day of the job's end.
+    usage: Key
     active: Key
     leases: Key
     working: Key
@@ -139,6 +144,8 @@ return 1
     has_webhook: bool
     ttl_s: int
     counters_ttl_s: int
+    usage_ttl_s: int
+    clip_ms: int
     branches: tuple[str, ...]
     waiting: tuple[Key, ...]
     counted: tuple[str, ...]

@@ -41,6 +41,8 @@ for i, queue in ipairs(queues) do
   redis.call('EXPIRE', waiting[i], ttl_s)
   redis.call('LPUSH', queue, messages[i])
 end
+redis.call('HINCRBY', usage, 'submitted', 1)
+redis.call('EXPIRE', usage, usage_ttl_s)
 return created
 """
     )
@@ -49,6 +51,9 @@ return created
     events: Key
     deadlines: Key
     active: Key
+    #: The owner's usage today.
+    usage: Key
+    usage_ttl_s: int
     job_id: str
     ttl_s: int
     deadline_s: float
