@@ -14,7 +14,7 @@ from fastapi.sse import EventSourceResponse
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
-from api import audit, fhir, idempotency, key_quota, parameters, problems, webhooks
+from api import audit, fhir, idempotency, key_quota, parameters, problems, queue_pause, webhooks
 from api.authentication import Caller, Eraser, Owner, Submitter
 from api.dependencies import Gateway, gateway_of
 from api.events import follow, resume_point
@@ -88,6 +88,7 @@ UPLOAD_PROBLEMS: Final = (
     problems.BadParameter,
     problems.IdempotencyConflict,
     problems.QueueFull,
+    problems.QueuePaused,
     problems.RateExceeded,
     problems.TooManyActive,
     problems.TooManyUploads,
@@ -135,7 +136,9 @@ async def receive_clip(
     settings = gateway.settings
     webhook_url = webhooks.checked_url(request.query_params.get("webhook_url"), settings, caller)
     in_query = _options(vitals, retain_clip, webhook_url)
-    await gateway.queue_limit.check(branches_for(in_query.vitals))
+    branches = branches_for(in_query.vitals)
+    await queue_pause.check(gateway, branches)
+    await gateway.queue_limit.check(branches)
     job_id = new_id()
     key = gateway.store.key(job_id)
     encryption_key = ClipKey.new() if settings.encrypt_clips else None
@@ -167,6 +170,8 @@ async def receive_clip(
 async def start(gateway: Gateway, received: Received, owner: str) -> JobDocument:
     """Create the job of a received clip and queue its branches; if that fails, erase the clip."""
     try:
+        # The queue may have been paused while the clip was sent.
+        await queue_pause.check(gateway, branches_for(received.options.vitals))
         return await run_in_threadpool(
             gateway.accept, received.job_id, received.options, owner, received.encryption_key
         )

@@ -75,7 +75,7 @@ _FAILURES: Final[dict[int | str, dict[str, Any]]] = {
         421: "The gateway needs no key, and the request is addressed to another host.",
         422: "The form is invalid, or the clip can't be analysed.",
         429: "Too many jobs are waiting, or too many of this key.",
-        503: "The broker or the store can't be reached, or there are too many uploads at once.",
+        503: "The broker or the store can't be reached, a queue is paused, or there are too many uploads at once.",
         504: "No result in time; `message` has the URL of the job.",
     }.items()
 }

@@ -22,6 +22,7 @@ from shared.jobs.broker_errors import failure_kind, failure_log
 from shared.jobs.celery_messages import Dropped
 from shared.jobs.counters import DROPPED, REJECTED
 from shared.jobs.keys import PREFIX
+from shared.jobs.pauses import paused
 from shared.jobs.queues import QUEUES
 from shared.jobs.waiting import oldest_s, queue_loads
 from shared.jobs.webhooks import COUNTED, Outcome, Webhooks
@@ -48,12 +49,14 @@ class Readiness(BaseModel):
     """Whether uploads can be accepted, and the number of workers by queue.
 
     `broker`: ok, short_of_memory (uploads are refused, results are served), full, away or refused.
+    `paused`: queues whose uploads an operator has paused; the gateway is ready, because it serves results.
     """
 
     status: str
     broker: str
     store: str
     workers: dict[str, int]
+    paused: list[str]
 
 
 class ModelList(BaseModel):
@@ -79,10 +82,12 @@ def _readiness(gateway: Gateway) -> Readiness:
     redis = gateway.records.redis
     broker = store = "ok"
     workers = dict.fromkeys(QUEUES.values(), 0)
+    pauses: list[str] = []
     try:
         for card in worker_cards(redis):
             for queue in card.queues:
                 workers[queue] = workers.get(queue, 0) + 1
+        pauses = [QUEUES[branch] for branch in paused(redis)]
         broker = "short_of_memory" if broker_memory(redis).is_short else "ok"
         # A broker at its `maxmemory` answers reads and refuses writes.
         redis.set(f"{PREFIX}ready:{os.getpid()}", "1", ex=PROBE_TTL_S)
@@ -95,7 +100,7 @@ def _readiness(gateway: Gateway) -> Readiness:
         store = "away"
     # Short of memory, the gateway refuses uploads but still serves results: it stays in rotation.
     status = "ok" if broker in {"ok", "short_of_memory"} and store == "ok" else "unavailable"
-    return Readiness(status=status, broker=broker, store=store, workers=workers)
+    return Readiness(status=status, broker=broker, store=store, workers=workers, paused=pauses)
 
 
 @router.get(
@@ -126,6 +131,7 @@ class _Collector:
             memory = broker_memory(jobs.redis)
             cards = worker_cards(jobs.redis)
             loads = queue_loads(jobs.redis)
+            pauses = paused(jobs.redis)
             ages = {branch: oldest_s(jobs.redis, branch) for branch in QUEUES}
             seen = list(read_histograms(jobs.redis))
             webhooks = Webhooks(jobs.redis).waiting()
@@ -142,12 +148,15 @@ class _Collector:
         expected = GaugeMetricFamily(
             "facevitals_queue_expected_seconds", "Expected wait of a new job.", labels=["queue"]
         )
+        halted = GaugeMetricFamily("facevitals_queue_paused", "1 while uploads are paused.", labels=["queue"])
         for branch, load in loads.items():
             queue = QUEUES[branch]
             depth.add_metric([queue], load.waiting)
+            halted.add_metric([queue], branch in pauses)
             expected.add_metric([queue], load.expected_wait_s)
             consumers.add_metric([queue], sum(queue in card.queues for card in cards))
         yield depth
+        yield halted
         yield expected
         yield consumers
         age = GaugeMetricFamily("facevitals_queue_oldest_seconds", "Age of the job taken next.", labels=["queue"])

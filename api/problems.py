@@ -46,6 +46,7 @@ class ProblemType(StrEnum):
     IDEMPOTENCY_IN_PROGRESS = "urn:facevitals:problem:idempotency-in-progress"
     IDEMPOTENCY_CONFLICT = "urn:facevitals:problem:idempotency-conflict"
     QUEUE_FULL = "urn:facevitals:problem:queue-full"
+    QUEUE_PAUSED = "urn:facevitals:problem:queue-paused"
     RATE_EXCEEDED = "urn:facevitals:problem:rate-exceeded"
     TOO_MANY_ACTIVE = "urn:facevitals:problem:too-many-active"
     TOO_MANY_UPLOADS = "urn:facevitals:problem:too-many-uploads"
@@ -175,6 +176,12 @@ class QueueFull(ApiProblem):
     """The job would wait too long, or the gateway has as many unfinished jobs as its settings allow."""
 
     status, type, title = 429, ProblemType.QUEUE_FULL, "Too many jobs are waiting"
+
+
+class QueuePaused(ApiProblem):
+    """The operator has paused a queue that the job needs. Accepted jobs are finished; new ones are refused."""
+
+    status, type, title = 503, ProblemType.QUEUE_PAUSED, "The service is paused"
 
 
 class RateExceeded(ApiProblem):

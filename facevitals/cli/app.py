@@ -13,6 +13,7 @@ from facevitals.cli import (
     job_commands,
     key_commands,
     model_commands,
+    queue_commands,
     service_commands,
     simulate_command,
     train_commands,
@@ -58,6 +59,7 @@ app.command()(simulate_command.simulate)
 app.command()(validate_command.validate)
 app.command()(calibrate_command.calibrate)
 app.add_typer(job_commands.app, name="jobs")
+app.add_typer(queue_commands.app, name="queues")
 app.add_typer(bench_commands.app, name="bench")
 app.add_typer(train_commands.app, name="train")
 app.add_typer(key_commands.app, name="keys")

@@ -15,6 +15,7 @@
     pace                hash     mean seconds of a branch's work, and when one was last begun (`shared.jobs.waiting`)
     counters            hash     finished jobs; vitals by status and reason; webhooks by outcome; dropped messages
     key:{id}            hash     an API key without its secret; `keys` is the list of them (`shared.access.api_keys`)
+    paused:{branch}     string   a paused queue (`shared.jobs.pauses`)
     rate:{owner}        string   time at which the owner's next clip conforms to its limit (`shared.access.quotas`)
     usage:{owner}:{day} hash     counts of the owner's jobs and their clips' milliseconds (`shared.jobs.usage`)
     figures             hash     histograms of all jobs (`shared.observability.metrics`)
@@ -68,6 +69,11 @@ def waveforms_key(job_id: str) -> Key:
 def waiting_key(branch: str) -> Key:
     """Return the key of the jobs that wait for a worker of a branch."""
     return Key(f"{PREFIX}waiting:{branch}")
+
+
+def pause_key(branch: str) -> Key:
+    """Return the key that exists while the queue of a branch is paused."""
+    return Key(f"{PREFIX}paused:{branch}")
 
 
 def active_key(owner: str) -> Key:

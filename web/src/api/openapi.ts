@@ -909,12 +909,13 @@ export interface components {
          * @description What went wrong. Clients branch on this; titles and details are for people.
          * @enum {string}
          */
-        readonly ProblemType: "urn:facevitals:problem:internal" | "urn:facevitals:problem:bad-request" | "urn:facevitals:problem:not-found" | "urn:facevitals:problem:method-not-allowed" | "urn:facevitals:problem:header-too-large" | "urn:facevitals:problem:key-missing" | "urn:facevitals:problem:key-refused" | "urn:facevitals:problem:scope-missing" | "urn:facevitals:problem:foreign-origin" | "urn:facevitals:problem:wrong-host" | "urn:facevitals:problem:unknown-job" | "urn:facevitals:problem:not-finished" | "urn:facevitals:problem:request-too-slow" | "urn:facevitals:problem:upload-too-large" | "urn:facevitals:problem:unsupported-media" | "urn:facevitals:problem:bad-parameter" | "urn:facevitals:problem:idempotency-in-progress" | "urn:facevitals:problem:idempotency-conflict" | "urn:facevitals:problem:queue-full" | "urn:facevitals:problem:rate-exceeded" | "urn:facevitals:problem:too-many-active" | "urn:facevitals:problem:too-many-uploads" | "urn:facevitals:problem:broker-away" | "urn:facevitals:problem:broker-full" | "urn:facevitals:problem:broker-refused" | "urn:facevitals:problem:store-away" | "urn:facevitals:problem:too-many-requests" | "urn:facevitals:problem:gateway-away" | "about:blank";
+        readonly ProblemType: "urn:facevitals:problem:internal" | "urn:facevitals:problem:bad-request" | "urn:facevitals:problem:not-found" | "urn:facevitals:problem:method-not-allowed" | "urn:facevitals:problem:header-too-large" | "urn:facevitals:problem:key-missing" | "urn:facevitals:problem:key-refused" | "urn:facevitals:problem:scope-missing" | "urn:facevitals:problem:foreign-origin" | "urn:facevitals:problem:wrong-host" | "urn:facevitals:problem:unknown-job" | "urn:facevitals:problem:not-finished" | "urn:facevitals:problem:request-too-slow" | "urn:facevitals:problem:upload-too-large" | "urn:facevitals:problem:unsupported-media" | "urn:facevitals:problem:bad-parameter" | "urn:facevitals:problem:idempotency-in-progress" | "urn:facevitals:problem:idempotency-conflict" | "urn:facevitals:problem:queue-full" | "urn:facevitals:problem:queue-paused" | "urn:facevitals:problem:rate-exceeded" | "urn:facevitals:problem:too-many-active" | "urn:facevitals:problem:too-many-uploads" | "urn:facevitals:problem:broker-away" | "urn:facevitals:problem:broker-full" | "urn:facevitals:problem:broker-refused" | "urn:facevitals:problem:store-away" | "urn:facevitals:problem:too-many-requests" | "urn:facevitals:problem:gateway-away" | "about:blank";
         /**
          * Readiness
          * @description Whether uploads can be accepted, and the number of workers by queue.
          *
          *     `broker`: ok, short_of_memory (uploads are refused, results are served), full, away or refused.
+         *     `paused`: queues whose uploads an operator has paused; the gateway is ready, because it serves results.
          */
         readonly Readiness: {
             /** Status */
@@ -927,6 +928,8 @@ export interface components {
             readonly workers: {
                 readonly [key: string]: number;
             };
+            /** Paused */
+            readonly paused: readonly string[];
         };
         /**
          * Reason
@@ -1545,7 +1548,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The gateway is receiving as many uploads as its settings allow. Or: The broker can't be reached. Or: The broker's memory is used up. Accepted jobs are kept; new ones are refused. Or: The broker refuses the gateway's commands. The operator has to repair it. Or: The clip store can't be reached or is full. */
+            /** @description The operator has paused a queue that the job needs. Accepted jobs are finished; new ones are refused. Or: The gateway is receiving as many uploads as its settings allow. Or: The broker can't be reached. Or: The broker's memory is used up. Accepted jobs are kept; new ones are refused. Or: The broker refuses the gateway's commands. The operator has to repair it. Or: The clip store can't be reached or is full. */
             readonly 503: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -2054,7 +2057,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["SaveVideoAnswer"];
                 };
             };
-            /** @description The broker or the store can't be reached, or there are too many uploads at once. */
+            /** @description The broker or the store can't be reached, a queue is paused, or there are too many uploads at once. */
             readonly 503: {
                 headers: {
                     readonly [name: string]: unknown;

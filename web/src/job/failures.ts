@@ -1,8 +1,11 @@
 import type { ApiError } from '../api/client'
 import type { Strings } from '../strings/strings'
 
+const PAUSED = 'urn:facevitals:problem:queue-paused'
+
 /** A failed call in one plain sentence with what to do. */
-export function explain({ status, detail, retryAfterS }: ApiError, { failures }: Strings): string {
+export function explain({ status, type, detail, retryAfterS }: ApiError, { failures }: Strings): string {
+  if (type === PAUSED) return failures.paused
   switch (status) {
     case 0:
       return failures.network

@@ -182,6 +182,7 @@ export const de: Strings = {
       s
         ? `Der Server ist ausgelastet. Senden Sie es in ${s} Sekunden erneut.`
         : 'Der Server ist ausgelastet. Senden Sie es gleich noch einmal.',
+    paused: 'Der Dienst macht eine Pause zur Wartung. Nichts wurde gespeichert. Senden Sie es später noch einmal.',
     away: 'Der Dienst ist gerade nicht bereit. Senden Sie es gleich noch einmal.',
     other: (detail) => `Der Server hat das Video abgelehnt: ${detail}`,
     recording:

@@ -166,6 +166,7 @@ export const en: Strings = {
     keyUse: 'Use this key',
     busy: (s) =>
       s ? `The server is busy. Send it again in ${s} seconds.` : 'The server is busy. Send it again in a moment.',
+    paused: 'The service is paused for maintenance. Nothing was stored. Send it again later.',
     away: 'The service is not ready at the moment. Send it again in a moment.',
     other: (detail) => `The server refused the video: ${detail}`,
     recording: 'The browser could not finish the recording. Record again, or upload a video.',

@@ -110,6 +110,7 @@ export interface Strings {
     keyLabel: string
     keyUse: string
     busy: (seconds: number | null) => string
+    paused: string
     away: string
     other: (detail: string) => string
     recording: string
