@@ -241,10 +241,11 @@ async def try_once(gateway: Gateway, queue: Webhooks, sender: Sender, webhook: W
         try:
             answer = await sender.post(webhook, secrets)
             if 200 <= answer.status < 300:
+                # First: the receiver has the result, whatever becomes of the queue.
+                sent, key = audit.Action.SEND_WEBHOOK, public_id(webhook.owner)
+                audit.record(sent, audit.Outcome.OK, key=key, job=webhook.job_id, status=answer.status)
                 await run_in_threadpool(queue.end, webhook.job_id, Outcome.DELIVERED)
                 about.info("webhook delivered", status=answer.status)
-                sent = audit.Action.SEND_WEBHOOK
-                audit.record(sent, audit.Outcome.OK, key=public_id(webhook.owner), job=webhook.job_id)
                 return
             retry_after_s, why = answer.retry_after_s, f"status {answer.status}"
             stop = Outcome.GONE if answer.status == 410 else None

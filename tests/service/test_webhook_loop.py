@@ -1,6 +1,7 @@
 """The loop that sends webhooks survives errors: an invalid record affects only its own webhook."""
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from facevitals.local.broker import start_broker
 from shared.access.api_keys import new_webhook_secret
 from shared.jobs.keys import WEBHOOKS, record_key
 from shared.jobs.webhooks import Outcome, Webhook, Webhooks
+from shared.observability.audit import configure_audit
 from shared.schemas import JobOptions
 from shared.settings import Settings
 from shared.vitals import Branch
@@ -100,6 +102,23 @@ def test_invalid_records_are_dropped_and_counted_and_the_next_webhook_is_sent(
     counters = gateway.jobs.counters.read()
     assert counters["webhooks:broken"] == len(BAD) + 1
     assert counters[f"webhooks:{Outcome.DELIVERED}"] == 1
+
+
+def test_a_result_that_was_delivered_is_in_the_audit_log(
+    gateway: Gateway, certificates: tuple[Path, Path], tmp_path: Path
+) -> None:
+    log = tmp_path / "audit.jsonl"
+    assert configure_audit(gateway.settings.model_copy(update={"audit_log": log}))
+    try:
+        with receiving(certificates[1], 204) as receiver:
+            finished_job(gateway, "good", receiver.url())
+            run_until(gateway, lambda: not Webhooks(gateway.records.redis).waiting())
+            host = receiver.url().split("/")[2]
+    finally:
+        configure_audit(gateway.settings)
+    (line,) = (json.loads(line) for line in log.read_text().splitlines())
+    assert (line["action"], line["outcome"], line["job"], line["status"]) == ("send_webhook", "ok", "good", 204)
+    assert host not in log.read_text()
 
 
 def test_an_unexpected_error_does_not_end_the_loop(
