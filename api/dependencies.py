@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import structlog
 from fastapi import Request
 
+from api import queue_pause
 from api.job_notifier import JobNotifier
 from api.queue_limit import QueueLimit
 from shared.clips.encryption import ClipKey
@@ -40,10 +41,13 @@ class Gateway:
         """Create the job of a stored clip and queue its branches (blocking).
 
         Raises:
+            QueuePaused: a queue is paused.
             QueueFull: the queue has no place left.
             redis.exceptions.RedisError: the broker is away or full.
         """
         branches = branches_for(options.vitals)
+        # A queue may have been paused while the clip was sent.
+        queue_pause.check(self.jobs.redis, branches)
         document = self.jobs.submissions.create(
             job_id,
             branches,

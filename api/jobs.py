@@ -137,7 +137,7 @@ async def receive_clip(
     webhook_url = webhooks.checked_url(request.query_params.get("webhook_url"), settings, caller)
     in_query = _options(vitals, retain_clip, webhook_url)
     branches = branches_for(in_query.vitals)
-    await queue_pause.check(gateway, branches)
+    await run_in_threadpool(queue_pause.check, gateway.jobs.redis, branches)
     await gateway.queue_limit.check(branches)
     job_id = new_id()
     key = gateway.store.key(job_id)
@@ -170,8 +170,6 @@ async def receive_clip(
 async def start(gateway: Gateway, received: Received, owner: str) -> JobDocument:
     """Create the job of a received clip and queue its branches; if that fails, erase the clip."""
     try:
-        # The queue may have been paused while the clip was sent.
-        await queue_pause.check(gateway, branches_for(received.options.vitals))
         return await run_in_threadpool(
             gateway.accept, received.job_id, received.options, owner, received.encryption_key
         )

@@ -1,11 +1,8 @@
 """Uploads for a paused queue are refused, before their body is read and again before their job is created."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
-from starlette.concurrency import run_in_threadpool
-
-from api.dependencies import Gateway
 from api.problems import QueuePaused
 from shared.jobs.pauses import paused
 from shared.jobs.queues import QUEUES
@@ -15,14 +12,14 @@ from shared.vitals import Branch
 MAX_RETRY_S: Final = 300
 
 
-async def check(gateway: Gateway, branches: Iterable[Branch]) -> None:
-    """Check that none of these branches' queues is paused.
+def check(client: Any, branches: Iterable[Branch]) -> None:  # noqa: ANN401  (redis-py's types)
+    """Check that none of these branches' queues is paused (blocking).
 
     Raises:
         QueuePaused: one is.
         redis.exceptions.RedisError: the broker is away.
     """
-    found = await run_in_threadpool(paused, gateway.jobs.redis, branches)
+    found = paused(client, branches)
     if not found:
         return
     names, retry_s = ", ".join(QUEUES[branch] for branch in found), min(max(found.values()), MAX_RETRY_S)
