@@ -32,12 +32,16 @@ _BEARER: Final = HTTPBearer(auto_error=False, description="An API key, where som
 
 @dataclass(frozen=True)
 class Caller:
-    """The owner of a request, with its scopes and limits; a limit of 0 is none."""
+    """The owner of a request, with its scopes and limits; a limit of 0 is none.
+
+    `own_limits` are those that the key was given itself, in the same order; None: the settings'.
+    """
 
     owner: str
     scopes: frozenset[Scope] = ALL_SCOPES
     rate_per_min: int = 0
     max_active: int = 0
+    own_limits: tuple[int | None, int | None] = (None, None)
 
 
 def digest(key: str) -> str:
@@ -79,6 +83,7 @@ class Authenticator:
             stored.scopes,
             rate_per_min=rate if stored.rate_per_min is None else stored.rate_per_min,
             max_active=active if stored.max_active is None else stored.max_active,
+            own_limits=(stored.rate_per_min, stored.max_active),
         )
 
     async def _requires_keys(self, ring: KeyRing) -> bool:

@@ -14,7 +14,7 @@ from shared.jobs.assembly import branches_for
 from shared.jobs.job_store import JobStore
 from shared.jobs.records import JobRecords
 from shared.observability import tracing
-from shared.schemas import JobDocument, JobOptions
+from shared.schemas import JobDocument, JobOptions, Priority
 from shared.settings import Settings
 
 log = structlog.get_logger()
@@ -36,7 +36,7 @@ class Gateway:
         return self.jobs.records
 
     def accept(
-        self, job_id: str, options: JobOptions, owner: str, encryption_key: ClipKey | None = None
+        self, job_id: str, options: JobOptions, owner: str, encryption_key: ClipKey | None = None, clip_bytes: int = 0
     ) -> JobDocument:
         """Create the job of a stored clip and queue its branches (blocking).
 
@@ -45,7 +45,8 @@ class Gateway:
             QueueFull: the queue has no place left.
             redis.exceptions.RedisError: the broker is away or full.
         """
-        branches = branches_for(options.vitals)
+        branches, settings = branches_for(options.vitals), self.settings
+        is_batch = options.priority is Priority.BATCH
         # A queue may have been paused while the clip was sent.
         queue_pause.check(self.jobs.redis, branches)
         document = self.jobs.submissions.create(
@@ -54,16 +55,18 @@ class Gateway:
             options,
             owner=owner,
             clip_key=self.store.key(job_id),
-            deadline_s=self.settings.longest_job_s,
-            max_active=self.settings.max_queued,
-            max_waiting=self.queue_limit.max_waiting(),
+            deadline_s=settings.longest_batch_s if is_batch else settings.longest_job_s,
+            max_active=None if is_batch else settings.max_queued,
+            max_waiting=None if is_batch else self.queue_limit.max_waiting(),
+            clip_bytes=clip_bytes,
+            max_batch_bytes=settings.max_batch_bytes if is_batch else None,
             encryption_key=encryption_key,
             traceparent=tracing.traceparent(),
         )
         if document is None:
-            raise self.queue_limit.full()
+            raise self.queue_limit.full(options.priority)
         tracing.set_attributes(job=job_id)
-        log.info("job accepted", job=job_id, branches=[str(name) for name in branches])
+        log.info("job accepted", job=job_id, branches=[str(name) for name in branches], priority=str(options.priority))
         return document
 
 

@@ -25,7 +25,7 @@ from shared.clips.encryption import ClipKey
 from shared.clips.first_bytes import ClipFormats
 from shared.ids import is_id, new_id
 from shared.jobs.assembly import branches_for
-from shared.schemas import JobDocument, JobOptions, JobState, Waveforms
+from shared.schemas import JobDocument, JobOptions, JobState, Priority, Waveforms
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -97,11 +97,13 @@ UPLOAD_PROBLEMS: Final = (
 )
 
 
-def _options(vitals: str | None, retain_clip: str | bool | None, webhook_url: str | None) -> JobOptions:
+def _options(
+    vitals: str | None, retain_clip: str | bool | None, webhook_url: str | None, priority: Priority
+) -> JobOptions:
     names = None if vitals is None else parameters.vital_names(vitals)
     if isinstance(retain_clip, str):
         retain_clip = parameters.retain_clip(retain_clip, strict=True)
-    return JobOptions(vitals=names, retain_clip=retain_clip or False, webhook_url=webhook_url)
+    return JobOptions(vitals=names, retain_clip=retain_clip or False, webhook_url=webhook_url, priority=priority)
 
 
 @dataclass(frozen=True)
@@ -112,11 +114,14 @@ class Received:
     options: JobOptions
     sha256: str
     encryption_key: ClipKey | None = None
+    clip_bytes: int = 0
 
     @property
     def content(self) -> str:
         """A digest of clip and options, to compare requests with the same `Idempotency-Key`. Needs a hashed clip."""
-        return hashlib.sha256((self.sha256 + self.options.model_dump_json()).encode()).hexdigest()
+        # As releases without priorities computed it: a key may be used again after an upgrade.
+        unsaid = {"priority"} if self.options.priority is Priority.INTERACTIVE else None
+        return hashlib.sha256((self.sha256 + self.options.model_dump_json(exclude=unsaid)).encode()).hexdigest()
 
 
 async def receive_clip(
@@ -126,6 +131,7 @@ async def receive_clip(
     vitals: str | None = None,
     retain_clip: bool | None = None,
     *,
+    priority: Priority = Priority.INTERACTIVE,
     hashed: bool = False,
 ) -> Received:
     """Store the request's clip. A request that is refused leaves nothing in the store.
@@ -135,10 +141,10 @@ async def receive_clip(
     """
     settings = gateway.settings
     webhook_url = webhooks.checked_url(request.query_params.get("webhook_url"), settings, caller)
-    in_query = _options(vitals, retain_clip, webhook_url)
+    in_query = _options(vitals, retain_clip, webhook_url, priority)
     branches = branches_for(in_query.vitals)
     await run_in_threadpool(queue_pause.check, gateway.jobs.redis, branches)
-    await gateway.queue_limit.check(branches)
+    await gateway.queue_limit.check(branches, priority)
     job_id = new_id()
     key = gateway.store.key(job_id)
     encryption_key = ClipKey.new() if settings.encrypt_clips else None
@@ -155,7 +161,7 @@ async def receive_clip(
     try:
         in_form_url = webhooks.checked_url(form.get("webhook_url"), settings, caller)
         webhook_url = in_form_url if webhook_url is None else webhook_url
-        in_form = _options(form.get("vitals"), form.get("retain_clip"), webhook_url)
+        in_form = _options(form.get("vitals"), form.get("retain_clip"), webhook_url, priority)
     except problems.BadParameter:
         await run_in_threadpool(gateway.store.erase, key)
         raise
@@ -163,15 +169,21 @@ async def receive_clip(
         vitals=in_form.vitals if vitals is None else in_query.vitals,
         retain_clip=in_form.retain_clip if retain_clip is None else in_query.retain_clip,
         webhook_url=webhook_url,
+        priority=priority,
     )
-    return Received(job_id, options, upload.sha256 or "", encryption_key)
+    return Received(job_id, options, upload.sha256 or "", encryption_key, upload.size)
 
 
 async def start(gateway: Gateway, received: Received, owner: str) -> JobDocument:
     """Create the job of a received clip and queue its branches; if that fails, erase the clip."""
     try:
         return await run_in_threadpool(
-            gateway.accept, received.job_id, received.options, owner, received.encryption_key
+            gateway.accept,
+            received.job_id,
+            received.options,
+            owner,
+            received.encryption_key,
+            received.clip_bytes,
         )
     except BaseException:
         await asyncio.shield(run_in_threadpool(_withdraw, gateway, received.job_id))
@@ -225,17 +237,18 @@ async def create_job(
     vitals: parameters.VitalsQuery = None,
     retain_clip: parameters.RetainClipQuery = None,
     webhook_url: parameters.WebhookQuery = None,  # noqa: ARG001  (declared for OpenAPI; `receive_clip` reads it)
+    priority: parameters.PriorityQuery = None,
     idempotency_key: parameters.IdempotencyKey = None,
 ) -> Response:
     """Submit a clip. The response comes as soon as the clip is stored and queued."""
-    parameters.refuse_repeated(request, "vitals", "retain_clip", "webhook_url", "Idempotency-Key")
-    owner = caller.owner
-    async with key_quota.slot(gateway, caller):
+    parameters.refuse_repeated(request, "vitals", "retain_clip", "webhook_url", "priority", "Idempotency-Key")
+    owner, of = caller.owner, Priority(priority or Priority.INTERACTIVE)
+    async with key_quota.slot(gateway, caller, of):
         if idempotency_key is None:
-            received = await receive_clip(request, gateway, caller, vitals, retain_clip)
+            received = await receive_clip(request, gateway, caller, vitals, retain_clip, priority=of)
             return await _accepted(request, gateway, await start(gateway, received, owner))
         async with idempotency.hold(gateway, owner, idempotency_key) as hold:
-            received = await receive_clip(request, gateway, caller, vitals, retain_clip, hashed=True)
+            received = await receive_clip(request, gateway, caller, vitals, retain_clip, priority=of, hashed=True)
             try:
                 job_id = hold.repeated(received.content)
             except problems.IdempotencyConflict:

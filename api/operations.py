@@ -23,12 +23,12 @@ from shared.jobs.celery_messages import Dropped
 from shared.jobs.counters import DROPPED, REJECTED
 from shared.jobs.keys import PREFIX
 from shared.jobs.pauses import paused
-from shared.jobs.queues import QUEUES
+from shared.jobs.queues import ALL_QUEUES, QUEUES
 from shared.jobs.waiting import oldest_s, queue_loads
 from shared.jobs.webhooks import COUNTED, Outcome, Webhooks
 from shared.jobs.worker_registry import WorkerCard, worker_cards
 from shared.observability.metrics import HISTOGRAMS, Histogram, read_histograms
-from shared.schemas import ErrorCode
+from shared.schemas import ErrorCode, Priority
 
 router = APIRouter(tags=["operations"])
 
@@ -85,8 +85,9 @@ def _readiness(gateway: Gateway) -> Readiness:
     pauses: list[str] = []
     try:
         for card in worker_cards(redis):
-            for queue in card.queues:
-                workers[queue] = workers.get(queue, 0) + 1
+            # A worker that takes batch jobs alone is in the metrics, and is none for those whom people wait for.
+            for queue in workers.keys() & set(card.queues):
+                workers[queue] += 1
         pauses = [QUEUES[branch] for branch in paused(redis)]
         broker = "short_of_memory" if broker_memory(redis).is_short else "ok"
         # A broker at its `maxmemory` answers reads and refuses writes.
@@ -130,9 +131,10 @@ class _Collector:
             active = jobs.records.active()
             memory = broker_memory(jobs.redis)
             cards = worker_cards(jobs.redis)
-            loads = queue_loads(jobs.redis)
+            loads = {priority: queue_loads(jobs.redis, priority) for priority in Priority}
             pauses = paused(jobs.redis)
-            ages = {branch: oldest_s(jobs.redis, branch) for branch in QUEUES}
+            ages = {queue: oldest_s(jobs.redis, *of) for queue, of in ALL_QUEUES.items()}
+            batch = jobs.records.batch()
             seen = list(read_histograms(jobs.redis))
             webhooks = Webhooks(jobs.redis).waiting()
         except (RedisError, OSError) as error:
@@ -149,8 +151,8 @@ class _Collector:
             "facevitals_queue_expected_seconds", "Expected wait of a new job.", labels=["queue"]
         )
         halted = GaugeMetricFamily("facevitals_queue_paused", "1 while uploads are paused.", labels=["queue"])
-        for branch, load in loads.items():
-            queue = QUEUES[branch]
+        for queue, (branch, priority) in ALL_QUEUES.items():
+            load = loads[priority][branch]
             depth.add_metric([queue], load.waiting)
             halted.add_metric([queue], branch in pauses)
             expected.add_metric([queue], load.expected_wait_s)
@@ -160,9 +162,11 @@ class _Collector:
         yield expected
         yield consumers
         age = GaugeMetricFamily("facevitals_queue_oldest_seconds", "Age of the job taken next.", labels=["queue"])
-        for branch, seconds in ages.items():
-            age.add_metric([QUEUES[branch]], seconds)
+        for queue, seconds in ages.items():
+            age.add_metric([queue], seconds)
         yield age
+        yield GaugeMetricFamily("facevitals_batch_jobs_active", "Unfinished batch jobs.", value=batch.jobs)
+        yield GaugeMetricFamily("facevitals_batch_clip_bytes", "Size of their clips.", value=batch.clip_bytes)
         yield GaugeMetricFamily("facevitals_broker_memory_used_bytes", "Memory of the broker.", memory.used)
         yield GaugeMetricFamily("facevitals_broker_memory_max_bytes", "Its maximum; 0: unlimited.", memory.maximum)
         yield from _of_workers(cards)

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, TypeAdapter, ValidationErr
 from api import fhir
 from api.problems import BadParameter
 from shared.ids import ID_PATTERN
+from shared.schemas import Priority
 from shared.vitals import VITALS
 
 #: Longest part of a value that an answer repeats, characters.
@@ -60,6 +61,8 @@ _TIME: Final = re.compile(TIME_PATTERN)
 _TAKES_TIME: Final = "`recorded_at` takes a date and time with a zone, such as 2026-01-02T03:04:05Z."
 #: Types of a bundle.
 BUNDLES: Final = ("collection", "transaction")
+
+_TAKES_PRIORITY: Final = f"`priority` takes one of: {', '.join(Priority)}."
 
 #: What each option of an upload takes, by the option's name, in the query and in a form.
 TAKES: Final = {"vitals": _TAKES_VITALS, "retain_clip": _TAKES_FLAG, "webhook_url": _TAKES_URL}
@@ -180,6 +183,17 @@ def fhir_bundle(text: str) -> str:
     return text
 
 
+def priority(text: str) -> Priority:
+    """Return the priority of a job.
+
+    Raises:
+        BadParameter: there is no such priority.
+    """
+    if text not in list(Priority):
+        raise BadParameter(f"{shown(text)} is not a priority. {_TAKES_PRIORITY}")
+    return Priority(text)
+
+
 #: OpenAPI schemas and descriptions of the options of an upload, in the query and in a form.
 VITALS_SCHEMA: Final[dict[str, Any]] = {
     "type": "string",
@@ -209,6 +223,15 @@ WebhookQuery = Annotated[
         json_schema_extra={"pattern": URL_PATTERN, "format": WEBHOOK_SCHEMA["format"]},
     ),
     AfterValidator(webhook_url),
+]
+#: In the query alone: whether there is room for the job is decided before the form is read.
+PriorityQuery = Annotated[
+    str | None,
+    Query(
+        description="`interactive` (the default), or `batch`: the job waits for hours behind all interactive ones.",
+        json_schema_extra={"enum": [*Priority]},
+    ),
+    AfterValidator(priority),
 ]
 SubjectQuery = Annotated[
     str | None,

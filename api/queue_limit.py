@@ -1,5 +1,8 @@
 """The limit of the queues: an upload that would wait too long is refused before its body is read, with a `Retry-After`.
 
+Batch jobs may wait: their uploads are limited by the size of their clips in the store and by the broker's memory, and
+they count towards no limit of interactive jobs.
+
 The lengths of the queues and the broker's memory are read at most every `READING_S`. The script that creates a job
 checks the lengths again.
 """
@@ -14,7 +17,9 @@ from starlette.concurrency import run_in_threadpool
 
 from api.problems import QueueFull, broker_full
 from shared.jobs.job_store import JobStore
+from shared.jobs.records import BatchJobs
 from shared.jobs.waiting import QueueLoad, jobs_before, queue_loads
+from shared.schemas import Priority
 from shared.settings import Settings
 from shared.vitals import Branch
 
@@ -24,6 +29,10 @@ READING_S: Final = 0.5
 REFUSAL_S: Final = 0.05
 #: Part of the broker's `maxmemory` above which uploads are refused; the rest is for the jobs that were accepted.
 FULL_SHARE: Final = 0.9
+#: The same for uploads of batch jobs, which would otherwise use up what interactive ones need.
+BATCH_FULL_SHARE: Final = 0.75
+#: `Retry-After` of a batch job's upload, seconds.
+BATCH_RETRY_S: Final = 60
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,11 @@ class BrokerMemory:
     @property
     def is_short(self) -> bool:
         """Whether uploads are refused."""
-        return self.maximum > 0 and self.used >= FULL_SHARE * self.maximum
+        return self.exceeds(FULL_SHARE)
+
+    def exceeds(self, share: float) -> bool:
+        """Return whether this share of the maximum is used."""
+        return self.maximum > 0 and self.used >= share * self.maximum
 
 
 def broker_memory(redis: Any) -> BrokerMemory:  # noqa: ANN401  (redis-py's types)
@@ -49,7 +62,13 @@ def broker_memory(redis: Any) -> BrokerMemory:  # noqa: ANN401  (redis-py's type
 class _Reading:
     active: int
     memory: BrokerMemory
-    loads: dict[Branch, QueueLoad]
+    batch: BatchJobs
+    all_loads: dict[Priority, dict[Branch, QueueLoad]]
+
+    @property
+    def loads(self) -> dict[Branch, QueueLoad]:
+        """The loads of the queues for interactive jobs."""
+        return self.all_loads[Priority.INTERACTIVE]
 
     @property
     def slowest_s(self) -> float:
@@ -63,19 +82,23 @@ class QueueLimit:
     def __init__(self, jobs: JobStore, settings: Settings) -> None:
         self._jobs = jobs
         self._most_active, self._max_wait_s = settings.max_queued, settings.max_wait_s
+        self._max_batch_bytes = settings.max_batch_bytes
         self._wait_limit_s = settings.wait_limit_s
         self._read_at = -READING_S
         self._reading: _Reading | None = None
         self._next_place_at = 0.0
 
-    async def check(self, branches: Iterable[Branch]) -> None:
+    async def check(self, branches: Iterable[Branch], priority: Priority = Priority.INTERACTIVE) -> None:
         """Check that an upload for these branches can be accepted.
 
         Raises:
-            QueueFull: its job would wait too long, or too many jobs are unfinished.
+            QueueFull: its job would wait too long, too many jobs are unfinished, or too many batch clips stored.
             BrokerFull: the broker's memory is nearly used up.
             redis.exceptions.RedisError: the broker is away.
         """
+        if priority is Priority.BATCH:
+            await self._check_batch()
+            return
         reading = self._reading
         # A refusal expires sooner, so that a free place is soon available.
         refuses = reading is not None and (reading.memory.is_short or self._obstacle(reading, branches) is not None)
@@ -85,20 +108,27 @@ class QueueLimit:
         if obstacle := self._obstacle(reading, branches):
             raise self._queue_full(obstacle)
 
+    async def _check_batch(self) -> None:
+        reading = await self._reading_within(READING_S)
+        if reading.memory.exceeds(BATCH_FULL_SHARE):
+            raise broker_full()
+        if reading.batch.clip_bytes >= self._max_batch_bytes:
+            raise self.full(Priority.BATCH)
+
     async def expected_wait_s(self, job_id: str) -> float | None:
         """Return the expected seconds until all work of a job has begun; None where none waits, or no worker serves it.
 
         Raises:
             redis.exceptions.RedisError: the broker is away.
         """
-        before = await run_in_threadpool(jobs_before, self._jobs.redis, job_id)
-        if not before:
+        place = await run_in_threadpool(jobs_before, self._jobs.redis, job_id)
+        if place is None:
             return None
-        reading = await self._reading_within(READING_S)
-        waits = [(reading.loads[branch], jobs) for branch, jobs in before.items()]
-        if not all(load.served for load, _ in waits):
+        priority, before = place
+        loads = (await self._reading_within(READING_S)).all_loads[priority]
+        if not all(loads[branch].served for branch in before):
             return None
-        return round(max(jobs * load.seconds_each for load, jobs in waits), 1)
+        return round(max(loads[branch].wait_behind_s(jobs) for branch, jobs in before.items()), 1)
 
     async def _reading_within(self, age_s: float) -> _Reading:
         """The last reading, or a new one if that is `age_s` old."""
@@ -110,8 +140,10 @@ class QueueLimit:
         return reading
 
     def _read(self) -> _Reading:
-        redis = self._jobs.redis
-        return _Reading(self._jobs.records.active(), broker_memory(redis), queue_loads(redis))
+        redis, records = self._jobs.redis, self._jobs.records
+        batch = records.batch()
+        loads = {priority: queue_loads(redis, priority) for priority in Priority}
+        return _Reading(records.active() - batch.jobs, broker_memory(redis), batch, loads)
 
     def max_waiting(self) -> dict[Branch, int]:
         """Return how many messages may wait in each queue, by the last reading."""
@@ -128,8 +160,11 @@ class QueueLimit:
                 return _Obstacle(why, (load.waiting - most + 1) * load.seconds_each, load.seconds_each)
         return None
 
-    def full(self) -> QueueFull:
+    def full(self, priority: Priority = Priority.INTERACTIVE) -> QueueFull:
         """Return the problem of an upload whose place was taken while its clip was sent."""
+        if priority is Priority.BATCH:
+            limit = f"Clips of batch jobs may take {self._max_batch_bytes / 1e6:,.0f} MB, and those that wait do."
+            return QueueFull(f"{limit} Try again when some have ended.", headers={"Retry-After": str(BATCH_RETRY_S)})
         each_s = self._reading.slowest_s if self._reading else 1.0
         return self._queue_full(_Obstacle("The last place was taken a moment ago.", each_s, each_s))
 

@@ -20,7 +20,7 @@ from shared.jobs.broker_errors import failure_log
 from shared.jobs.queues import QUEUES
 from shared.jobs.waiting import idle_s
 from shared.jobs.worker_registry import worker_cards
-from shared.schemas import ErrorCode
+from shared.schemas import ErrorCode, Priority
 from shared.vitals import Branch
 
 #: Seconds between two sweeps.
@@ -110,10 +110,12 @@ def _retry_lost(gateway: Gateway) -> None:
 
 
 def _requeue_stranded(branch: Branch, gateway: Gateway) -> None:
-    # The youngest first, each put before the others: so they are in order of age again.
-    for job_id in reversed(gateway.jobs.overdue.stranded(branch)):
-        log.warning("message lost", job=job_id, branch=branch)
-        gateway.jobs.overdue.requeue(job_id, branch)
+    overdue = gateway.jobs.overdue
+    for priority in Priority:
+        # The youngest first, each put before the others: so they are in order of age again.
+        for job_id in reversed(overdue.stranded(branch, priority)):
+            log.warning("message lost", job=job_id, branch=branch)
+            overdue.requeue(job_id, branch, priority)
 
 
 def _end_past_wait_limit(branch: Branch, gateway: Gateway) -> None:
@@ -130,6 +132,23 @@ def _end_past_wait_limit(branch: Branch, gateway: Gateway) -> None:
             log.warning("no worker", job=job_id, branch=branch)
             detail = f"No {branch} worker took the job in time. Start one: facevitals worker --queues {QUEUES[branch]}"
             jobs.outcomes.end_branch(job_id, branch, ErrorCode.BRANCH_TIMEOUT, detail, only_waiting=True)
+
+
+def _end_past_batch_wait(branch: Branch, gateway: Gateway) -> None:
+    """End batch jobs that waited too long as `queue_timeout`, whether or not there are workers: they may come at night.
+
+    Raises:
+        redis.exceptions.RedisError: the broker is away.
+    """
+    overdue, wait_s = gateway.jobs.overdue, gateway.settings.batch_wait_s
+    for job_id in overdue.past_wait_limit(branch, wait_s, Priority.BATCH):
+        log.warning("waited too long", job=job_id, branch=branch, priority=Priority.BATCH)
+        detail = (
+            f"No {branch} worker had time for this batch job within {wait_s:.0f} s, because of the jobs before it or "
+            f"because none takes batch jobs (facevitals worker --queues {QUEUES[branch]}). Submit the clip again."
+        )
+        gateway.jobs.outcomes.end_branch(job_id, branch, ErrorCode.QUEUE_TIMEOUT, detail, only_waiting=True)
+        overdue.drop(job_id, branch, Priority.BATCH)
 
 
 def _is_served(branch: Branch, gateway: Gateway) -> bool:
@@ -162,6 +181,7 @@ STEPS: Final[tuple[Step, ...]] = (
     _retry_lost,
     *(partial(_requeue_stranded, branch) for branch in Branch),
     *(partial(_end_past_wait_limit, branch) for branch in Branch),
+    *(partial(_end_past_batch_wait, branch) for branch in Branch),
     _end_past_work_limit,
     _end_overdue,
     _assemble,
@@ -174,11 +194,14 @@ def store_every_s(clip_ttl_s: float) -> float:
 
 
 def sweep_store(gateway: Gateway) -> None:
-    """Erase clips whose time to live would be over at the next search."""
+    """Erase clips whose time to live would be over at the next search.
+
+    A batch job may wait for longer than that; the clip that it retains is kept as long after its end.
+    """
     ttl_s = gateway.settings.clip_ttl_s
     for clip_key in gateway.store.older_than(ttl_s - store_every_s(ttl_s)):
         # Its age is by this machine's clock, or the bucket's. Whether it is still needed is in the job's record.
-        if gateway.records.is_unfinished(clip_key.rpartition("/")[2]):
+        if gateway.records.needs_clip(clip_key.rpartition("/")[2], ttl_s - store_every_s(ttl_s)):
             continue
         log.info("clip expired", clip=clip_key)
         if not _erase(gateway, clip_key):

@@ -29,9 +29,10 @@ GATHER_BYTES: Final = 1 << 17
 
 @dataclass
 class Upload:
-    """The form fields beside a stored clip, and the clip's digest where one was requested."""
+    """The form fields beside a stored clip, its size in bytes, and its digest where one was requested."""
 
     sha256: str | None
+    size: int
     fields: dict[str, str] = field(default_factory=dict)
 
 
@@ -182,12 +183,12 @@ class _Intake:
         self._digest = hashlib.sha256() if hashed else None
         self._gathered: list[bytes] = []
         self._waiting = 0
-        self._size = 0
+        self.size = 0
 
     async def take(self, chunk: bytes) -> None:
-        self._size += len(chunk)
+        self.size += len(chunk)
         self._waiting += len(chunk)
-        if self._size > self._max_bytes:
+        if self.size > self._max_bytes:
             raise self._too_large
         self._gathered.append(chunk)
         if self._waiting >= GATHER_BYTES:
@@ -253,4 +254,4 @@ async def receive(
                 raise BadParameter("The multipart body ended before its last boundary. Send it again.")
     except StoreUnavailableError as error:
         raise StoreAway("The clip was not accepted. Try again later.", headers={"Retry-After": "30"}) from error
-    return Upload(sha256=intake.sha256, fields=form.fields if form else {})
+    return Upload(sha256=intake.sha256, size=intake.size, fields=form.fields if form else {})

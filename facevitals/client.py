@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 from urllib.parse import quote
 
 import httpx
@@ -120,6 +120,7 @@ class Client:
         vitals: Iterable[str] | None = None,
         retain_clip: bool = False,
         webhook_url: str | None = None,
+        priority: Literal["interactive", "batch"] = "interactive",
         idempotency_key: str | None = None,
     ) -> str:
         """Upload a clip; returns the job's id.
@@ -129,6 +130,7 @@ class Client:
             vitals: names of the vitals to measure, by default all.
             retain_clip: keep the clip after the analysis, until its lifetime ends.
             webhook_url: where the gateway posts the finished job.
+            priority: `batch` is analysed when no interactive job waits, which may take hours.
             idempotency_key: a repeated call with the same key gives the same job.
 
         Raises:
@@ -139,6 +141,8 @@ class Client:
             "vitals": None if vitals is None else ",".join([vitals] if isinstance(vitals, str) else vitals),
             "retain_clip": "true" if retain_clip else None,
             "webhook_url": webhook_url,
+            # Not sent unless it matters: older gateways do not know it.
+            "priority": None if priority == "interactive" else priority,
         }
         headers = {"Content-Type": "application/octet-stream"}
         if idempotency_key is not None:

@@ -10,6 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 #: Prefix of the environment variables.
 PREFIX: Final = "FACEVITALS_"
+#: Longest wait of a batch job, seconds. A bucket's rule that erases forgotten clips counts in whole days.
+MAX_BATCH_WAIT_S: Final = 72_000
 
 
 class Settings(BaseSettings):
@@ -39,6 +41,9 @@ class Settings(BaseSettings):
     require_keys: bool = Field(False, description="require a key of `facevitals keys` on every address")
     key_rate_per_min: int = Field(120, ge=0, description="clips per minute from one key before 429; 0: no limit")
     key_max_active: int = Field(200, ge=0, description="waiting or running jobs of one key before 429; 0: no limit")
+    key_max_batch: int = Field(
+        1_000, ge=0, description="waiting or running batch jobs of one key before 429; 0: no limit"
+    )
     cors_origins: str = Field(
         "", description="comma-separated origins that may call the API from a page, such as https://app.example"
     )
@@ -60,7 +65,9 @@ class Settings(BaseSettings):
     client_timeout_s: int = Field(
         15, ge=1, description="seconds for a request's header, and without data in its body, before 408"
     )
-    max_queued: int = Field(10_000, ge=1, description="waiting or running jobs before uploads get 429")
+    max_queued: int = Field(
+        10_000, ge=1, description="waiting or running jobs, without batch jobs, before uploads get 429"
+    )
     result_ttl_s: int = Field(86_400, ge=60, description="seconds for which documents, events and waveforms are kept")
     clip_ttl_s: int = Field(
         3_600, ge=10, description="seconds after which a clip is erased in any case, retained ones included"
@@ -70,6 +77,17 @@ class Settings(BaseSettings):
         gt=1,
         description="expected seconds of waiting for a worker from which on uploads get 429; a job that waits twice as "
         "long ends with queue_timeout",
+    )
+    batch_wait_s: float = Field(
+        21_600,
+        gt=1,
+        le=MAX_BATCH_WAIT_S,
+        description="seconds that a job with priority=batch waits for a worker before it ends with queue_timeout",
+    )
+    max_batch_mb: int = Field(
+        20_000,
+        ge=1,
+        description="clips of unfinished batch jobs, in 10^6 bytes, before uploads with priority=batch get 429",
     )
     job_deadline_s: float = Field(
         90, gt=1, description="seconds that a branch may take, and that a job waits for a queue without a worker"
@@ -165,6 +183,16 @@ class Settings(BaseSettings):
     def longest_job_s(self) -> float:
         """Longest time from a job's creation to its end in seconds: its wait, and two attempts."""
         return self.wait_limit_s + 2 * self.job_deadline_s
+
+    @property
+    def longest_batch_s(self) -> float:
+        """Longest time from a batch job's creation to its end in seconds: its wait, and two attempts."""
+        return self.batch_wait_s + 2 * self.job_deadline_s
+
+    @property
+    def max_batch_bytes(self) -> int:
+        """Largest sum of the clips of unfinished batch jobs in bytes."""
+        return self.max_batch_mb * 1_000_000
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -21,8 +21,8 @@ from facevitals.local.processes import Stopped, allow_many_files
 from facevitals.local.stack import StackFailedError, running
 from facevitals.local.terminal import output
 from facevitals.local.worker_command import worker_command
-from shared.jobs.queues import QUEUES, QUEUES_VARIABLE
-from shared.schemas import BranchStatus, JobDocument, JobState
+from shared.jobs.queues import ALL_QUEUES, QUEUES, QUEUES_VARIABLE
+from shared.schemas import BranchStatus, JobDocument, JobState, Priority
 from shared.settings import Settings, settings
 from shared.vitals import VITALS
 
@@ -67,6 +67,9 @@ def gateway() -> None:
 
 def worker(
     queues: Annotated[str, typer.Option(help="Comma-separated queues to serve.")] = ",".join(QUEUES.values()),
+    priority: Annotated[
+        Priority | None, typer.Option(help="Serve jobs of this priority alone; by default batch jobs after all others.")
+    ] = None,
     concurrency: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 1,
 ) -> None:
     """Run one worker (needs FACEVITALS_REDIS_URL). Models are loaded once in each of its processes."""
@@ -79,8 +82,9 @@ def worker(
         errors.print("FACEVITALS_REDIS_URL is not set: name the broker that the gateway uses.", style="red")
         raise typer.Exit(1)
     _require_what_workers_need(config)
-    os.environ[QUEUES_VARIABLE] = ",".join(names)
-    command = worker_command("workers.tasks", names, concurrency, config.log_level)
+    served = [name for name, (branch, of) in ALL_QUEUES.items() if QUEUES[branch] in names and priority in {None, of}]
+    os.environ[QUEUES_VARIABLE] = ",".join(served)
+    command = worker_command("workers.tasks", served, concurrency, config.log_level)
     os.execv(sys.executable, command)  # noqa: S606  (no shell, and no input of others)
 
 
@@ -150,11 +154,19 @@ def submit(
     url: Annotated[str, typer.Option(help="The gateway.", envvar="FACEVITALS_URL")] = "http://127.0.0.1:8000",
     vitals: Annotated[str | None, typer.Option(help=f"Comma-separated subset of: {', '.join(VITALS)}.")] = None,
     api_key: Annotated[str | None, typer.Option(help="API key.", envvar="FACEVITALS_API_KEY")] = None,
+    priority: Annotated[
+        Priority, typer.Option(help="batch: after all interactive jobs, for hours if need be.")
+    ] = Priority.INTERACTIVE,
+    follow: Annotated[bool, typer.Option(help="Follow the job to its end; --no-follow prints its id.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the job document.")] = False,
 ) -> None:
     """Upload a clip to a gateway, follow its events, print the result. Exit 0 analysed, 2 clip rejected, 1 failure."""
     try:
-        document = _submit(url, clip, vitals, api_key, quiet=as_json)
+        if not follow:
+            with Client(url, api_key) as client:
+                print(client.submit(clip, vitals=vitals, priority=priority.value))
+            return
+        document = _submit(url, clip, vitals, api_key, priority=priority, quiet=as_json)
     except (ClientError, OSError) as error:
         reason = f"{clip}: {error.strerror or error}" if isinstance(error, OSError) else str(error)
         errors.print(reason, style="red", highlight=False)
@@ -198,14 +210,20 @@ def exit_code(document: JobDocument) -> int:
 
 
 def _submit(
-    url: str, clip: Path, vitals: str | None, api_key: str | None = None, *, quiet: bool = False
+    url: str,
+    clip: Path,
+    vitals: str | None,
+    api_key: str | None = None,
+    *,
+    priority: Priority = Priority.INTERACTIVE,
+    quiet: bool = False,
 ) -> JobDocument:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(pulse_style="cyan"), TimeElapsedColumn())
     progress = Progress(*columns, console=errors if quiet else console, transient=quiet)
     with Client(url, api_key) as client, progress:
         shown: set[str] = set()
         task = progress.add_task(f"uploading {escape(clip.name)}", total=None)
-        job_id = client.submit(clip, vitals=vitals)
+        job_id = client.submit(clip, vitals=vitals, priority=priority.value)
         progress.update(task, description=f"job {job_id} is queued")
         for event in client.events(job_id):
             line, style = "", None

@@ -29,9 +29,11 @@ ISOLATED: Final = frozenset(
             "require_keys",
             "key_rate_per_min",
             "key_max_active",
+            "key_max_batch",
             "cors_origins",
         ),
         *("webhook_secret", "webhook_allow", "webhook_retry_s"),
+        *("batch_wait_s", "max_batch_mb"),
         *("max_queued", "max_uploads", "client_timeout_s", "result_ttl_s", "max_tasks_per_child", "audit_log"),
     }
 )

@@ -1,7 +1,8 @@
 """Quotas of one owner: submissions per minute, and active jobs. Decided in the broker, for all gateways together.
 
 rate:{owner}     string   time at which the next submission conforms (generic cell rate algorithm, ITU-T I.371)
-active:{owner}   zset     jobs without a final document, and uploads in progress, by the time at which they expire
+active:{owner}   zset     jobs without a final document, and uploads in progress, by the time at which they expire;
+                          those of batch jobs in `active:{owner}.batch`
 """
 
 import math
@@ -14,6 +15,7 @@ import redis
 from shared.jobs.keys import PREFIX, Key, active_key
 from shared.jobs.lua import Script
 from shared.jobs.scripts.common import NOW
+from shared.schemas import Priority
 
 #: Seconds after which the slot of an upload expires, so that a killed gateway does not keep it.
 UPLOAD_HOLD_S: Final = 600
@@ -75,11 +77,19 @@ class Quotas:
     def __init__(self, client: redis.Redis) -> None:
         self._redis: Any = client
 
-    def acquire(self, owner: str, slot: str, *, rate_per_min: int, max_active: int) -> Slot:
+    def acquire(
+        self,
+        owner: str,
+        slot: str,
+        *,
+        rate_per_min: int,
+        max_active: int,
+        priority: Priority = Priority.INTERACTIVE,
+    ) -> Slot:
         """Request a slot for an upload. 0 is no limit. A slot that was admitted must be released."""
         admission, wait = Admit(
             rate=Key(f"{PREFIX}rate:{owner}"),
-            active=active_key(owner),
+            active=active_key(owner, priority),
             api_key=Key(PREFIX + owner),
             slot=slot,
             rate_per_min=rate_per_min,
@@ -88,6 +98,6 @@ class Quotas:
         ).run(self._redis)
         return Slot(Admission(admission), max(1, math.ceil(float(wait))))
 
-    def release(self, owner: str, slot: str) -> None:
+    def release(self, owner: str, slot: str, priority: Priority = Priority.INTERACTIVE) -> None:
         """Release the slot of an upload. A job made from it is counted separately (`shared.jobs.scripts`)."""
-        self._redis.zrem(active_key(owner), slot)
+        self._redis.zrem(active_key(owner, priority), slot)

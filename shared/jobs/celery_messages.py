@@ -12,7 +12,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from shared.jobs.keys import Key
-from shared.jobs.queues import BROKER_PREFIX, NOOP_TASK, QUEUES, TASKS
+from shared.jobs.queues import ALL_QUEUES, BROKER_PREFIX, NOOP_TASK, TASKS, queue_name
+from shared.schemas import Priority
 from shared.vitals import Branch
 
 _NO_CALLBACKS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
@@ -22,9 +23,9 @@ _UNREADABLE: Final = (ValueError, TypeError, LookupError, RecursionError)
 _BRANCHES: Final = {task: branch for branch, task in TASKS.items()}
 
 
-def queue_key(branch: Branch) -> Key:
-    """Return the key of the list that is the branch's queue."""
-    return Key(f"{BROKER_PREFIX}{QUEUES[branch]}")
+def queue_key(branch: Branch, priority: Priority = Priority.INTERACTIVE) -> Key:
+    """Return the key of the list that is the branch's queue for jobs of a priority."""
+    return Key(f"{BROKER_PREFIX}{queue_name(branch, priority)}")
 
 
 class Dropped(StrEnum):
@@ -42,8 +43,8 @@ class Dropped(StrEnum):
 JOB_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
-def message(branch: Branch, job_id: str) -> str:
-    """Return the message that starts a branch of a job.
+def message(branch: Branch, job_id: str, priority: Priority = Priority.INTERACTIVE) -> str:
+    """Return the message that starts a branch of a job, for the queue of its priority.
 
     It never expires: a worker would compare that with its own clock. Whether the job still needs it is decided by the
     job's record and the broker's clock (`shared.jobs.scripts.claim.BeginBranch`).
@@ -74,7 +75,7 @@ def message(branch: Branch, job_id: str) -> str:
                 "correlation_id": task_id,
                 "reply_to": "",
                 "delivery_mode": 2,
-                "delivery_info": {"exchange": "", "routing_key": QUEUES[branch]},
+                "delivery_info": {"exchange": "", "routing_key": queue_name(branch, priority)},
                 "priority": 0,
                 "body_encoding": "base64",
                 "delivery_tag": task_id,
@@ -121,12 +122,13 @@ def canonical(envelope: Any, queue: str) -> dict[str, Any] | Dropped:  # noqa: A
         branch = _BRANCHES.get(task)
         if branch is None:
             return Dropped.FOREIGN
+        served, priority = ALL_QUEUES[queue]
         # Another queue's workers have other models.
-        job_id = job_in(_arguments(envelope)) if QUEUES[branch] == queue else None
+        job_id = job_in(_arguments(envelope)) if branch is served else None
     except _UNREADABLE:
         return Dropped.MALFORMED
     if job_id is None:
         return Dropped.MALFORMED
-    own: dict[str, Any] = json.loads(message(branch, job_id))
+    own: dict[str, Any] = json.loads(message(branch, job_id, priority))
     own["properties"]["delivery_tag"] = tag
     return own

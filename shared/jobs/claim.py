@@ -25,7 +25,7 @@ from shared.jobs.celery_messages import Dropped
 from shared.jobs.job_store import JobStore
 from shared.jobs.leases import Begin
 from shared.jobs.progress import BranchProgress, JobOverError
-from shared.jobs.queues import QUEUES
+from shared.jobs.queues import queue_name
 from shared.jobs.records import JobRequest
 from shared.observability import tracing
 from shared.observability.metrics import BRANCH, WAIT, Sample, observe, status_label
@@ -151,10 +151,12 @@ class BranchClaims:
 
     def _observe(self, claim: Claim) -> None:
         status, took_s = status_label(claim.outcome), claim.outcome.elapsed_ms / 1000
-        waited = Sample(WAIT, (claim.branch,), claim.request.waited_s)
+        # Batch jobs wait for hours: apart from the others.
+        queue = queue_name(claim.branch, claim.request.options.priority)
+        waited = Sample(WAIT, (queue,), claim.request.waited_s)
         worked = Sample(BRANCH, (claim.branch, status), took_s)
         observe(self._jobs.redis, [waited, worked, *claim.progress.observations])
 
     def _count_dropped(self, branch: Branch) -> None:
         with contextlib.suppress(RedisError):
-            self._jobs.counters.count_dropped(QUEUES[branch], Dropped.OLD)
+            self._jobs.counters.count_dropped(queue_name(branch), Dropped.OLD)

@@ -12,6 +12,8 @@ from shared.jobs.connection import broker_time
 from shared.jobs.counters import REJECTED
 from shared.jobs.events import JobEvents
 from shared.jobs.keys import (
+    BATCH,
+    BATCH_BYTES,
     COUNTERS,
     COUNTERS_TTL_S,
     DEADLINES,
@@ -24,7 +26,7 @@ from shared.jobs.keys import (
     active_key,
     events_key,
     record_key,
-    waiting_key,
+    waiting_keys,
     waveforms_key,
 )
 from shared.jobs.records import created_at, moment
@@ -33,7 +35,7 @@ from shared.jobs.scripts.completion import FinishJob, ReplaceWaveforms
 from shared.jobs.usage import USAGE_TTL_S, usage_of
 from shared.jobs.withdrawal import corrections, served_waveforms
 from shared.observability.metrics import INTERVAL, JOB, Sample, observe
-from shared.schemas import JobDocument, JobOptions, JobState, Waveforms
+from shared.schemas import JobDocument, JobOptions, JobState, Priority, Waveforms
 from shared.vitals import Branch
 
 
@@ -70,7 +72,7 @@ class JobCompletion:
             if reply == CHANGED:
                 continue
             if reply:
-                observe(self._redis, _observations(document))
+                observe(self._redis, _observations(document, options.priority))
             return clip_key if reply else None
         raise RecordChangedError(job_id)
 
@@ -101,6 +103,9 @@ class JobCompletion:
             counters=COUNTERS,
             usage=usage,
             active=active_key(owner),
+            batch_active=active_key(owner, Priority.BATCH),
+            batch=BATCH,
+            batch_bytes=BATCH_BYTES,
             leases=LEASES,
             working=WORKING,
             job_id=job_id,
@@ -115,7 +120,7 @@ class JobCompletion:
             usage_ttl_s=USAGE_TTL_S,
             clip_ms=round(1000 * document.clip.duration_s) if document.clip else 0,
             branches=tuple(branches),
-            waiting=tuple(map(waiting_key, branches)),
+            waiting=waiting_keys(*branches),
             counted=(f"jobs:{document.state}", *rejected, *vitals),
         ).run(self._redis)
 
@@ -149,8 +154,8 @@ def _assemble(job_id: str, record: Mapping[str, str], options: JobOptions, now: 
     )
 
 
-def _observations(document: JobDocument) -> Iterator[Sample]:
-    if document.finished_at is not None:
+def _observations(document: JobDocument, priority: Priority) -> Iterator[Sample]:
+    if document.finished_at is not None and priority is Priority.INTERACTIVE:
         yield Sample(JOB, (document.state,), (document.finished_at - document.created_at).total_seconds())
     for name, vital in document.vitals.by_name().items():
         if vital.interval is not None:

@@ -14,8 +14,9 @@ from shared.jobs.scripts.claim import AppendEvent
 from shared.schemas import Check, Vital, VitalEvent
 from shared.vitals import VITALS, Branch
 
-#: Events and waveforms of unfinished jobs are kept for this long at least, seconds; the longest job ends far sooner.
-LIVE_TTL_S: Final = 6 * 3600
+#: Events and waveforms of unfinished jobs are kept for this long at least, seconds; the longest job ends sooner
+#: (`Settings.batch_wait_s` has a maximum).
+LIVE_TTL_S: Final = 30 * 3600
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
     job:{id}:events     stream   what clients follow; the SSE id is the stream id
     job:{id}:waves      string   waveforms
     waiting:{branch}    zset     jobs whose branch no worker has begun, by creation time
+    waiting:{branch}.batch       the same of batch jobs
     working             zset     claims ("id branch") by the end of their time for work
     leases              zset     claims ("id branch") by the end of the worker's lease
     deadlines           zset     unfinished jobs by the time when all of their work must be over
@@ -11,6 +12,9 @@
     erase               zset     clips of ended jobs by the end of the job; the sweep erases what is left
     webhooks            zset     jobs by the time of the next webhook attempt (`shared.jobs.webhooks`)
     active:{owner}      zset     the owner's unfinished jobs and uploads (`shared.access.quotas`)
+    active:{owner}.batch         the same of batch jobs
+    batch               zset     unfinished batch jobs by the time when all of their work must be over
+    batch:bytes         hash     sizes of their clips, and the sum of these, `total`
     idem:{owner}:{key}  string   idempotency keys
     pace                hash     mean seconds of a branch's work, and when one was last begun (`shared.jobs.waiting`)
     counters            hash     finished jobs; vitals by status and reason; webhooks by outcome; dropped messages
@@ -26,6 +30,7 @@ All times are the broker's: no clock of a gateway or a worker decides anything.
 
 from typing import Final, NewType
 
+from shared.schemas import Priority
 from shared.vitals import Branch
 
 #: The name of a key in the broker. A type of its own, so that scripts can distinguish their keys from their arguments.
@@ -45,6 +50,8 @@ WORKING: Final = Key(f"{PREFIX}working")
 READY: Final = Key(f"{PREFIX}ready")
 ERASE: Final = Key(f"{PREFIX}erase")
 WEBHOOKS: Final = Key(f"{PREFIX}webhooks")
+BATCH: Final = Key(f"{PREFIX}batch")
+BATCH_BYTES: Final = Key(f"{PREFIX}batch:bytes")
 PACE: Final = Key(f"{PREFIX}pace")
 COUNTERS: Final = Key(f"{PREFIX}counters")
 #: Time to live of `COUNTERS` after the last count, seconds.
@@ -66,9 +73,14 @@ def waveforms_key(job_id: str) -> Key:
     return Key(f"{record_key(job_id)}:waves")
 
 
-def waiting_key(branch: str) -> Key:
-    """Return the key of the jobs that wait for a worker of a branch."""
-    return Key(f"{PREFIX}waiting:{branch}")
+def waiting_key(branch: str, priority: Priority = Priority.INTERACTIVE) -> Key:
+    """Return the key of the jobs of a priority that wait for a worker of a branch."""
+    return Key(f"{PREFIX}waiting:{branch}{suffix(priority)}")
+
+
+def waiting_keys(*branches: str) -> tuple[Key, ...]:
+    """Return the keys of the jobs of every priority that wait for a worker of these branches."""
+    return tuple(waiting_key(branch, priority) for branch in branches for priority in Priority)
 
 
 def pause_key(branch: str) -> Key:
@@ -76,9 +88,14 @@ def pause_key(branch: str) -> Key:
     return Key(f"{PREFIX}paused:{branch}")
 
 
-def active_key(owner: str) -> Key:
-    """Return the key of an owner's unfinished jobs."""
-    return Key(f"{PREFIX}active:{owner}")
+def active_key(owner: str, priority: Priority = Priority.INTERACTIVE) -> Key:
+    """Return the key of an owner's unfinished jobs of a priority."""
+    return Key(f"{PREFIX}active:{owner}{suffix(priority)}")
+
+
+def suffix(priority: Priority) -> str:
+    """Return what the names of a priority's queues and keys end with."""
+    return "" if priority is Priority.INTERACTIVE else f".{priority}"
 
 
 def usage_key(owner: str, day: str) -> Key:

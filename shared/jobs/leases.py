@@ -10,7 +10,7 @@ from typing import Any, Final
 import redis
 from redis.exceptions import RedisError
 
-from shared.jobs.keys import LEASES, PACE, WORKING, events_key, record_key, waiting_key
+from shared.jobs.keys import LEASES, PACE, WORKING, events_key, record_key, waiting_keys
 from shared.jobs.scripts.claim import BeginBranch, RenewLease
 from shared.vitals import Branch
 
@@ -55,7 +55,7 @@ class BranchLease:
             events=events_key(self._job_id),
             leases=LEASES,
             working=WORKING,
-            waiting=waiting_key(self._branch),
+            waiting=waiting_keys(self._branch),
             pace=PACE,
             job_id=self._job_id,
             branch=self._branch,

@@ -7,7 +7,7 @@ import redis
 from shared.jobs.assembly import failed_outcome
 from shared.jobs.broker_errors import retry_passing_failures
 from shared.jobs.completion import JobCompletion
-from shared.jobs.keys import LEASES, PACE, READY, WORKING, events_key, record_key, waiting_key, waveforms_key
+from shared.jobs.keys import LEASES, PACE, READY, WORKING, events_key, record_key, waiting_keys, waveforms_key
 from shared.jobs.scripts.completion import WriteOutcome
 from shared.schemas import BranchOutcome, BranchStatus, ErrorCode, Waveforms
 from shared.vitals import Branch
@@ -55,7 +55,7 @@ class BranchOutcomes:
             events=events_key(job_id),
             waves=waveforms_key(job_id),
             ready=READY,
-            waiting=waiting_key(branch),
+            waiting=waiting_keys(branch),
             leases=LEASES,
             working=WORKING,
             pace=PACE,

@@ -8,10 +8,22 @@ import redis
 
 from shared.jobs.celery_messages import message, queue_key
 from shared.jobs.connection import broker_time
-from shared.jobs.keys import DEADLINES, ERASE, LEASES, READY, WORKING, Key, parse_claim, record_key, waiting_key
+from shared.jobs.keys import (
+    DEADLINES,
+    ERASE,
+    LEASES,
+    READY,
+    WORKING,
+    Key,
+    parse_claim,
+    record_key,
+    waiting_key,
+    waiting_keys,
+)
 from shared.jobs.leases import LEASE_S, MAX_TRIES
 from shared.jobs.scripts.sweep import Requeue, RetryBranch, TakeLostClaims, TakeStranded
 from shared.jobs.waiting import first_waiting
+from shared.schemas import Priority
 from shared.vitals import Branch
 
 #: A branch that no worker has begun, so long after later ones were taken, was lost with the worker that took it.
@@ -50,10 +62,10 @@ class OverdueJobs:
             if claim := parse_claim(member):
                 yield claim
 
-    def past_wait_limit(self, branch: Branch, wait_s: float) -> list[str]:
-        """Return jobs whose branch no worker has begun for `wait_s` seconds."""
+    def past_wait_limit(self, branch: Branch, wait_s: float, priority: Priority = Priority.INTERACTIVE) -> list[str]:
+        """Return jobs of a priority whose branch no worker has begun for `wait_s` seconds."""
         limit = broker_time(self._redis) - wait_s
-        job_ids = self._due(waiting_key(branch), limit)
+        job_ids = self._due(waiting_key(branch, priority), limit)
         if not job_ids:
             return []
         with self._redis.pipeline(transaction=False) as pipe:
@@ -81,17 +93,17 @@ class OverdueJobs:
                 record=record_key(job_id),
                 leases=LEASES,
                 working=WORKING,
-                waiting=waiting_key(branch),
-                queue=queue_key(branch),
                 job_id=job_id,
                 branch=branch,
                 max_tries=MAX_TRIES,
-                message=message(branch, job_id),
+                waiting=waiting_keys(branch),
+                queues=tuple(queue_key(branch, priority) for priority in Priority),
+                messages=tuple(message(branch, job_id, priority) for priority in Priority),
             ).run(self._redis)
             if reply:
                 yield LostTry(job_id, branch, again=reply == 1)
 
-    def stranded(self, branch: Branch) -> list[str]:
+    def stranded(self, branch: Branch, priority: Priority = Priority.INTERACTIVE) -> list[str]:
         """Return jobs whose message is gone though no worker began the branch; each is returned once per `STRANDED_S`.
 
         A worker that dies between taking a message and beginning the branch keeps the message until Celery's visibility
@@ -99,13 +111,17 @@ class OverdueJobs:
         that is taken next was taken before.
         """
         horizon = broker_time(self._redis) - STRANDED_S
-        if (first := first_waiting(self._redis, branch)) is not None:
+        if (first := first_waiting(self._redis, branch, priority)) is not None:
             horizon = min(horizon, first - 1e-3)
-        job_ids = self._due(waiting_key(branch), horizon)
+        elif priority is Priority.BATCH and self._redis.llen(queue_key(branch, priority)):
+            # Messages of other programs or releases are at the head. They may stay for hours, and what is behind them
+            # is not lost.
+            return []
+        job_ids = self._due(waiting_key(branch, priority), horizon)
         if not job_ids:
             return []
         return TakeStranded(
-            waiting=waiting_key(branch),
+            waiting=waiting_key(branch, priority),
             branch=branch,
             horizon=horizon,
             hold_s=STRANDED_S,
@@ -113,6 +129,10 @@ class OverdueJobs:
             records=tuple(map(record_key, job_ids)),
         ).run(self._redis)
 
-    def requeue(self, job_id: str, branch: Branch) -> None:
+    def requeue(self, job_id: str, branch: Branch, priority: Priority = Priority.INTERACTIVE) -> None:
         """Send a branch's message once more, to the head of its queue. A second message does no harm."""
-        Requeue(queue=queue_key(branch), message=message(branch, job_id)).run(self._redis)
+        Requeue(queue=queue_key(branch, priority), message=message(branch, job_id, priority)).run(self._redis)
+
+    def drop(self, job_id: str, branch: Branch, priority: Priority) -> None:
+        """Remove a branch's message from its queue, where no worker may come to do so."""
+        self._redis.lrem(queue_key(branch, priority), -1, message(branch, job_id, priority))

@@ -5,11 +5,14 @@ from typing import Final
 
 import kombu.transport
 from celery import Celery
+from kombu.utils.scheduling import round_robin_cycle
 
+from shared.jobs.keys import suffix
+from shared.schemas import Priority
 from shared.settings import Settings
 from shared.vitals import Branch
 
-#: The queue of each branch: each scales on its own.
+#: The queue of each branch: each scales on its own. Batch jobs have a second one (`queue_name`).
 QUEUES: Final[dict[Branch, str]] = {Branch.VISION: "vision", Branch.RPPG: "rppg"}
 #: The Celery task of each branch.
 TASKS: Final[dict[Branch, str]] = {branch: f"facevitals.{branch.value}" for branch in Branch}
@@ -26,6 +29,29 @@ _CELERY_VARIABLES: Final = (
     *("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"),
     *("CELERY_RESULT_BACKEND", "CELERY_LOADER"),
 )
+
+
+def queue_name(branch: Branch, priority: Priority = Priority.INTERACTIVE) -> str:
+    """Return the name of a branch's queue for jobs of a priority."""
+    return QUEUES[branch] + suffix(priority)
+
+
+#: The branch and the priority of each queue, by its name.
+ALL_QUEUES: Final = {queue_name(branch, priority): (branch, priority) for priority in Priority for branch in Branch}
+
+
+class InteractiveFirst(round_robin_cycle):
+    """The order in which a worker looks into its queues: in turn, those of batch jobs after all others.
+
+    kombu sends the queues to the broker in this order each time it may take a message, and the broker takes the message
+    from the first of them that has any. A worker takes one message at a time, so a batch job waits in the broker until
+    no interactive one does. kombu's own orders would not do: one gives every queue its turn, the others let the queue
+    of one branch starve that of another.
+    """
+
+    def consume(self, n: int) -> list[str]:
+        """Return `n` queues, the one that had its turn last at the end of its priority."""
+        return sorted(self.items[:n], key=lambda queue: ALL_QUEUES.get(queue, (None, None))[1] is Priority.BATCH)
 
 
 def ignore_celery_variables() -> None:
@@ -46,7 +72,7 @@ def make_celery(settings: Settings) -> Celery:
         task_serializer="json",
         task_ignore_result=True,
         task_create_missing_queues=False,
-        task_queues={queue: {"exchange": queue, "routing_key": queue} for queue in QUEUES.values()},
+        task_queues={queue: {"exchange": queue, "routing_key": queue} for queue in ALL_QUEUES},
         task_default_queue=QUEUES[Branch.RPPG],
         task_routes={TASKS[branch]: {"queue": QUEUES[branch]} for branch in Branch},
         # A message is given back when its worker dies with it; a second delivery is harmless, because a branch begins
@@ -71,7 +97,9 @@ def make_celery(settings: Settings) -> Celery:
         broker_channel_error_retry=True,
         broker_transport_options={
             "global_keyprefix": BROKER_PREFIX,
+            "queue_order_strategy": "shared.jobs.queues:InteractiveFirst",
             # Counted from when the message was taken: above the hard limit of two tries, or a task runs twice at once.
+            # A message that waits, for however long, is not sent again.
             "visibility_timeout": int(settings.job_deadline_s + 2 * settings.branch_hard_limit_s + 60),
             "socket_keepalive": True,
             "socket_connect_timeout": 5,

@@ -3,14 +3,17 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 
 from shared.clips.encryption import ClipKey
 from shared.jobs.assembly import branch_reports, read_outcome, versions
+from shared.jobs.celery_messages import message, queue_key
 from shared.jobs.connection import broker_time
 from shared.jobs.keys import (
+    BATCH,
+    BATCH_BYTES,
     DEADLINES,
     ERASE,
     LEASES,
@@ -20,12 +23,12 @@ from shared.jobs.keys import (
     active_key,
     events_key,
     record_key,
-    waiting_key,
+    waiting_keys,
     waveforms_key,
 )
 from shared.jobs.scripts.common import CHANGED, MAX_READS, RecordChangedError
 from shared.jobs.scripts.submission import DeleteJob
-from shared.schemas import BranchReport, BranchStatus, JobDocument, JobOptions, JobState
+from shared.schemas import BranchReport, BranchStatus, JobDocument, JobOptions, JobState, Priority
 from shared.vitals import Branch
 
 
@@ -38,6 +41,13 @@ class JobRequest:
     encryption_key: ClipKey | None
     waited_s: float
     traceparent: str
+
+
+class BatchJobs(NamedTuple):
+    """The unfinished batch jobs: their number, and the bytes of their clips."""
+
+    jobs: int
+    clip_bytes: int
 
 
 class JobRecords:
@@ -93,12 +103,17 @@ class JobRecords:
                 working=WORKING,
                 erase=ERASE,
                 active=active_key(owner or ""),
+                batch_active=active_key(owner or "", Priority.BATCH),
+                batch=BATCH,
+                batch_bytes=BATCH_BYTES,
                 job_id=job_id,
                 owner=owner or "",
                 clip_key=clip_key,
                 ttl_s=self._ttl_s,
                 branches=tuple(Branch),
-                waiting=tuple(map(waiting_key, Branch)),
+                waiting=waiting_keys(*Branch),
+                batch_queues=tuple(queue_key(branch, Priority.BATCH) for branch in Branch),
+                batch_messages=tuple(message(branch, job_id, Priority.BATCH) for branch in Branch),
             ).run(self.redis)
             # The record may be created or may expire between the two steps.
             if existed != CHANGED:
@@ -118,9 +133,26 @@ class JobRecords:
         state = self.redis.hget(record_key(job_id), "state")
         return state is not None and not JobState(state).is_final
 
+    def needs_clip(self, job_id: str, batch_ttl_s: float) -> bool:
+        """Return whether a job's clip is kept however old it is.
+
+        It is while the job is unfinished, and that of a batch job for `batch_ttl_s` seconds after its end.
+        """
+        state, priority, ended = self.redis.hmget(record_key(job_id), "state", "priority", "finished_at")
+        if state is None or not JobState(state).is_final:
+            return state is not None
+        if priority != Priority.BATCH or not ended:
+            return False
+        return broker_time(self.redis) - dt.datetime.fromisoformat(ended).timestamp() < batch_ttl_s
+
     def active(self) -> int:
         """Return the number of jobs without a final document."""
         return int(self.redis.zcard(DEADLINES))
+
+    def batch(self) -> BatchJobs:
+        """Return the number of batch jobs without a final document, and the size of their clips."""
+        jobs, size = self.redis.zcard(BATCH), self.redis.hget(BATCH_BYTES, "total")
+        return BatchJobs(int(jobs), int(size or 0))
 
 
 def created_at(record: Mapping[str, str]) -> dt.datetime:

@@ -23,7 +23,7 @@ from shared.jobs.broker_errors import failure_log
 from shared.jobs.celery_messages import Dropped, canonical
 from shared.jobs.keys import Key
 from shared.jobs.lua import Script
-from shared.jobs.queues import QUEUES
+from shared.jobs.queues import ALL_QUEUES
 
 #: How long a starting worker waits for a full broker before it connects anew, seconds; it handles no signal meanwhile.
 FULL_PATIENCE_S: Final = 10.0
@@ -143,7 +143,7 @@ class Transport(kombu_redis.Transport):
 
     def _deliver(self, message: Any, queue: str) -> None:  # noqa: ANN401
         self.is_read = True
-        if queue in QUEUES.values():
+        if queue in ALL_QUEUES:
             message = canonical(message, queue)
             if isinstance(message, Dropped):
                 _drop(queue, message)

@@ -42,7 +42,9 @@ STAGE: Final = HistogramSpec("facevitals_stage_seconds", "Stages of a branch.", 
 BRANCH: Final = HistogramSpec(
     "facevitals_branch_seconds", "Branches, from begin to outcome.", ("branch", "status"), _SECONDS
 )
-JOB: Final = HistogramSpec("facevitals_job_seconds", "Jobs, from creation to document.", ("state",), _SECONDS)
+JOB: Final = HistogramSpec(
+    "facevitals_job_seconds", "Interactive jobs, from creation to document.", ("state",), _SECONDS
+)
 INTERVAL: Final = HistogramSpec(
     "facevitals_interval_width",
     "Width of a vital's interval, in the vital's unit.",

@@ -29,6 +29,13 @@ class JobState(StrEnum):
         return self in {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
 
 
+class Priority(StrEnum):
+    """The class of a job: a worker takes a batch job only where no interactive one waits."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
+
+
 class CheckStatus(StrEnum):
     """The verdict of a check on the clip."""
 
@@ -265,3 +272,4 @@ class JobOptions(Schema):
     vitals: list[str] | None = None
     retain_clip: bool = False
     webhook_url: str | None = None
+    priority: Priority = Priority.INTERACTIVE

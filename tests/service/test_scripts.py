@@ -190,6 +190,7 @@ def test_a_job_that_changed_owner_between_two_steps_is_read_again(jobs: JobStore
         name: Key(name)
         for name in (
             *("events", "waves", "deadlines", "ready", "webhooks", "leases", "working", "erase", "counters", "active"),
+            *("batch_active", "batch", "batch_bytes"),
         )
     }
     names = tuple(Branch)
@@ -202,7 +203,8 @@ def test_a_job_that_changed_owner_between_two_steps_is_read_again(jobs: JobStore
         "waiting": tuple(map(waiting_key, names)),
     }
     del own["counters"]
-    assert DeleteJob(owner="another", **own, **shared).run(jobs.redis) == CHANGED
+    batch: dict[str, Any] = {"batch_queues": (), "batch_messages": ()}
+    assert DeleteJob(owner="another", **own, **shared, **batch).run(jobs.redis) == CHANGED
     finish: dict[str, Any] = {
         "state": "failed",
         "finished_at": "",

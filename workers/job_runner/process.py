@@ -14,7 +14,7 @@ from shared.jobs.broker_errors import failure_log
 from shared.jobs.claim import BranchClaims, Claim, NotClaimedError
 from shared.jobs.job_store import JobStore
 from shared.jobs.progress import JobOverError
-from shared.jobs.queues import QUEUES, QUEUES_VARIABLE
+from shared.jobs.queues import ALL_QUEUES, QUEUES_VARIABLE
 from shared.jobs.worker_registry import RENEW_EVERY_S, WorkerCard, put_card, remove_card
 from shared.schemas import BranchOutcome, BranchStatus, Check, ErrorCode, Vital, Waveforms
 from shared.settings import Settings
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 def queues_of_this_worker() -> list[str]:
     """Return the queues that this worker serves; `facevitals worker` passes them to its processes."""
-    return os.environ.get(QUEUES_VARIABLE, ",".join(QUEUES.values())).split(",")
+    return os.environ.get(QUEUES_VARIABLE, ",".join(ALL_QUEUES)).split(",")
 
 
 class _ClaimProgress(Progress):
@@ -70,7 +70,8 @@ class WorkerProcess:
         # A heavy import, which the parent process, which only distributes tasks, does not need.
         from workers.analyzer import Analyzer, AnalyzerOptions
 
-        branches = [branch for branch, queue in QUEUES.items() if queue in queues]
+        served = {ALL_QUEUES[queue][0] for queue in queues}
+        branches = [branch for branch in Branch if branch in served]
         analyzer = Analyzer.load(AnalyzerOptions.from_settings(settings), branches)
         card = WorkerCard(
             id=f"{socket.gethostname()}:{os.getpid()}",

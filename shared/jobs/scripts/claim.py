@@ -27,8 +27,9 @@ local holder = redis.call('HGET', record, 'token:' .. branch)
 if lease and tonumber(lease) > now and holder ~= '' then return holder == token and 'go' or 'busy' end
 if redis.call('HINCRBY', record, 'try:' .. branch, 1) > max_tries then return 'exhausted' end
 redis.call('HSET', record, 'token:' .. branch, token, 'status:' .. branch, 'running', 'begun:' .. branch, now)
-redis.call('ZREM', waiting, job_id)
-redis.call('HSET', pace, 'begun:' .. branch, now)
+for _, list in ipairs(waiting) do redis.call('ZREM', list, job_id) end
+local batch = redis.call('HGET', record, 'priority') == 'batch'
+redis.call('HSET', pace, 'begun:' .. branch .. (batch and '.batch' or ''), now)
 redis.call('EXPIRE', pace, 2592000)
 redis.call('ZADD', leases, now + lease_s, claim)
 redis.call('EXPIRE', leases, 86400)
@@ -48,7 +49,8 @@ return 'go'
     events: Key
     leases: Key
     working: Key
-    waiting: Key
+    #: The lists of jobs of each priority that wait for the branch.
+    waiting: tuple[Key, ...]
     pace: Key
     job_id: str
     branch: str

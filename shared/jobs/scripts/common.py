@@ -23,10 +23,29 @@ local function emit(stream, id, event, text, stream_ttl_s, event_token)
 end
 """
 
-#: Remove a branch from the lists of waiting branches, leases and claims.
+#: Keep a list for `keep_s` seconds at least: other members may need it for longer than the one that was added.
+KEEP: Final = """
+local function keep(list, keep_s)
+  if redis.call('TTL', list) < keep_s then redis.call('EXPIRE', list, keep_s) end
+end
+"""
+
+#: Remove a job from the batch jobs, where it is one, and its clip from the sum of their sizes.
+RELEASE: Final = """
+local function release(batch_list, sizes, id)
+  redis.call('ZREM', batch_list, id)
+  local size = redis.call('HGET', sizes, id)
+  if size then
+    redis.call('HDEL', sizes, id)
+    redis.call('HINCRBY', sizes, 'total', -tonumber(size))
+  end
+end
+"""
+
+#: Remove a branch from the lists of waiting branches of each priority, of leases and of claims.
 SETTLE: Final = """
-local function settle(waiting_list, leases_list, working_list, id, name)
-  redis.call('ZREM', waiting_list, id)
+local function settle(waiting_lists, leases_list, working_list, id, name)
+  for _, waiting_list in ipairs(waiting_lists) do redis.call('ZREM', waiting_list, id) end
   redis.call('ZREM', leases_list, id .. ' ' .. name)
   redis.call('ZREM', working_list, id .. ' ' .. name)
 end

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from shared.jobs.keys import Key
 from shared.jobs.lua import Script
-from shared.jobs.scripts.common import CHANGED, EMIT, IS_FINAL, NOW, SETTLE
+from shared.jobs.scripts.common import CHANGED, EMIT, IS_FINAL, NOW, RELEASE, SETTLE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,9 @@ class WriteOutcome(Script[int]):
         + IS_FINAL
         + """
 -- A worker may have begun it since it was found to have waited too long.
-if only_waiting and not redis.call('ZSCORE', waiting, job_id) then return 0 end
+local waits = false
+for _, list in ipairs(waiting) do waits = waits or redis.call('ZSCORE', list, job_id) end
+if only_waiting and not waits then return 0 end
 -- Also where nothing is written: a job that is gone, or was ended by another release, must leave the lists.
 settle(waiting, leases, working, job_id, branch)
 local state = redis.call('HGET', record, 'state')
@@ -57,7 +59,8 @@ return 2
     events: Key
     waves: Key
     ready: Key
-    waiting: Key
+    #: The lists of jobs of each priority that wait for the branch.
+    waiting: tuple[Key, ...]
     leases: Key
     working: Key
     pace: Key
@@ -83,6 +86,7 @@ class FinishJob(Script[int]):
     source: ClassVar[str] = (
         NOW
         + EMIT
+        + RELEASE
         + SETTLE
         + IS_FINAL
         + f"""
@@ -95,10 +99,12 @@ redis.call('ZREM', deadlines, job_id)
 redis.call('ZREM', ready, job_id)
 if is_final(current[1]) then return redis.call('HGET', record, 'document') == document and 1 or 0 end
 redis.call('ZREM', active, job_id)
+redis.call('ZREM', batch_active, job_id)
+release(batch, batch_bytes, job_id)
 redis.call('HSET', record, 'state', state, 'finished_at', finished_at, 'document', document)
-for i, branch in ipairs(branches) do
+for _, branch in ipairs(branches) do
   redis.call('HDEL', record, 'outcome:' .. branch, 'token:' .. branch)
-  settle(waiting[i], leases, working, job_id, branch)
+  settle(waiting, leases, working, job_id, branch)
 end
 redis.call('EXPIRE', record, ttl_s)
 redis.call('EXPIRE', waves, ttl_s)
@@ -133,6 +139,9 @@ return 1
     #: The owner's usage on the day of the job's end.
     usage: Key
     active: Key
+    batch_active: Key
+    batch: Key
+    batch_bytes: Key
     leases: Key
     working: Key
     job_id: str

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from shared.jobs.keys import Key
 from shared.jobs.lua import Script
-from shared.jobs.scripts.common import IS_FINAL, NOW, SETTLE
+from shared.jobs.scripts.common import IS_FINAL, KEEP, NOW, SETTLE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,7 @@ class RetryBranch(Script[int]):
     allow_oom: ClassVar[bool] = True
     source: ClassVar[str] = (
         NOW
+        + KEEP
         + SETTLE
         + IS_FINAL
         + """
@@ -50,9 +51,10 @@ redis.call('HSET', record, 'token:' .. branch, '')
 if tonumber(redis.call('HGET', record, 'try:' .. branch) or '0') >= max_tries then return 2 end
 settle(waiting, leases, working, job_id, branch)
 redis.call('HSET', record, 'status:' .. branch, 'pending', 'waits_since:' .. branch, now, 'again:' .. branch, now)
-redis.call('ZADD', waiting, redis.call('HGET', record, 'created') or now, job_id)
-redis.call('EXPIRE', waiting, 86400)
-redis.call('RPUSH', queue, message)
+local i = redis.call('HGET', record, 'priority') == 'batch' and 2 or 1
+redis.call('ZADD', waiting[i], redis.call('HGET', record, 'created') or now, job_id)
+keep(waiting[i], 86400)
+redis.call('RPUSH', queues[i], messages[i])
 return 1
 """
     )
@@ -60,12 +62,13 @@ return 1
     record: Key
     leases: Key
     working: Key
-    waiting: Key
-    queue: Key
     job_id: str
     branch: str
     max_tries: int
-    message: str
+    #: For interactive and for batch jobs the list of those that wait, the queue, and the job's message for it.
+    waiting: tuple[Key, ...]
+    queues: tuple[Key, ...]
+    messages: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

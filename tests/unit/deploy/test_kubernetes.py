@@ -12,7 +12,7 @@ import pytest
 import yaml
 from cloudcoil.models.keda.v1alpha1 import ScaledObject, TriggerAuthentication
 
-from shared.jobs.queues import BROKER_PREFIX, QUEUES
+from shared.jobs.queues import ALL_QUEUES, BROKER_PREFIX, QUEUES
 from shared.settings import Settings
 
 FOLDER = Path(__file__).parents[3] / "deploy/kubernetes"
@@ -99,11 +99,14 @@ def test_every_queue_has_workers_that_scale_with_its_length() -> None:
         assert container["command"] == ["facevitals", "worker", "--queues", queue]
         assert "replicas" not in workers[name]["spec"], "KEDA and the manifest would both set it"
         assert scaled[name]["spec"]["scaleTargetRef"]["name"] == name
-        (trigger,) = scaled[name]["spec"]["triggers"]
-        assert trigger["type"] == "redis"
-        assert trigger["metadata"]["listName"] == f"{BROKER_PREFIX}{queue}"
-        assert trigger["metadata"]["address"] == "valkey.facevitals.svc.cluster.local:6379"
-        assert trigger["authenticationRef"]["name"] in of_kind("TriggerAuthentication")
+        triggers = scaled[name]["spec"]["triggers"]
+        lists = [trigger["metadata"]["listName"] for trigger in triggers]
+        assert lists == [f"{BROKER_PREFIX}{queue}", f"{BROKER_PREFIX}{queue}.batch"]
+        assert {listed.removeprefix(BROKER_PREFIX) for listed in lists} <= set(ALL_QUEUES)
+        for trigger in triggers:
+            assert trigger["type"] == "redis"
+            assert trigger["metadata"]["address"] == "valkey.facevitals.svc.cluster.local:6379"
+            assert trigger["authenticationRef"]["name"] in of_kind("TriggerAuthentication")
 
 
 def test_a_stopped_worker_may_finish_its_clip() -> None:

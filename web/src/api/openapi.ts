@@ -1423,6 +1423,8 @@ export interface operations {
                 readonly retain_clip?: boolean | null;
                 /** @description Where the finished document is posted, signed as described by Standard Webhooks. */
                 readonly webhook_url?: string | null;
+                /** @description `interactive` (the default), or `batch`: the job waits for hours behind all interactive ones. */
+                readonly priority?: "interactive" | "batch";
             };
             readonly header?: {
                 /** @description Two requests with the same key, clip and options make one job. */
