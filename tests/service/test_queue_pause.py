@@ -124,6 +124,8 @@ def test_readiness_and_metrics_show_a_pause_that_survives_a_restart(
         assert {sample.labels["queue"]: sample.value for sample in families["facevitals_queue_paused"].samples} == {
             "vision": 0,
             "rppg": 1,
+            "vision.batch": 0,
+            "rppg.batch": 1,
         }
         assert client.post("/v1/jobs", content=LOOKS_LIKE_MP4).status_code == 503
 
