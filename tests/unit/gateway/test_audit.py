@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.routing import Mount
@@ -22,13 +23,18 @@ JOB = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 
 @pytest.fixture(autouse=True)
-def _handlers_as_before() -> Iterator[None]:
+def _logging_as_before() -> Iterator[None]:
+    configured = structlog.get_config() if structlog.is_configured() else None
     loggers = [logging.getLogger(name) for name in (LOGGER, "")]
     before = [(logger, logger.handlers, logger.propagate, logger.level) for logger in loggers]
     yield
     for logger, handlers, propagate, level in before:
         logger.handlers, logger.propagate = handlers, propagate
         logger.setLevel(level)
+    # A level that these tests set would hide what other tests look for.
+    structlog.reset_defaults()
+    if configured is not None:
+        structlog.configure(**configured)
 
 
 def undecided(app: FastAPI) -> set[str]:
