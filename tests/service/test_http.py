@@ -233,7 +233,8 @@ def test_save_video_responds_with_json_on_success_and_failure(faulty_service: Se
 def test_health_models_and_metrics_are_served(faulty_service: Service, http: httpx.Client) -> None:
     assert http.get("/livez").json() == {"status": "ok"}
     ready = http.get("/readyz").json()
-    assert ready == {"status": "ok", "broker": "ok", "store": "ok", "workers": {"vision": 1, "rppg": 1}}
+    workers = {"vision": 1, "rppg": 1}
+    assert ready == {"status": "ok", "broker": "ok", "store": "ok", "workers": workers, "paused": []}
     assert http.get("/v1/models").json()["workers"][0]["queues"] == ["vision", "rppg"]
     faulty_service.finished(faulty_service.submit())
     metrics = http.get("/metrics").text
